@@ -1,0 +1,1 @@
+"""Clips: sound files made into ready-to-send Opus, once."""

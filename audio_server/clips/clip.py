@@ -1,0 +1,55 @@
+"""A clip as it is played: ready-made gRPC bytes, shared by every device that plays it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from audio_server.wire.audio import PACKET_MS, frame_packet
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Sound that can be sent as it is.
+
+    `frames` holds one gRPC message a packet, back to back, the first with `is_start`
+    and the last with `is_end`; `offsets[i]` is where packet `i` begins, and the last
+    of its `packets + 1` entries is the end. Immutable, so any number of takes read it
+    at once.
+    """
+
+    name: str
+    frames: bytes = field(repr=False)
+    offsets: Sequence[int] = field(repr=False)
+
+    @classmethod
+    def from_packets(cls, name: str, packets: Sequence[bytes]) -> Clip:
+        """Frame Opus packets (48 kHz, mono, 20 ms each).
+
+        Raises `ValueError` where there are none or one is empty: a device turns an
+        empty packet into 120 ms of made-up sound (device contract, section 2).
+        """
+        if not packets or not all(packets):
+            raise ValueError(f"clip {name!r}: a clip is made of Opus packets that are not empty")
+        last = len(packets) - 1
+        framed = [
+            frame_packet(data, is_start=index == 0, is_end=index == last)
+            for index, data in enumerate(packets)
+        ]
+        return cls(name, b"".join(framed), array("L", accumulate(map(len, framed), initial=0)))
+
+    @property
+    def packets(self) -> int:
+        """How many packets of 20 ms the clip has."""
+        return len(self.offsets) - 1
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the sound in seconds."""
+        return self.packets * PACKET_MS / 1000
+
+    def slice(self, start: int, stop: int) -> bytes:
+        """The gRPC bytes of packets `start` to `stop` (exclusive)."""
+        return self.frames[self.offsets[start] : self.offsets[stop]]

@@ -1,0 +1,1 @@
+"""Generated from `comms.proto` by `nox -s protos`; the contract with devices."""
