@@ -11,6 +11,17 @@ from audio_server.wire.audio import PACKET_MS, frame_packet
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What a clip was made from, as it is in its file."""
+
+    codec: str
+    rate_hz: int
+    channels: int
+    passed_through: bool
+    """True where the packets are the file's own, bit for bit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """Sound that can be sent as it is.
 
@@ -23,9 +34,14 @@ class Clip:
     name: str
     frames: bytes = field(repr=False)
     offsets: Sequence[int] = field(repr=False)
+    source: Source | None = None
+    sound_bytes: int = 0
+    """Size of the Opus packets alone, without what frames them."""
 
     @classmethod
-    def from_packets(cls, name: str, packets: Sequence[bytes]) -> Clip:
+    def from_packets(
+        cls, name: str, packets: Sequence[bytes], source: Source | None = None
+    ) -> Clip:
         """Frame Opus packets (48 kHz, mono, 20 ms each).
 
         Raises `ValueError` where there are none or one is empty: a device turns an
@@ -38,7 +54,8 @@ class Clip:
             frame_packet(data, is_start=index == 0, is_end=index == last)
             for index, data in enumerate(packets)
         ]
-        return cls(name, b"".join(framed), array("L", accumulate(map(len, framed), initial=0)))
+        offsets = array("L", accumulate(map(len, framed), initial=0))
+        return cls(name, b"".join(framed), offsets, source, sum(map(len, packets)))
 
     @property
     def packets(self) -> int:
@@ -49,6 +66,11 @@ class Clip:
     def duration_s(self) -> float:
         """Length of the sound in seconds."""
         return self.packets * PACKET_MS / 1000
+
+    @property
+    def bit_rate_bps(self) -> int:
+        """Average bit rate of the Opus that is sent, in bits a second."""
+        return round(self.sound_bytes * 8 / self.duration_s)
 
     def slice(self, start: int, stop: int) -> bytes:
         """The gRPC bytes of packets `start` to `stop` (exclusive)."""

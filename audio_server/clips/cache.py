@@ -1,0 +1,94 @@
+"""Prepared clips on disk, found by what their source holds and not by what it is called.
+
+An entry is a SHA-256 of all that follows it, one line of JSON (the source, and the size
+of each packet) and the packets. It is written beside its place and renamed into it, so
+that it is there whole or not at all; whatever is wrong with one, it is made again.
+The folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict
+from io import BufferedReader
+from itertools import accumulate, pairwise
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from audio_server.clips.clip import Source
+from audio_server.clips.prepared import Prepared
+
+_log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""To be raised when the same source would be prepared otherwise, or stored otherwise."""
+
+_DIGEST_BYTES = 32
+
+
+def content_key(file: BufferedReader) -> str:
+    """Names what `file` holds (and the format of the cache), from its current position on."""
+    return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-{FORMAT}"
+
+
+class Cache:
+    """The prepared clips in one folder. Any number of threads and processes may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._warned = False
+
+    def get(self, key: str) -> Prepared | None:
+        """What was stored under `key`; None where it is not there, or not as it was written."""
+        try:
+            entry = self._path(key).read_bytes()
+        except OSError:
+            return None
+        body = entry[_DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() != entry[:_DIGEST_BYTES]:
+            return None
+        return _parse(body)
+
+    def put(self, key: str, prepared: Prepared) -> None:
+        """Store; where that fails a warning says so, once, and nothing is left behind."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write_atomically(self._path(key), _entry(prepared))
+        except OSError as error:
+            self._warn(error)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.clip"
+
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning("%s: clips cannot be cached here (%s)", self._folder, error.strerror)
+
+
+def _entry(prepared: Prepared) -> bytes:
+    sizes = [len(packet) for packet in prepared.packets]
+    head = json.dumps({"source": asdict(prepared.source), "sizes": sizes}).encode()
+    body = b"\n".join((head, b"".join(prepared.packets)))
+    return hashlib.sha256(body).digest() + body
+
+
+def _parse(body: bytes) -> Prepared:
+    head, _, sound = body.partition(b"\n")
+    fields = json.loads(head)
+    edges = pairwise(accumulate(fields["sizes"], initial=0))
+    return Prepared([sound[start:stop] for start, stop in edges], Source(**fields["source"]))
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(data)
+            file.close()
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise

@@ -1,0 +1,76 @@
+"""Decoded sound of any shape in, Opus packets that a device can be sent out."""
+
+from __future__ import annotations
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+
+from audio_server.clips.opus import RATE_HZ
+from audio_server.wire.audio import PACKET_MS
+
+BIT_RATE_BPS = 64_000
+"""Target for mono: transparent for speech and good for music, 160 bytes a packet."""
+
+_OPTIONS = {
+    "application": "audio",
+    "vbr": "on",
+    "compression_level": "10",
+    "frame_duration": str(PACKET_MS),
+    # With DTX silence would become packets of one byte, which decoders may treat as lost.
+    "dtx": "0",
+}
+
+
+class OpusEncoder:
+    """Mixes down to mono, resamples to 48 kHz and encodes, frame by frame.
+
+    libopus answers 312 samples (6.5 ms) late. A device plays everything that it decodes,
+    so a clip starts with these 6.5 ms of near silence, and `finish` goes on until the last
+    sample of the source is out. Thus `n` samples at 48 kHz become `ceil((n + 312) / 960)`
+    packets: nothing is cut off, and what fills the last one up is silence.
+    """
+
+    def __init__(self) -> None:
+        self._encoder = _open_encoder()
+        self._resampler: AudioResampler | None = None
+        self._shape: object = None
+
+    def push(self, frame: AudioFrame) -> list[bytes]:
+        """The packets that are ready after `frame`. Its shape may differ from the last one's."""
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        # Timestamps could only do harm here: sound is joined as it comes.
+        frame.pts = None
+        ready = [] if shape == self._shape else self._drain_resampler()
+        if self._resampler is None:
+            self._resampler = AudioResampler("s16", "mono", RATE_HZ)
+            self._shape = shape
+        return ready + self._encode(self._resampler.resample(frame))
+
+    def finish(self) -> list[bytes]:
+        """The packets that were still held back. Nothing may be pushed after this."""
+        ready = self._drain_resampler()
+        # The encoder is opened by its first frame; before that there is nothing to flush.
+        if self._encoder.is_open:
+            ready += [bytes(packet) for packet in self._encoder.encode(None)]
+        return ready
+
+    def _drain_resampler(self) -> list[bytes]:
+        resampler, self._resampler = self._resampler, None
+        return self._encode(resampler.resample(None)) if resampler else []
+
+    def _encode(self, frames: list[AudioFrame]) -> list[bytes]:
+        # A resampler that has nothing to do hands the end marker (None) through.
+        sound = (frame for frame in frames if frame is not None)
+        return [bytes(packet) for frame in sound for packet in self._encoder.encode(frame)]
+
+
+def _open_encoder() -> AudioCodecContext:
+    encoder = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate = RATE_HZ
+    encoder.layout = "mono"
+    encoder.format = "s16"
+    encoder.bit_rate = BIT_RATE_BPS
+    encoder.options = _OPTIONS
+    return encoder

@@ -1,0 +1,21 @@
+"""What goes wrong with a clip, said in one line that names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class ClipError(Exception):
+    """A file or a folder of clips cannot be used; the user can put it right.
+
+    `str()` is the whole message: one line, the file first. Nothing of ours is broken
+    when this is raised, so it is shown without a traceback.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.path}: {self.reason}".splitlines())

@@ -1,0 +1,48 @@
+"""What an Opus packet says about itself in its first bytes (RFC 6716, section 3.1).
+
+The first byte, the TOC, holds a configuration (5 bits), a stereo flag and a code for
+how many frames follow: 0 means one, 1 and 2 mean two, 3 means that the next byte
+counts them in its low 6 bits.
+"""
+
+from __future__ import annotations
+
+RATE_HZ = 48_000
+"""The clock of Opus; every device decodes at this rate."""
+
+PACKET_SAMPLES = 960
+"""Samples in a packet of 20 ms, the only length that the server sends."""
+
+_SILK_SAMPLES = (480, 960, 1920, 2880)
+_HYBRID_SAMPLES = (480, 960)
+_CELT_SAMPLES = (120, 240, 480, 960)
+
+
+def is_sendable(packet: bytes) -> bool:
+    """Whether a device can be sent this packet as it is: mono, 20 ms in all, not empty.
+
+    Looks at the header only; whether the rest decodes is for a decoder to say.
+    """
+    return packet_samples(packet) == PACKET_SAMPLES and not packet[0] & 0x04
+
+
+def packet_samples(packet: bytes) -> int:
+    """How many samples at 48 kHz the packet decodes to; 0 where the header is not whole."""
+    if not packet:
+        return 0
+    return _frame_count(packet) * _frame_samples(packet[0] >> 3)
+
+
+def _frame_count(packet: bytes) -> int:
+    code = packet[0] & 0x03
+    if code < 3:
+        return 1 if code == 0 else 2
+    return packet[1] & 0x3F if len(packet) > 1 else 0
+
+
+def _frame_samples(config: int) -> int:
+    if config < 12:
+        return _SILK_SAMPLES[config % 4]
+    if config < 16:
+        return _HYBRID_SAMPLES[config % 2]
+    return _CELT_SAMPLES[config % 4]
