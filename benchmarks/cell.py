@@ -1,0 +1,200 @@
+"""One cell of the table: one server, one number of devices, from the start to the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from benchmarks import proc
+from benchmarks.fleet import Fleet, fleet
+from benchmarks.frames import Button
+from benchmarks.machine import Cores
+from benchmarks.orders import Press, Probe, Report
+from benchmarks.servers import Running, Setup, running
+from benchmarks.tally import PACKET_S, late_share, lateness_ms, quantile_ms
+
+_SETTLE_S = 1.5
+_STORM_S = 0.1
+_STORM_SEEN_S = 2.0
+_JOIN_S = 1.0
+_JOIN_SEEN_S = 3.0
+_PROBES_A_SECOND = 100.0
+_HELD_SHARE = 0.99
+_BUSY_SHARE = 0.85
+_LAG_S = 0.010
+
+Latencies = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long a cell looks at what; with `brief`, no more than CPU and late packets."""
+
+    seconds: float = 10.0
+    probe_seconds: float = 5.0
+    joining: int = 500
+    brief: bool = False
+
+
+@dataclass
+class Cell:
+    """All figures of one cell; times in ms, memory in KB, NaN where nothing was measured."""
+
+    server: str
+    devices: int
+    workers: int = 1
+    cores: str = ""
+    fell_behind: str = ""
+    failed: str = ""
+    rss_kb_per_device: float = math.nan
+    cpu_us_per_packet: float = math.nan
+    cpu_share: float = math.nan
+    packets_per_s: float = math.nan
+    late: Latencies = field(default_factory=dict)
+    steady: Latencies = field(default_factory=dict)
+    play_storm: Latencies = field(default_factory=dict)
+    stop_storm: Latencies = field(default_factory=dict)
+    joining: Latencies = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    load: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def measure_cell(server: str, setup: Setup, cores: Cores, course: Course) -> Cell:
+    """Start the server and the devices, measure, and end both.
+
+    A server that cannot hold so many devices gives a cell that says so, not an error. Raises
+    `ServerFailed` where it does not even start and `LoadFailed` where the load side is gone.
+    """
+    cell = Cell(server, setup.devices, setup.workers, str(cores))
+    with running(server, setup, cores.server) as process, fleet(process.address, cores) as devices:
+        _Visit(cell, process, devices, course).run()
+    return cell
+
+
+class _Visit:
+    """The phases of a cell, in order."""
+
+    def __init__(self, cell: Cell, server: Running, devices: Fleet, course: Course) -> None:
+        self.cell = cell
+        self.server = server
+        self.devices = devices
+        self.course = course
+
+    def run(self) -> None:
+        if not self._connect():
+            return
+        self._play_storm()
+        self._steady()
+        if self.course.brief or self.cell.fell_behind:
+            return
+        self._probe()
+        if self.course.joining:
+            self._join()
+        self._stop_storm()
+
+    def _connect(self) -> bool:
+        """Switch all devices on, idle; memory is looked at before and after."""
+        cell = self.cell
+        before = proc.rss_kb(self.server.pid)
+        ready = self.devices.connect(cell.devices, within_s=15 + cell.devices / 50)
+        time.sleep(_SETTLE_S)
+        cell.rss_kb_per_device = (proc.rss_kb(self.server.pid) - before) / max(1, ready)
+        if ready < cell.devices:
+            cell.fell_behind = f"{ready} of {cell.devices} devices were served at all"
+            self._note(self._watch(0.1))
+        return ready == cell.devices
+
+    def _play_storm(self) -> None:
+        at = time.monotonic() + 0.2
+        self.devices.tell(Press((Button.PLAY,), at, _STORM_S))
+        report = self._watch(_STORM_SEEN_S, at)
+        self.cell.play_storm = _latencies(report)
+        if report.playing < self.cell.devices:
+            self.cell.fell_behind = f"{report.playing} of {self.cell.devices} play after the storm"
+
+    def _steady(self) -> None:
+        """All play, nobody presses: CPU and late packets."""
+        cell, at = self.cell, time.monotonic() + 0.2
+        until = at + self.course.seconds
+        self.devices.measure(at, until)
+        time.sleep(max(0.0, at - time.monotonic()))
+        cpu_s, began = proc.cpu_s(self.server.pid), time.monotonic()
+        time.sleep(max(0.0, until - time.monotonic()))
+        cpu_s, wall_s = proc.cpu_s(self.server.pid) - cpu_s, time.monotonic() - began
+        report = self.devices.report(until)
+        packets = report.seen.packets
+        cell.cpu_us_per_packet = cpu_s * 1e6 / packets if packets else math.nan
+        cell.cpu_share, cell.packets_per_s = cpu_s / wall_s, packets / self.course.seconds
+        cell.late = _late(report)
+        self._note(report, limits=True)
+        wanted = cell.devices / PACKET_S
+        if not cell.fell_behind and cell.packets_per_s < _HELD_SHARE * wanted:
+            cell.fell_behind = f"{cell.packets_per_s / wanted:.0%} of the packets came in time"
+
+    def _probe(self) -> None:
+        """All play; one after the other presses Mode, Stop, Play."""
+        at = time.monotonic() + 0.2
+        until = at + self.course.probe_seconds
+        buttons = (Button.MODE, Button.STOP, Button.PLAY)
+        rate = min(_PROBES_A_SECOND, self.cell.devices)
+        self.devices.probe(Probe(buttons, at, until, rate))
+        self.cell.steady = _latencies(self._watch(self.course.probe_seconds + 1, at))
+
+    def _join(self) -> None:
+        """All play; more devices come within a second."""
+        at = time.monotonic() + 0.2
+        self.devices.measure(at, at + _JOIN_SEEN_S)
+        time.sleep(max(0.0, at - time.monotonic()))
+        self.devices.join(self.course.joining, _JOIN_S, within_s=_JOIN_SEEN_S + 1)
+        report = self.devices.report(at + _JOIN_SEEN_S)
+        ready = self.devices.joined()
+        self._note(report)
+        self.cell.joining = {**_late(report), "joined": ready - self.cell.devices}
+
+    def _stop_storm(self) -> None:
+        at = time.monotonic() + 0.2
+        self.devices.tell(Press((Button.STOP,), at, _STORM_S))
+        self.cell.stop_storm = _latencies(self._watch(_STORM_SEEN_S, at))
+
+    def _watch(self, seconds: float, at: float | None = None) -> Report:
+        at = time.monotonic() if at is None else at
+        self.devices.measure(at, at + seconds)
+        report = self.devices.report(at + seconds)
+        self._note(report)
+        return report
+
+    def _note(self, report: Report, *, limits: bool = False) -> None:
+        """Keep what went wrong, and whether the load side was at its own limit."""
+        cell = self.cell
+        for fault, times in report.seen.faults.items():
+            cell.faults[fault] = cell.faults.get(fault, 0) + times
+        if not limits:
+            return
+        cell.load = {
+            "cpu_share": report.cpu_share,
+            "lag_p99_ms": report.lag_p99_s * 1000,
+            "lag_worst_ms": report.lag_worst_s * 1000,
+        }
+        if report.cpu_share > _BUSY_SHARE or report.lag_p99_s > _LAG_S:
+            cell.warnings.append("the load side was the bottleneck: do not trust this cell")
+
+
+def _latencies(report: Report) -> Latencies:
+    seen = report.seen
+    figures: Latencies = {"unanswered": report.waiting}
+    for name, seconds in (("ack", seen.acks), ("first", seen.firsts), ("end", seen.ends)):
+        figures[f"{name}_count"] = len(seconds)
+        for quantile in (50, 99, 100):
+            figures[f"{name}_p{quantile}_ms"] = quantile_ms(seconds, quantile / 100)
+    return figures
+
+
+def _late(report: Report) -> Latencies:
+    lateness = report.seen.lateness
+    return {
+        "share": late_share(lateness),
+        "p99.9_ms": lateness_ms(lateness, 0.999),
+        "worst_ms": lateness_ms(lateness, 1.0),
+    }

@@ -1,0 +1,249 @@
+"""A load process: one epoll loop, a socket a device, orders from a pipe.
+
+It does nothing per packet but `Player.feed`, and tells how busy it was itself, so that a slow
+load side is never taken for a slow server.
+"""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import math
+import os
+import select
+import signal
+import socket
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from benchmarks.frames import opening
+from benchmarks.orders import (
+    Answer,
+    Connect,
+    Connected,
+    Measure,
+    Order,
+    Press,
+    Probe,
+    Quit,
+    Report,
+)
+from benchmarks.player import Player
+from benchmarks.tally import Seen, Tally
+
+_BUFFER_BYTES = 256 * 1024
+_CONNECTING = 32
+_IDLE_S = 0.5
+
+_T = TypeVar("_T")
+
+
+def run_load(
+    pipe: Connection[Answer, Order], address: tuple[str, int], core: int | None
+) -> None:
+    """The body of a load process; returns when told to quit or when the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    gc.disable()
+    Load(pipe, address).run()
+
+
+class Load:
+    """Devices on sockets, and an agenda of things to do at their time."""
+
+    def __init__(self, pipe: Connection[Answer, Order], address: tuple[str, int]) -> None:
+        self.pipe = pipe
+        self.address = address
+        self.poll = select.epoll()
+        self.poll.register(pipe.fileno(), select.EPOLLIN)
+        self.tally = Tally()
+        self.clients: dict[int, tuple[socket.socket, Player]] = {}
+        self.agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self.booked = 0
+        self.to_connect: deque[str] = deque()
+        self.connecting: set[int] = set()
+        self.connect_deadline = math.inf
+        self.rounds = array("d")
+        self.buffer = bytearray(_BUFFER_BYTES)
+        self.running = True
+
+    def run(self) -> None:
+        """Serve sockets, the pipe and the agenda until told to quit."""
+        while self.running:
+            ready = self.poll.poll(self._until_next())
+            began = time.monotonic()
+            for fd, _ in ready:
+                if fd in self.clients:
+                    self._receive(fd)
+                elif fd == self.pipe.fileno():
+                    self._obey()
+            self._do_what_is_due()
+            self.rounds.append(time.monotonic() - began)
+
+    def _until_next(self) -> float:
+        if not self.agenda:
+            return _IDLE_S
+        return min(_IDLE_S, max(0.0, self.agenda[0][0] - time.monotonic()))
+
+    def _at(self, when: float, do: Callable[[], None]) -> None:
+        self.booked += 1
+        heapq.heappush(self.agenda, (when, self.booked, do))
+
+    def _do_what_is_due(self) -> None:
+        while self.agenda and self.agenda[0][0] <= time.monotonic():
+            heapq.heappop(self.agenda)[2]()
+
+    # Sockets
+
+    def _receive(self, fd: int) -> None:
+        client, player = self.clients[fd]
+        kept = len(player.rest)
+        self.buffer[:kept] = player.rest
+        try:
+            received = client.recv_into(memoryview(self.buffer)[kept:])
+        except BlockingIOError:
+            return
+        except OSError:
+            received = 0
+        if not received:
+            self._lost(fd, "the server closed the connection")
+            return
+        player.feed(self.buffer, kept + received, time.monotonic())
+        if player.out:
+            self._send(fd)
+        if self.connecting and player.ready:
+            self._connected(fd)
+
+    def _send(self, fd: int) -> None:
+        client, player = self.clients[fd]
+        try:
+            del player.out[: client.send(player.out)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._lost(fd, "the server closed the connection")
+
+    def _lost(self, fd: int, why: str) -> None:
+        client, player = self.clients.pop(fd)
+        self.connecting.discard(fd)
+        self.poll.unregister(fd)
+        client.close()
+        player.fail(why)
+
+    # Switching on
+
+    def _open(self, device_id: str) -> None:
+        try:
+            client = socket.create_connection(self.address, timeout=5)
+        except OSError as error:
+            self.tally.faults[f"cannot connect: {error.strerror or error}"] += 1
+            return
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setblocking(False)
+        player = Player(self.tally)
+        player.out += opening(device_id, f"{self.address[0]}:{self.address[1]}")
+        self.clients[client.fileno()] = client, player
+        self.connecting.add(client.fileno())
+        self.poll.register(client.fileno(), select.EPOLLIN)
+        self._send(client.fileno())
+
+    def _connected(self, fd: int) -> None:
+        self.connecting.discard(fd)
+        self._connect_more()
+
+    def _connect_more(self) -> None:
+        while self.to_connect and len(self.connecting) < _CONNECTING:
+            self._open(self.to_connect.popleft())
+        if not self.to_connect and not self.connecting:
+            self._tell_connected()
+
+    def _tell_connected(self) -> None:
+        """Answer the order to connect, once."""
+        if math.isfinite(self.connect_deadline):
+            self.connect_deadline = math.inf
+            self.pipe.send(Connected(sum(p.ready for _, p in self.clients.values())))
+
+    # Orders
+
+    def _obey(self) -> None:
+        try:
+            order = self.pipe.recv()
+        except EOFError:
+            self.running = False
+            return
+        match order:
+            case Connect():
+                self._connect(order)
+            case Press():
+                self._press(order)
+            case Probe():
+                self._probe(order)
+            case Measure():
+                self._at(order.at, self._begin)
+                self._at(order.until, lambda: self._report(order))
+            case Quit():
+                self.running = False
+
+    def _connect(self, order: Connect) -> None:
+        self.connect_deadline = order.deadline
+        self._at(order.deadline, self._tell_connected)
+        if order.spread_s is None:
+            self.to_connect.extend(order.devices)
+            self._connect_more()
+        else:
+            for when, device_id in _spread(order.devices, time.monotonic(), order.spread_s):
+                self._at(when, lambda device_id=device_id: self._open(device_id))
+
+    def _press(self, order: Press) -> None:
+        for when, fd in _spread(list(self.clients), order.at, order.spread_s):
+            self._at(when, lambda fd=fd: self._press_one(fd, order))
+
+    def _probe(self, order: Probe) -> None:
+        count = int((order.until - order.at) * order.rate)
+        fds = list(self.clients)
+        if not fds:
+            return
+        turns = [fds[turn % len(fds)] for turn in range(count)]
+        for when, fd in _spread(turns, order.at, order.until - order.at):
+            self._at(when, lambda fd=fd: self._press_one(fd, order))
+
+    def _press_one(self, fd: int, order: Press | Probe) -> None:
+        if fd in self.clients:
+            self.clients[fd][1].press(time.monotonic(), *order.buttons)
+            self._send(fd)
+
+    # Figures
+
+    def _begin(self) -> None:
+        self.tally.clear()
+        del self.rounds[:]
+        self.began = time.monotonic()
+        self.cpu_began = time.process_time()
+
+    def _report(self, order: Measure) -> None:
+        wall = time.monotonic() - self.began
+        cpu = time.process_time() - self.cpu_began
+        rounds = sorted(self.rounds)
+        players = [player for _, player in self.clients.values()]
+        self.pipe.send(
+            Report(
+                Seen.of(self.tally),
+                playing=sum(player.playing for player in players),
+                waiting=sum(player.waits for player in players),
+                cpu_share=cpu / wall,
+                lag_p99_s=rounds[int(0.99 * (len(rounds) - 1))] if rounds else 0.0,
+                lag_worst_s=rounds[-1] if rounds else 0.0,
+            )
+        )
+
+
+def _spread(things: Iterable[_T], at: float, over_s: float) -> Iterable[tuple[float, _T]]:
+    """Pair each thing with its time, evenly."""
+    rest = list(things)
+    return [(at + over_s * index / len(rest), thing) for index, thing in enumerate(rest)]
