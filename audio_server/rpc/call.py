@@ -1,0 +1,94 @@
+"""A call as handlers see it: grpclib's `Stream`, on messages that are whole or not there."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+from google.protobuf.message import DecodeError
+from grpclib.const import Handler, Status
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.events import _DispatchServerEvents
+from grpclib.exceptions import GRPCError, ProtocolError
+from grpclib.metadata import Deadline
+from grpclib.server import Stream
+
+from audio_server.rpc.headers import Request
+from audio_server.rpc.messages import frame_message
+from audio_server.rpc.stream import RpcStream
+
+# Both are without state as long as nobody listens to grpclib's events.
+_CODEC = ProtoCodec()
+_DISPATCH = _DispatchServerEvents()
+
+
+class FrameWriter(Protocol):
+    """The way out for messages that are framed already."""
+
+    def room(self) -> int:
+        """How many bytes would leave at once; 0 while the peer does not take any."""
+
+    def send_nowait(self, frames: bytes) -> None:
+        """Take whole framed messages, in order; callers keep to `room` but for one message."""
+
+    async def wait_room(self) -> None:
+        """Return when there is room."""
+
+
+class ServerCall(Stream[Any, Any]):
+    """What a handler gets. Receiving and sending are atomic under cancellation.
+
+    Raises `GRPCError` when the call ends from outside; an undecodable message is INTERNAL
+    and the client's fault. The connection closes the call when its handler returns.
+    """
+
+    def __init__(self, stream: RpcStream, request: Request, method: Handler) -> None:
+        deadline_s = request.deadline_s
+        super().__init__(
+            cast(Any, stream),
+            request.path,
+            method.cardinality,
+            method.request_type,
+            method.reply_type,
+            codec=_CODEC,
+            status_details_codec=None,
+            dispatch=_DISPATCH,
+            deadline=None if deadline_s is None else Deadline.from_timeout(deadline_s),
+            user_agent=request.user_agent,
+        )
+        self.metadata = request.metadata
+        self._rpc = stream
+
+    @property
+    def connection_number(self) -> int:
+        """Grows with every connection that the server accepts."""
+        return getattr(self._rpc.connection, "number", 0)
+
+    async def recv_message(self) -> Any:
+        """The client's next message; None when it has ended its side."""
+        data = await self._rpc.receive_message()
+        if data is None:
+            return None
+        try:
+            return self._codec.decode(data, self._recv_type)
+        except DecodeError:
+            raise GRPCError(Status.INTERNAL, "a message that cannot be decoded") from None
+
+    async def send_message(self, message: Any) -> None:
+        """Queue a message once there is room for it."""
+        framed = frame_message(self._codec.encode(message, self._send_type))
+        await self.send_framed(framed)
+
+    async def send_framed(self, framed: bytes) -> None:
+        """Queue one message that is serialised and framed already."""
+        if not self._send_initial_metadata_done:
+            await self.send_initial_metadata()
+        if not self._cardinality.server_streaming and self._send_message_done:
+            raise ProtocolError("Message was already sent")
+        await self._rpc.send_message(framed)
+        self._send_message_done = True
+
+    async def open_writer(self) -> FrameWriter:
+        """Send the initial metadata, then give the way out for framed messages."""
+        if not self._send_initial_metadata_done:
+            await self.send_initial_metadata()
+        return self._rpc

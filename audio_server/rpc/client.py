@@ -1,0 +1,229 @@
+"""The client's end: a channel on which grpclib's generated stubs work.
+
+async with open_channel(host, port) as channel:
+    stub = DeviceServiceStub(channel)
+    async with stub.EventStream.open(metadata={"device_id": "x"}) as call:
+        ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import trio
+from google.protobuf.message import DecodeError
+from grpclib.const import Cardinality, Status
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.exceptions import GRPCError
+from grpclib.metadata import USER_AGENT, decode_grpc_message, encode_metadata, encode_timeout
+from grpclib.stream import StreamIterator
+from h2 import events
+from h2.errors import ErrorCodes
+
+from audio_server.rpc.connection import Connection
+from audio_server.rpc.errors import PeerError
+from audio_server.rpc.frames import Frame
+from audio_server.rpc.headers import CONTENT_TYPE
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.messages import frame_message
+from audio_server.rpc.stream import RpcStream
+
+Metadata = Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]
+
+_CODEC = ProtoCodec()
+
+
+class ClientConnection(Connection):
+    """One connection to a server; it opens the calls."""
+
+    client_side = True
+
+    def __init__(self, transport: trio.abc.Stream, *, limits: Limits) -> None:
+        super().__init__(transport, limits=limits)
+        self.last_welcome_id: int | None = None
+
+    def open(self, headers: list[tuple[str, str]]) -> RpcStream:
+        """Begin a call. Raises `GRPCError` UNAVAILABLE where the server takes no more."""
+        if self.last_welcome_id is not None or self.reading.cancel_called:
+            raise GRPCError(Status.UNAVAILABLE, "the connection is closing")
+        stream_id = self.http2.open_stream(headers)
+        stream = self.streams[stream_id] = RpcStream(self, stream_id)
+        self.flush_soon()
+        return stream
+
+    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
+        match event:
+            case events.ResponseReceived():
+                if stream := self.streams.get(event.stream_id):
+                    stream.headers = event.headers
+                    stream.notify()
+            case events.TrailersReceived():
+                if stream := self.streams.get(event.stream_id):
+                    stream.trailers = event.headers
+            case _:
+                super()._on_event(event, calls)
+
+    def _on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
+        super()._on_bad_stream(stream, error)
+        stream.reset_nowait(ErrorCodes.CANCEL)
+
+    def _on_goaway(self, frame: Frame) -> None:
+        """Calls that the server will not answer end; the others go on."""
+        if len(frame.payload) < 8:
+            raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, "a GOAWAY that is too short")
+        self.last_welcome_id = int.from_bytes(frame.payload[:4], "big") & 0x7FFFFFFF
+        for stream in list(self.streams.values()):
+            if stream.id > self.last_welcome_id:
+                stream.fail(GRPCError(Status.UNAVAILABLE, "the server is going away"))
+
+
+class Channel:
+    """A connection to a server, with the one method that grpclib's stubs call, `request`."""
+
+    def __init__(self, connection: ClientConnection, *, scheme: str, authority: str) -> None:
+        self._connection = connection
+        self._scheme = scheme
+        self._authority = authority
+
+    def request(
+        self,
+        name: str,
+        cardinality: Cardinality,
+        request_type: Any,
+        reply_type: Any,
+        *,
+        timeout: float | None = None,
+        deadline: Any = None,
+        metadata: Metadata | None = None,
+    ) -> ClientCall:
+        """A call that begins when its `async with` block is entered."""
+        if deadline is not None:
+            timeout = deadline.time_remaining()
+        headers = [
+            (":method", "POST"),
+            (":scheme", self._scheme),
+            (":path", name),
+            (":authority", self._authority),
+            *([("grpc-timeout", encode_timeout(timeout))] if timeout is not None else []),
+            ("te", "trailers"),
+            ("content-type", CONTENT_TYPE),
+            ("user-agent", USER_AGENT),
+            *encode_metadata(metadata or ()),
+        ]
+        return ClientCall(self._connection, headers, cardinality, request_type, reply_type)
+
+
+class ClientCall(StreamIterator[Any]):
+    """One call. Leaving the block without having seen its status resets it."""
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        headers: list[tuple[str, str]],
+        cardinality: Cardinality,
+        request_type: Any,
+        reply_type: Any,
+    ) -> None:
+        self._connection = connection
+        self._headers = headers
+        self._cardinality = cardinality
+        self._request_type = request_type
+        self._reply_type = reply_type
+        self._stream: RpcStream | None = None
+
+    async def __aenter__(self) -> Self:
+        """Send the request's headers. Raises `GRPCError` UNAVAILABLE on a closed connection."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._stream = self._connection.open(self._headers)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._opened.reset_nowait(ErrorCodes.CANCEL)
+
+    @property
+    def _opened(self) -> RpcStream:
+        if self._stream is None:
+            raise RuntimeError("the call has not begun: enter its `async with` block first")
+        return self._stream
+
+    async def send_message(self, message: Any, *, end: bool = False) -> None:
+        """Queue a message once there is room. Raises `GRPCError` when the call has ended."""
+        framed = frame_message(_CODEC.encode(message, self._request_type))
+        await self._opened.send_message(framed)
+        if end or not self._cardinality.client_streaming:
+            self._opened.end_local()
+
+    async def end(self) -> None:
+        """Say that no more messages follow."""
+        self._opened.end_local()
+
+    async def cancel(self) -> None:
+        """End the call at once; the server sees a reset."""
+        self._opened.reset_nowait(ErrorCodes.CANCEL)
+        self._opened.fail(GRPCError(Status.CANCELLED, "cancelled by this side"))
+
+    async def recv_message(self) -> Any:
+        """The next message; None when the call has ended well, else `GRPCError`."""
+        await self._opened.receive_headers()
+        data = await self._opened.receive_message()
+        if data is None:
+            self._raise_status()
+            return None
+        try:
+            return _CODEC.decode(data, self._reply_type)
+        except DecodeError:
+            raise GRPCError(Status.INTERNAL, "a message that cannot be decoded") from None
+
+    async def recv_trailing_metadata(self) -> None:
+        """Wait for the end of the call; messages left are dropped."""
+        while await self.recv_message() is not None:
+            pass
+
+    def _raise_status(self) -> None:
+        stream = self._opened
+        fields = dict(stream.trailers or stream.headers or ())
+        try:
+            status = Status(int(fields[b"grpc-status"]))
+        except (KeyError, ValueError):
+            raise GRPCError(Status.UNKNOWN, "the call ended without a gRPC status") from None
+        if status is not Status.OK:
+            text = fields.get(b"grpc-message", b"").decode("ascii", "replace")
+            raise GRPCError(status, decode_grpc_message(text))
+
+
+@asynccontextmanager
+async def channel_over(
+    transport: trio.abc.Stream,
+    *,
+    limits: Limits | None = None,
+    scheme: str = "http",
+    authority: str = "localhost",
+) -> AsyncIterator[Channel]:
+    """A channel on a transport that is connected already; closes it.
+
+    Leaving the block ends every call. A connection lost inside it fails the calls
+    (UNAVAILABLE), not the block.
+    """
+    connection = ClientConnection(transport, limits=limits or Limits())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        yield Channel(connection, scheme=scheme, authority=authority)
+        connection.reading.cancel()
+
+
+@asynccontextmanager
+async def open_channel(
+    host: str, port: int, *, limits: Limits | None = None
+) -> AsyncIterator[Channel]:
+    """Connect in plaintext. Raises `OSError` when nobody answers there."""
+    transport = await trio.open_tcp_stream(host, port)
+    async with channel_over(transport, limits=limits, authority=f"{host}:{port}") as channel:
+        yield channel

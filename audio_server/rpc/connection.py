@@ -1,0 +1,270 @@
+"""One HTTP/2 connection on a trio stream: its tasks, its timers, its calls.
+
+Three objects, one concern each: `Http2` is the protocol without I/O, `Outbox` the way out, and
+`Connection` what runs between them and a transport. Where the two ends differ, who opens calls
+and what becomes of a call, they are `ServerConnection` and `ClientConnection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from h2 import events
+from h2.errors import ErrorCodes
+
+from audio_server.rpc.errors import PeerError, PeerSilentError
+from audio_server.rpc.frames import GOAWAY, Frame, FrameReader
+from audio_server.rpc.http2 import Http2
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.outbox import Flusher, Outbox
+from audio_server.rpc.peer import Peer
+from audio_server.rpc.stream import RpcStream
+
+_READ_BYTES = 16 * 1024
+
+log = structlog.get_logger()
+
+Timer = tuple[float, Callable[[], None]]
+"""When something is due (trio's clock), and what is to be done then."""
+
+
+class Connection:
+    """What both ends share. `run` serves it and closes the transport; the rest is for streams."""
+
+    client_side = False
+
+    def __init__(
+        self, transport: trio.abc.Stream, *, limits: Limits, flusher: Flusher | None = None
+    ) -> None:
+        self.limits = limits
+        self.peer = Peer(transport)
+        self.http2 = Http2(limits, client_side=self.client_side)
+        self.streams: dict[int, RpcStream] = {}
+        self.reading = trio.CancelScope()
+        self._transport = transport
+        self._frames = FrameReader(limits, client_side=self.client_side)
+        self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
+        self._was_busy = False
+        self._scope = trio.CancelScope()
+        now = trio.current_time()
+        self._started_at = self._heard_at = self._called_at = now
+        self._pinged_at: float | None = None
+        self._block_since: float | None = None
+
+    def get_peer(self) -> Peer:
+        """Who is at the other end (named as grpclib calls it)."""
+        return self.peer
+
+    # For the streams
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the socket takes less than we have for it."""
+        busy = len(self.http2.out) > self.limits.busy_bytes
+        if busy:
+            self._was_busy = True
+        return busy
+
+    def flush_soon(self) -> None:
+        """Have what waits written; gives up a peer that lets too much of it wait."""
+        if len(self.http2.out) > self.limits.max_waiting_bytes:
+            self.abort("the peer does not read")
+        self._outbox.flush_soon()
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """The application has `size` bytes that the peer sent: they may be sent anew."""
+        self.http2.consumed(stream_id, size)
+        self.flush_soon()
+
+    def widen(self, stream_id: int, size: int) -> None:
+        """Let the peer send `size` bytes more than a stream's window."""
+        self.http2.widen(stream_id, size)
+        self.flush_soon()
+
+    def settle(self, stream: RpcStream) -> None:
+        """Forget a call that is over on the wire and has no task any more."""
+        if stream.attended or self.http2.is_open(stream.id):
+            return
+        if self.streams.pop(stream.id, None) is not None:
+            stream.give_back_all()
+            self._called_at = trio.current_time()
+
+    def abort(self, reason: str) -> None:
+        """End the connection now and without farewell."""
+        if not self._outbox.broken:
+            log.info("connection aborted", peer=str(self.peer), reason=reason)
+        self._outbox.close()
+        self._scope.cancel()
+
+    # Tasks
+
+    async def run(self) -> None:
+        """Serve the connection until it ends; every call of it has ended then.
+
+        Returns when the peer closes, breaks a rule (it gets a GOAWAY) or falls silent. Raises
+        nothing that the peer could cause. Cancelling it ends all calls; the transport is closed
+        in any case.
+        """
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._outbox.run)
+                    await self._read_all(nursery)
+                    nursery.cancel_scope.cancel()
+        finally:
+            await self._close()
+
+    async def _read_all(self, calls: trio.Nursery) -> None:
+        """Read until there is nothing more to come; calls are started in `calls`."""
+        try:
+            with self.reading:
+                self.flush_soon()
+                await self._read(calls)
+        except PeerError as error:
+            log.info("peer broke the rules", peer=str(self.peer), reason=str(error))
+            self.http2.goaway(error.code, error.reason, last_stream_id=self.http2.last_stream_id)
+        except PeerSilentError as error:
+            self.abort(str(error))
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._outbox.close()
+        finally:
+            self._end_calls(GRPCError(Status.UNAVAILABLE, "the connection was lost"))
+
+    def _end_calls(self, failure: GRPCError) -> None:
+        for stream in list(self.streams.values()):
+            stream.fail(failure)
+
+    async def _close(self) -> None:
+        with trio.move_on_after(self.limits.farewell_s, shield=True):
+            await self._outbox.drain()
+        self._outbox.close()
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(self._transport)
+
+    # Reading, and what is due when nothing comes
+
+    async def _read(self, calls: trio.Nursery) -> None:
+        while data := await self._receive():
+            for frame in self._frames.feed(data):
+                self._on_frame(frame, calls)
+            if not self._frames.in_header_block:
+                self._block_since = None
+            elif self._block_since is None:
+                self._block_since = self._heard_at
+            self.flush_soon()
+
+    async def _receive(self) -> bytes:
+        """The next bytes; b"" when the peer has closed.
+
+        Asks a silent peer for a sign of life (any bytes will do). Raises `PeerSilentError` when
+        none comes, and `PeerError` when the peer had its time for something it owes.
+        """
+        while True:
+            due_at, act = min(self._timers(), key=lambda timer: timer[0])
+            with trio.move_on_at(due_at):
+                data = bytes(await self._transport.receive_some(_READ_BYTES))
+                self._heard_at = trio.current_time()
+                self._pinged_at = None
+                return data
+            act()
+            self.flush_soon()
+
+    def _timers(self) -> list[Timer]:
+        """What is due next, and when."""
+        limits = self.limits
+        timers: list[Timer] = []
+        if self._pinged_at is None:
+            timers.append((self._heard_at + limits.keepalive_s, self._ping))
+        else:
+            timers.append((self._pinged_at + limits.keepalive_answer_s, self._give_up_silent))
+        if not self._frames.settled:
+            timers.append((self._started_at + limits.preface_s, self._give_up_preface))
+        if self._block_since is not None:
+            timers.append((self._block_since + limits.header_block_s, self._give_up_block))
+        return timers
+
+    def _ping(self) -> None:
+        self._pinged_at = trio.current_time()
+        self.http2.ping()
+
+    def _give_up_silent(self) -> None:
+        raise PeerSilentError("the peer did not answer a PING")
+
+    def _give_up_preface(self) -> None:
+        raise PeerError(ErrorCodes.PROTOCOL_ERROR, "no preface in time")
+
+    def _give_up_block(self) -> None:
+        raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a header block was not ended in time")
+
+    # Frames and events
+
+    def _on_frame(self, frame: Frame, calls: trio.Nursery) -> None:
+        if frame.type == GOAWAY:
+            self._on_goaway(frame)
+            return
+        for event in self.http2.receive(frame):
+            self._on_event(event, calls)
+
+    def _on_goaway(self, frame: Frame) -> None:
+        """The peer opens no more calls; those that are open go on."""
+
+    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
+        match event:
+            case events.DataReceived():
+                self._on_data(event)
+            case events.StreamEnded():
+                self._on_end(event)
+            case events.StreamReset():
+                self._on_reset(event)
+            case events.WindowUpdated(stream_id=0) | events.RemoteSettingsChanged():
+                self._on_room()
+            case events.WindowUpdated():
+                if stream := self.streams.get(event.stream_id or 0):
+                    self._offer_room(stream)
+
+    def _on_data(self, event: events.DataReceived) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is None or stream.failure is not None:
+            self.consumed(event.stream_id, event.flow_controlled_length)
+            return
+        try:
+            stream.feed(event.data, event.flow_controlled_length)
+        except GRPCError as error:
+            self._on_bad_stream(stream, error)
+
+    def _on_end(self, event: events.StreamEnded) -> None:
+        if stream := self.streams.get(event.stream_id):
+            try:
+                stream.end_remote()
+            except GRPCError as error:
+                self._on_bad_stream(stream, error)
+            self.settle(stream)
+
+    def _on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
+        """The peer sent what it may not on this stream; the others go on."""
+        stream.fail(error)
+
+    def _on_reset(self, event: events.StreamReset) -> None:
+        if stream := self.streams.get(event.stream_id):
+            stream.drop()
+            if not (self.client_side and stream.remote_ended):
+                # To a client whose call has its status a reset only says "stop sending".
+                stream.fail(GRPCError(Status.CANCELLED, f"reset by the peer ({event.error_code})"))
+            self.settle(stream)
+
+    def _on_room(self) -> None:
+        for stream in list(self.streams.values()):
+            self._offer_room(stream)
+
+    def _offer_room(self, stream: RpcStream) -> None:
+        stream.flush()
+        stream.notify()
+
+    def _on_drained(self) -> None:
+        if self._was_busy:
+            self._was_busy = False
+            self._on_room()

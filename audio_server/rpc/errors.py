@@ -1,0 +1,34 @@
+"""What goes wrong on a connection, named for whose doing it was."""
+
+from __future__ import annotations
+
+from h2.errors import ErrorCodes
+
+
+class PeerError(Exception):
+    """The peer broke HTTP/2 or one of our limits: the connection ends with this GOAWAY."""
+
+    def __init__(self, code: ErrorCodes, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.reason}"
+
+
+class PeerSilentError(Exception):
+    """The peer did not answer a PING or does not read: it is given up without farewell."""
+
+
+class MalformedRequestError(Exception):
+    """The request breaks HTTP/2 itself (RFC 9113 section 8.1.1): its stream is reset."""
+
+
+class RefusedRequestError(Exception):
+    """The request is not one we serve: it is answered with `headers`, trailers only."""
+
+    def __init__(self, headers: list[tuple[str, str]], reason: str) -> None:
+        super().__init__(reason)
+        self.headers = headers
+        self.reason = reason

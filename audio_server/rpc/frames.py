@@ -1,0 +1,122 @@
+"""Bytes of a peer cut into whole HTTP/2 frames, before h2 sees any of them.
+
+h2 keeps the protocol's state; this reader in front of it refuses what no good peer sends
+and h2 would buffer, count or trip over: overlong frames, endless header blocks, frame types
+it does not know. It holds at most one frame (RFC 9113 section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from h2.errors import ErrorCodes
+
+from audio_server.rpc.errors import PeerError
+from audio_server.rpc.limits import Limits
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+MAX_FRAME_BYTES = 16384
+"""SETTINGS_MAX_FRAME_SIZE as it is without being advertised (RFC 9113 section 6.5.2)."""
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = range(9)
+CONTINUATION = 9
+END_HEADERS = 0x4
+ACK = 0x1
+_HEADER_BYTES = 9
+
+
+class Frame(NamedTuple):
+    """One frame: its header's fields, and all of its bytes, header included."""
+
+    type: int
+    flags: int
+    stream_id: int
+    raw: bytes
+
+    @property
+    def payload(self) -> bytes:
+        return self.raw[_HEADER_BYTES:]
+
+
+class FrameReader:
+    """Collects bytes and gives whole frames; raises `PeerError` where the peer is to blame."""
+
+    __slots__ = ("_block_bytes", "_block_frames", "_block_stream", "_buffer", "_limits", "_preface",
+                 "settled")  # fmt: skip
+
+    def __init__(self, limits: Limits, *, client_side: bool) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._preface = b"" if client_side else PREFACE
+        self._block_stream = 0
+        self._block_frames = 0
+        self._block_bytes = 0
+        self.settled = False
+        """Whether the peer's preface and SETTINGS have come."""
+
+    @property
+    def in_header_block(self) -> bool:
+        """Whether a header block was begun and not yet ended."""
+        return self._block_stream != 0
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that `data` completes. Unknown types are passed over (section 5.5)."""
+        self._buffer += data
+        if self._preface and not self._take_preface():
+            return
+        while frame := self._next():
+            self._check_order(frame)
+            if frame.type <= CONTINUATION:
+                yield frame
+
+    def _take_preface(self) -> bool:
+        got = bytes(self._buffer[: len(PREFACE)])
+        if not PREFACE.startswith(got):
+            raise PeerError(ErrorCodes.PROTOCOL_ERROR, "not an HTTP/2 preface")
+        if len(got) < len(PREFACE):
+            return False
+        del self._buffer[: len(PREFACE)]
+        self._preface = b""
+        return True
+
+    def _next(self) -> Frame | None:
+        buffer = self._buffer
+        if len(buffer) < _HEADER_BYTES:
+            return None
+        length = int.from_bytes(buffer[:3], "big")
+        if length > MAX_FRAME_BYTES:
+            raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+        end = _HEADER_BYTES + length
+        if len(buffer) < end:
+            return None
+        raw = bytes(buffer[:end])
+        del buffer[:end]
+        return Frame(raw[3], raw[4], int.from_bytes(raw[5:9], "big") & 0x7FFFFFFF, raw)
+
+    def _check_order(self, frame: Frame) -> None:
+        if not self.settled:
+            if frame.type != SETTINGS or frame.flags & ACK:
+                raise PeerError(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+            self.settled = True
+        elif self._block_stream:
+            self._check_continuation(frame)
+        elif frame.type == CONTINUATION:
+            raise PeerError(ErrorCodes.PROTOCOL_ERROR, "CONTINUATION without a header block")
+        elif frame.type == HEADERS and not frame.flags & END_HEADERS:
+            self._block_stream = frame.stream_id
+            self._block_frames = 0
+            self._block_bytes = len(frame.raw)
+
+    def _check_continuation(self, frame: Frame) -> None:
+        if frame.type != CONTINUATION or frame.stream_id != self._block_stream:
+            raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a frame inside a header block")
+        self._block_frames += 1
+        self._block_bytes += len(frame.raw)
+        if (
+            self._block_frames > self._limits.max_continuations
+            or self._block_bytes > self._limits.max_header_block_bytes
+        ):
+            raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, "a header block without end")
+        if frame.flags & END_HEADERS:
+            self._block_stream = 0

@@ -1,0 +1,156 @@
+"""The headers of a request: is it one, is it gRPC, and what does it ask for.
+
+Statuses follow the gRPC documents: "gRPC over HTTP2", "Compression", "HTTP to gRPC Status
+Code Mapping"; what breaks HTTP/2 itself follows RFC 9113 sections 8.1.1 and 8.2.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from grpclib.const import Status
+from grpclib.metadata import _Metadata, decode_timeout, encode_grpc_message
+from multidict import MultiDict
+
+from audio_server.rpc.errors import MalformedRequestError, RefusedRequestError
+from audio_server.rpc.limits import Limits
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+CONTENT_TYPE = "application/grpc"
+_PSEUDO = {b":method", b":scheme", b":path", b":authority"}
+_REQUIRED_PSEUDO = {b":method", b":scheme", b":path"}
+_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+_NOT_METADATA = {b"te", b"content-type", b"user-agent", b"content-length", b"host"}
+_NAME = re.compile(rb"[0-9a-z_.\-]+")
+_VALUE = re.compile(rb"[ -~]*")
+_TIMEOUT = re.compile(r"[0-9]{1,8}[HMSmun]")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a request asks for, checked."""
+
+    path: str
+    metadata: _Metadata
+    deadline_s: float | None
+    """Seconds from now (`grpc-timeout`); None for none."""
+    user_agent: str | None
+
+
+def parse_request(headers: RawHeaders, limits: Limits) -> Request:
+    """Check a request's headers.
+
+    Raises `MalformedRequestError` for what is no HTTP/2 request and `RefusedRequestError` for
+    what is no gRPC request; both are the client's fault and concern its stream alone.
+    """
+    fields = _fields(headers)
+    _check_http(fields)
+    _check_encoding(fields)
+    _check_size(headers, limits)
+    return Request(
+        path=_text(fields[b":path"]),
+        metadata=_metadata(headers),
+        deadline_s=_deadline_s(fields),
+        user_agent=_text(fields[b"user-agent"]) if b"user-agent" in fields else None,
+    )
+
+
+def _fields(headers: RawHeaders) -> dict[bytes, bytes]:
+    """All headers by name, once they are known to be well-formed."""
+    fields: dict[bytes, bytes] = {}
+    regular = False
+    for name, value in headers:
+        if name.startswith(b":"):
+            if regular or name not in _PSEUDO or name in fields:
+                raise MalformedRequestError(f"pseudo-header {name!r} is out of place")
+        elif not _NAME.fullmatch(name) or name in _CONNECTION:
+            raise MalformedRequestError(f"header name {name[:64]!r}")
+        else:
+            regular = True
+        fields[name] = value
+    if missing := _REQUIRED_PSEUDO - fields.keys():
+        raise MalformedRequestError(f"no {sorted(missing)[0].decode()}")
+    if not fields[b":path"].startswith(b"/"):
+        raise MalformedRequestError("a path without a slash")
+    return fields
+
+
+def _check_http(fields: dict[bytes, bytes]) -> None:
+    if fields[b":method"] != b"POST":
+        raise refusal(Status.UNKNOWN, "the method of a gRPC request is POST", http_status=405)
+    content_type = _text(fields.get(b"content-type", b""))
+    base, _, subtype = content_type.partition(";")[0].strip().partition("+")
+    if base != CONTENT_TYPE or subtype not in ("", "proto"):
+        raise refusal(Status.UNKNOWN, f"content-type {content_type!r}", http_status=415)
+    if fields.get(b"te") != b"trailers":
+        raise refusal(Status.INTERNAL, "no 'te: trailers'", http_status=400)
+
+
+def _check_encoding(fields: dict[bytes, bytes]) -> None:
+    encoding = fields.get(b"grpc-encoding", b"identity")
+    if encoding != b"identity":
+        error = refusal(Status.UNIMPLEMENTED, f"grpc-encoding {_text(encoding)!r}")
+        error.headers.append(("grpc-accept-encoding", "identity"))
+        raise error
+
+
+def _check_size(headers: RawHeaders, limits: Limits) -> None:
+    if len(headers) > limits.max_metadata_fields:
+        raise refusal(Status.RESOURCE_EXHAUSTED, f"{len(headers)} header fields")
+    size = sum(len(name) + len(value) for name, value in headers)
+    if size > limits.max_metadata_bytes:
+        raise refusal(Status.RESOURCE_EXHAUSTED, f"{size} bytes of metadata")
+
+
+def _deadline_s(fields: dict[bytes, bytes]) -> float | None:
+    if b"grpc-timeout" not in fields:
+        return None
+    value = _text(fields[b"grpc-timeout"])
+    if not _TIMEOUT.fullmatch(value):
+        raise refusal(Status.INTERNAL, f"grpc-timeout {value!r}")
+    return decode_timeout(value)
+
+
+def _metadata(headers: RawHeaders) -> _Metadata:
+    metadata = cast(_Metadata, MultiDict())
+    for name, value in headers:
+        if name in _NOT_METADATA or name.startswith((b":", b"grpc-")):
+            continue
+        key = name.decode("ascii")
+        if not key.endswith("-bin"):
+            metadata.add(key, _text(value, key))
+        else:
+            for part in value.split(b","):  # repeated values may come joined
+                metadata.add(key, _binary(key, part.strip()))
+    return metadata
+
+
+def _text(value: bytes, key: str = "a header") -> str:
+    if not _VALUE.fullmatch(value):
+        raise refusal(Status.INTERNAL, f"{key} has a value that is not printable ASCII")
+    return value.decode("ascii")
+
+
+def _binary(key: str, value: bytes) -> bytes:
+    """Base64 with or without padding, as peers may send either."""
+    digits = value.rstrip(b"=")
+    try:
+        return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
+    except binascii.Error:
+        raise refusal(Status.INTERNAL, f"{key} is not base64") from None
+
+
+def refusal(status: Status, message: str, *, http_status: int = 200) -> RefusedRequestError:
+    """A refusal that is answered with trailers only."""
+    headers = [
+        (":status", str(http_status)),
+        ("content-type", CONTENT_TYPE),
+        ("grpc-status", str(status.value)),
+        ("grpc-message", encode_grpc_message(message)),
+    ]
+    return RefusedRequestError(headers, f"{status.name}: {message}")

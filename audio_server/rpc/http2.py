@@ -1,0 +1,188 @@
+"""One HTTP/2 connection without I/O: h2's state, our DATA frames, our GOAWAYs.
+
+Everything but DATA and GOAWAY goes through h2. DATA is framed here and only charged to h2's
+windows: that spares its per-frame objects, and sound is nearly all we send. GOAWAY goes past
+h2, which shuts its state machine on the first one, while a drain needs two and calls that
+still end properly afterwards.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import Event
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
+from hyperframe.frame import GoAwayFrame
+
+from audio_server.rpc.errors import PeerError
+from audio_server.rpc.frames import RST_STREAM, Frame
+from audio_server.rpc.limits import Limits
+
+LAST_POSSIBLE_STREAM = 2**31 - 1
+_DEFAULT_WINDOW_BYTES = 65535
+
+
+class _Machine(H2Connection):
+    """h2 without its stream limit, which is fatal to the connection.
+
+    The limit is kept by whoever accepts the streams, and answered with REFUSED_STREAM after the
+    header block was decoded, so that HPACK stays in step.
+    """
+
+    @property
+    def open_inbound_streams(self) -> int:
+        # h2 forgets closed streams as a side effect of counting the open ones.
+        super().open_inbound_streams  # noqa: B018
+        return 0
+
+
+class Http2:
+    """The protocol state of a connection and the bytes that wait to be sent, `out`.
+
+    No method blocks. `receive` raises `PeerError`; the others only raise on misuse by us,
+    except that acting on a stream that the peer has closed meanwhile is silently nothing.
+    """
+
+    __slots__ = ("_dead", "_h2", "out")
+
+    def __init__(self, limits: Limits, *, client_side: bool) -> None:
+        config = H2Configuration(
+            client_side=client_side,
+            header_encoding=None,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        self.out = bytearray()
+        self._h2 = _Machine(config)
+        self._h2.local_settings.update({
+            SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams,
+            SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_block_bytes,
+            SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+            SettingCodes.ENABLE_PUSH: 0,
+        })  # fmt: skip
+        self._h2.local_settings.acknowledge()
+        self._h2.decoder.max_header_list_size = limits.max_header_block_bytes
+        self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(
+            limits.connection_window_bytes - _DEFAULT_WINDOW_BYTES
+        )
+        if not client_side:
+            # Our frame reader has taken the preface; h2 waits for it all the same.
+            self._h2.incoming_buffer.add_data(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self._dead = False
+        self._collect()
+
+    def _collect(self) -> None:
+        self.out += self._h2.data_to_send()
+
+    # Receiving
+
+    def receive(self, frame: Frame) -> list[Event]:
+        """Take one whole frame; acknowledgements that it calls for are added to `out`.
+
+        Raises `PeerError` for what ends the connection.
+        """
+        if frame.type == RST_STREAM and self._is_forgotten(frame.stream_id):
+            return []  # legal for a short time after a stream has ended (section 5.1, "closed")
+        try:
+            events = self._h2.receive_data(frame.raw)
+        except ProtocolError as error:
+            # h2 has shut its state machine; the GOAWAY is sent by whoever catches this.
+            self._h2.clear_outbound_data_buffer()
+            self._dead = True
+            raise PeerError(ErrorCodes(error.error_code), str(error)) from error
+        self._collect()
+        return events
+
+    def _is_forgotten(self, stream_id: int) -> bool:
+        h2 = self._h2
+        newest = max(h2.highest_inbound_stream_id, h2.highest_outbound_stream_id)
+        return 0 < stream_id <= newest and stream_id not in h2.streams
+
+    @property
+    def last_stream_id(self) -> int:
+        """The newest stream that the peer has opened."""
+        return self._h2.highest_inbound_stream_id
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """Give `size` received bytes back to the peer's windows, for the application has them."""
+        self._h2.acknowledge_received_data(size, stream_id)
+        self._collect()
+
+    def widen(self, stream_id: int, size: int) -> None:
+        """Let the peer send `size` bytes more on a stream than its window holds."""
+        self._h2.increment_flow_control_window(size, stream_id)
+        self._collect()
+
+    # Sending
+
+    def open_stream(self, headers: Iterable[tuple[str, str]]) -> int:
+        """Begin a request (client side); its stream's id."""
+        stream_id = self._h2.get_next_available_stream_id()
+        self._h2.send_headers(stream_id, headers)
+        self._collect()
+        return stream_id
+
+    def send_headers(
+        self, stream_id: int, headers: Iterable[tuple[str, str]], *, end_stream: bool = False
+    ) -> None:
+        """Answer a request, or end the answer; nothing if the stream is closed."""
+        if self.is_open(stream_id):
+            self._h2.send_headers(stream_id, headers, end_stream=end_stream)
+            self._collect()
+
+    def window(self, stream_id: int) -> int:
+        """How many bytes of DATA the peer would take on this stream now; never below 0."""
+        stream = self._h2.streams.get(stream_id)
+        if stream is None:
+            return 0
+        room = min(stream.outbound_flow_control_window, self._h2.outbound_flow_control_window)
+        return max(room, 0)
+
+    def send_data(self, stream_id: int, data: bytes) -> None:
+        """Frame `data`, which the caller has checked against `window`."""
+        step = self._h2.max_outbound_frame_size
+        for start in range(0, len(data), step):
+            chunk = data[start : start + step]
+            size = len(chunk)
+            self.out += struct.pack(">HBHI", size >> 8, size & 0xFF, 0, stream_id)
+            self.out += chunk
+        self._h2.streams[stream_id].outbound_flow_control_window -= len(data)
+        self._h2.outbound_flow_control_window -= len(data)
+
+    def end_stream(self, stream_id: int) -> None:
+        """Close our half of a stream (client side)."""
+        self._h2.end_stream(stream_id)
+        self._collect()
+
+    def is_open(self, stream_id: int) -> bool:
+        """Whether either half of the stream is still open."""
+        stream = self._h2.streams.get(stream_id)
+        return stream is not None and not stream.closed and not self._dead
+
+    def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        """End a stream at once, unless it has ended already."""
+        if self.is_open(stream_id):
+            self._h2.reset_stream(stream_id, code)
+            self._collect()
+
+    def ping(self) -> None:
+        self._h2.ping(b"alive? \n")
+        self._collect()
+
+    def goaway(self, code: ErrorCodes, reason: str = "", *, last_stream_id: int) -> None:
+        """Announce the end of the connection; h2 does not get to know."""
+        frame = GoAwayFrame(
+            0,
+            last_stream_id=last_stream_id,
+            error_code=code,
+            additional_data=reason.encode(),
+        )
+        self.out += frame.serialize()

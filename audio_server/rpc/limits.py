@@ -1,0 +1,57 @@
+"""What a peer may ask of a connection, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one connection; the defaults fit devices with three calls and small messages."""
+
+    max_streams: int = 16
+    """Concurrent calls, counted until the handler has exited; more are refused."""
+
+    max_message_bytes: int = 64 * 1024
+    """One gRPC message, judged on its prefix."""
+
+    max_metadata_bytes: int = 8 * 1024
+    """Names and values of one request's metadata together."""
+
+    max_metadata_fields: int = 100
+
+    max_header_block_bytes: int = 16 * 1024
+    """One compressed header block; also advertised as MAX_HEADER_LIST_SIZE."""
+
+    max_continuations: int = 8
+    """CONTINUATION frames of one header block."""
+
+    stream_window_bytes: int = 64 * 1024
+    """Receive window of a stream."""
+
+    connection_window_bytes: int = 256 * 1024
+    """Receive window of the connection."""
+
+    busy_bytes: int = 16 * 1024
+    """With more than this waiting for the socket, streams stop handing over data."""
+
+    max_waiting_bytes: int = 256 * 1024
+    """With more than this waiting for the socket, the peer is given up."""
+
+    preface_s: float = 10.0
+    """From the start of a connection to the peer's preface and SETTINGS."""
+
+    header_block_s: float = 5.0
+    """From the first to the last frame of a header block."""
+
+    idle_s: float = 60.0
+    """How long a connection may be open with no call."""
+
+    keepalive_s: float = 20.0
+    """A peer silent for this long is sent a PING."""
+
+    keepalive_answer_s: float = 10.0
+    """A peer that sends nothing for this long after the PING is given up."""
+
+    farewell_s: float = 2.0
+    """How long the last bytes of a connection (GOAWAY, trailers) may take to leave."""

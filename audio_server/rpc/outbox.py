@@ -1,0 +1,172 @@
+"""Bytes on their way to a socket: one write a connection for all that is due together.
+
+Whoever has bytes for the peer adds them to the connection's buffer and calls `flush_soon`.
+The flush itself happens later in the same scheduler tick or early in the next, so that an
+acknowledgement, an LED frame and sound leave in one write. On a plain socket a shared
+`Flusher` writes for all connections, without waking a task for each; what the socket does not
+take, and everything on other streams (TLS, memory), is written by the outbox's own task.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import structlog
+import trio
+
+log = structlog.get_logger()
+
+
+class Flusher:
+    """One task that writes what the outboxes of many connections hold."""
+
+    __slots__ = ("_due", "_task")
+
+    # Outboxes written between two looks at the rest of the program: under a millisecond.
+    _CHUNK = 64
+
+    def __init__(self) -> None:
+        self._due: list[Outbox] = []
+        self._task: trio.lowlevel.Task | None = None
+
+    def add(self, outbox: Outbox) -> None:
+        """Have `outbox.flush_nowait` called soon."""
+        self._due.append(outbox)
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    async def run(self) -> None:
+        """Flush until cancelled; a cancel leaves bytes in their outboxes."""
+        while True:
+            if not self._due:
+                await self._wait_due()
+            due, self._due = self._due[: self._CHUNK], self._due[self._CHUNK :]
+            for outbox in due:
+                self._flush_one(outbox)
+            if self._due:
+                await trio.lowlevel.checkpoint()
+
+    @staticmethod
+    def _flush_one(outbox: Outbox) -> None:
+        try:
+            outbox.flush_nowait()
+        except Exception:
+            # One connection's fault must not stop the writes of all others. Its peer hears
+            # nothing more and its keepalive ends it.
+            outbox.close()
+            log.exception("a connection's outbox failed")
+
+    async def _wait_due(self) -> None:
+        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+
+class Outbox:
+    """What waits to be written to one transport.
+
+    `data` is filled by the owner; `drained` is called whenever all of it has been written.
+    Does not close the transport.
+    """
+
+    __slots__ = ("_drained", "_fd", "_flusher", "_marked", "_transport", "_wake", "broken", "data")
+
+    def __init__(
+        self,
+        data: bytearray,
+        transport: trio.abc.Stream,
+        flusher: Flusher | None,
+        drained: Callable[[], None],
+    ) -> None:
+        self.data = data
+        self._transport = transport
+        self._drained = drained
+        self._wake: trio.Event | None = None
+        self._marked = False
+        self.broken = False
+        self._fd = -1
+        self._flusher = flusher
+        if (
+            flusher is not None
+            and isinstance(transport, trio.SocketStream)
+            and sys.platform != "win32"  # where a socket is no file to os.write
+        ):
+            self._fd = transport.socket.fileno()
+
+    def flush_soon(self) -> None:
+        """Have `data` written; any number of calls before that are one write."""
+        if self._marked or not self.data or self.broken:
+            return
+        self._marked = True
+        if self._fd >= 0 and self._flusher is not None:
+            self._flusher.add(self)
+        else:
+            self._start_writing()
+
+    def flush_nowait(self) -> None:
+        """Write what the socket takes now; the rest is left to `run`."""
+        if self._write_some():
+            self._drained()
+        else:
+            self._start_writing()
+
+    def close(self) -> None:
+        """Nothing may touch the transport any more: it is about to be closed."""
+        self.broken = True
+
+    def _start_writing(self) -> None:
+        if self._wake is not None:
+            self._wake.set()
+            self._wake = None
+
+    def _write_some(self) -> bool:
+        """Whether all has been written (or never will be)."""
+        if self.broken:
+            return True
+        try:
+            del self.data[: os.write(self._fd, self.data)]
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.broken = True  # the reader learns it from the same socket and ends the connection
+            return True
+        if self.data:
+            return False
+        self._marked = False
+        return True
+
+    async def run(self) -> None:
+        """Write what `flush_soon` asks for, until cancelled or the peer is gone."""
+        while not self.broken:
+            if not self._marked:
+                await self._wait_work()
+            await self.drain()
+            self._drained()
+
+    async def _wait_work(self) -> None:
+        self._wake = trio.Event()
+        await self._wake.wait()
+
+    async def drain(self) -> None:
+        """Write until nothing waits. Raises nothing: a lost peer only marks the box broken."""
+        try:
+            while self.data and not self.broken:
+                await self._write_blocking()
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self.broken = True
+        self._marked = False
+
+    async def _write_blocking(self) -> None:
+        if self._fd >= 0:
+            await trio.lowlevel.wait_writable(self._fd)
+            self._write_some()
+        else:
+            data = bytes(self.data)
+            self.data.clear()
+            await self._transport.send_all(data)

@@ -1,0 +1,192 @@
+"""The server's end: requests become handlers of their own task, with one edge round each.
+
+An edge is where a fault stops: whatever a handler raises becomes that call's status, and
+whatever a peer does ends at most its own connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+import trio
+from grpclib.const import Handler, Status
+from grpclib.exceptions import GRPCError, ProtocolError
+from h2 import events
+from h2.errors import ErrorCodes
+
+from audio_server.rpc.call import ServerCall
+from audio_server.rpc.connection import Connection, Timer
+from audio_server.rpc.errors import MalformedRequestError, PeerError, RefusedRequestError
+from audio_server.rpc.headers import Request, parse_request, refusal
+from audio_server.rpc.http2 import LAST_POSSIBLE_STREAM
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.outbox import Flusher
+from audio_server.rpc.stream import RpcStream
+
+log = structlog.get_logger()
+
+Services = Mapping[str, Handler]
+"""Path of a method to its handler: grpclib's `__mapping__` of one service or several."""
+
+
+class ServerConnection(Connection):
+    """One accepted connection. `run` serves it to its end; `drain` ends it politely."""
+
+    def __init__(
+        self,
+        services: Services,
+        transport: trio.abc.Stream,
+        *,
+        limits: Limits,
+        number: int,
+        flusher: Flusher | None = None,
+    ) -> None:
+        super().__init__(transport, limits=limits, flusher=flusher)
+        self.number = number
+        self._services = services
+        self._refusing = False
+        self._complaints: set[str] = set()
+
+    async def drain(self, *, settle_s: float = 1.0) -> None:
+        """Tell the client to go, end its calls with UNAVAILABLE, then the connection.
+
+        Two GOAWAYs, `settle_s` apart, so that calls already on their way are not lost without
+        a word (RFC 9113 section 6.8). Returns when the calls have been told; `run` ends once
+        they are over. Cancelling it leaves the connection as it is.
+        """
+        self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=LAST_POSSIBLE_STREAM)
+        self.flush_soon()
+        if self.streams:
+            await trio.sleep(settle_s)
+        self._refusing = True
+        self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=self.http2.last_stream_id)
+        self._end_calls(GRPCError(Status.UNAVAILABLE, "the server is shutting down"))
+        self.flush_soon()
+        self._stop_if_done()
+
+    def settle(self, stream: RpcStream) -> None:
+        super().settle(stream)
+        self._stop_if_done()
+
+    def _stop_if_done(self) -> None:
+        if self._refusing and not self.streams:
+            self.reading.cancel()
+
+    def _timers(self) -> list[Timer]:
+        timers = super()._timers()
+        if not self.streams:
+            timers.append((self._called_at + self.limits.idle_s, self._give_up_idle))
+        return timers
+
+    def _give_up_idle(self) -> None:
+        raise PeerError(ErrorCodes.NO_ERROR, "no call for a long time")
+
+    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
+        if isinstance(event, events.RequestReceived):
+            self._on_request(event, calls)
+        else:
+            super()._on_event(event, calls)
+
+    def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
+        stream_id = event.stream_id
+        if self._refusing or len(self.streams) >= self.limits.max_streams:
+            self.http2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        try:
+            request = parse_request(event.headers, self.limits)
+            method = self._services.get(request.path)
+            if method is None:
+                raise refusal(Status.UNIMPLEMENTED, f"no method {request.path}")
+        except MalformedRequestError as error:
+            self._complain(str(error))
+            self.http2.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
+        except RefusedRequestError as error:
+            self._complain(error.reason)
+            self.http2.send_headers(stream_id, error.headers, end_stream=True)
+            self.http2.reset(stream_id, ErrorCodes.NO_ERROR)
+        else:
+            self._accept(stream_id, request, method, calls)
+
+    def _complain(self, reason: str) -> None:
+        """One line per connection and reason, however often a peer repeats it."""
+        if reason not in self._complaints and len(self._complaints) < 16:
+            self._complaints.add(reason)
+            log.info("request refused", peer=str(self.peer), reason=reason)
+
+    def _accept(
+        self, stream_id: int, request: Request, method: Handler, calls: trio.Nursery
+    ) -> None:
+        # The stream and its cancel scope exist before the task has run: a reset may come first.
+        stream = self.streams[stream_id] = RpcStream(self, stream_id)
+        stream.attended = True
+        if request.deadline_s is not None:
+            stream.scope.deadline = trio.current_time() + request.deadline_s
+        calls.start_soon(self._serve_call, stream, request, method)
+
+    async def _serve_call(self, stream: RpcStream, request: Request, method: Handler) -> None:
+        """The edge round one request."""
+        call = ServerCall(stream, request, method)
+        try:
+            failure = await self._run_handler(call, stream, method)
+            await self._answer(call, failure)
+        finally:
+            stream.attended = False
+            self.settle(stream)
+
+    async def _run_handler(
+        self, call: ServerCall, stream: RpcStream, method: Handler
+    ) -> GRPCError | None:
+        """Run a handler; what went wrong, as the status that the client is to get."""
+        failure: GRPCError | None = None
+        try:
+            with stream.scope:
+                await method.func(call)
+        except* GRPCError as group:
+            failure = _first(group)
+        except* Exception:
+            log.exception("handler failed", peer=str(self.peer), method=call._method_name)
+            failure = GRPCError(Status.UNKNOWN, "Internal Server Error")
+        if stream.failure is not None:
+            return stream.failure
+        if failure is None and stream.scope.cancelled_caught:
+            return GRPCError(Status.DEADLINE_EXCEEDED, "Deadline exceeded")
+        return failure
+
+    async def _answer(self, call: ServerCall, failure: GRPCError | None) -> None:
+        """Send the call's status, unless the handler has. Never blocks, so is never cancelled."""
+        if call._send_trailing_metadata_done or call._cancel_done:
+            return
+        try:
+            if failure is None:
+                await call.send_trailing_metadata()
+            else:
+                await call.send_trailing_metadata(
+                    status=failure.status, status_message=failure.message
+                )
+        except ProtocolError:
+            log.exception("handler broke its contract", method=call._method_name)
+            await call.send_trailing_metadata(status=Status.INTERNAL)
+
+
+def _first(group: BaseExceptionGroup[GRPCError]) -> GRPCError:
+    """One error of a group, wherever in it: a call has one status."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, GRPCError)
+    return error
+
+
+async def serve_connection(
+    services: Services,
+    transport: trio.abc.Stream,
+    *,
+    limits: Limits | None = None,
+    number: int = 0,
+    flusher: Flusher | None = None,
+) -> None:
+    """Serve gRPC on one transport until the peer is gone; see `Connection.run`."""
+    await ServerConnection(
+        services, transport, limits=limits or Limits(), number=number, flusher=flusher
+    ).run()

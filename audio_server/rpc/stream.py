@@ -1,0 +1,256 @@
+"""One call on a connection: whole messages in, whole messages out.
+
+It stands where grpclib expects its own `grpclib.protocol.Stream`, and differs in what matters
+on trio: a message is indivisible. Receiving takes a message only when all of it is there, and
+sending queues all of it or, when cancelled before, nothing; so a cancel never splices two
+messages (design, trap 2).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from h2.errors import ErrorCodes
+
+from audio_server.rpc.messages import PREFIX_BYTES, MessageReader
+
+if TYPE_CHECKING:
+    from audio_server.rpc.connection import Connection
+
+Headers = list[tuple[str, str]]
+
+
+class RpcStream:
+    """The two directions of one call. One task reads, one writes; `Connection` feeds it.
+
+    `scope` is cancelled when the call ends from outside (reset, connection lost, deadline,
+    drain); `failure` then says with which status. Nobody closes a stream: it is over when
+    both ends said so or one has reset it.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_held_bytes",
+        "_pending",
+        "_reader",
+        "_trailers",
+        "_unread",
+        "attended",
+        "connection",
+        "failure",
+        "headers",
+        "id",
+        "local_ended",
+        "remote_ended",
+        "scope",
+        "trailers",
+    )
+
+    def __init__(self, connection: Connection, stream_id: int) -> None:
+        self.connection = connection
+        self.id = stream_id
+        self.scope = trio.CancelScope()
+        self.failure: GRPCError | None = None
+        self.headers: list[tuple[bytes, bytes]] | None = None
+        self.trailers: list[tuple[bytes, bytes]] | None = None
+        self.attended = False
+        self.local_ended = False
+        self.remote_ended = False
+        self._reader = MessageReader(connection.limits.max_message_bytes)
+        self._unread: deque[bytes] | None = None
+        self._held_bytes = 0
+        self._pending = b""
+        self._trailers: Headers | None = None
+        self._changed: trio.Event | None = None
+
+    # What the connection tells
+
+    def feed(self, data: bytes, flow_bytes: int) -> None:
+        """Take the payload of a DATA frame that cost `flow_bytes` of window.
+
+        Raises `GRPCError` for a message that the peer may not send.
+        """
+        self._held_bytes += flow_bytes
+        self._give_back(flow_bytes - len(data))
+        messages = self._reader.feed(data)
+        if messages:
+            if self._unread is None:
+                self._unread = deque()
+            self._unread += messages
+            self.notify()
+        self._widen_for_large_message(len(data))
+
+    def _widen_for_large_message(self, size: int) -> None:
+        """A message larger than the stream's window could never arrive whole: make up for it."""
+        wanted = self._reader.wanted_bytes or 0
+        excess = wanted - self.connection.limits.stream_window_bytes
+        if excess > 0 and len(self._reader) - size < PREFIX_BYTES:
+            self.connection.widen(self.id, excess)
+
+    def end_remote(self) -> None:
+        """The peer has said all it will. Raises `GRPCError` if that was in mid-message."""
+        self.remote_ended = True
+        self.notify()
+        if len(self._reader):
+            raise GRPCError(Status.INTERNAL, "the stream ended inside a message")
+
+    def fail(self, failure: GRPCError) -> None:
+        """End the call from outside: its task is cancelled and finds out why in `failure`."""
+        if self.failure is None:
+            self.failure = failure
+            self.notify()
+            self.scope.cancel()
+
+    def notify(self) -> None:
+        """Wake whoever waits on this stream, to look again."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def _wait_change(self) -> None:
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    # Receiving
+
+    async def receive_headers(self) -> list[tuple[bytes, bytes]]:
+        """The peer's first headers (client side). Raises the call's failure if it ends before."""
+        while self.headers is None:
+            self._raise_failure()
+            await self._wait_change()
+        return self.headers
+
+    async def receive_message(self) -> bytes | None:
+        """The next whole message, without its prefix; None when the peer has ended its side.
+
+        Raises the call's failure. A cancelled receive has taken nothing.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._unread:
+            self._raise_failure()
+            if self.remote_ended:
+                return None
+            await self._wait_change()
+        message = self._unread.popleft()
+        self._give_back(len(message) + PREFIX_BYTES)
+        return message
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _give_back(self, size: int) -> None:
+        if size:
+            self._held_bytes -= size
+            self.connection.consumed(self.id, size)
+
+    def give_back_all(self) -> None:
+        """The call is over: what nobody will read no longer counts against the connection."""
+        self._give_back(self._held_bytes)
+
+    # Sending
+
+    def room(self) -> int:
+        """How many bytes would leave at once: what windows and socket take; else 0."""
+        if self._pending or self.local_ended or self.connection.is_busy:
+            return 0
+        return self.connection.http2.window(self.id)
+
+    def send_nowait(self, frames: bytes) -> None:
+        """Take whole framed messages; what the windows do not take is kept in order.
+
+        Callers keep to `room`. On a stream that is over the bytes are dropped.
+        """
+        if self.local_ended:
+            return
+        self._pending = self._pending + frames if self._pending else frames
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand over what the windows take, and the trailers once nothing is before them."""
+        http2 = self.connection.http2
+        if self._pending:
+            room = http2.window(self.id)
+            if room >= len(self._pending):
+                http2.send_data(self.id, self._pending)
+                self._pending = b""
+            elif room:
+                http2.send_data(self.id, self._pending[:room])
+                self._pending = self._pending[room:]
+        if self._trailers is not None and not self._pending:
+            self._send_trailers(self._trailers)
+        self.connection.flush_soon()
+
+    async def wait_room(self) -> None:
+        """Return when there is room. For ever on a stream that is over: its scope is cancelled."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self.room():
+            await self._wait_change()
+
+    async def send_message(self, framed: bytes) -> None:
+        """Queue one framed message, once what was sent before has left.
+
+        Raises the call's failure. A cancelled send has sent nothing, a finished one all.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self.room():
+            self._raise_failure()
+            if self.local_ended:
+                raise GRPCError(Status.INTERNAL, "the stream was ended by this side already")
+            await self._wait_change()
+        self.send_nowait(framed)
+
+    def end_local(self) -> None:
+        """Close our half (client side); nothing can be sent after it."""
+        if not self.local_ended and self.connection.http2.is_open(self.id):
+            self.local_ended = True
+            self.connection.http2.end_stream(self.id)
+            self.connection.flush_soon()
+
+    def _send_trailers(self, trailers: Headers) -> None:
+        self._trailers = None
+        http2 = self.connection.http2
+        http2.send_headers(self.id, trailers, end_stream=True)
+        # Only a reset tells a peer that is still sending that nobody listens (section 8.1).
+        http2.reset(self.id, ErrorCodes.NO_ERROR)
+        self.connection.settle(self)
+
+    # What `grpclib.server.Stream` calls
+
+    async def send_headers(self, headers: Headers, end_stream: bool = False) -> None:
+        """Send headers now, or trailers (`end_stream`) after all data that waits."""
+        if self.local_ended:
+            return
+        if end_stream:
+            self.local_ended = True
+            self._trailers = headers
+            self.flush()
+        else:
+            self.connection.http2.send_headers(self.id, headers)
+            self.connection.flush_soon()
+
+    async def reset(self, error_code: ErrorCodes = ErrorCodes.CANCEL) -> None:
+        self.reset_nowait(error_code)
+
+    def reset_nowait(self, error_code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+        """End the stream at once in both directions, without status."""
+        self.drop()
+        self.connection.http2.reset(self.id, error_code)
+        self.connection.flush_soon()
+        self.connection.settle(self)
+
+    def drop(self) -> None:
+        """Nothing can be sent any more, nor what waited to be."""
+        self.local_ended = True
+        self._pending = b""
+        self._trailers = None
+
+    @property
+    def closable(self) -> bool:
+        """False: the reset that follows trailers is sent with them."""
+        return False
