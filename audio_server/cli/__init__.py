@@ -1,0 +1,27 @@
+"""The `audio-server` command: settings from flags, environment and TOML; logs; clips.
+
+Nothing heavy is imported until a command runs, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command line (default: the process's own) and leave by `SystemExit`.
+
+    Status 0 is success, 2 the user's or the environment's fault (one line on standard error says
+    whose), 130 an interrupt, 141 a reader that went away. Anything else is a bug of ours and
+    leaves as its own exception.
+    """
+    from audio_server.cli.app import app
+    from audio_server.cli.errors import exit_status
+
+    try:
+        app(argv, exit_on_error=False, print_error=False, help_on_error=False)
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
+        status = exit_status(error)
+        if status is None:
+            raise
+        raise SystemExit(status) from None

@@ -1,0 +1,57 @@
+"""The commands and how they are put together."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+from cyclopts import App, Parameter
+
+from audio_server.cli import layers
+from audio_server.cli.help import HELP_FORMATTER
+from audio_server.settings import Settings
+
+HELP = """Play clips on devices that have six LEDs, four buttons and a loudspeaker.
+
+Every setting can be a flag (--lead-ms 200), an environment variable (AUDIO_SERVER_LEAD_MS=200) or
+a line of a TOML file (lead_ms = 200); the first of these that is there counts.
+"""
+
+
+def _version() -> str:
+    return metadata.version("streaming-audio-server")
+
+
+app = App(
+    name="audio-server",
+    help=HELP,
+    version=_version,
+    help_formatter=HELP_FORMATTER,
+    config=(layers.environment, layers.toml_file),
+    default_parameter=Parameter(negative=()),
+)
+app.command("audio_server.cli.clips:app", name="clips", help="List clips, or add one.")
+app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
+
+
+@app.default
+@app.command
+def serve(settings: Settings | None = None, *, config: Path | None = None) -> None:
+    """Serve devices until told to stop (the default command).
+
+    Parameters
+    ----------
+    settings: Settings
+        What is served, and how.
+    config: Path
+        TOML file of settings.
+    """
+    import trio
+
+    from audio_server.cli.logs import configure_logs
+    from audio_server.serve import serve as serve_until_stopped
+
+    settings = settings or Settings()
+    configure_logs(settings.log_format, settings.log_level)
+    trio.run(partial(serve_until_stopped, settings))

@@ -1,0 +1,98 @@
+"""`audio-server clips`: what the server would play, and how more comes to it."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from audio_server.cli.help import HELP_FORMATTER
+from audio_server.settings import Clips, Folder, default_cache, default_clips
+
+if TYPE_CHECKING:
+    from audio_server.clips.clip import Clip
+
+app = App(name="clips", help="List clips, or add one.", help_formatter=HELP_FORMATTER)
+
+HEADINGS = ("mode", "name", "duration", "bit rate", "source")
+
+
+@app.command(name="list")
+def list_clips(
+    *,
+    clips: Clips | None = None,
+    cache: Folder | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    config: Path | None = None,
+) -> None:
+    """List the clips of a folder, in the order of their modes.
+
+    Parameters
+    ----------
+    clips: Path
+        Folder of clips.
+    cache: Path
+        Folder where clips are kept once they are Opus.
+    as_json: bool
+        Print one JSON array, for programs.
+    config: Path
+        TOML file of settings, as the server has it.
+    """
+    loaded = _load(clips or default_clips(), cache or default_cache())
+    if as_json:
+        print(json.dumps([_facts(mode, clip) for mode, clip in enumerate(loaded)], indent=2))
+    else:
+        print(_table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))]))
+
+
+def _load(folder: Path, cache: Path) -> list[Clip]:
+    import trio
+
+    from audio_server.cli.progress import clip_progress
+    from audio_server.clips.library import load_clips
+
+    with clip_progress() as progress:
+        return trio.run(partial(load_clips, folder, cache=cache, progress=progress))
+
+
+def _facts(mode: int, clip: Clip) -> dict[str, object]:
+    source = clip.source
+    return {
+        "mode": mode,
+        "name": clip.name,
+        "duration_s": clip.duration_s,
+        "bit_rate_bps": clip.bit_rate_bps,
+        "source": source
+        and {
+            "codec": source.codec,
+            "rate_hz": source.rate_hz,
+            "channels": source.channels,
+            "passed_through": source.passed_through,
+        },
+    }
+
+
+def _row(mode: int, clip: Clip) -> tuple[str, ...]:
+    minutes, seconds = divmod(clip.duration_s, 60)
+    duration = f"{minutes:.0f}:{seconds:05.2f}"
+    return str(mode), clip.name, duration, f"{clip.bit_rate_bps / 1000:.0f} kb/s", _source(clip)
+
+
+def _source(clip: Clip) -> str:
+    source = clip.source
+    if source is None:
+        return "unknown"
+    if source.passed_through:
+        return f"{source.codec}, as it is"
+    return f"{source.codec} {source.rate_hz} Hz, {source.channels} ch"
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

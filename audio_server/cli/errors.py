@@ -1,0 +1,68 @@
+"""The one place where what ends a command is turned into a line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+from cyclopts import CycloptsError, UnusedCliTokensError
+
+USAGE, INTERRUPTED, READER_GONE = 2, 128 + 2, 128 + 13
+
+
+class CommandError(Exception):
+    """What the user asked for cannot be done; `str()` is the line that says why."""
+
+
+def exit_status(error: BaseException) -> int | None:
+    """Report `error` on standard error; `None` says that it is a bug and not reported."""
+    causes = list(_leaves(error))
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+        return INTERRUPTED
+    if any(isinstance(cause, BrokenPipeError) for cause in causes):
+        _forget_stdout()
+        return READER_GONE
+    lines = [_line(cause) for cause in causes]
+    if None in lines:
+        return None
+    print(f"audio-server: {lines[0]}", file=sys.stderr)
+    return USAGE
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """What really happened: nurseries wrap errors in groups, and groups in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _line(error: BaseException) -> str | None:
+    from audio_server.clips.errors import ClipError
+
+    if isinstance(error, CycloptsError):
+        return " ".join(_usage(error).split())
+    if isinstance(error, (CommandError, ClipError)):
+        return str(error)
+    if isinstance(error, OSError):
+        return _os_line(error)
+    return None
+
+
+def _usage(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Unknown command or argument: {error.unused_tokens[0]}"
+    error.verbose = False
+    return str(error)
+
+
+def _os_line(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _forget_stdout() -> None:
+    """Python flushes standard output at exit, and would complain of the broken pipe then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,118 @@
+"""Logs: lines for eyes on a terminal, JSON lines elsewhere, always on standard error.
+
+Modules say `log = structlog.get_logger()` and log an event with keys; a line about a device
+carries its `device_id`. What libraries log by the standard library comes out the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+from audio_server.settings import LogFormat, LogLevel
+
+Event = MutableMapping[str, Any]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class LogStream:
+    """Standard error, for a server that outlives whoever reads its logs: lost lines are lost."""
+
+    def write(self, text: str) -> int:
+        """Write what can be written; never raises."""
+        try:
+            return sys.stderr.write(text)
+        except (OSError, ValueError):
+            return 0
+
+    def flush(self) -> None:
+        """Flush what can be flushed; never raises."""
+        try:
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return
+
+
+def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None:
+    """Say how this process logs; the last call counts."""
+    human = format == "human" or (format == "auto" and sys.stderr.isatty())
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
+        _traceback if level == "debug" else _compact,
+    ]
+    renderer = _human() if human else structlog.processors.JSONRenderer(default=repr)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(LogStream()),  # type: ignore[arg-type]
+        cache_logger_on_first_use=False,
+    )
+    _configure_standard_library(shared, renderer, threshold)
+
+
+def _human() -> Processor:
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
+
+
+def _configure_standard_library(
+    shared: list[Processor], renderer: Processor, threshold: int
+) -> None:
+    """Libraries are heard from warnings on; what they say below that is not for an operator."""
+    handler = logging.StreamHandler(LogStream())
+    unwrap = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[unwrap, renderer])
+    )
+    logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+    logging.captureWarnings(True)
+
+
+def _compact(_: Any, __: str, event: Event) -> Event:
+    """An exception as one short line for each cause: what it was, and where it left our hands."""
+    exc_info = _pop_exc_info(event)
+    if exc_info:
+        event["exception"] = "; ".join(_cause_lines(exc_info[1]))
+    return event
+
+
+def _traceback(_: Any, __: str, event: Event) -> Event:
+    """The whole traceback, for the debug level."""
+    exc_info = _pop_exc_info(event)
+    if exc_info:
+        event["exception"] = "".join(traceback.format_exception(*exc_info)).rstrip()
+    return event
+
+
+def _pop_exc_info(event: Event) -> ExcInfo | None:
+    exc_info = event.pop("exc_info", None)
+    if isinstance(exc_info, BaseException):
+        return type(exc_info), exc_info, exc_info.__traceback__
+    if isinstance(exc_info, tuple):
+        return exc_info
+    if not exc_info:
+        return None
+    kind, error, trace = sys.exc_info()
+    return (kind, error, trace) if kind and error else None
+
+
+def _cause_lines(error: BaseException) -> list[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [line for inner in error.exceptions for line in _cause_lines(inner)]
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next((f for f in reversed(frames) if "audio_server" in f.filename), None)
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return [
+        f"{said} ({where.filename.rpartition('audio_server')[2].lstrip('/')}:{where.lineno})"
+        if where
+        else said
+    ]

@@ -1,0 +1,30 @@
+"""A progress bar while clips are prepared, where there is a terminal to show it on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def clip_progress() -> Iterator[Callable[[int, int], None] | None]:
+    """What `load_clips` takes as `progress`; `None` where standard error is no terminal.
+
+    The bar shows up with the first call and is gone when the block is left, or all is done.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Preparing clips", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if done == total:
+                bar.stop()
+
+        yield show

@@ -1,0 +1,115 @@
+"""Every setting of the server: its type, its bounds, its default and what it means.
+
+The command line, the environment and the TOML file are all read from this one class, and the
+help page is its docstrings. Nothing here does I/O but looking where the clips are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter, Token
+from cyclopts.validators import Number
+
+from audio_server.clips.folder import default_clips as shipped_clips
+
+PlayWhilePlaying = Literal["restart", "ignore", "queue"]
+ModeWhilePlaying = Literal["keep", "stop", "switch"]
+StopGoes = Literal["home", "keep"]
+LogFormat = Literal["auto", "human", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+# Under three packets every hiccup of a scheduler is heard; over two seconds a Stop feels broken.
+LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
+
+
+def default_clips() -> Path:
+    """`./clips` where there is one, else the clips that come with the server."""
+    here = Path("clips")
+    return here if here.is_dir() else shipped_clips()
+
+
+def default_cache() -> Path:
+    """Where transcoded clips are kept, as the XDG base directories have it."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(base) / "streaming-audio-server"
+
+
+def _exact_int(_: Any, tokens: Sequence[Token]) -> int:
+    """The library would round 1.5 to 2; a wrong value is an error."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f'"{tokens[0].value}" is not a whole number') from None
+
+
+def _path(_: Any, tokens: Sequence[Token]) -> Path:
+    """No shell expands `~` in a TOML file, and an empty path would mean the working folder."""
+    if not tokens[0].value:
+        raise ValueError("a path is needed")
+    return Path(tokens[0].value).expanduser()
+
+
+def _not_empty(_: Any, value: str) -> None:
+    if not value.strip():
+        raise ValueError("A host name or address is needed.")
+
+
+def _finite(_: Any, value: float) -> None:
+    if not isfinite(value):
+        raise ValueError("Must be a number of seconds.")
+
+
+Folder = Annotated[Path, Parameter(converter=_path)]
+Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
+Host = Annotated[str, Parameter(validator=_not_empty)]
+Port = Annotated[int, Parameter(converter=_exact_int, validator=Number(gte=0, lte=65535))]
+LeadMs = Annotated[
+    int,
+    Parameter(converter=_exact_int, validator=Number(gte=LEAD_MS_MIN, lte=LEAD_MS_MAX)),
+]
+GraceS = Annotated[float, Parameter(validator=(_finite, Number(gte=0, lte=300)))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a server is started with. Values made in Python are taken as they are."""
+
+    host: Host = "127.0.0.1"
+    """Address or name to listen on; 0.0.0.0 is every IPv4 address, :: every address."""
+
+    port: Port = 50051
+    """TCP port; 0 takes a free one, which the listening line names."""
+
+    clips: Clips = field(default_factory=default_clips)
+    """Folder of clips; the order of the file names gives the modes."""
+
+    cache: Folder = field(default_factory=default_cache)
+    """Folder where clips are kept once they are Opus."""
+
+    lead_ms: LeadMs = 300
+    """How far sound is sent ahead of real time, 60 to 2000 ms; Stop is felt within it."""
+
+    play_while_playing: PlayWhilePlaying = "restart"
+    """What Play does while a clip plays."""
+
+    mode_while_playing: ModeWhilePlaying = "keep"
+    """What Mode does to the clip that plays."""
+
+    stop_goes: StopGoes = "home"
+    """Whether Stop goes back to mode 0 or keeps the mode."""
+
+    grace_s: GraceS = 10.0
+    """How long a stopping server waits for its devices, in seconds (0 to 300)."""
+
+    log_level: LogLevel = "info"
+    """The least severe lines that are logged."""
+
+    log_format: LogFormat = "auto"
+    """How lines are logged; auto is human on a terminal, json elsewhere."""
