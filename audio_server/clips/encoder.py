@@ -32,8 +32,8 @@ class OpusEncoder:
     packets: nothing is cut off, and what fills the last one up is silence.
     """
 
-    def __init__(self) -> None:
-        self._encoder = _open_encoder()
+    def __init__(self, bit_rate_bps: int = BIT_RATE_BPS) -> None:
+        self._encoder = _open_encoder(bit_rate_bps)
         self._resampler: AudioResampler | None = None
         self._shape: object = None
 
@@ -66,11 +66,11 @@ class OpusEncoder:
         return [bytes(packet) for frame in sound for packet in self._encoder.encode(frame)]
 
 
-def _open_encoder() -> AudioCodecContext:
+def _open_encoder(bit_rate_bps: int) -> AudioCodecContext:
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate = RATE_HZ
     encoder.layout = "mono"
     encoder.format = "s16"
-    encoder.bit_rate = BIT_RATE_BPS
+    encoder.bit_rate = bit_rate_bps
     encoder.options = _OPTIONS
     return encoder
