@@ -1,0 +1,254 @@
+"""One device: what it knows, and the three tasks that keep it.
+
+    run
+    ├─ event intake   applies presses to the state, one after the other
+    ├─ status         makes LED frames of the state, and the start-up sequence
+    └─ audio          one take at a time (`Player`)
+
+The requests of the device's connection run elsewhere. They come and go through `adopt`, `attach`
+and `detach`, which are synchronous, and they read `frame` and send `Press`es.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import structlog
+import trio
+from trio_util import AsyncValue
+
+from audio_server.clips.clip import Clip
+from audio_server.device import rules as table
+from audio_server.device.leds import STARTUP, Frame, leds
+from audio_server.device.metronome import Metronome
+from audio_server.device.outlet import AudioOutlet
+from audio_server.device.player import Player
+from audio_server.device.rules import Action, Button, Effect, Rules, State, Step
+from audio_server.device.take import Pace, Position, Stalled, TakeFailed
+
+if TYPE_CHECKING:
+    from audio_server.device.links import Link
+
+PRESSES_MAX = 4
+"""How many presses may wait to be applied; a device has one on its way at a time."""
+
+log = structlog.get_logger()
+
+
+class ModeStore(Protocol):
+    """Where the modes of devices outlive their connections. An error of it ends the device."""
+
+    def get(self, device_id: str) -> int:
+        """The mode last put for the device; 0 for one that is not known."""
+
+    def put(self, device_id: str, mode: int) -> None:
+        """Remember the mode of a device."""
+
+
+@dataclass(slots=True)
+class Common:
+    """What all devices share. `ending` is set when takes have been ended for good."""
+
+    clips: Sequence[Clip]
+    rules: Rules
+    pace: Pace
+    store: ModeStore
+    metronome: Metronome = field(default_factory=Metronome)
+    ending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that the LEDs depend on: the state, the connection that is being greeted with the
+    start-up sequence (0: none), and how often the user has asked to see the LEDs again."""
+
+    state: State
+    greeting: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedFrame:
+    """One full frame for the six LEDs. A new serial makes it worth sending though it is equal."""
+
+    leds: Frame
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a device last said of itself; None is unknown."""
+
+    leds: Frame | None = None
+    battery: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Press:
+    """Something done to a button, on its way from a request; `applied` tells it the end."""
+
+    button: Button
+    action: Action
+    connection: int
+    applied: trio.Event
+
+
+class Device:
+    """A device that is connected, or was a moment ago. `run` is its life."""
+
+    __slots__ = (
+        "_common",
+        "_greeted",
+        "_player",
+        "_presses",
+        "_scope",
+        "buttons",
+        "connection",
+        "frame",
+        "id",
+        "links",
+        "presses",
+        "report",
+        "since",
+        "view",
+    )
+
+    def __init__(self, device_id: str, connection: int, common: Common) -> None:
+        mode = common.store.get(device_id)
+        state = State(mode if 0 <= mode < common.rules.modes else 0)
+        self.id = device_id
+        self.connection = connection
+        self.since = trio.current_time()
+        self.view = AsyncValue(View(state))
+        self.frame = AsyncValue(LedFrame(leds(state)))
+        self.links: dict[type[Link], Link] = {}
+        self.buttons: dict[Button, Action] = {}
+        self.report = Report()
+        self.presses, self._presses = trio.open_memory_channel[Press](PRESSES_MAX)
+        self._common = common
+        self._greeted = False
+        self._player = Player(common.pace, common.metronome)
+        self._scope = trio.CancelScope()
+
+    @property
+    def state(self) -> State:
+        """What the user has brought about."""
+        return self.view.value.state
+
+    @property
+    def position(self) -> Position | None:
+        """Where the take is that plays; None when nothing plays."""
+        return self._player.position()
+
+    async def run(self) -> None:
+        """Keep the device until `end`. Raises what fails in one of its tasks."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_status)
+                nursery.start_soon(self._player.run, self._take_is_over)
+                await self._take_presses()
+
+    def end(self) -> None:
+        """Nobody is attached any more, or the device has failed: end its tasks."""
+        self._player.unplug()
+        self._scope.cancel()
+
+    def adopt(self, connection: int) -> None:
+        """Go on with a newer connection: idle, in the same mode, with a new greeting."""
+        self._player.unplug()
+        self.connection = connection
+        self.since = trio.current_time()
+        self._greeted = False
+        self._apply(table.taken_over(self.state))
+
+    def greet(self) -> None:
+        """Somebody reads LED frames: unless done on this connection, run the start-up."""
+        if not self._greeted:
+            self._greeted = True
+            view = self.view.value
+            self.frame.value = LedFrame(STARTUP[0][1], view.serial)
+            self.view.value = replace(view, greeting=self.connection)
+
+    def plug(self, outlet: AudioOutlet) -> None:
+        """The audio stream is there."""
+        self._player.plug(outlet)
+
+    def unplug(self) -> None:
+        """The audio stream is lost, and what plays with it."""
+        self._player.unplug()
+        self._apply(table.take_lost(self.state))
+
+    def end_take(self) -> None:
+        """Cut what plays, for a shutdown; it is closed at once or when there is room."""
+        self._apply(table.take_lost(self.state))
+
+    async def wait_closed(self) -> None:
+        """Return when the audio stream owes no `is_end` any more."""
+        await self._player.wait_closed()
+
+    # -- event intake
+
+    async def _take_presses(self) -> None:
+        async for press in self._presses:
+            if press.connection == self.connection and not self._common.ending:
+                self._press(press.button, press.action)
+            press.applied.set()
+
+    def _press(self, button: Button, action: Action) -> None:
+        self.buttons[button] = action
+        if action is Action.PRESS:
+            self._greeted = True
+            self.view.value = replace(self.view.value, greeting=0)
+        self._apply(table.pressed(self._common.rules, self.state, button, action))
+
+    def _apply(self, step: Step) -> None:
+        """Make a step of the rules true."""
+        state, effect = step
+        view = self.view.value
+        if state.mode != view.state.mode:
+            self._common.store.put(self.id, state.mode)
+        self.view.value = replace(view, state=state, serial=view.serial + (effect is Effect.SHOW))
+        if effect is Effect.CUT:
+            self._player.cut()
+        elif effect is Effect.START and state.playing is not None:
+            self._player.start(self._common.clips[state.playing])
+
+    # -- status
+
+    async def _keep_status(self) -> NoReturn:
+        while True:
+            view = self.view.value
+            if view.greeting:
+                await self._show_startup(view.greeting)
+            else:
+                self.frame.value = LedFrame(leds(view.state), view.serial)
+                await self._wait_view(view)
+
+    async def _wait_view(self, seen: View) -> None:
+        while self.view.value is seen:
+            await self.view.wait_transition()
+
+    async def _show_startup(self, greeting: int) -> None:
+        due = trio.current_time()
+        for shown_s, frame in STARTUP:
+            self.frame.value = LedFrame(frame, self.view.value.serial)
+            due += shown_s
+            with trio.move_on_at(due):
+                await self.view.wait_value(lambda view: view.greeting != greeting)
+                return
+        self.view.value = replace(self.view.value, greeting=0)
+
+    # -- audio
+
+    def _take_is_over(self, failure: TakeFailed | None) -> None:
+        """The player's take has come to its end by itself."""
+        if failure is None:
+            self._apply(table.take_ended(self.state))
+            return
+        log.warning(
+            "take failed", device_id=self.id, error=str(failure), exc_info=failure.__cause__
+        )
+        lost = isinstance(failure, Stalled)
+        self._apply(table.take_lost(self.state) if lost else table.take_failed(self.state))

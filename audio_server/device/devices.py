@@ -1,0 +1,179 @@
+"""All devices that are connected: who they are, which connection they are on, where they end.
+
+A device is made by the first request that attaches to it and ended when the last one lets go;
+only its mode, and for a while which connection was its newest, are kept. Finding, making, taking
+over and letting go never await, so requests cannot overtake each other half-way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import structlog
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.device.device import Common, Device, ModeStore
+from audio_server.device.links import (
+    AudioLink,
+    DeviceFailed,
+    EventLink,
+    Link,
+    LinkEnded,
+    StatusLink,
+    Superseded,
+)
+from audio_server.device.outlet import AudioOutlet
+from audio_server.device.rules import Rules
+from audio_server.device.take import Pace
+
+GONE_MAX = 10_000
+"""For how many devices that are gone a request of an older connection is still told apart."""
+
+log = structlog.get_logger()
+
+
+class MemoryModeStore:
+    """Modes kept until the process ends. Mode 0 takes no memory."""
+
+    def __init__(self) -> None:
+        self._modes: dict[str, int] = {}
+
+    def get(self, device_id: str) -> int:
+        """The mode last put, or 0."""
+        return self._modes.get(device_id, 0)
+
+    def put(self, device_id: str, mode: int) -> None:
+        """Remember a mode."""
+        if mode:
+            self._modes[device_id] = mode
+        else:
+            self._modes.pop(device_id, None)
+
+
+class Devices:
+    """The devices of one server. `run` must be running when a request attaches.
+
+    `clips[i]` is the clip of mode `i`, and `rules.clips` is how many there are. A device whose
+    tasks fail is logged and ends alone: its links raise `DeviceFailed`.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        rules: Rules,
+        lead_s: float,
+        *,
+        stall_s: float = 30.0,
+        store: ModeStore | None = None,
+    ) -> None:
+        if rules.clips != len(clips):
+            raise ValueError(f"rules for {rules.clips} clips, but there are {len(clips)}")
+        store = MemoryModeStore() if store is None else store
+        self._common = Common(clips, rules, Pace(lead_s, stall_s), store)
+        self._devices: dict[str, Device] = {}
+        self._gone: OrderedDict[str, int] = OrderedDict()
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def by_id(self) -> Mapping[str, Device]:
+        """The devices that are connected, to look at."""
+        return MappingProxyType(self._devices)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Hold the tasks of all devices until cancelled. Requests must have ended before."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._common.metronome.run)
+            self._nursery = nursery
+            task_status.started()
+
+    def attach_status(self, device_id: str, connection: int) -> StatusLink:
+        """The hold of a `StatusStream` request. Connections count up: newer is larger."""
+        return StatusLink(self, device_id, connection)
+
+    def attach_events(self, device_id: str, connection: int) -> EventLink:
+        """The hold of an `EventStream` request."""
+        return EventLink(self, device_id, connection)
+
+    def attach_audio(self, device_id: str, connection: int, outlet: AudioOutlet) -> AudioLink:
+        """The hold of a `ServerAudioStream` request."""
+        return AudioLink(self, device_id, connection, outlet)
+
+    async def end_takes(self) -> None:
+        """Cut every take, for a shutdown; nothing starts any more, and presses do nothing.
+
+        Returns when every take has got its `is_end`. A device that does not read keeps it from
+        returning, but not the others from getting theirs: give it a deadline.
+        """
+        self._common.ending = True
+        devices = list(self._devices.values())
+        for device in devices:
+            device.end_take()
+        await trio.lowlevel.checkpoint()
+        for device in devices:
+            await device.wait_closed()
+
+    def enter(self, link: Link) -> Device:
+        """Find or make the device of a link that begins. Raises `Superseded`."""
+        device = self._devices.get(link.device_id) or self._make(link)
+        if link.connection < device.connection:
+            raise Superseded("the device is on a newer connection")
+        if link.connection > device.connection:
+            self._end_links(device, Superseded, "the device came back on a newer connection")
+            device.adopt(link.connection)
+        self._replace(device, link)
+        return device
+
+    def leave(self, link: Link, device: Device) -> None:
+        """A link's block ends. With the last one the device ends."""
+        if device.links.get(type(link)) is link:
+            del device.links[type(link)]
+            link.finish(device)
+            if not device.links:
+                self._forget(device)
+                device.end()
+
+    def _make(self, link: Link) -> Device:
+        if self._nursery is None:
+            raise RuntimeError("Devices.run is not running")
+        newest = self._gone.pop(link.device_id, link.connection)
+        if link.connection < newest:
+            self._gone[link.device_id] = newest
+            raise Superseded("the device was on a newer connection")
+        device = Device(link.device_id, link.connection, self._common)
+        self._devices[link.device_id] = device
+        self._nursery.start_soon(self._keep, device)
+        return device
+
+    def _replace(self, device: Device, link: Link) -> None:
+        """Put a link in its place, and end the one that was there."""
+        old = device.links.get(type(link))
+        if old is not None:
+            old.finish(device)
+            old.end(Superseded("the stream was opened again"))
+        device.links[type(link)] = link
+
+    async def _keep(self, device: Device) -> None:
+        """Run a device. This is the edge where its faults end."""
+        try:
+            await device.run()
+        except* Exception:
+            log.exception("device failed", device_id=device.id)
+            if self._devices.get(device.id) is device:
+                self._forget(device)
+                self._end_links(device, DeviceFailed, "the device failed")
+                device.end()
+
+    def _forget(self, device: Device) -> None:
+        del self._devices[device.id]
+        self._gone[device.id] = device.connection
+        if len(self._gone) > GONE_MAX:
+            self._gone.popitem(last=False)
+
+    def _end_links(self, device: Device, kind: type[LinkEnded], why: str) -> None:
+        links = list(device.links.values())
+        device.links.clear()
+        for link in links:
+            link.end(kind(why))

@@ -1,0 +1,59 @@
+"""What the six LEDs show: a pure function of a device's state, and the start-up sequence.
+
+A frame is always full, because a device draws all six from every frame (device contract,
+section 2). Every colour is `0xRRGGBBAA`; AA, the intensity, is full or the LED is dark.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from audio_server.device.rules import State
+
+Frame: TypeAlias = tuple[int, int, int, int, int, int]
+"""LED 0 (power) to LED 5, `0xRRGGBBAA` each."""
+
+DARK = 0x00000000
+POWER = 0xFFFFFFFF
+IDLE = 0x0060FFFF
+PLAYING = 0x00FF40FF
+ERROR = 0xFF2000FF
+
+SHAPES = 4
+"""Square, rhomboid, triangle, circle: as many modes share one colour."""
+
+MODE_COLOURS = (0xFFB000FF, 0x00E0FFFF, 0xFF40C0FF, 0xA0FF00FF, 0x8060FFFF, 0xFFFFFFFF)
+"""Of modes 1-4, of modes 5-8, and so on; after the last the first again."""
+
+
+def leds(state: State) -> Frame:
+    """The frame that shows a state: whether it plays, and its mode (none lit: mode 0)."""
+    return _frame(_status(state), *_place(state.mode))
+
+
+def _status(state: State) -> int:
+    if state.error:
+        return ERROR
+    return IDLE if state.playing is None else PLAYING
+
+
+def _place(mode: int) -> tuple[int, int]:
+    """Which shape is lit for a mode, and its colour."""
+    row, shape = divmod(mode - 1, SHAPES)
+    return (shape, MODE_COLOURS[row % len(MODE_COLOURS)]) if mode else (0, DARK)
+
+
+def _frame(status: int, shape: int, colour: int) -> Frame:
+    square, rhomboid, triangle, circle = (
+        colour if shape == index else DARK for index in range(SHAPES)
+    )
+    return (POWER, status, square, rhomboid, triangle, circle)
+
+
+_ALL = MODE_COLOURS[0]
+
+STARTUP: tuple[tuple[float, Frame], ...] = (
+    *((0.2, leds(State(mode))) for mode in range(1, SHAPES + 1)),
+    (0.2, (POWER, IDLE, _ALL, _ALL, _ALL, _ALL)),
+)
+"""The start-up sequence: how many seconds each frame is shown. One second in all."""

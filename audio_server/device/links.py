@@ -1,0 +1,140 @@
+"""How the requests of a connection hold on to their device.
+
+A link is a context manager of the request's own task. It has a cancel scope, so that the device
+can end the request when it is overtaken, without a task or a channel between the two.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import trio
+
+from audio_server.device.device import Device, LedFrame, Press, Report
+from audio_server.device.outlet import AudioOutlet
+from audio_server.device.rules import Action, Button
+
+if TYPE_CHECKING:
+    from audio_server.device.devices import Devices
+
+
+class LinkEnded(Exception):
+    """A request lost its device; raised where the link's `with` block ends."""
+
+
+class Superseded(LinkEnded):
+    """The same stream was opened again, or the device is on a newer connection."""
+
+
+class DeviceFailed(LinkEnded):
+    """The device's own tasks failed: our fault, logged there. It may be attached anew."""
+
+
+class Link:
+    """One request's hold on a device, for as long as its `with` block. Entered once.
+
+    Entering raises `Superseded` if the device has been seen on a newer connection. When the link
+    is ended from the device's side, what runs in the block is cancelled and the block raises
+    `LinkEnded`, unless the request was cancelled too or fails by itself.
+    """
+
+    __slots__ = ("_device", "_devices", "_ended", "_scope", "connection", "device_id")
+
+    _device: Device
+
+    def __init__(self, devices: Devices, device_id: str, connection: int) -> None:
+        self.device_id = device_id
+        self.connection = connection
+        self._devices = devices
+        self._scope = trio.CancelScope()
+        self._ended: LinkEnded | None = None
+
+    def __enter__(self) -> Self:
+        self._device = self._devices.enter(self)
+        self._scope.__enter__()
+        self.begin(self._device)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._devices.leave(self, self._device)
+        caught = self._scope.__exit__(kind, error, traceback)
+        if self._ended is not None and (error is None or caught):
+            raise self._ended
+        return caught
+
+    def end(self, why: LinkEnded) -> None:
+        """Cancel the block; it raises `why`."""
+        self._ended = why
+        self._scope.cancel()
+
+    def begin(self, device: Device) -> None:
+        """What the device is told when the link is there."""
+
+    def finish(self, device: Device) -> None:
+        """What the device is told when the link is gone, or its place taken."""
+
+
+class StatusLink(Link):
+    """Shows LED frames, and reports what the device says of itself."""
+
+    __slots__ = ()
+
+    def begin(self, device: Device) -> None:
+        """The first on a connection runs the start-up sequence."""
+        device.greet()
+
+    async def next_frame(self, last: LedFrame | None) -> LedFrame:
+        """The newest frame as soon as it is not `last`; None: any. Cancelling loses nothing."""
+        await trio.lowlevel.checkpoint()
+        while (frame := self._device.frame.value) == last:
+            await self._device.frame.wait_transition()
+        return frame
+
+    def report(self, report: Report) -> None:
+        """Keep what the device answered."""
+        self._device.report = report
+
+
+class EventLink(Link):
+    """Passes what is done to the buttons."""
+
+    __slots__ = ()
+
+    async def press(self, button: Button, action: Action) -> None:
+        """Return when it has been applied, or the device has ended takes for good.
+
+        Cancelled, it may or may not come to be applied.
+        """
+        press = Press(button, action, self.connection, trio.Event())
+        await self._device.presses.send(press)
+        await press.applied.wait()
+
+
+class AudioLink(Link):
+    """Lends the device an outlet. Takes on it end with the link, and nothing resumes later."""
+
+    __slots__ = ("_outlet",)
+
+    def __init__(
+        self, devices: Devices, device_id: str, connection: int, outlet: AudioOutlet
+    ) -> None:
+        super().__init__(devices, device_id, connection)
+        self._outlet = outlet
+
+    def begin(self, device: Device) -> None:
+        """Sound goes to the outlet from now on."""
+        device.plug(self._outlet)
+
+    def finish(self, device: Device) -> None:
+        """Nothing goes to the outlet any more."""
+        device.unplug()
+
+    async def wait_ended(self) -> NoReturn:
+        """Wait for ever: the link ends by a cancel, from either side."""
+        await trio.sleep_forever()

@@ -1,0 +1,114 @@
+"""The audio task of a device: at most one take at a time, and the newest request wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn, TypeAlias
+
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.device.metronome import Metronome
+from audio_server.device.outlet import AudioOutlet
+from audio_server.device.take import Pace, Position, Take, TakeFailed
+from audio_server.device.track import Track
+
+PATIENCE_S = 1.0
+"""How long a take waits for an audio stream: a press may be there before it."""
+
+
+class NoStream(TakeFailed):
+    """No audio stream came in time; the device's doing."""
+
+
+Over: TypeAlias = Callable[[TakeFailed | None], None]
+"""Told of every take that ends by itself: with None when its sound has ended, else why."""
+
+
+class Player:
+    """Plays clips on the track that is there. All but `run` only say what is wanted, at once.
+
+    `run` acts on it: whatever changes what is wanted cancels the step in which `run` is, and
+    the next step begins from what is wanted then. So nothing is ever done for an old request.
+    """
+
+    __slots__ = ("_deadline", "_metronome", "_pace", "_step", "_take", "_track")
+
+    def __init__(self, pace: Pace, metronome: Metronome) -> None:
+        self._pace = pace
+        self._metronome = metronome
+        self._track: Track | None = None
+        self._take: Take | None = None
+        self._deadline = 0.0
+        self._step = trio.CancelScope()
+
+    def start(self, clip: Clip) -> None:
+        """Play a clip from its beginning instead of what plays."""
+        self.cut()
+        self._take = Take(clip, self._pace, self._metronome)
+        self._deadline = trio.current_time() + PATIENCE_S
+
+    def cut(self) -> None:
+        """Play nothing. What plays is closed now, or as soon as there is room for it."""
+        if self._take is not None:
+            self._take.cut()
+            self._take = None
+        self._step.cancel()
+
+    def plug(self, outlet: AudioOutlet) -> None:
+        """From now on sound goes to `outlet`; the one before must have been unplugged."""
+        self._track = Track(outlet)
+        self._step.cancel()
+
+    def unplug(self) -> None:
+        """The audio stream is gone. What plays on it is to be `cut` with it."""
+        if self._track is not None:
+            self._track.abandon()
+            self._track = None
+        self._step.cancel()
+
+    def position(self) -> Position | None:
+        """Where the take is that plays, None when none does."""
+        return None if self._take is None else self._take.position()
+
+    async def wait_closed(self) -> None:
+        """Return when no take is open on the track that is there now."""
+        if self._track is not None:
+            await self._track.wait_closed()
+
+    async def run(self, over: Over) -> NoReturn:
+        """Do what is wanted, for ever."""
+        while True:
+            self._step = trio.CancelScope()
+            with self._step:
+                await self._act(over)
+
+    async def _act(self, over: Over) -> None:
+        take = self._take
+        if take is None:
+            await self._rest()
+        else:
+            failure = await self._perform(take)
+            if take is self._take:
+                self._take = None
+                over(failure)
+
+    async def _rest(self) -> NoReturn:
+        """Nothing is to be played; the take before may still owe its end."""
+        if self._track is not None:
+            await self._track.close()
+        await trio.sleep_forever()
+
+    async def _perform(self, take: Take) -> TakeFailed | None:
+        try:
+            await take.play(await self._wait_track())
+        except TakeFailed as failure:
+            return failure
+        return None
+
+    async def _wait_track(self) -> Track:
+        """The track, if it is there in time: `plug` begins a new step."""
+        if self._track is None:
+            await trio.sleep_until(self._deadline)
+            raise NoStream(f"no audio stream came within {PATIENCE_S:g} s")
+        return self._track

@@ -1,0 +1,193 @@
+"""What a press does: the rules of a device, as pure functions of its state.
+
+How it works
+============
+
+A device is in one of `Rules.modes` modes, and it is idle or it plays the clip of one mode,
+which need not be the mode it is in. Everything that happens to it is one of seven events:
+
+- a press of one of the four buttons (`pressed`),
+- the end of what plays, in four ways: its sound ended (`take_ended`), it could not be played
+  (`take_failed`), its audio stream was lost or stopped taking bytes (`take_lost`), or a newer
+  connection took the device over (`taken_over`).
+
+Each is a function of the rules and the state that returns a `Step`: the state that follows, and
+the one `Effect` that the audio or the LEDs need. There is no time here, no task and no I/O; who
+calls these functions sees to it that effects happen and that ends are reported for the take that
+`State.playing` speaks of, never for one that a later press has replaced.
+
+With the defaults the table is (device contract, section 3):
+
+    press     idle                                playing
+    -------   ---------------------------------   ------------------------------------------
+    CONNECT   LEDs again                          LEDs again
+    MODE      next mode, wraps round              next mode; what plays goes on
+    STOP      mode 0                              cut; mode 0
+    PLAY      the mode's clip starts              cut, and the mode's clip starts
+
+The settings replace single cells of the right-hand column, and STOP's mode 0 in both:
+
+    play_while_playing   restart: as above
+                         ignore:  nothing
+                         queue:   the mode's clip plays after what plays now, in order
+    mode_while_playing   keep:    as above
+                         stop:    next mode; what plays is cut
+                         switch:  next mode; cut, and the new mode's clip starts
+    stop_goes            home:    as above
+                         keep:    the mode stays
+
+What follows from the table in its corners:
+
+- Whatever cuts what plays forgets the queue too: nothing plays later that the user might have
+  forgotten asking for. So does a take that failed or was lost.
+- There are at least five modes, and so there may be modes without a clip. Where the clip of such
+  a mode should start, nothing plays, and the state is in error. (A queue that cannot take it goes
+  on as it was.)
+- The error is shown until the next press of any button, which first of all clears it.
+- HOLD and RELEASE change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+from typing import Literal, TypeAlias
+
+MODES_MIN = 5
+QUEUE_MAX = 16
+
+
+class Button(IntEnum):
+    """The four buttons, numbered as `ButtonEvent.ButtonId` numbers them."""
+
+    CONNECT = 0
+    MODE = 1
+    STOP = 2
+    PLAY = 3
+
+
+class Action(IntEnum):
+    """What was done to a button, numbered as `ButtonEvent.ButtonEventType` numbers it."""
+
+    PRESS = 0
+    HOLD = 1
+    RELEASE = 2
+
+
+class Effect(Enum):
+    """What has to happen so that a device agrees with its state."""
+
+    NONE = "nothing"
+    SHOW = "the LEDs are sent again"
+    CUT = "what plays, if anything does, is cut"
+    START = "the same, and the clip of State.playing starts from its beginning"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings of the table, and how many clips there are; the same for all devices."""
+
+    clips: int
+    play_while_playing: Literal["restart", "ignore", "queue"] = "restart"
+    mode_while_playing: Literal["keep", "stop", "switch"] = "keep"
+    stop_goes: Literal["home", "keep"] = "home"
+
+    @property
+    def modes(self) -> int:
+        """As many as clips, and at least five."""
+        return max(MODES_MIN, self.clips)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the user has brought about on one device. `State()` is a new one.
+
+    `playing` is the mode whose clip plays, None when idle. `queue` holds the modes whose clips
+    follow it, at most `QUEUE_MAX`, and is empty when idle.
+    """
+
+    mode: int = 0
+    playing: int | None = None
+    queue: tuple[int, ...] = ()
+    error: bool = False
+
+
+Step: TypeAlias = tuple[State, Effect]
+
+
+def pressed(rules: Rules, state: State, button: Button, action: Action = Action.PRESS) -> Step:
+    """The user did something with a button."""
+    if action is not Action.PRESS:
+        return state, Effect.NONE
+    return _PRESSES[button](rules, replace(state, error=False) if state.error else state)
+
+
+def take_ended(state: State) -> Step:
+    """The sound of what played came to its end by the playback clock."""
+    if not state.queue:
+        return replace(state, playing=None), Effect.NONE
+    playing, *queue = state.queue
+    return replace(state, playing=playing, queue=tuple(queue)), Effect.START
+
+
+def take_failed(state: State) -> Step:
+    """What should play cannot: its clip does not read, or no audio stream came for it."""
+    return State(state.mode, error=True), Effect.CUT
+
+
+def take_lost(state: State) -> Step:
+    """The audio stream is gone or stuck. Nothing resumes later, and it is no error of ours."""
+    return replace(state, playing=None, queue=()), Effect.CUT
+
+
+def taken_over(state: State) -> Step:
+    """The device is on a newer connection: it is idle there, in the mode it was in."""
+    return State(state.mode), Effect.CUT
+
+
+def _connect(rules: Rules, state: State) -> Step:
+    return state, Effect.SHOW
+
+
+def _mode(rules: Rules, state: State) -> Step:
+    state = replace(state, mode=(state.mode + 1) % rules.modes)
+    if state.playing is None or rules.mode_while_playing == "keep":
+        return state, Effect.NONE
+    if rules.mode_while_playing == "stop":
+        return State(state.mode), Effect.CUT
+    return _start(rules, state)
+
+
+def _stop(rules: Rules, state: State) -> Step:
+    return State(0 if rules.stop_goes == "home" else state.mode), Effect.CUT
+
+
+def _play(rules: Rules, state: State) -> Step:
+    if state.playing is None or rules.play_while_playing == "restart":
+        return _start(rules, state)
+    if rules.play_while_playing == "ignore":
+        return state, Effect.NONE
+    return _enqueue(rules, state)
+
+
+def _start(rules: Rules, state: State) -> Step:
+    if state.mode >= rules.clips:
+        return State(state.mode, error=True), Effect.CUT
+    return State(state.mode, playing=state.mode), Effect.START
+
+
+def _enqueue(rules: Rules, state: State) -> Step:
+    if state.mode >= rules.clips:
+        return replace(state, error=True), Effect.NONE
+    if len(state.queue) == QUEUE_MAX:
+        return state, Effect.NONE
+    return replace(state, queue=(*state.queue, state.mode)), Effect.NONE
+
+
+_PRESSES: dict[Button, Callable[[Rules, State], Step]] = {
+    Button.CONNECT: _connect,
+    Button.MODE: _mode,
+    Button.STOP: _stop,
+    Button.PLAY: _play,
+}

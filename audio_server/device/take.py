@@ -1,0 +1,176 @@
+"""One clip on its way to one device, in real time.
+
+The device plays packets as they come, from a cushion that is at most `lead_s` deep: so Stop is
+felt within the lead. With `elapsed` for how long its player has been at it, this holds after every
+send:
+
+    sent * 20 ms <= elapsed + lead
+
+A take sends the lead's worth at once, then sleeps until about three quarters of it have been
+played, and tops it up, one slice of ready-made bytes a wake. All times are computed from the
+moment the first packet was sent, so nothing drifts.
+
+When the device does not read, there is no room, and the take waits. If the cushion ran out
+meanwhile, the player stood still, and so its clock is set back: the sound goes on where it was,
+with no hole, and with a lead again and not a rush.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.device.metronome import Metronome
+from audio_server.device.track import Track
+from audio_server.wire.audio import PACKET_MS
+
+PACKET_S = PACKET_MS / 1000
+LEAD_MIN_S = 2 * PACKET_S
+
+_ROUNDING = 1e-6
+"""In packets. A time that should be a multiple of 20 ms may miss it by what a float holds."""
+
+
+class TakeFailed(Exception):
+    """A take ended before its sound did, and nobody asked for that."""
+
+
+class Stalled(TakeFailed):
+    """The device took nothing for too long; its own doing."""
+
+
+class ClipUnreadable(TakeFailed):
+    """The clip did not yield its bytes; our doing. The cause is the error it raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far sound runs ahead of its player, and how long it waits for a device that stalls.
+
+    Raises `ValueError` for a lead under two packets, which leaves no time to top it up.
+    """
+
+    lead_s: float
+    stall_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.lead_s < LEAD_MIN_S:
+            raise ValueError(f"a lead of {self.lead_s} s is shorter than {LEAD_MIN_S} s")
+
+    @property
+    def refill(self) -> int:
+        """How many packets a take sends in a wake: three quarters of the lead."""
+        return int(self.lead_s / PACKET_S * 3 / 4 + _ROUNDING) or 1
+
+
+class Position(NamedTuple):
+    """Where a take is: packets in all, packets sent, and seconds of sound played by now."""
+
+    packets: int
+    sent: int
+    played_s: float
+
+
+class Take:
+    """One performance of a clip. `play` it once; `cut` it at any time, also before."""
+
+    __slots__ = ("_is_cut", "_metronome", "_pace", "_refill", "_sent", "_t0", "_track", "clip")
+
+    def __init__(self, clip: Clip, pace: Pace, metronome: Metronome) -> None:
+        self.clip = clip
+        self._pace = pace
+        self._refill = pace.refill
+        self._metronome = metronome
+        self._track: Track | None = None
+        self._sent = 0
+        self._t0 = -inf  # the player's clock reads trio.current_time() - t0
+        self._is_cut = False
+
+    async def play(self, track: Track) -> None:
+        """Send the clip, and return when its sound has ended by the player's clock.
+
+        Raises `Stalled` or `ClipUnreadable`. However it ends, by cancellation too, it leaves the
+        track closed, or owing an `is_end` that there was no room for (`Track.close`).
+        """
+        self._track = track
+        try:
+            await self._send_all(track)
+            if not self._is_cut:
+                await self._metronome.sleep_until(self._t0 + self.clip.packets * PACKET_S)
+        finally:
+            self.cut()
+
+    def cut(self) -> None:
+        """Send nothing any more, and close the take at once if there is room for that.
+
+        What waits in `play` goes on waiting: cancel it.
+        """
+        self._is_cut = True
+        if self._track is not None:
+            self._track.close_nowait()
+
+    def position(self) -> Position:
+        """Where it is, as far as can be told from here."""
+        elapsed = trio.current_time() - self._t0
+        return Position(self.clip.packets, self._sent, min(elapsed, self._sent * PACKET_S))
+
+    async def _send_all(self, track: Track) -> None:
+        while not (self._is_cut or track.close_nowait()):
+            await self._wait_room(track)
+        while self._sent < self.clip.packets and not self._is_cut:
+            if self._top_up(track):
+                await self._metronome.sleep_until(self._refill_at())
+            else:
+                await self._wait_room(track)
+
+    async def _wait_room(self, track: Track) -> None:
+        with trio.move_on_after(self._pace.stall_s):
+            await track.wait_room()
+            while not track.room():
+                await track.wait_room()
+            return
+        raise Stalled(f"no packet taken for {self._pace.stall_s:g} s")
+
+    def _refill_at(self) -> float:
+        """When the next refill is within the lead."""
+        target = min(self._sent + self._refill, self.clip.packets)
+        return self._t0 + target * PACKET_S - self._pace.lead_s
+
+    def _top_up(self, track: Track) -> bool:
+        """Send all that the lead allows; False if there was no room for all of it."""
+        allowed = self._allowed()
+        while self._sent < allowed:
+            room = track.room()
+            if not room:
+                return False
+            self._send_until(self._fitting(room, allowed), track)
+        return True
+
+    def _allowed(self) -> int:
+        """How many packets of the clip may have been sent by now."""
+        now = trio.current_time()
+        if now - self._t0 > self._sent * PACKET_S:
+            self._t0 = now - self._sent * PACKET_S
+        ahead = int((now - self._t0 + self._pace.lead_s) / PACKET_S + _ROUNDING)
+        return min(ahead, self.clip.packets)
+
+    def _fitting(self, room: int, allowed: int) -> int:
+        """Up to which packet the room holds, at most `allowed`, at least the next one."""
+        offsets, sent = self.clip.offsets, self._sent
+        end = offsets[sent] + room
+        if offsets[allowed] <= end:
+            return allowed
+        return max(bisect_right(offsets, end, sent, allowed) - 1, sent + 1)
+
+    def _send_until(self, stop: int, track: Track) -> None:
+        try:
+            frames = self.clip.slice(self._sent, stop)
+        except Exception as error:
+            raise ClipUnreadable(f"clip {self.clip.name!r} cannot be read") from error
+        self._sent = stop
+        track.send(frames, ends=stop == self.clip.packets)
