@@ -1,0 +1,101 @@
+"""Whether a device must, may or must not show "playing", as far as the device can know.
+
+The server's clock is not the device's: near each change both values are right for a while. So
+this is a line of time on which each stretch holds the values that are allowed in it.
+"""
+
+from __future__ import annotations
+
+from audio_server.virtual.happenings import PACKET_S, Button, PacketReceived
+from audio_server.virtual.verdict import Limits
+
+_IDLE = frozenset({False})
+_PLAYING = frozenset({True})
+_EITHER = frozenset({False, True})
+
+
+class PlayingLine:
+    """Follows the presses and packets of one device."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._stretches: list[tuple[float, frozenset[bool]]] = [(float("-inf"), _IDLE)]
+        self._stopped = False
+        self._take: tuple[float, int] | None = None
+        self._paused = self._stalled = False
+
+    def allowed(self, at_s: float, slack_s: float) -> frozenset[bool]:
+        """The values that were right at some time in the last `slack_s` seconds."""
+        found: set[bool] = set()
+        until_s = float("inf")
+        for since_s, values in reversed(self._stretches):
+            if since_s <= at_s and until_s >= at_s - slack_s:
+                found |= values
+            until_s = since_s
+        return frozenset(found)
+
+    def changed_s(self, at_s: float) -> float:
+        """When the stretch began that `at_s` lies in."""
+        return max(since_s for since_s, _ in self._stretches if since_s <= at_s)
+
+    def reset(self, at_s: float) -> None:
+        """A connection begins or ends: a device that comes back is idle."""
+        self._take, self._stopped, self._paused, self._stalled = None, False, False, False
+        self._set(at_s, _IDLE)
+
+    def audio_lost(self, at_s: float) -> None:
+        """A take without its stream ends; the server may see that a little later."""
+        self._take = None
+        self._set(at_s, _EITHER)
+        self._set(at_s + self._limits.tolerance_s, _IDLE)
+
+    def paused(self, at_s: float) -> None:
+        """The device does not read: how the take goes on is the server's to know."""
+        self._paused = True
+        if self._take is not None or self._stretches[-1][1] == _EITHER:
+            self._stalled = True
+            self._set(at_s, _EITHER)
+
+    def resumed(self) -> None:
+        self._paused = False
+
+    def pressed(self, at_s: float, button: Button) -> None:
+        if button is Button.PLAY:
+            self._stopped, self._stalled = False, self._stalled or self._paused
+            self._set(at_s, _EITHER)
+        elif button is Button.STOP:
+            self._stopped = True
+            if self._stretches[-1][1] != _IDLE or self._stretches[-1][0] > at_s:
+                self._set(at_s, _EITHER)
+
+    def acked(self, at_s: float, button: Button) -> None:
+        """After the ack of Stop a light may go out with the sound, or before it."""
+        if button is Button.STOP and self._stopped:
+            self._set(at_s + self._limits.lead_s, _IDLE)
+
+    def received(self, at_s: float, packet: PacketReceived) -> None:
+        if packet.is_start:
+            self._take = (at_s, 0)
+            if not self._stopped:
+                self._set(at_s, _EITHER if self._stalled else _PLAYING)
+        if self._take is None:
+            return
+        started_s, packets = self._take
+        self._take = (started_s, packets + 1)
+        if packet.is_end:
+            self._end(at_s, started_s + (packets + 1) * PACKET_S)
+
+    def _end(self, at_s: float, silent_s: float) -> None:
+        self._take = None
+        if self._stopped:
+            return
+        margin_s = self._limits.tolerance_s
+        self._set(at_s if self._stalled else max(at_s, silent_s - margin_s), _EITHER)
+        late_s = self._limits.lead_s if self._stalled else 0.0
+        self._set(max(at_s, silent_s) + margin_s + late_s, _IDLE)
+        self._stalled = False
+
+    def _set(self, at_s: float, values: frozenset[bool]) -> None:
+        """From `at_s` on it is `values`, whatever was foreseen for then."""
+        kept = [stretch for stretch in self._stretches if stretch[0] < at_s]
+        self._stretches = [*kept[-16:], (at_s, values)]
