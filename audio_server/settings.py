@@ -65,6 +65,7 @@ def _finite(_: Any, value: float) -> None:
         raise ValueError("Must be a number of seconds.")
 
 
+ConfigFile = Annotated[Path | None, Parameter(converter=_path)]
 Folder = Annotated[Path, Parameter(converter=_path)]
 Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
 Host = Annotated[str, Parameter(validator=_not_empty)]

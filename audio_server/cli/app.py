@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 
 from cyclopts import App, Parameter
 
 from audio_server.cli import layers
 from audio_server.cli.help import HELP_FORMATTER
-from audio_server.settings import Settings
+from audio_server.settings import ConfigFile, Settings
 
 HELP = """Play clips on devices that have six LEDs, four buttons and a loudspeaker.
 
@@ -37,7 +36,7 @@ app.command("audio_server.cli.check:check", name="check", help="Say whether a se
 
 @app.default
 @app.command
-def serve(settings: Settings | None = None, *, config: Path | None = None) -> None:
+def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> None:
     """Serve devices until told to stop (the default command).
 
     Parameters

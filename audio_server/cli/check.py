@@ -8,14 +8,13 @@ opens no stream, so it leaves nothing behind.
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from audio_server.cli.errors import CommandError
-from audio_server.settings import Host, Port
+from audio_server.settings import ConfigFile, Host, Port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -29,7 +28,7 @@ def check(
     host: Host = "127.0.0.1",
     port: Port = 50051,
     within_s: WithinS = 3.0,
-    config: Path | None = None,
+    config: ConfigFile = None,
 ) -> None:
     """Say whether a server answers; the exit status is 0 if it does.
 

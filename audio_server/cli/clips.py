@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from audio_server.cli.help import HELP_FORMATTER
-from audio_server.settings import Clips, Folder, default_cache, default_clips
+from audio_server.settings import Clips, ConfigFile, Folder, default_cache, default_clips
 
 if TYPE_CHECKING:
     from audio_server.clips.clip import Clip
@@ -26,7 +26,7 @@ def list_clips(
     clips: Clips | None = None,
     cache: Folder | None = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
-    config: Path | None = None,
+    config: ConfigFile = None,
 ) -> None:
     """List the clips of a folder, in the order of their modes.
 

@@ -12,8 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, ArgumentCollection, CycloptsError
-from cyclopts.config import Dict, Env
+from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
 from audio_server.settings import Settings
 
@@ -21,30 +20,32 @@ PREFIX = "AUDIO_SERVER_"
 NAMES = frozenset(setting.name for setting in fields(Settings))
 VARIABLES = frozenset(PREFIX + name.upper() for name in NAMES | {"config"})
 
-_environment = Env(PREFIX, command=False, show=False, source="the environment")
-
 
 def environment(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Settings from `AUDIO_SERVER_...`; one that is no setting's name is an error."""
-    for variable in sorted(os.environ):
-        if variable.startswith(PREFIX) and variable not in VARIABLES:
+    for variable, value in sorted(os.environ.items()):
+        if variable in VARIABLES:
+            _fill(arguments, variable.removeprefix(PREFIX).lower(), value, variable)
+        elif variable.startswith(PREFIX):
             raise CycloptsError(msg=f"Unknown environment variable: {variable}.")
-    _environment(app, commands, arguments)
 
 
 def toml_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Settings from the file that `--config` or `AUDIO_SERVER_CONFIG` names, if one does."""
-    config = arguments.get("--config")
-    if config is None or not config.tokens:
+    config = arguments.get("--config", None)
+    if config is None or not config.tokens or not config.tokens[-1].value:
         return
     path = Path(config.tokens[-1].value).expanduser()
-    read = _read(path).items()
-    mine = {name: value for name, value in read if arguments.get(_flag(name), None)}
-    Dict(mine, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+    for name, value in _read(path).items():
+        _fill(arguments, name, str(value), f"{name} in {path}")
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _fill(arguments: ArgumentCollection, name: str, value: str, origin: str) -> None:
+    """Give an argument its value, if the command has it and no earlier layer did; `origin` is
+    what an error will name."""
+    argument = arguments.get("--" + name.replace("_", "-"), None)
+    if argument is not None and not argument.tokens:
+        argument.append(Token(keyword=origin, value=value))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""What is run on the project: `nox` runs lint, typecheck and tests; `nox --list` tells the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.2.9"
+nox.options.error_on_missing_interpreters = False  # tests run on the Pythons that are there
+
+SUPPORTED = ("3.11", "3.12", "3.13")
+WIRE = "audio_server/wire"
+
+# Groups of pyproject.toml in the order they are locked, and which need the package's own needs.
+WITH_PROJECT = ("run", "tests", "typecheck", "protos")
+LOCKS = (*WITH_PROJECT, "lint", "nox", "lock")
+
+
+def lock_of(group: str) -> str:
+    """The file that holds the locked versions, with hashes, of one group."""
+    return f"locks/{group}.txt"
+
+
+def reach_pyenv() -> None:
+    """Put the Pythons that pyenv has installed on the path, whether it has selected them or not."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for version in SUPPORTED:
+        found = sorted(root.glob(f"versions/{version}.*/bin"))
+        os.environ["PATH"] = os.pathsep.join([*map(str, found[-1:]), os.environ["PATH"]])
+
+
+def works(version: str) -> bool:
+    """Whether this Python is there: pyenv has commands that only say what is not."""
+    command = shutil.which(f"python{version}")
+    probe = [command or "false", "-c", "import ensurepip"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+reach_pyenv()
+PYTHONS = [version for version in SUPPORTED if works(version)]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install("-r", lock_of("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.install("-r", lock_of("typecheck"))
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Pytest on each supported Python that is there; on the first with branch coverage."""
+    session.install("-r", lock_of("tests"))
+    session.install("--no-deps", "-e", ".")
+    if session.python != PYTHONS[0]:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(default=False)
+def protos(session: nox.Session) -> None:
+    """Generate the modules of comms.proto again; fails if that changes the tree."""
+    session.install("-r", lock_of("protos"))
+    outputs = [f"--{kind}_out=." for kind in ("python", "pyi", "grpclib_python")]
+    protoc = ("python", "-m", "grpc_tools.protoc", "-I", f"{WIRE}=.", *outputs)
+    session.run(*protoc, f"{WIRE}/comms.proto")
+    session.run("git", "diff", "--exit-code", "--", WIRE, external=True)
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Make locks/ again from pyproject.toml; `-- --upgrade` takes the newest versions."""
+    session.install("-r", lock_of("lock"))
+    for group in LOCKS:
+        what = ["pyproject.toml"] if group in WITH_PROJECT else []
+        what += [] if group == "run" else ["--group", group]
+        what += [] if group == "run" else ["--constraints", lock_of("run")]
+        session.run("uv", "pip", "compile", *what, *LOCK_OPTIONS, "-o", lock_of(group))
+
+
+LOCK_OPTIONS = (
+    "--universal",
+    f"--python-version={SUPPORTED[0]}",
+    "--generate-hashes",
+    "--no-config",  # a machine's own indexes are nobody else's
+    "--no-header",  # it would hold the command line, and with it paths
+    "--annotation-style=line",
+    "--quiet",
+)

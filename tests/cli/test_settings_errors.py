@@ -1,0 +1,104 @@
+"""A wrong value is one line that names the setting and where it came from, and status 2."""
+
+from __future__ import annotations
+
+import pytest
+
+WRONG = [
+    ("host", ""),
+    ("port", "65536"),
+    ("port", "-1"),
+    ("port", "1.5"),
+    ("port", "http"),
+    ("port", ""),
+    ("clips", ""),
+    ("cache", ""),
+    ("lead_ms", "59"),
+    ("lead_ms", "2001"),
+    ("lead_ms", "300ms"),
+    ("play_while_playing", "stop"),
+    ("mode_while_playing", "restart"),
+    ("stop_goes", "away"),
+    ("grace_s", "-0.1"),
+    ("grace_s", "301"),
+    ("grace_s", "nan"),
+    ("grace_s", "inf"),
+    ("grace_s", "soon"),
+    ("log_level", "loud"),
+    ("log_format", "xml"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_wrong_value(name, value, fail, monkeypatch, tmp_path) -> None:
+    flag = "--" + name.replace("_", "-")
+    assert flag in fail(f"{flag}={value}")
+    assert flag in fail("serve", f"{flag}={value}")
+
+    config = tmp_path / "settings.toml"
+    config.write_text(f"{name} = {value!r}\n")
+    line = fail("--config", str(config))
+    assert name in line
+    assert str(config) in line
+
+    monkeypatch.setenv(f"AUDIO_SERVER_{name.upper()}", value)
+    assert f"AUDIO_SERVER_{name.upper()}" in fail()
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ("prot = 1", "prot"),
+        ("lead-ms = 100", "lead-ms"),
+        ("config = 'other.toml'", "config"),
+        ("port = true", "port"),
+        ("port = [1, 2]", "port"),
+        ("host = ['a']", "host"),
+        ("[port]\nnumber = 1", "port"),
+        ("port = 1979-05-27", "port"),
+        ("port = 1.5", "port"),
+        ("port = ", "not a TOML file"),
+        ("port = 1\nport = 2", "not a TOML file"),
+    ],
+)
+def test_wrong_file(toml, named, fail, tmp_path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text(toml)
+    line = fail("--config", str(config))
+    assert named in line
+    assert str(config) in line
+
+
+def test_file_that_is_no_text(fail, tmp_path) -> None:
+    (tmp_path / "settings.toml").write_bytes(b"\xff\xfe")
+    assert "settings.toml: not a TOML file" in fail("--config", "settings.toml")
+
+
+def test_file_that_is_not_there(fail, tmp_path) -> None:
+    assert "nowhere.toml: No such file" in fail("--config", "nowhere.toml")
+    assert f"{tmp_path}: Is a directory" in fail("--config", str(tmp_path))
+    assert "--config" in fail("--config=")
+
+
+def test_unknown_variable(fail, monkeypatch) -> None:
+    monkeypatch.setenv("AUDIO_SERVER_PROT", "1")
+    assert "AUDIO_SERVER_PROT" in fail()
+    assert "AUDIO_SERVER_PROT" in fail("clips", "list")
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["--prot", "1"], "--prot"),
+        (["--no-host"], "--no-host"),
+        (["-p", "1"], "-p"),
+        (["--port"], "--port"),
+        (["--port", "1", "--port", "2"], "--port"),
+        (["play"], "play"),
+        (["serve", "now"], "now"),
+        (["clips", "burn"], "burn"),
+        (["clips", "list", "--port", "1"], "--port"),
+    ],
+)
+def test_wrong_command_line(argv, named, fail) -> None:
+    assert named in fail(*argv)

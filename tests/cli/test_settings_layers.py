@@ -1,0 +1,107 @@
+"""Where a setting's value comes from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from audio_server.cli.layers import VARIABLES
+from audio_server.settings import Settings, default_cache, default_clips
+
+# Three values for each setting, none of them its default: for the file, the environment, a flag.
+VALUES: dict[str, tuple[str, str, str]] = {
+    "host": ("10.0.0.1", "::1", "localhost"),
+    "port": ("1", "2", "0"),
+    "clips": ("from-file", "from-environment", "from-flag"),
+    "cache": ("from-file", "from-environment", "from-flag"),
+    "lead_ms": ("60", "100", "2000"),
+    "play_while_playing": ("ignore", "queue", "ignore"),
+    "mode_while_playing": ("stop", "switch", "stop"),
+    "stop_goes": ("keep", "home", "keep"),
+    "grace_s": ("0", "2.5", "300"),
+    "log_level": ("debug", "warning", "error"),
+    "log_format": ("human", "json", "human"),
+}
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def value_of(settings: Settings, name: str, like: str) -> object:
+    value = getattr(settings, name)
+    return type(value)(like)
+
+
+def write_toml(path: Path, **settings: str) -> Path:
+    """A TOML file, numbers as numbers."""
+    lines = [
+        f"{name} = {text if text[0].isdigit() and text.count('.') < 2 else repr(text)}\n"
+        for name, text in settings.items()
+    ]
+    path.write_text("".join(lines))
+    return path
+
+
+def test_every_setting_is_tried() -> None:
+    assert set(VALUES) == {setting.name for setting in fields(Settings)}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_flag_beats_environment_beats_file(name, serve, monkeypatch, tmp_path) -> None:
+    in_file, in_environment, in_flag = VALUES[name]
+    config = ["--config", str(write_toml(tmp_path / "settings.toml", **{name: in_file}))]
+
+    settings = serve(*config)
+    assert getattr(settings, name) == value_of(settings, name, in_file)
+
+    monkeypatch.setenv(f"AUDIO_SERVER_{name.upper()}", in_environment)
+    assert getattr(serve(*config), name) == value_of(settings, name, in_environment)
+
+    flags = [*config, flag(name), in_flag]
+    assert getattr(serve(*flags), name) == value_of(settings, name, in_flag)
+    assert serve(*flags) == serve("serve", *flags)
+
+
+def test_what_is_not_given_keeps_its_default(serve, tmp_path) -> None:
+    config = write_toml(tmp_path / "settings.toml", port="7")
+    assert serve("--config", str(config), "--lead-ms", "100") == Settings(port=7, lead_ms=100)
+    assert serve() == Settings()
+
+
+def test_the_environment_can_name_the_file(serve, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("AUDIO_SERVER_CONFIG", str(write_toml(tmp_path / "a.toml", port="7")))
+    assert serve().port == 7
+    other = write_toml(tmp_path / "b.toml", port="8")
+    assert serve("--config", str(other)).port == 8
+
+
+def test_a_path_may_begin_at_home(serve, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = write_toml(tmp_path / "settings.toml", clips="~/sounds", cache="~/cache")
+    settings = serve("--config", "~/settings.toml")
+    assert config.exists()
+    assert (settings.clips, settings.cache) == (tmp_path / "sounds", tmp_path / "cache")
+
+
+def test_clips_of_the_working_folder_come_before_the_shipped_ones(tmp_path) -> None:
+    assert default_clips().is_absolute()
+    (tmp_path / "clips").mkdir()
+    assert default_clips() == Path("clips")
+
+
+def test_the_cache_is_where_the_desktop_wants_it(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache() == tmp_path / "streaming-audio-server"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert default_cache() == Path("/home/somebody/.cache/streaming-audio-server")
+
+
+def test_every_setting_has_a_variable_a_flag_and_a_word_in_the_help(run_command) -> None:
+    page = run_command("--help").stdout
+    for setting in fields(Settings):
+        assert f"AUDIO_SERVER_{setting.name.upper()}" in VARIABLES
+        assert f" {flag(setting.name)} " in page
