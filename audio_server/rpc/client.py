@@ -28,8 +28,8 @@ from audio_server.rpc.errors import PeerError
 from audio_server.rpc.frames import Frame
 from audio_server.rpc.headers import CONTENT_TYPE
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.messages import frame_message
 from audio_server.rpc.stream import RpcStream
+from audio_server.wire.framing import frame_message
 
 Metadata = Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]
 

@@ -10,11 +10,6 @@ from grpclib.exceptions import GRPCError
 PREFIX_BYTES = 5
 
 
-def frame_message(message: bytes) -> bytes:
-    """A message with its prefix: not compressed, 32 bits of length (gRPC over HTTP2)."""
-    return struct.pack(">BI", 0, len(message)) + message
-
-
 class MessageReader:
     """Collects bytes, gives whole messages; holds at most one message that is not whole."""
 

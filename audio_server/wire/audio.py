@@ -1,15 +1,12 @@
 """Opus packets as the bytes that travel: gRPC length-prefixed `AudioPacket` messages.
 
-Sound is framed once, when a clip is loaded; sending it is then a matter of slicing
-bytes. The gRPC prefix is one zero byte (not compressed) and the length as 32 bits,
-big-endian (gRPC over HTTP2, "Length-Prefixed-Message").
+Sound is framed once, when a clip is loaded; sending it is then a matter of slicing bytes.
 """
 
 from __future__ import annotations
 
-import struct
-
 from audio_server.wire.comms_pb2 import AudioPacket
+from audio_server.wire.framing import frame_message
 
 PACKET_MS = 20
 """Length of every packet that the server sends, in milliseconds."""
@@ -20,8 +17,8 @@ SILENCE = b"\xf8\xff\xfe"
 
 def frame_packet(data: bytes, *, is_start: bool = False, is_end: bool = False) -> bytes:
     """One Opus packet as a whole gRPC message, ready for the wire."""
-    message = AudioPacket(is_start=is_start, is_end=is_end, data=data).SerializeToString()
-    return struct.pack(">BI", 0, len(message)) + message
+    packet = AudioPacket(is_start=is_start, is_end=is_end, data=data)
+    return frame_message(packet.SerializeToString())
 
 
 CUT = frame_packet(SILENCE, is_end=True)

@@ -1,0 +1,112 @@
+"""The server as a tree of tasks.
+
+    serve
+    ├─ devices      one nursery a device: event intake, status, audio
+    └─ connections  one nursery a connection: reader, writer, one task a call
+
+Connections are ended before devices, so that every take has closed by then.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections.abc import Sequence
+
+import structlog
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.clips.library import Progress, load_clips
+from audio_server.device.devices import Devices
+from audio_server.device.rules import Rules
+from audio_server.rpc.listener import Server
+from audio_server.service import DeviceService
+from audio_server.settings import Settings
+
+TAKES_END_S = 0.5
+"""How long a stopping server waits for the `is_end` of what plays."""
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, *, progress: Progress | None = None) -> None:
+    """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once.
+
+    Raises what `serve_until` raises.
+    """
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_watch_signals, stop, nursery.cancel_scope)
+        await serve_until(stop, settings, progress=progress)
+        nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(
+    stop: trio.Event, everything: trio.CancelScope, *, task_status: trio.TaskStatus[None]
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            if stop.is_set():
+                log.warning("stopping at once")
+                everything.cancel()
+            stop.set()
+
+
+async def serve_until(
+    stop: trio.Event,
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve devices until `stop` is set, then drain within `settings.grace_s`.
+
+    Gives the port to `task_status.started` when everything is loaded and listening. Raises
+    `ClipError` for a clip and `OSError` for an address that cannot be used. A cancel ends all
+    connections at once.
+    """
+    clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
+    listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
+    devices = make_devices(settings, clips)
+    server = Server(DeviceService(devices).__mapping__())
+    _spare_the_collector()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(devices.run)
+        async with trio.open_nursery() as connections:
+            await connections.start(server.run, listeners)
+            port = listeners[0].socket.getsockname()[1]
+            log.info("listening", host=settings.host, port=port, clips=len(clips))
+            task_status.started(port)
+            await stop.wait()
+            log.info("stopping", grace_s=settings.grace_s)
+            connections.cancel_scope.deadline = trio.current_time() + settings.grace_s
+            await _end(server, devices)
+        nursery.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def _end(server: Server, devices: Devices) -> None:
+    """End every take with its `is_end`, then every call with UNAVAILABLE."""
+    server.stop_accepting()
+    with trio.move_on_after(TAKES_END_S):
+        await devices.end_takes()
+    await server.drain()
+
+
+def make_devices(settings: Settings, clips: Sequence[Clip]) -> Devices:
+    """The devices that `settings` ask for."""
+    rules = Rules(
+        clips=len(clips),
+        play_while_playing=settings.play_while_playing,
+        mode_while_playing=settings.mode_while_playing,
+        stop_goes=settings.stop_goes,
+    )
+    return Devices(clips, rules, settings.lead_ms / 1000)
+
+
+def _spare_the_collector() -> None:
+    """Modules and clips live as long as the process: no collection need look at them again."""
+    gc.collect()
+    gc.freeze()

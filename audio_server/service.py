@@ -1,0 +1,126 @@
+"""The three calls of a device, between the wire and the device's own tasks.
+
+Each handler attaches to its device for as long as the call lasts, turns messages into presses
+and LED frames and sound into messages, and knows no rule of the device.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from audio_server.device.device import Report
+from audio_server.device.devices import Devices
+from audio_server.device.links import DeviceFailed, EventLink, StatusLink, Superseded
+from audio_server.device.rules import Action, Button
+from audio_server.rpc.call import ServerCall
+from audio_server.wire.comms_grpc import DeviceServiceBase
+from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse, DeviceStatusResponse
+from audio_server.wire.framing import frame_message
+from audio_server.wire.leds import frame_leds, reported_leds
+
+ANSWER_S = 5.0
+"""How long a device may take to answer a request before it is sent the newest frame anyway."""
+
+_DEVICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
+_NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
+
+log = structlog.get_logger()
+
+
+class DeviceService(DeviceServiceBase):
+    """`DeviceService` of `comms.proto`, for the server half of `audio_server.rpc`."""
+
+    def __init__(self, devices: Devices) -> None:
+        self._devices = devices
+
+    async def StatusStream(self, call: Any) -> None:  # noqa: N802
+        """Send the newest LED frame, wait for the answer, again; at most one is unanswered."""
+        device_id = device_id_of(call)
+        with _statuses(), self._devices.attach_status(device_id, call.connection_number) as link:
+            frame = None
+            while True:
+                frame = await link.next_frame(frame)
+                await call.send_framed(frame_leds(frame.leds))
+                if not await _take_answer(call, link, device_id):
+                    return
+
+    async def EventStream(self, call: Any) -> None:  # noqa: N802
+        """Acknowledge every event, in order, once the device has applied it."""
+        device_id = device_id_of(call)
+        with _statuses(), self._devices.attach_events(device_id, call.connection_number) as link:
+            await call.send_initial_metadata()
+            async for event in call:
+                await call.send_framed(_ACK if await _apply(event, link) else _NACK)
+
+    async def ServerAudioStream(self, call: Any) -> None:  # noqa: N802
+        """Lend the stream to the device's audio task until the call ends."""
+        device_id = device_id_of(call)
+        if await call.recv_message() is None:
+            raise GRPCError(Status.INTERNAL, "the request has no message")
+        writer = await call.open_writer()
+        connection = call.connection_number
+        with _statuses(), self._devices.attach_audio(device_id, connection, writer) as link:
+            await link.wait_ended()
+
+
+def device_id_of(call: ServerCall) -> str:
+    """The metadata `device_id` of a call.
+
+    Raises `GRPCError` INVALID_ARGUMENT, the device's fault.
+    """
+    ids = call.metadata.getall("device_id", []) if call.metadata is not None else []
+    if len(ids) != 1 or not isinstance(ids[0], str) or not _DEVICE_ID.fullmatch(ids[0]):
+        raise GRPCError(
+            Status.INVALID_ARGUMENT,
+            "metadata needs exactly one device_id of 1-64 characters out of A-Z a-z 0-9 . _ : -",
+        )
+    return ids[0]
+
+
+@contextmanager
+def _statuses() -> Iterator[None]:
+    """Why a call lost its device, as a gRPC status."""
+    try:
+        yield
+    except Superseded:
+        raise GRPCError(Status.ABORTED, "the device has opened this stream again") from None
+    except DeviceFailed:
+        raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
+
+
+async def _take_answer(call: ServerCall, link: StatusLink, device_id: str) -> bool:
+    """Take the answer to one request, or stop waiting for it; False when no more will come."""
+    with trio.move_on_after(ANSWER_S):
+        answer: DeviceStatusResponse | None = await call.recv_message()
+        if answer is None:
+            return False
+        match answer.WhichOneof("response"):
+            case "state":
+                link.report(Report(leds=reported_leds(answer.state)))
+            case "status" if answer.status != "success":
+                log.warning(
+                    "device refused a frame", device_id=device_id, error=answer.status[:200]
+                )
+    return True
+
+
+async def _apply(event: DeviceEvent, link: EventLink) -> bool:
+    """Apply an event to the device; False for one that says nothing (its oneof is unset)."""
+    if event.WhichOneof("event") != "button_event":
+        return False
+    try:
+        button = Button(event.button_event.button_id)
+        action = Action(event.button_event.event)
+    except ValueError:
+        return True  # a button that we do not know: acknowledged like all others
+    await link.press(button, action)
+    return True
