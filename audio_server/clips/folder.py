@@ -40,14 +40,19 @@ def clip_files(folder: Path) -> list[Path]:
     Raises `ClipError` where the folder cannot be read or holds no clip.
     """
     try:
-        entries = [entry for entry in sorted(folder.iterdir()) if is_clip_name(entry.name)]
-        # A dangling link is a clip that somebody misses: it is kept, and fails by its name.
-        files = [entry for entry in entries if entry.is_file() or not entry.exists()]
+        files = find_clips(folder)
     except OSError as error:
         raise ClipError(folder, f"no folder of clips ({error.strerror})") from error
     if not files:
         raise ClipError(folder, "has no clips in it")
     return files
+
+
+def find_clips(folder: Path) -> list[Path]:
+    """The same, and an empty list where there are none. Raises `OSError`."""
+    entries = [entry for entry in sorted(folder.iterdir()) if is_clip_name(entry.name)]
+    # A dangling link is a clip that somebody misses: it is kept, and fails by its name.
+    return [entry for entry in entries if entry.is_file() or not entry.exists()]
 
 
 def default_clips() -> Path:

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _OPTIONS = {"protocol_whitelist": "file"}
 
 
-def ingest(path: Path, file: BinaryIO, *, checkpoint: Callable[[], None]) -> Prepared:
+def ingest(path: Path | str, file: BinaryIO, *, checkpoint: Callable[[], None]) -> Prepared:
     """The sound of `file`, which stays the caller's to close; `path` is its name in errors.
 
     Takes the best audio stream (FFmpeg's choice: the default one, else the first).
@@ -47,7 +47,9 @@ def ingest(path: Path, file: BinaryIO, *, checkpoint: Callable[[], None]) -> Pre
     return prepared
 
 
-def _pass_through(path: Path, file: BinaryIO, checkpoint: Callable[[], None]) -> Prepared | None:
+def _pass_through(
+    path: Path | str, file: BinaryIO, checkpoint: Callable[[], None]
+) -> Prepared | None:
     """The packets as they are in the file, or None where one of them cannot be sent.
 
     Each is decoded once, to nothing: a packet that is not valid Opus breaks the audio of
@@ -84,7 +86,7 @@ def _decodes(decoder: AudioCodecContext, data: bytes) -> bool:
         return False
 
 
-def _transcode(path: Path, file: BinaryIO, checkpoint: Callable[[], None]) -> Prepared:
+def _transcode(path: Path | str, file: BinaryIO, checkpoint: Callable[[], None]) -> Prepared:
     """Decode, mix down, resample and encode. What does not decode is left out, as players do."""
     encoder = OpusEncoder()
     packets: list[bytes] = []
@@ -106,7 +108,7 @@ def _transcode(path: Path, file: BinaryIO, checkpoint: Callable[[], None]) -> Pr
     return Prepared(packets, source)
 
 
-def _judge_damage(path: Path, good: int, broken: int) -> None:
+def _judge_damage(path: Path | str, good: int, broken: int) -> None:
     """A scratch is a warning; a file that is mostly noise to its decoder is an error."""
     if broken > good:
         raise ClipError(path, "cannot be read as sound (most of it does not decode)")
@@ -115,7 +117,7 @@ def _judge_damage(path: Path, good: int, broken: int) -> None:
 
 
 @contextmanager
-def _open_audio(path: Path, file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
+def _open_audio(path: Path | str, file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     """The best audio stream of `file`, read from its beginning."""
     file.seek(0)
     with av.open(file, "r", options=_OPTIONS) as container:
