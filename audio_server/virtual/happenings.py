@@ -50,6 +50,13 @@ class Connecting:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """Nobody answers there. The device tries again, or is off."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """All three calls are open."""
 
@@ -129,6 +136,7 @@ class ReadingResumed:
 
 Happening: TypeAlias = (
     Connecting
+    | ConnectFailed
     | Connected
     | Disconnected
     | CallLost
