@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from io import BytesIO
+from functools import partial
+from io import BufferedReader, BytesIO
 from typing import BinaryIO
 
 import trio
@@ -85,15 +86,14 @@ async def _read_to_end(stream: BinaryIO, take: Callable[[bytes], None]) -> None:
 
 
 async def _hand_over(stream: BinaryIO, take: Callable[[bytes], None]) -> None:
-    while data := await _read_some(stream):
+    # A read that is left to itself must not hold the lock of a buffer: the interpreter,
+    # which flushes standard input when it ends, would abort.
+    source = stream.raw if isinstance(stream, BufferedReader) else stream
+    read = partial(source.read, _CHUNK_BYTES)
+    while data := await trio.to_thread.run_sync(read, abandon_on_cancel=True):
         # What has been read is not lost to an interrupt.
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(take, data)
-
-
-async def _read_some(stream: BinaryIO) -> bytes:
-    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    return await trio.to_thread.run_sync(read, _CHUNK_BYTES, abandon_on_cancel=True)
 
 
 async def _end_by_interrupt(
