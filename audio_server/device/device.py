@@ -2,18 +2,18 @@
 
     run
     ├─ event intake   applies presses to the state, one after the other
-    ├─ status         makes LED frames of the state, and the start-up sequence
+    ├─ status         runs the start-up sequence on the LEDs
     └─ audio          one take at a time (`Player`)
 
 The requests of the device's connection run elsewhere. They come and go through `adopt`, `attach`
-and `detach`, which are synchronous, and they read `frame` and send `Press`es.
+and `detach`, which are synchronous, and they read `status` and send `Press`es.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
@@ -21,8 +21,9 @@ from trio_util import AsyncValue
 
 from audio_server.clips.clip import Clip
 from audio_server.device import rules as table
-from audio_server.device.leds import STARTUP, Frame, leds
+from audio_server.device.leds import STARTUP, Frame, LedFrame, leds
 from audio_server.device.metronome import Metronome
+from audio_server.device.modes import ModeStore
 from audio_server.device.outlet import AudioOutlet
 from audio_server.device.player import Player
 from audio_server.device.rules import Action, Button, Effect, Rules, State, Step
@@ -35,16 +36,6 @@ PRESSES_MAX = 4
 """How many presses may wait to be applied; a device has one on its way at a time."""
 
 log = structlog.get_logger()
-
-
-class ModeStore(Protocol):
-    """Where the modes of devices outlive their connections. An error of it ends the device."""
-
-    def get(self, device_id: str) -> int:
-        """The mode last put for the device; 0 for one that is not known."""
-
-    def put(self, device_id: str, mode: int) -> None:
-        """Remember the mode of a device."""
 
 
 @dataclass(slots=True)
@@ -60,21 +51,13 @@ class Common:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """All that the LEDs depend on: the state, the connection that is being greeted with the
-    start-up sequence (0: none), and how often the user has asked to see the LEDs again."""
+class Status:
+    """The state of a device, and what its LEDs show: `frame` is made of `state`, but while
+    `greeting` is the number of a connection it is one of the start-up sequence."""
 
     state: State
+    frame: LedFrame
     greeting: int = 0
-    serial: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LedFrame:
-    """One full frame for the six LEDs. A new serial makes it worth sending though it is equal."""
-
-    leds: Frame
-    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +89,12 @@ class Device:
         "_scope",
         "buttons",
         "connection",
-        "frame",
         "id",
         "links",
         "presses",
         "report",
         "since",
-        "view",
+        "status",
     )
 
     def __init__(self, device_id: str, connection: int, common: Common) -> None:
@@ -121,8 +103,7 @@ class Device:
         self.id = device_id
         self.connection = connection
         self.since = trio.current_time()
-        self.view = AsyncValue(View(state))
-        self.frame = AsyncValue(LedFrame(leds(state)))
+        self.status = AsyncValue(Status(state, LedFrame(leds(state))))
         self.links: dict[type[Link], Link] = {}
         self.buttons: dict[Button, Action] = {}
         self.report = Report()
@@ -135,7 +116,7 @@ class Device:
     @property
     def state(self) -> State:
         """What the user has brought about."""
-        return self.view.value.state
+        return self.status.value.state
 
     @property
     def position(self) -> Position | None:
@@ -144,11 +125,13 @@ class Device:
 
     async def run(self) -> None:
         """Keep the device until `end`. Raises what fails in one of its tasks."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep_status)
-                nursery.start_soon(self._player.run, self._take_is_over)
-                await self._take_presses()
+        if self._scope.cancel_called:
+            return
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            nursery.start_soon(self._keep_status)
+            nursery.start_soon(self._player.run, self._take_is_over)
+            await self._take_presses()
 
     def end(self) -> None:
         """Nobody is attached any more, or the device has failed: end its tasks."""
@@ -156,20 +139,18 @@ class Device:
         self._scope.cancel()
 
     def adopt(self, connection: int) -> None:
-        """Go on with a newer connection: idle, in the same mode, with a new greeting."""
+        """Go on with a newer connection: idle, in the same mode, to be greeted again."""
         self._player.unplug()
         self.connection = connection
         self.since = trio.current_time()
         self._greeted = False
-        self._apply(table.taken_over(self.state))
+        self._apply(table.taken_over(self.state), greeting=False)
 
     def greet(self) -> None:
         """Somebody reads LED frames: unless done on this connection, run the start-up."""
         if not self._greeted:
             self._greeted = True
-            view = self.view.value
-            self.frame.value = LedFrame(STARTUP[0][1], view.serial)
-            self.view.value = replace(view, greeting=self.connection)
+            self._light(STARTUP[0][1], self.connection)
 
     def plug(self, outlet: AudioOutlet) -> None:
         """The audio stream is there."""
@@ -198,18 +179,17 @@ class Device:
 
     def _press(self, button: Button, action: Action) -> None:
         self.buttons[button] = action
-        if action is Action.PRESS:
-            self._greeted = True
-            self.view.value = replace(self.view.value, greeting=0)
-        self._apply(table.pressed(self._common.rules, self.state, button, action))
+        is_press = action is Action.PRESS
+        self._greeted = self._greeted or is_press
+        step = table.pressed(self._common.rules, self.state, button, action)
+        self._apply(step, greeting=not is_press)
 
-    def _apply(self, step: Step) -> None:
-        """Make a step of the rules true."""
+    def _apply(self, step: Step, *, greeting: bool = True) -> None:
+        """Make a step of the rules true. A start-up sequence goes on unless `greeting` is false."""
         state, effect = step
-        view = self.view.value
-        if state.mode != view.state.mode:
+        if state.mode != self.state.mode:
             self._common.store.put(self.id, state.mode)
-        self.view.value = replace(view, state=state, serial=view.serial + (effect is Effect.SHOW))
+        self._show(state, again=effect is Effect.SHOW, greeting=greeting)
         if effect is Effect.CUT:
             self._player.cut()
         elif effect is Effect.START and state.playing is not None:
@@ -217,28 +197,40 @@ class Device:
 
     # -- status
 
+    def _show(self, state: State, *, again: bool = False, greeting: bool = False) -> None:
+        status = self.status.value
+        frame = status.frame
+        if status.greeting and greeting:
+            self.status.value = Status(state, frame, status.greeting)
+        else:
+            self.status.value = Status(state, LedFrame(leds(state), frame.serial + again))
+
     async def _keep_status(self) -> NoReturn:
         while True:
-            view = self.view.value
-            if view.greeting:
-                await self._show_startup(view.greeting)
-            else:
-                self.frame.value = LedFrame(leds(view.state), view.serial)
-                await self._wait_view(view)
-
-    async def _wait_view(self, seen: View) -> None:
-        while self.view.value is seen:
-            await self.view.wait_transition()
+            while not self.status.value.greeting:
+                await self.status.wait_transition()
+            await self._show_startup(self.status.value.greeting)
 
     async def _show_startup(self, greeting: int) -> None:
         due = trio.current_time()
         for shown_s, frame in STARTUP:
-            self.frame.value = LedFrame(frame, self.view.value.serial)
+            self._light(frame, greeting)
             due += shown_s
             with trio.move_on_at(due):
-                await self.view.wait_value(lambda view: view.greeting != greeting)
+                await self._wait_greeted(greeting)
+            if self.status.value.greeting != greeting:
                 return
-        self.view.value = replace(self.view.value, greeting=0)
+        self._show(self.state)
+
+    async def _wait_greeted(self, greeting: int) -> None:
+        """Return when a press or another connection has ended the sequence before its time."""
+        while self.status.value.greeting == greeting:
+            await self.status.wait_transition()
+
+    def _light(self, frame: Frame, greeting: int) -> None:
+        """Show a frame of the start-up sequence."""
+        status = self.status.value
+        self.status.value = Status(status.state, LedFrame(frame, status.frame.serial), greeting)
 
     # -- audio
 

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.device.device import Common, Device, ModeStore
+from audio_server.device.device import Common, Device
 from audio_server.device.links import (
     AudioLink,
     DeviceFailed,
@@ -25,6 +25,7 @@ from audio_server.device.links import (
     StatusLink,
     Superseded,
 )
+from audio_server.device.modes import MemoryModeStore, ModeStore
 from audio_server.device.outlet import AudioOutlet
 from audio_server.device.rules import Rules
 from audio_server.device.take import Pace
@@ -33,24 +34,6 @@ GONE_MAX = 10_000
 """For how many devices that are gone a request of an older connection is still told apart."""
 
 log = structlog.get_logger()
-
-
-class MemoryModeStore:
-    """Modes kept until the process ends. Mode 0 takes no memory."""
-
-    def __init__(self) -> None:
-        self._modes: dict[str, int] = {}
-
-    def get(self, device_id: str) -> int:
-        """The mode last put, or 0."""
-        return self._modes.get(device_id, 0)
-
-    def put(self, device_id: str, mode: int) -> None:
-        """Remember a mode."""
-        if mode:
-            self._modes[device_id] = mode
-        else:
-            self._modes.pop(device_id, None)
 
 
 class Devices:

@@ -6,12 +6,22 @@ section 2). Every colour is `0xRRGGBBAA`; AA, the intensity, is full or the LED 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from audio_server.device.rules import State
 
 Frame: TypeAlias = tuple[int, int, int, int, int, int]
 """LED 0 (power) to LED 5, `0xRRGGBBAA` each."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedFrame:
+    """A frame to be sent. A new serial makes it worth sending though its LEDs are the same."""
+
+    leds: Frame
+    serial: int = 0
+
 
 DARK = 0x00000000
 POWER = 0xFFFFFFFF

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import trio
 
-from audio_server.device.device import Device, LedFrame, Press, Report
+from audio_server.device.device import Device, Press, Report
+from audio_server.device.leds import LedFrame
 from audio_server.device.outlet import AudioOutlet
 from audio_server.device.rules import Action, Button
 
@@ -92,9 +93,10 @@ class StatusLink(Link):
     async def next_frame(self, last: LedFrame | None) -> LedFrame:
         """The newest frame as soon as it is not `last`; None: any. Cancelling loses nothing."""
         await trio.lowlevel.checkpoint()
-        while (frame := self._device.frame.value) == last:
-            await self._device.frame.wait_transition()
-        return frame
+        status = self._device.status
+        while status.value.frame == last:
+            await status.wait_transition()
+        return status.value.frame
 
     def report(self, report: Report) -> None:
         """Keep what the device answered."""

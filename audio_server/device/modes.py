@@ -1,0 +1,34 @@
+"""Where the modes of devices outlive their connections."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ModeStore(Protocol):
+    """Remembers the mode of every device. Neither method may block; an error of `put` ends the
+    device that it was for, an error of `get` the request that brings a device back."""
+
+    def get(self, device_id: str) -> int:
+        """The mode last put for the device; 0 for one that is not known."""
+
+    def put(self, device_id: str, mode: int) -> None:
+        """Remember the mode of a device."""
+
+
+class MemoryModeStore:
+    """Modes kept until the process ends. Mode 0 takes no memory."""
+
+    def __init__(self) -> None:
+        self._modes: dict[str, int] = {}
+
+    def get(self, device_id: str) -> int:
+        """The mode last put, or 0."""
+        return self._modes.get(device_id, 0)
+
+    def put(self, device_id: str, mode: int) -> None:
+        """Remember a mode."""
+        if mode:
+            self._modes[device_id] = mode
+        else:
+            self._modes.pop(device_id, None)
