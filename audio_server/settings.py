@@ -69,11 +69,9 @@ ConfigFile = Annotated[Path | None, Parameter(converter=_path)]
 Folder = Annotated[Path, Parameter(converter=_path)]
 Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
 Host = Annotated[str, Parameter(validator=_not_empty)]
-Port = Annotated[int, Parameter(converter=_exact_int, validator=Number(gte=0, lte=65535))]
-LeadMs = Annotated[
-    int,
-    Parameter(converter=_exact_int, validator=Number(gte=LEAD_MS_MIN, lte=LEAD_MS_MAX)),
-]
+ExactInt = Annotated[int, Parameter(converter=_exact_int)]
+Port = Annotated[ExactInt, Parameter(validator=Number(gte=0, lte=65535))]
+LeadMs = Annotated[ExactInt, Parameter(validator=Number(gte=LEAD_MS_MIN, lte=LEAD_MS_MAX))]
 GraceS = Annotated[float, Parameter(validator=(_finite, Number(gte=0, lte=300)))]
 
 

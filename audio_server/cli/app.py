@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 
 from cyclopts import App, Parameter
 
 from audio_server.cli import layers
+from audio_server.cli.errors import leaves
 from audio_server.cli.help import HELP_FORMATTER
 from audio_server.settings import ConfigFile, Settings
 
@@ -49,8 +52,22 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     import trio
 
     from audio_server.cli.logs import configure_logs
-    from audio_server.serve import serve as serve_until_stopped
+    from audio_server.cli.progress import clip_progress
+    from audio_server.serve import serve as serve_until_told
 
     settings = settings or Settings()
     configure_logs(settings.log_format, settings.log_level)
-    trio.run(partial(serve_until_stopped, settings))
+    with clip_progress() as progress, _named(f"{settings.host}:{settings.port}"):
+        trio.run(partial(serve_until_told, settings, progress=progress))
+
+
+@contextmanager
+def _named(address: str) -> Iterator[None]:
+    """An `OSError` about no file is about the address: say so."""
+    try:
+        yield
+    except (OSError, BaseExceptionGroup) as error:
+        for cause in leaves(error):
+            if isinstance(cause, OSError) and not cause.filename:
+                cause.filename = address
+        raise

@@ -17,7 +17,7 @@ class CommandError(Exception):
 
 def exit_status(error: BaseException) -> int | None:
     """Report `error` on standard error; `None` says that it is a bug and not reported."""
-    causes = list(_leaves(error))
+    causes = list(leaves(error))
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
         return INTERRUPTED
     if any(isinstance(cause, BrokenPipeError) for cause in causes):
@@ -30,11 +30,11 @@ def exit_status(error: BaseException) -> int | None:
     return USAGE
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves(error: BaseException) -> Iterator[BaseException]:
     """What really happened: nurseries wrap errors in groups, and groups in groups."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from _leaves(inner)
+            yield from leaves(inner)
     else:
         yield error
 

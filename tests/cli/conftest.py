@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import structlog
@@ -51,9 +50,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
         await trio.lowlevel.checkpoint()
         started.append(settings)
 
-    fake = ModuleType("audio_server.serve")
-    fake.serve = record  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "audio_server.serve", fake)
+    monkeypatch.setattr("audio_server.serve.serve", record)
 
     def run(*argv: str) -> Settings:
         with pytest.raises(SystemExit) as exit:
