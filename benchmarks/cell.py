@@ -14,11 +14,11 @@ from benchmarks.orders import Press, Probe, Report
 from benchmarks.servers import Running, Setup, running
 from benchmarks.tally import PACKET_S, late_share, lateness_ms, quantile_ms
 
-_SETTLE_S = 1.5
 _STORM_S = 0.1
-_STORM_SEEN_S = 2.0
 _JOIN_S = 1.0
-_JOIN_SEEN_S = 3.0
+_SOON_S = 0.2
+_CONNECT_S = 15.0
+_SLOWEST_CONNECTS_A_SECOND = 50
 _PROBES_A_SECOND = 100.0
 _HELD_SHARE = 0.99
 _BUSY_SHARE = 0.85
@@ -29,10 +29,16 @@ Latencies = dict[str, float]
 
 @dataclass(frozen=True)
 class Course:
-    """How long a cell looks at what; with `brief`, no more than CPU and late packets."""
+    """How long a cell looks at what.
+
+    `settle_seconds` is what idle devices are left alone for, `storm_seconds` how long a storm's
+    answers are waited for. With `brief` there is no more than CPU and late packets.
+    """
 
     seconds: float = 10.0
     probe_seconds: float = 5.0
+    settle_seconds: float = 1.5
+    storm_seconds: float = 2.0
     joining: int = 500
     brief: bool = False
 
@@ -69,18 +75,21 @@ def measure_cell(server: str, setup: Setup, cores: Cores, course: Course) -> Cel
     """
     cell = Cell(server, setup.devices, setup.workers, str(cores))
     with running(server, setup, cores.server) as process, fleet(process.address, cores) as devices:
-        _Visit(cell, process, devices, course).run()
+        _Visit(cell, process, devices, course, setup.lead_ms / 1000).run()
     return cell
 
 
 class _Visit:
     """The phases of a cell, in order."""
 
-    def __init__(self, cell: Cell, server: Running, devices: Fleet, course: Course) -> None:
+    def __init__(
+        self, cell: Cell, server: Running, devices: Fleet, course: Course, lead_s: float
+    ) -> None:
         self.cell = cell
         self.server = server
         self.devices = devices
         self.course = course
+        self.lead_s = lead_s
 
     def run(self) -> None:
         if not self._connect():
@@ -98,8 +107,10 @@ class _Visit:
         """Switch all devices on, idle; memory is looked at before and after."""
         cell = self.cell
         before = proc.rss_kb(self.server.pid)
-        ready = self.devices.connect(cell.devices, within_s=15 + cell.devices / 50)
-        time.sleep(_SETTLE_S)
+        within_s = _CONNECT_S + cell.devices / _SLOWEST_CONNECTS_A_SECOND
+        self.devices.connect(cell.devices, within_s)
+        ready = self.devices.connected(within_s)
+        time.sleep(self.course.settle_seconds)
         cell.rss_kb_per_device = (proc.rss_kb(self.server.pid) - before) / max(1, ready)
         if ready < cell.devices:
             cell.fell_behind = f"{ready} of {cell.devices} devices were served at all"
@@ -107,16 +118,16 @@ class _Visit:
         return ready == cell.devices
 
     def _play_storm(self) -> None:
-        at = time.monotonic() + 0.2
-        self.devices.tell(Press((Button.PLAY,), at, _STORM_S))
-        report = self._watch(_STORM_SEEN_S, at)
+        at = time.monotonic() + _SOON_S
+        self.devices.press(Press((Button.PLAY,), at, _STORM_S))
+        report = self._watch(self.course.storm_seconds, at)
         self.cell.play_storm = _latencies(report)
         if report.playing < self.cell.devices:
             self.cell.fell_behind = f"{report.playing} of {self.cell.devices} play after the storm"
 
     def _steady(self) -> None:
         """All play, nobody presses: CPU and late packets."""
-        cell, at = self.cell, time.monotonic() + 0.2
+        cell, at = self.cell, time.monotonic() + _SOON_S
         until = at + self.course.seconds
         self.devices.measure(at, until)
         time.sleep(max(0.0, at - time.monotonic()))
@@ -129,34 +140,37 @@ class _Visit:
         cell.cpu_share, cell.packets_per_s = cpu_s / wall_s, packets / self.course.seconds
         cell.late = _late(report)
         self._note(report, limits=True)
-        wanted = cell.devices / PACKET_S
-        if not cell.fell_behind and cell.packets_per_s < _HELD_SHARE * wanted:
-            cell.fell_behind = f"{cell.packets_per_s / wanted:.0%} of the packets came in time"
+        wanted = cell.devices * (self.course.seconds - self.lead_s) / PACKET_S
+        if not cell.fell_behind and packets < _HELD_SHARE * wanted:
+            cell.fell_behind = f"only {cell.packets_per_s:,.0f} packets came in a second"
 
     def _probe(self) -> None:
         """All play; one after the other presses Mode, Stop, Play."""
-        at = time.monotonic() + 0.2
+        at = time.monotonic() + _SOON_S
         until = at + self.course.probe_seconds
         buttons = (Button.MODE, Button.STOP, Button.PLAY)
-        rate = min(_PROBES_A_SECOND, self.cell.devices)
+        rate = min(_PROBES_A_SECOND, 2.0 * self.cell.devices)
         self.devices.probe(Probe(buttons, at, until, rate))
-        self.cell.steady = _latencies(self._watch(self.course.probe_seconds + 1, at))
+        self.cell.steady = _latencies(
+            self._watch(self.course.probe_seconds + self.course.storm_seconds / 2, at)
+        )
 
     def _join(self) -> None:
         """All play; more devices come within a second."""
-        at = time.monotonic() + 0.2
-        self.devices.measure(at, at + _JOIN_SEEN_S)
+        at = time.monotonic() + _SOON_S
+        until = at + _JOIN_S + self.course.storm_seconds / 2
+        self.devices.measure(at, until)
         time.sleep(max(0.0, at - time.monotonic()))
-        self.devices.join(self.course.joining, _JOIN_S, within_s=_JOIN_SEEN_S + 1)
-        report = self.devices.report(at + _JOIN_SEEN_S)
-        ready = self.devices.joined()
+        self.devices.connect(self.course.joining, _CONNECT_S, spread_s=_JOIN_S)
+        ready = self.devices.connected(_CONNECT_S)
+        report = self.devices.report(until)
         self._note(report)
         self.cell.joining = {**_late(report), "joined": ready - self.cell.devices}
 
     def _stop_storm(self) -> None:
-        at = time.monotonic() + 0.2
-        self.devices.tell(Press((Button.STOP,), at, _STORM_S))
-        self.cell.stop_storm = _latencies(self._watch(_STORM_SEEN_S, at))
+        at = time.monotonic() + _SOON_S
+        self.devices.press(Press((Button.STOP,), at, _STORM_S))
+        self.cell.stop_storm = _latencies(self._watch(self.course.storm_seconds, at))
 
     def _watch(self, seconds: float, at: float | None = None) -> Report:
         at = time.monotonic() if at is None else at

@@ -6,9 +6,11 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import reduce
 from multiprocessing.connection import Connection
 from operator import add
+from typing import TypeVar
 
 from benchmarks.load import run_load
 from benchmarks.machine import Cores
@@ -24,8 +26,10 @@ from benchmarks.orders import (
     Report,
 )
 
-_ANSWER_S = 30.0
+_PATIENCE_S = 30.0
 _END_S = 5.0
+
+_Answer = TypeVar("_Answer", Connected, Report)
 
 
 class LoadFailed(Exception):
@@ -37,34 +41,33 @@ class Fleet:
 
     def __init__(self, pipes: Sequence[Connection[Order, Answer]]) -> None:
         self._pipes = pipes
+        self._early: dict[int, list[Answer]] = {index: [] for index in range(len(pipes))}
         self._named = 0
 
-    def connect(self, devices: int, within_s: float) -> int:
-        """Switch so many more devices on; returns how many are ready at the end."""
+    def connect(self, devices: int, within_s: float, spread_s: float | None = None) -> None:
+        """Switch so many more devices on; `connected` tells how many came.
+
+        Evenly over `spread_s`, or without it as fast as the server takes them.
+        """
+        names = [f"bench-{self._named + index}" for index in range(devices)]
+        self._named += devices
         deadline = time.monotonic() + within_s
-        self._connect(devices, deadline, None)
-        answers = [self._answer(pipe, within_s + _ANSWER_S) for pipe in self._pipes]
-        return sum(answer.ready for answer in answers if isinstance(answer, Connected))
+        for index, pipe in enumerate(self._pipes):
+            pipe.send(Connect(names[index :: len(self._pipes)], deadline, spread_s))
 
-    def join(self, devices: int, spread_s: float, within_s: float) -> None:
-        """Switch so many more devices on, evenly; `joined` tells how many came."""
-        self._connect(devices, time.monotonic() + within_s, spread_s)
+    def connected(self, within_s: float) -> int:
+        """Wait for the answer to `connect`: how many devices are ready in all."""
+        return sum(answer.ready for answer in self._answers(Connected, within_s))
 
-    def joined(self) -> int:
-        """Wait for the answer to `join`: how many devices are ready in all."""
-        answers = [self._answer(pipe, _ANSWER_S) for pipe in self._pipes]
-        return sum(answer.ready for answer in answers if isinstance(answer, Connected))
-
-    def tell(self, order: Press) -> None:
-        """Send an order that nobody answers."""
+    def press(self, press: Press) -> None:
+        """All devices press."""
         for pipe in self._pipes:
-            pipe.send(order)
+            pipe.send(press)
 
     def probe(self, probe: Probe) -> None:
-        """Share out probing: each process has its part of the rate."""
+        """Single devices press: each process has its part of the rate."""
         for pipe in self._pipes:
-            rate = probe.rate / len(self._pipes)
-            pipe.send(Probe(probe.buttons, probe.at, probe.until, rate))
+            pipe.send(replace(probe, rate=probe.rate / len(self._pipes)))
 
     def measure(self, at: float, until: float) -> None:
         """Have an interval counted; `report` waits for it."""
@@ -73,23 +76,30 @@ class Fleet:
 
     def report(self, until: float) -> Report:
         """What all processes saw in the interval that was ordered to end at `until`."""
-        patience = max(0.0, until - time.monotonic()) + _ANSWER_S
-        answers = [self._answer(pipe, patience) for pipe in self._pipes]
-        return reduce(add, [answer for answer in answers if isinstance(answer, Report)], Report())
+        within_s = max(0.0, until - time.monotonic())
+        return reduce(add, self._answers(Report, within_s), Report())
 
-    def _connect(self, devices: int, deadline: float, spread_s: float | None) -> None:
-        names = [f"bench-{self._named + index}" for index in range(devices)]
-        self._named += devices
-        for index, pipe in enumerate(self._pipes):
-            pipe.send(Connect(names[index :: len(self._pipes)], deadline, spread_s))
+    def _answers(self, kind: type[_Answer], within_s: float) -> list[_Answer]:
+        deadline = time.monotonic() + within_s + _PATIENCE_S
+        return [self._answer(index, kind, deadline) for index in range(len(self._pipes))]
 
-    def _answer(self, pipe: Connection[Order, Answer], patience_s: float) -> Answer:
+    def _answer(self, index: int, kind: type[_Answer], deadline: float) -> _Answer:
+        """The next answer of a kind from one process; others are kept for who waits for them."""
+        early = self._early[index]
+        while True:
+            for answer in early:
+                if isinstance(answer, kind):
+                    early.remove(answer)
+                    return answer
+            early.append(self._receive(self._pipes[index], deadline - time.monotonic()))
+
+    def _receive(self, pipe: Connection[Order, Answer], patience_s: float) -> Answer:
         try:
-            if pipe.poll(patience_s):
+            if pipe.poll(max(0.0, patience_s)):
                 return pipe.recv()
         except (EOFError, OSError) as error:
             raise LoadFailed("a load process has ended") from error
-        raise LoadFailed(f"a load process did not answer within {patience_s:.0f} s")
+        raise LoadFailed("a load process did not answer in time")
 
 
 @contextmanager

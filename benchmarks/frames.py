@@ -20,6 +20,7 @@ END_STREAM, END_HEADERS, ACK, PADDED = 0x1, 0x4, 0x1, 0x8
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _LARGEST_WINDOW = 2**31 - 1
 _DEFAULT_WINDOW = 65_535
+_CALLS = {STATUS: "StatusStream", EVENTS: "EventStream", AUDIO: "ServerAudioStream"}
 _SERVICE = "/com.opalcamera.test.DeviceService/"
 
 
@@ -56,19 +57,21 @@ def message(payload: bytes) -> bytes:
 
 
 def opening(device_id: str, authority: str) -> bytes:
-    """All that a device sends when it is switched on: the preface, settings, and its three calls."""
+    """All that a device sends when it is switched on: preface, settings, its three calls."""
     hpack = Encoder()
-    calls = zip((STATUS, EVENTS, AUDIO), ("StatusStream", "EventStream", "ServerAudioStream"))
     return b"".join(
         [
             _PREFACE,
             frame(Kind.SETTINGS, 0, 0, struct.pack(">HI", 4, _LARGEST_WINDOW)),
-            frame(
-                Kind.WINDOW_UPDATE, 0, 0, struct.pack(">I", _LARGEST_WINDOW - _DEFAULT_WINDOW)
-            ),
+            frame(Kind.WINDOW_UPDATE, 0, 0, struct.pack(">I", _LARGEST_WINDOW - _DEFAULT_WINDOW)),
             *(
-                frame(Kind.HEADERS, END_HEADERS, stream, _headers(hpack, call, authority, device_id))
-                for stream, call in calls
+                frame(
+                    Kind.HEADERS,
+                    END_HEADERS,
+                    stream,
+                    _headers(hpack, call, authority, device_id),
+                )
+                for stream, call in _CALLS.items()
             ),
             frame(Kind.DATA, END_STREAM, AUDIO, message(b"\x08\x01")),
         ]

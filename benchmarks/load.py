@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import heapq
-import math
 import os
 import select
 import signal
@@ -17,7 +16,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -43,9 +42,7 @@ _IDLE_S = 0.5
 _T = TypeVar("_T")
 
 
-def run_load(
-    pipe: Connection[Answer, Order], address: tuple[str, int], core: int | None
-) -> None:
+def run_load(pipe: Connection[Answer, Order], address: tuple[str, int], core: int | None) -> None:
     """The body of a load process; returns when told to quit or when the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if core is not None:
@@ -68,7 +65,8 @@ class Load:
         self.booked = 0
         self.to_connect: deque[str] = deque()
         self.connecting: set[int] = set()
-        self.connect_deadline = math.inf
+        self.awaited = 0
+        self.asked_to_connect = False
         self.rounds = array("d")
         self.buffer = bytearray(_BUFFER_BYTES)
         self.running = True
@@ -118,7 +116,7 @@ class Load:
         if player.out:
             self._send(fd)
         if self.connecting and player.ready:
-            self._connected(fd)
+            self._settled(fd)
 
     def _send(self, fd: int) -> None:
         client, player = self.clients[fd]
@@ -131,10 +129,10 @@ class Load:
 
     def _lost(self, fd: int, why: str) -> None:
         client, player = self.clients.pop(fd)
-        self.connecting.discard(fd)
         self.poll.unregister(fd)
         client.close()
         player.fail(why)
+        self._settled(fd)
 
     # Switching on
 
@@ -143,6 +141,7 @@ class Load:
             client = socket.create_connection(self.address, timeout=5)
         except OSError as error:
             self.tally.faults[f"cannot connect: {error.strerror or error}"] += 1
+            self.awaited -= 1
             return
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setblocking(False)
@@ -153,20 +152,23 @@ class Load:
         self.poll.register(client.fileno(), select.EPOLLIN)
         self._send(client.fileno())
 
-    def _connected(self, fd: int) -> None:
-        self.connecting.discard(fd)
-        self._connect_more()
+    def _settled(self, fd: int) -> None:
+        """A device is ready, or will never be."""
+        if fd in self.connecting:
+            self.connecting.discard(fd)
+            self.awaited -= 1
+            self._connect_more()
 
     def _connect_more(self) -> None:
         while self.to_connect and len(self.connecting) < _CONNECTING:
             self._open(self.to_connect.popleft())
-        if not self.to_connect and not self.connecting:
+        if not self.awaited:
             self._tell_connected()
 
     def _tell_connected(self) -> None:
         """Answer the order to connect, once."""
-        if math.isfinite(self.connect_deadline):
-            self.connect_deadline = math.inf
+        if self.asked_to_connect:
+            self.asked_to_connect = False
             self.pipe.send(Connected(sum(p.ready for _, p in self.clients.values())))
 
     # Orders
@@ -186,23 +188,23 @@ class Load:
                 self._probe(order)
             case Measure():
                 self._at(order.at, self._begin)
-                self._at(order.until, lambda: self._report(order))
+                self._at(order.until, self._report)
             case Quit():
                 self.running = False
 
     def _connect(self, order: Connect) -> None:
-        self.connect_deadline = order.deadline
+        self.awaited, self.asked_to_connect = len(order.devices), True
         self._at(order.deadline, self._tell_connected)
         if order.spread_s is None:
             self.to_connect.extend(order.devices)
             self._connect_more()
         else:
             for when, device_id in _spread(order.devices, time.monotonic(), order.spread_s):
-                self._at(when, lambda device_id=device_id: self._open(device_id))
+                self._at(when, partial(self._open, device_id))
 
     def _press(self, order: Press) -> None:
         for when, fd in _spread(list(self.clients), order.at, order.spread_s):
-            self._at(when, lambda fd=fd: self._press_one(fd, order))
+            self._at(when, partial(self._press_one, fd, order))
 
     def _probe(self, order: Probe) -> None:
         count = int((order.until - order.at) * order.rate)
@@ -211,7 +213,7 @@ class Load:
             return
         turns = [fds[turn % len(fds)] for turn in range(count)]
         for when, fd in _spread(turns, order.at, order.until - order.at):
-            self._at(when, lambda fd=fd: self._press_one(fd, order))
+            self._at(when, partial(self._press_one, fd, order))
 
     def _press_one(self, fd: int, order: Press | Probe) -> None:
         if fd in self.clients:
@@ -226,7 +228,7 @@ class Load:
         self.began = time.monotonic()
         self.cpu_began = time.process_time()
 
-    def _report(self, order: Measure) -> None:
+    def _report(self) -> None:
         wall = time.monotonic() - self.began
         cpu = time.process_time() - self.cpu_began
         rounds = sorted(self.rounds)

@@ -152,6 +152,8 @@ class Player:
         if self.play_at:
             self.tally.firsts.append(now - self.play_at)
             self.play_at = 0.0
+        else:
+            self.tally.faults["a take that nobody asked for"] += 1
         self._advance(now)
 
     def _take_ends(self, now: float) -> None:

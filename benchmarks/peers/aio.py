@@ -21,9 +21,10 @@ class Device:
 
     def press(self, event: DeviceEvent) -> None:
         """Apply a press and wake those whom it concerns."""
+        take = self.state.take
         if self.state.press(event):
             self.leds_changed.set()
-            if self.state.playing:
+            if self.state.playing and self.state.take != take:
                 self.play_pressed.set()
 
     async def sound(self) -> AsyncIterator[AudioPacket]:

@@ -1,12 +1,14 @@
 """Peer: `grpc.aio`, handlers as async generators (grpc.io, Python, "Async streaming")."""
 
+# ruff: noqa: N802 - the contract names the methods
+
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc.aio  # type: ignore[import-untyped]
+import grpc.aio
 
 from audio_server.wire.comms_pb2 import (
     AudioPacket,

@@ -4,6 +4,8 @@ A call occupies a thread for as long as it is open, so the pool has three thread
 device that is to come, and a few to spare.
 """
 
+# ruff: noqa: N802 - the contract names the methods
+
 from __future__ import annotations
 
 import time
@@ -12,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Condition, Lock
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 from audio_server.wire.comms_pb2 import (
     AudioPacket,
@@ -53,7 +55,8 @@ class Device:
         seen = 0
         while True:
             with self.changed:
-                self.changed.wait_for(lambda: self.changes != seen)
+                while self.changes == seen:
+                    self.changed.wait()
                 seen, leds = self.changes, self.state.leds()
             yield leds
 
@@ -62,7 +65,8 @@ class Device:
         take = 0
         while True:
             with self.changed:
-                self.changed.wait_for(lambda: self.state.playing and self.state.take != take)
+                while not self.state.playing or self.state.take == take:
+                    self.changed.wait()
                 take = self.state.take
             yield from self._take(take)
 
@@ -111,9 +115,7 @@ class DeviceService:
             device.press(event)
             yield DeviceEventResponse(ack=event.HasField("button_event"))
 
-    def ServerAudioStream(
-        self, request: AudioStreamRequest, context: Any
-    ) -> Iterator[AudioPacket]:
+    def ServerAudioStream(self, request: AudioStreamRequest, context: Any) -> Iterator[AudioPacket]:
         """Stream what the device plays."""
         return self._device(context).sound()
 

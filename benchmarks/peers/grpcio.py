@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 from audio_server.wire import comms_pb2
 
 
 def add_device_service(servicer: Any, server: Any) -> None:
     """Make the servicer's three methods the server's."""
-    handlers = {
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "StatusStream": grpc.stream_stream_rpc_method_handler(
             servicer.StatusStream,
             request_deserializer=comms_pb2.DeviceStatusResponse.FromString,

@@ -1,5 +1,7 @@
 """Peer: grpclib on asyncio, on uvloop's event loop (grpclib's documentation, "Server")."""
 
+# ruff: noqa: N802 - the contract names the methods
+
 from __future__ import annotations
 
 import socket
@@ -32,9 +34,7 @@ class DeviceService(DeviceServiceBase):
         assert stream.metadata is not None
         return self.devices.setdefault(str(stream.metadata["device_id"]), Device(self.options))
 
-    async def StatusStream(
-        self, stream: Stream[DeviceStatusResponse, DeviceStatusRequest]
-    ) -> None:
+    async def StatusStream(self, stream: Stream[DeviceStatusResponse, DeviceStatusRequest]) -> None:
         """Send the LEDs when they change; the next ones when these are answered."""
         device = self._device(stream)
         while True:

@@ -1,0 +1,127 @@
+"""The figures of a run as tables for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.cell import Cell
+from benchmarks.results import Results, holds
+
+REFERENCE = "grpc.aio"
+_DASH = "-"
+
+
+def show(results: Results, console: Console) -> None:
+    """Print all tables of a run, and what a reader must know to trust them."""
+    cells = results.summary()
+    console.print(_cost(cells), _times(cells), *_limits(results), *_remarks(results))
+
+
+def _cost(cells: Sequence[Cell]) -> Table:
+    reference = {cell.devices: cell for cell in cells if cell.server == REFERENCE}
+    columns: dict[str, Callable[[Cell], str]] = {
+        "CPU a packet, us": lambda cell: number(cell.cpu_us_per_packet, 1),
+        f"{REFERENCE} / it": lambda cell: _ratio(cell, reference.get(cell.devices)),
+        "CPU, % of a core": lambda cell: number(cell.cpu_share * 100, 0),
+        "packets/s": lambda cell: number(cell.packets_per_s, 0),
+        "late, ppm": lambda cell: number(cell.late.get("share", math.nan) * 1e6, 0),
+        "p99.9, ms": lambda cell: number(cell.late.get("p99.9_ms", math.nan), 1),
+        "worst, ms": lambda cell: number(cell.late.get("worst_ms", math.nan), 1),
+        "KB a device": lambda cell: number(cell.rss_kb_per_device, 0),
+    }
+    return _table("Cost and late packets (below zero: ahead of the due time)", cells, columns)
+
+
+def _times(cells: Sequence[Cell]) -> Table:
+    columns: dict[str, Callable[[Cell], str]] = {}
+    for phase, title, kinds in (
+        ("steady", "", ("ack", "first", "end")),
+        ("play_storm", "storm ", ("ack", "first")),
+        ("stop_storm", "storm ", ("end",)),
+    ):
+        for kind in kinds:
+            columns[f"{title}{kind}"] = _pair(phase, kind)
+    columns["joining: late, ppm"] = lambda cell: number(
+        cell.joining.get("share", math.nan) * 1e6, 0
+    )
+    title = (
+        "Press to ack, Play to first packet, Stop to is_end: p50 / p99 in ms,\n"
+        "one device after the other and in a storm (all within 100 ms); late packets as others join"
+    )
+    return _table(title, cells, columns)
+
+
+def _pair(phase: str, kind: str) -> Callable[[Cell], str]:
+    def text(cell: Cell) -> str:
+        figures = getattr(cell, phase)
+        p50 = figures.get(f"{kind}_p50_ms", math.nan)
+        p99 = figures.get(f"{kind}_p99_ms", math.nan)
+        return _DASH if math.isnan(p99) else f"{number(p50, 1)} / {number(p99, 1)}"
+
+    return text
+
+
+def _table(title: str, cells: Sequence[Cell], columns: dict[str, Callable[[Cell], str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("server")
+    for name in ("devices", *columns):
+        table.add_column(name, justify="right")
+    table.add_column("outcome")
+    for cell in cells:
+        figures = (text(cell) for text in columns.values())
+        table.add_row(label(cell.server, cell.workers), str(cell.devices), *figures, outcome(cell))
+    return table
+
+
+def label(server: str, workers: int) -> str:
+    """How a server is called in tables and plots."""
+    return server if workers == 1 else f"{server} --workers {workers}"
+
+
+def outcome(cell: Cell) -> str:
+    """In a few words: held, late, or why not."""
+    if cell.failed:
+        return "failed"
+    if cell.fell_behind:
+        return "fell behind"
+    return "held" if holds(cell) else "late packets"
+
+
+def number(value: float, digits: int) -> str:
+    """A figure, or a dash where nothing was measured."""
+    return _DASH if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def _ratio(cell: Cell, reference: Cell | None) -> str:
+    if reference is None or not cell.cpu_us_per_packet:
+        return _DASH
+    return number(reference.cpu_us_per_packet / cell.cpu_us_per_packet, 1)
+
+
+def _limits(results: Results) -> Iterator[RenderableType]:
+    if not results.limits:
+        return
+    table = Table(title="Playing devices with fewer than 1 packet in 10,000 late")
+    for name in ("server", "holds", "does not hold"):
+        table.add_column(name, justify="left" if name == "server" else "right")
+    for limit in results.limits:
+        fails = str(limit.fails) if limit.fails else _DASH
+        table.add_row(label(limit.server, limit.workers), str(limit.holds), fails)
+    yield table
+
+
+def _remarks(results: Results) -> Iterator[RenderableType]:
+    machine = results.machine
+    lines = [f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"]
+    lines += sorted({cell.cores for cell in results.cells if cell.cores})
+    for cell in results.cells:
+        where = f"{label(cell.server, cell.workers)}, {cell.devices} devices: "
+        whys = [cell.fell_behind, cell.failed, *cell.warnings]
+        lines += [f"! {where}{why}" for why in whys if why]
+        lines += [f"! {where}{fault} ({times:,.0f})" for fault, times in cell.faults.items()]
+    yield Group(*(Text(line, style="yellow" if line.startswith("!") else "dim") for line in lines))
