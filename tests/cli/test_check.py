@@ -1,0 +1,66 @@
+"""`audio-server check` against what may be listening on a port."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+
+from audio_server.cli import main
+
+SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+
+
+@pytest.fixture
+def answering() -> Iterator:
+    """Listen, and answer whoever connects with the given bytes; gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def start(answer: bytes) -> str:
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(answer)
+
+        Thread(target=serve, daemon=True).start()
+        return str(listener.getsockname()[1])
+
+    yield start
+    listener.close()
+
+
+def test_a_server_answers(answering, capsys) -> None:
+    port = answering(SETTINGS)
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "--port", port])
+    assert not exit.value.code
+    assert capsys.readouterr().out == f"127.0.0.1:{port}: a server answers\n"
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n", SETTINGS[:8]])
+def test_something_else_answers(answer, answering, fail) -> None:
+    port = answering(answer)
+    assert port in fail("check", "--port", port)
+
+
+def test_nothing_listens(fail) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    assert "Connection refused" in fail("check", "--port", port)
+
+
+def test_a_process_that_hangs_does_not_pass(fail) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        assert "timed out" in fail("check", "--port", port, "--within-s", "0.01")
+
+
+def test_the_address_comes_from_where_the_server_has_it(answering, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("AUDIO_SERVER_PORT", answering(SETTINGS))
+    (tmp_path / "settings.toml").write_text("host = 'localhost'\nclips = 'elsewhere'\n")
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "--config", "settings.toml"])
+    assert not exit.value.code

@@ -1,0 +1,162 @@
+"""`clips list` and `clips add`, as a user calls them."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from audio_server.cli import main
+from audio_server.cli.raw_sound import RawSound
+from audio_server.clips.folder import default_clips
+
+PACKET_S = 0.02
+
+
+@pytest.fixture
+def say(capsys, tmp_path, monkeypatch):
+    """Run a command that must succeed, with a cache of its own; gives what it printed."""
+    monkeypatch.setenv("AUDIO_SERVER_CACHE", str(tmp_path / "cache"))
+
+    def run(*argv: str) -> str:
+        with pytest.raises(SystemExit) as exit:
+            main(argv)
+        said = capsys.readouterr()
+        assert (exit.value.code or 0, said.err) == (0, "")
+        return said.out
+
+    return run
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    """Put bytes into a standard input that cannot seek, as a pipe cannot."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    def fill(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe(data)))
+
+    return fill
+
+
+def tone(kind: str, *, rate_hz: int, channels: int, seconds: float) -> bytes:
+    """A tone of 440 Hz as raw PCM, the same in each channel."""
+    scale, offset = {"h": (20000, 0), "i": (2**30, 0), "f": (0.6, 0), "B": (80, 128)}[kind]
+    waves = (math.sin(2 * math.pi * 440 * n / rate_hz) for n in range(int(rate_hz * seconds)))
+    samples = [wave * scale + offset for wave in waves for _ in range(channels)]
+    return struct.pack(f"<{len(samples)}{kind}", *map(float if kind == "f" else int, samples))
+
+
+def listed(say) -> list[dict]:
+    return json.loads(say("clips", "list", "--json", "--clips", "clips"))
+
+
+def test_list_of_the_shipped_clips(say) -> None:
+    lines = say("clips", "list").splitlines()
+    assert lines[0].split() == ["mode", "name", "duration", "bit", "rate", "source"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [str(mode), file.stem] for mode, file in enumerate(sorted(default_clips().glob("*.opus")))
+    ]
+    assert all("kb/s" in line and "opus, as it is" in line for line in lines[1:])
+
+
+def test_list_for_programs(say, tmp_path) -> None:
+    (tmp_path / "clips").mkdir()
+    sound = RawSound(8000, 2, "s16")
+    data = tone("h", rate_hz=8000, channels=2, seconds=0.5)
+    (tmp_path / "clips" / "beep.wav").write_bytes(sound.wav_header(len(data)) + data)
+    (clip,) = listed(say)
+    assert (clip["mode"], clip["name"]) == (0, "beep")
+    assert clip["source"] == {
+        "codec": "pcm_s16le",
+        "rate_hz": 8000,
+        "channels": 2,
+        "passed_through": False,
+    }
+    assert 0.5 <= clip["duration_s"] <= 0.5 + 2 * PACKET_S
+    assert 5_000 < clip["bit_rate_bps"] < 200_000
+    assert "pcm_s16le 8000 Hz, 2 ch" in say("clips", "list", "--clips", "clips")
+
+
+@pytest.mark.parametrize(
+    ("format", "kind", "rate_hz", "channels"),
+    [("s16", "h", 48000, 1), ("s32", "i", 44100, 2), ("f32", "f", 96000, 1), ("u8", "B", 8000, 2)],
+)
+def test_add_raw_sound_from_a_pipe(format, kind, rate_hz, channels, say, stdin, tmp_path) -> None:
+    stdin(tone(kind, rate_hz=rate_hz, channels=channels, seconds=0.3))
+    shape = ["--rate", str(rate_hz), "--channels", str(channels), "--format", format]
+    assert say("clips", "add", *shape, "-") == "clips/recording.opus: mode 0\n"
+    (clip,) = listed(say)
+    assert clip["source"]["passed_through"]
+    assert 0.3 <= clip["duration_s"] <= 0.3 + 2 * PACKET_S
+    assert [file.name for file in (tmp_path / "clips").iterdir()] == ["recording.opus"]
+
+
+def test_add_a_file_as_it_is(say) -> None:
+    source = next(default_clips().glob("*.opus"))
+    assert say("clips", "add", str(source)) == f"clips/{source.name}: mode 0\n"
+    assert Path("clips", source.name).read_bytes() == source.read_bytes()
+
+
+def test_add_a_file_from_a_pipe_also_where_raw_sound_was_announced(say, stdin) -> None:
+    source = next(default_clips().glob("*.opus"))
+    for mode, (name, shape) in enumerate([("a", []), ("b", ["--rate", "48000"])]):
+        stdin(source.read_bytes())
+        line = say("clips", "add", "--name", name, *shape, "-")
+        assert line == f"clips/{name}.opus: mode {mode}\n"
+        assert Path("clips", f"{name}.opus").read_bytes() == source.read_bytes()
+
+
+def test_the_name_gives_the_mode(say) -> None:
+    source = str(next(default_clips().glob("*.opus")))
+    assert say("clips", "add", "--name", "m", source).endswith("mode 0\n")
+    assert say("clips", "add", "--name", "z", source).endswith("mode 1\n")
+    assert say("clips", "add", "--name", "a", source).endswith("mode 0\n")
+
+
+def test_what_is_there_is_not_overwritten(say, fail) -> None:
+    source = str(next(default_clips().glob("*.opus")))
+    say("clips", "add", "--name", "m", source)
+    assert "clips/m.opus" in fail("clips", "add", "--name", "m", source)
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["nowhere.wav"], "nowhere.wav"),
+        (["noise.wav"], "noise.wav"),
+        (["empty.wav"], "empty.wav"),
+        (["folder"], "folder: Is a directory"),
+        (["--name", "a/b", "noise.wav"], "a/b"),
+        (["--name", ".hidden", "noise.wav"], ".hidden"),
+        (["--rate", "7999", "noise.wav"], "--rate"),
+        (["--rate", "fast", "noise.wav"], "--rate"),
+        (["--rate", "48000", "--channels", "0", "noise.wav"], "--channels"),
+        (["--rate", "48000", "--format", "s8", "noise.wav"], "--format"),
+        (["--rate", "48000", "empty.wav"], "empty.wav"),
+        (["-x"], "-x"),
+        ([], "FILE"),
+    ],
+)
+def test_what_cannot_be_added(argv, named, fail, tmp_path) -> None:
+    (tmp_path / "noise.wav").write_bytes(b"no sound" * 1000)
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "folder").mkdir()
+    assert named in fail("clips", "add", *argv)
+    assert not list(tmp_path.glob("clips/*"))
+
+
+def test_what_cannot_be_listed(fail, tmp_path) -> None:
+    assert "nowhere" in fail("clips", "list", "--clips", "nowhere")
+    (tmp_path / "clips").mkdir()
+    assert "clips: " in fail("clips", "list")
+    (tmp_path / "clips" / "empty.wav").touch()
+    assert "empty.wav" in fail("clips", "list")

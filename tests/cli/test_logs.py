@@ -1,0 +1,168 @@
+"""What log lines look like, and where they go."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+
+import pytest
+import structlog
+
+from audio_server.cli.logs import LogStream, configure_logs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def lines(capsys):
+    """The lines logged since the last call, as JSON."""
+
+    def read() -> list[dict[str, object]]:
+        out, err = capsys.readouterr()
+        assert out == ""
+        return [json.loads(line) for line in err.splitlines()]
+
+    return read
+
+
+def test_json_off_a_terminal(lines) -> None:
+    configure_logs()
+    structlog.get_logger().info("press", device_id="kitchen", button=4)
+    (line,) = lines()
+    stamp = line.pop("timestamp")
+    assert line == {"event": "press", "level": "info", "device_id": "kitchen", "button": 4}
+    assert isinstance(stamp, str)
+    assert stamp.endswith("Z")
+
+
+def test_what_is_no_json_is_shown_all_the_same(lines) -> None:
+    configure_logs()
+    structlog.get_logger().info("press", button={1}, text="two\nlines")
+    (line,) = lines()
+    assert line["button"] == "{1}"
+
+
+@pytest.mark.parametrize(("stream", "human"), [(Terminal(), True), (io.StringIO(), False)])
+def test_human_on_a_terminal(stream, human, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    configure_logs()
+    structlog.get_logger().info("press", device_id="kitchen")
+    said = stream.getvalue()
+    assert "kitchen" in said
+    assert said.startswith("{") is not human
+    assert ("\x1b[" in said) is human
+
+
+def test_the_format_can_be_chosen(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    configure_logs("json")
+    structlog.get_logger().info("press")
+    assert json.loads(sys.stderr.getvalue())["event"] == "press"
+
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    configure_logs("human")
+    structlog.get_logger().info("press", device_id="kitchen")
+    assert "press" in sys.stderr.getvalue()
+    assert "device_id=kitchen" in sys.stderr.getvalue()
+    assert "\x1b[" not in sys.stderr.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_the_level(level, heard, lines) -> None:
+    configure_logs("json", level)
+    log = structlog.get_logger()
+    for kind in ("debug", "info", "warning", "error"):
+        getattr(log, kind)("event")
+    assert [line["level"] for line in lines()] == heard
+
+
+def test_libraries_are_heard_from_warnings_on(lines) -> None:
+    configure_logs("json", "debug")
+    library = logging.getLogger("some.library")
+    library.info("chatter")
+    library.warning("%d frames lost", 3)
+    (line,) = lines()
+    assert (line["event"], line["level"]) == ("3 frames lost", "warning")
+
+
+def fail() -> None:
+    raise ValueError("no such clip")
+
+
+def test_an_exception_is_one_short_line(lines) -> None:
+    configure_logs("json")
+    try:
+        fail()
+    except ValueError:
+        structlog.get_logger().exception("request failed", device_id="kitchen")
+    (line,) = lines()
+    assert line["device_id"] == "kitchen"
+    assert line["exception"] == "ValueError: no such clip"
+
+
+def test_each_cause_of_a_group_is_told(lines) -> None:
+    configure_logs("json")
+    inner = ExceptionGroup("inner", [KeyError("x"), OSError()])
+    structlog.get_logger().error("failed", exc_info=ExceptionGroup("outer", [inner, EOFError()]))
+    (line,) = lines()
+    assert line["exception"] == "KeyError: 'x'; OSError; EOFError"
+
+
+def test_where_it_left_our_hands_is_told(lines) -> None:
+    configure_logs("json")
+    try:
+        configure_logs("json", "loud")  # type: ignore[arg-type]
+    except KeyError as error:
+        structlog.get_logger().error("failed", exc_info=error)
+    (line,) = lines()
+    assert str(line["exception"]).startswith("KeyError: 'LOUD' (cli/logs.py:")
+
+
+def test_the_debug_level_tells_the_whole_story(lines) -> None:
+    configure_logs("json", "debug")
+    try:
+        fail()
+    except ValueError:
+        structlog.get_logger().exception("request failed")
+    (line,) = lines()
+    assert "Traceback" in str(line["exception"])
+    assert "in fail" in str(line["exception"])
+
+
+def test_no_exception_no_word(lines) -> None:
+    configure_logs("json")
+    structlog.get_logger().info("calm", exc_info=True)
+    assert "exception" not in lines()[0]
+
+
+class Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_reader_of_logs_that_goes_away_is_no_concern(closed, monkeypatch) -> None:
+    stream = Gone()
+    if closed:
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    configure_logs("json")
+    structlog.get_logger().info("press")
+    logging.getLogger("some.library").warning("press")
+    LogStream().flush()

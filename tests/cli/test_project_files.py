@@ -1,0 +1,62 @@
+"""What the files at the top promise each other."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted(ROOT.glob("locks/*.txt"))
+
+
+def readme_lines() -> list[str]:
+    """The lines of the README that a user pastes into a shell on a new machine."""
+    return re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+
+def test_ci_runs_the_readmes_test_line() -> None:
+    run, test = readme_lines()
+    assert run.endswith("audio-server")
+    assert test.endswith("nox")
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == test
+
+
+def locked(path: Path) -> dict[str, str]:
+    return dict(re.findall(r"^(\S+)==(\S+)", path.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)
+def test_locks_name_versions_and_hashes_and_no_place(path) -> None:
+    text = path.read_text()
+    assert len(locked(path)) == len(re.findall(r"^\S+==", text, re.MULTILINE)) > 0
+    assert text.count("--hash=sha256:") >= len(locked(path))
+    assert not re.search(r"://|--index|--find-links|^#.*/(home|root|tmp)/", text, re.MULTILINE)
+
+
+def test_locks_agree() -> None:
+    versions: dict[str, str] = {}
+    for path in LOCKS:
+        for name, version in locked(path).items():
+            assert versions.setdefault(name, version) == version, f"{name} in {path.name}"
+
+
+def test_an_installed_server_has_its_clips(tmp_path) -> None:
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    names = zipfile.ZipFile(wheel).namelist()
+    clips = {name for name in names if name.startswith("audio_server/_clips/")}
+    assert clips == {f"audio_server/_clips/{file.name}" for file in ROOT.glob("clips/*.opus")}
+    assert len(clips) >= 5
+    assert "audio_server/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests", "clips", "benchmarks"))]
+
+
+def test_the_generated_modules_fit_the_locked_runtime() -> None:
+    """protobuf refuses modules that are newer than itself."""
+    generated = (ROOT / "audio_server/wire/comms_pb2.py").read_text()
+    (made_with,) = re.findall(r"^# Protobuf Python Version: (\S+)$", generated, re.MULTILINE)
+    runtime = locked(ROOT / "locks/run.txt")["protobuf"]
+    assert tuple(map(int, made_with.split("."))) <= tuple(map(int, runtime.split(".")))

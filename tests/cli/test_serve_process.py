@@ -1,0 +1,52 @@
+"""The server as a process of its own: when it is ready, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from audio_server.clips.folder import default_clips
+
+
+@contextmanager
+def server(*argv: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+    """A server on a free port and its first line, which is read when it listens."""
+    command = [sys.executable, "-m", "audio_server", "--port", "0", "--cache", "cache", *argv]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        try:
+            yield process, json.loads(process.stderr.readline())
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_listening_means_ready_and_a_signal_ends_it(number, fail) -> None:
+    with server() as (process, line):
+        assert (line["event"], line["host"]) == ("listening", "127.0.0.1")
+        assert line["clips"] == len(list(default_clips().glob("*.opus")))
+        port = str(line["port"])
+        assert fail("--port", port) == f"audio-server: 127.0.0.1:{port}: Address already in use\n"
+        process.send_signal(number)
+        said, complaints = process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert [json.loads(line)["event"] for line in complaints.splitlines()] == [
+        "stopping",
+        "stopped",
+    ]
+
+
+def test_an_address_that_is_nobodys(fail) -> None:
+    assert "256.0.0.1:" in fail("--host", "256.0.0.1")
+
+
+def test_clips_that_are_not_there(fail) -> None:
+    assert "nowhere: " in fail("--clips", "nowhere")
