@@ -1,0 +1,96 @@
+"""What the face of a device shows, kept up to date by what happens to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from audio_server.virtual.describe import describe
+from audio_server.virtual.device import Link, VirtualDevice
+from audio_server.virtual.happenings import (
+    EventAcked,
+    EventSent,
+    Happening,
+    LedsSet,
+    PacketReceived,
+)
+from audio_server.virtual.oracle import Oracle
+from audio_server.virtual.playout import Playout
+
+KEPT_LINES = 100
+LEDS_OFF = (0xFFFFFFFF, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the log. `bad` is for what should not have happened."""
+
+    at_s: float
+    text: str
+    bad: bool = False
+
+
+class Face:
+    """An observer of one device; `screen` draws it. Attach it after the oracle, if there is one."""
+
+    def __init__(self, device: VirtualDevice, address: str, oracle: Oracle | None = None) -> None:
+        self.address = address
+        self.playout = Playout()
+        self.leds: tuple[int | None, ...] = LEDS_OFF
+        self.lines: deque[Line] = deque(maxlen=KEPT_LINES)
+        self.take_open = False
+        self.packets = 0
+        self.last_ack_ms: float | None = None
+        self._device = device
+        self._oracle = oracle
+        self._told = 0
+        self._sent: tuple[float, str] = (0.0, "")
+
+    @property
+    def device_id(self) -> str:
+        return self._device.device_id
+
+    @property
+    def link(self) -> Link:
+        return self._device.link.value
+
+    @property
+    def queued(self) -> int:
+        """Presses that wait to be sent."""
+        return self._device.queued
+
+    def __call__(self, at_s: float, happening: Happening) -> None:
+        self.playout(at_s, happening)
+        match happening:
+            case LedsSet(leds):
+                self.leds = leds
+            case PacketReceived():
+                self.packets = 1 if happening.is_start else self.packets + 1
+                self.take_open = not happening.is_end
+            case EventAcked():
+                self.last_ack_ms = 1000 * (at_s - self._sent[0])
+            case _:
+                pass
+        self._log(at_s, happening)
+        self.tell_violations()
+
+    def _log(self, at_s: float, happening: Happening) -> None:
+        """An ack goes on the line of its event; the rest is told as it comes."""
+        text = describe(happening)
+        if isinstance(happening, EventSent):
+            self._sent = (at_s, text)
+        elif isinstance(happening, EventAcked):
+            sent_s, text = self._sent[0], f"{self._sent[1]}: {text}"
+            self.lines.append(Line(sent_s, f"{text} after {self.last_ack_ms:.1f} ms"))
+        elif text:
+            self.lines.append(Line(at_s, text))
+
+    def say(self, at_s: float, text: str) -> None:
+        """Add a line of one's own to the log."""
+        self.lines.append(Line(at_s, text))
+
+    def tell_violations(self) -> None:
+        """Log what the oracle has found since it was last asked."""
+        found = self._oracle.violations[self._told :] if self._oracle else []
+        self._told += len(found)
+        self.lines.extend(Line(v.at_s, f"broken: {v}", bad=True) for v in found)

@@ -1,0 +1,138 @@
+"""A device in your hand: keys in, the screen out, until you let go of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import trio
+from rich.console import Console
+from rich.live import Live
+
+from audio_server.rpc.client import open_channel
+from audio_server.virtual.device import VirtualDevice
+from audio_server.virtual.face import Face
+from audio_server.virtual.happenings import Button
+from audio_server.virtual.keys import read_keys, single_keys
+from audio_server.virtual.options import Options
+from audio_server.virtual.oracle import Oracle
+from audio_server.virtual.outputs import open_outputs
+from audio_server.virtual.report import Report
+from audio_server.virtual.screen import Screen
+from audio_server.virtual.scripted import tick
+
+FRAME_S = 0.05
+QUIT = "qQ\x04"
+BUTTON_KEYS = {
+    **dict.fromkeys("c1", Button.CONNECT),
+    **dict.fromkeys("m2", Button.MODE),
+    **dict.fromkeys("s3", Button.STOP),
+    **dict.fromkeys("p4 ", Button.PLAY),
+}
+
+
+def act_on(device: VirtualDevice, key: str) -> bool:
+    """Do what a key says; False if it says to quit. A key that says nothing does nothing."""
+    if key in QUIT:
+        return False
+    key = key.lower()
+    if key == "o":
+        (device.switch_off if device.is_on else device.switch_on)()
+    elif key in BUTTON_KEYS:
+        _press(device, BUTTON_KEYS[key])
+    return True
+
+
+def _press(device: VirtualDevice, button: Button) -> None:
+    """Connect on a device that is off switches it on, as a user would expect."""
+    if button is Button.CONNECT and not device.is_on:
+        device.switch_on()
+    else:
+        device.press(button)
+
+
+async def interact(options: Options, keyboard: int, console: Console) -> list[str]:
+    """Show a device and obey the keys of the terminal `keyboard` until told to quit.
+
+    Returns what is worth saying afterwards. Raises as `open_outputs` does.
+    """
+    began_s = trio.current_time()
+    device = VirtualDevice(
+        options.device_id,
+        partial(open_channel, options.host, options.port),
+        whole_takes=options.whole_takes,
+    )
+    oracle, report = Oracle(options.limits, modes=options.modes), Report(device.device_id, began_s)
+    face = Face(device, options.address, oracle)
+    device.observers += [oracle.feed, report, face]
+    async with open_outputs(device, options) as lines, trio.open_nursery() as nursery:
+        for line in lines:
+            face.say(began_s, line)
+        await nursery.start(device.run)
+        nursery.start_soon(tick, oracle)
+        nursery.start_soon(_quit_on_signal, nursery.cancel_scope)
+        nursery.start_soon(_show, face, console, began_s)
+        device.switch_on()
+        await _obey(device, keyboard)
+        device.switch_off()
+        await device.wait_off()
+        nursery.cancel_scope.cancel()
+    return list(report.lines(oracle.violations, takes=False))
+
+
+async def _obey(device: VirtualDevice, keyboard: int) -> None:
+    async for key in read_keys(keyboard):
+        if not act_on(device, key):
+            return
+
+
+async def _quit_on_signal(device: trio.CancelScope) -> None:
+    """A signal must leave the terminal as it was, so it ends the tasks, not the process."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async for _ in signals:
+            device.cancel()
+
+
+async def _show(face: Face, console: Console, began_s: float) -> None:
+    def screen() -> Screen:
+        face.tell_violations()
+        return Screen(face, trio.current_time(), began_s)
+
+    with _live(console, screen) as live:
+        while True:
+            await trio.sleep(FRAME_S)
+            live.update(screen(), refresh=True)
+
+
+@contextmanager
+def _live(console: Console, screen: Callable[[], Screen]) -> Iterator[Live]:
+    with Live(
+        screen(),
+        console=console,
+        screen=True,
+        auto_refresh=False,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as live:
+        yield live
+
+
+def run_interactive(options: Options) -> list[str]:
+    """`interact` on this process's terminal. Raises `OSError` where there is none."""
+    with ExitStack() as stack:
+        keyboard = _keyboard(stack)
+        stack.enter_context(single_keys(keyboard))
+        console = Console(stderr=options.pcm == "-" or not sys.stdout.isatty())
+        return trio.run(interact, options, keyboard, console)
+
+
+def _keyboard(stack: ExitStack) -> int:
+    if sys.stdin.isatty():
+        return sys.stdin.fileno()
+    fd = os.open("/dev/tty", os.O_RDWR)
+    stack.callback(os.close, fd)
+    return fd

@@ -1,0 +1,90 @@
+"""Keeping what a device hears in a file: bit for bit as Ogg Opus, or decoded as WAV."""
+
+from __future__ import annotations
+
+import wave
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import av
+
+from audio_server.virtual.decode import PACKET_SAMPLES, RATE_HZ, OpusDecoder
+from audio_server.virtual.errors import CannotRecord
+from audio_server.virtual.happenings import Happening, PacketReceived
+from audio_server.virtual.toc import packet_fault
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Recorder:
+    """An observer that writes all takes one after the other, without the pauses between them.
+
+    Packets that are no Opus packet of 20 ms have no place in either format and are left out.
+    Closing it (it is a context manager) completes the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Create the file. Raises `OSError` if that fails, `CannotRecord` for another suffix."""
+        sinks: dict[str, type[_OpusSink] | type[_WavSink]] = {".opus": _OpusSink, ".wav": _WavSink}
+        if (kind := sinks.get(path.suffix.lower())) is None:
+            raise CannotRecord(f"{path}: a recording is .opus or .wav")
+        self._sink: _Sink = kind(path)
+
+    def __call__(self, at_s: float, happening: Happening) -> None:
+        if isinstance(happening, PacketReceived) and packet_fault(happening.data) is None:
+            self._sink.write(happening.data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._sink.close()
+
+
+class _OpusSink:
+    """Ogg Opus: FFmpeg's muxer round the packets as they are."""
+
+    def __init__(self, path: Path) -> None:
+        self._container = av.open(str(path), "w", format="opus")
+        self._stream = self._container.add_stream("libopus", rate=RATE_HZ)
+        self._stream.layout = "mono"
+        self._container.start_encoding()
+        self._packets = 0
+
+    def write(self, data: bytes) -> None:
+        packet = av.Packet(data)
+        packet.stream = self._stream
+        packet.time_base = Fraction(1, RATE_HZ)
+        packet.pts = packet.dts = self._packets * PACKET_SAMPLES
+        packet.duration = PACKET_SAMPLES
+        self._packets += 1
+        self._container.mux(packet)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+class _WavSink:
+    def __init__(self, path: Path) -> None:
+        self._decoder = OpusDecoder()
+        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed with the recorder
+        self._file.setnchannels(1)
+        self._file.setsampwidth(2)
+        self._file.setframerate(RATE_HZ)
+
+    def write(self, data: bytes) -> None:
+        self._file.writeframes(self._decoder.decode(data))
+
+    def close(self) -> None:
+        self._file.close()
