@@ -43,7 +43,7 @@ def ingest(path: Path | str, file: BinaryIO, *, checkpoint: Callable[[], None]) 
         reason = getattr(error, "strerror", None) or error
         raise ClipError(path, f"cannot be read as sound ({reason})") from error
     if not prepared.packets:
-        raise ClipError(path, "has no sound in it (its length is zero)")
+        raise ClipError(path, "has no sound in it")
     return prepared
 
 
@@ -60,6 +60,7 @@ def _pass_through(
         if container.format.name != "ogg" or not _is_plain_opus(stream):
             return None
         decoder = av.CodecContext.create("libopus", "r")
+        decoder.layout = "mono"
         for packet in _demux(container, stream):
             checkpoint()
             data = bytes(packet)

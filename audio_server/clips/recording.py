@@ -65,7 +65,7 @@ class _Taker:
             return opus_of(name, self._file)
         self._packets += self._encoder.finish()
         if not self._packets:
-            raise ClipError(name, "has no sound in it (its length is zero)")
+            raise ClipError(name, "has no sound in it")
         return opus_bytes(self._packets)
 
 

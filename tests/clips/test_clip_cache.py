@@ -1,0 +1,151 @@
+"""A clip is prepared once: what it holds, not what it is called, finds it again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+from clip_sounds import chirp, write_sound
+
+from audio_server.clips import ingest
+from audio_server.clips.clip import Clip
+from audio_server.clips.library import load_clips
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "clips").mkdir()
+    write_sound(tmp_path / "clips" / "a.wav", chirp(48_000, 0.3))
+    write_sound(tmp_path / "clips" / "b.opus", chirp(48_000, 0.4), codec="libopus")
+    return tmp_path / "clips"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "cache"
+
+
+@pytest.fixture
+def ingested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were decoded from here on."""
+    names: list[str] = []
+    really = ingest.ingest
+
+    def spy(path: Path, *args: object, **kwargs: object) -> object:
+        names.append(path.name)
+        return really(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ingest, "ingest", spy)
+    return names
+
+
+def entries(cache: Path) -> list[Path]:
+    return sorted(cache.iterdir())
+
+
+async def test_second_start_decodes_nothing(folder: Path, cache: Path, ingested: list[str]) -> None:
+    first = await load_clips(folder, cache=cache)
+    assert sorted(ingested) == ["a.wav", "b.opus"]
+    assert await load_clips(folder, cache=cache) == first
+    assert sorted(ingested) == ["a.wav", "b.opus"]
+
+
+async def test_second_start_does_not_even_load_ffmpeg(folder: Path, cache: Path) -> None:
+    await load_clips(folder, cache=cache)
+    code = f"""
+import sys, trio
+from functools import partial
+from pathlib import Path
+from audio_server.clips.library import load_clips
+clips = trio.run(partial(load_clips, Path({str(folder)!r}), cache=Path({str(cache)!r})))
+print(len(clips), "av" in sys.modules)
+"""
+    done = await trio.run_process([sys.executable, "-c", code], capture_stdout=True)
+    assert done.stdout == b"2 False\n"
+
+
+async def test_other_names_are_the_same_clips(
+    folder: Path, cache: Path, ingested: list[str]
+) -> None:
+    await load_clips(folder, cache=cache)
+    ingested.clear()
+    (folder / "a.wav").rename(folder / "z.sound")
+    clips = await load_clips(folder, cache=cache)
+    assert [clip.name for clip in clips] == ["b", "z"]
+    assert ingested == []
+
+
+async def test_same_name_with_other_sound_is_another_clip(
+    folder: Path, cache: Path, ingested: list[str]
+) -> None:
+    await load_clips(folder, cache=cache)
+    ingested.clear()
+    write_sound(folder / "a.wav", chirp(48_000, 0.5))
+    clips = await load_clips(folder, cache=cache)
+    assert clips[0].packets == 26
+    assert ingested == ["a.wav"]
+
+
+def flip(entry: bytes, at: int) -> bytes:
+    return entry[:at] + bytes([entry[at] ^ 1]) + entry[at + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda entry: b"",
+    "cut in the digest": lambda entry: entry[:20],
+    "cut in the head": lambda entry: entry[:60],
+    "cut at the end": lambda entry: entry[:-1],
+    "longer": lambda entry: entry + b"x",
+    "digest": lambda entry: flip(entry, 3),
+    "head": lambda entry: flip(entry, 50),
+    "sound": lambda entry: flip(entry, -20),
+    "something else": lambda entry: b"what is this\n" * 9,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_damaged_entry_is_made_again(
+    folder: Path, cache: Path, ingested: list[str], damage: str
+) -> None:
+    clips = await load_clips(folder, cache=cache)
+    before = {path: path.read_bytes() for path in entries(cache)}
+    for path, entry in before.items():
+        path.write_bytes(DAMAGE[damage](entry))
+    ingested.clear()
+    assert await load_clips(folder, cache=cache) == clips
+    assert sorted(ingested) == ["a.wav", "b.opus"]
+    assert {path: path.read_bytes() for path in entries(cache)} == before
+
+
+async def test_cache_that_cannot_be_written_is_one_warning(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    clips = await load_clips(folder, cache=tmp_path / "file" / "cache")
+    assert [clip.name for clip in clips] == ["a", "b"]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert str(tmp_path / "file" / "cache") in record.getMessage()
+
+
+async def test_failed_write_leaves_nothing_behind(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        await load_clips(folder, cache=cache)
+    assert entries(cache) == []
+    assert "No space left on device" in caplog.text
+
+
+async def test_the_same_sound_twice_is_one_entry(folder: Path, cache: Path) -> None:
+    (folder / "c.wav").write_bytes((folder / "a.wav").read_bytes())
+    clips: list[Clip] = await load_clips(folder, cache=cache)
+    assert clips[0].frames == clips[2].frames
+    assert len(entries(cache)) == 2

@@ -1,0 +1,105 @@
+"""What cannot be a clip is an error of one line that names the file; FFmpeg says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from clip_sounds import chirp, write_sound
+
+from audio_server.clips.errors import ClipError
+from audio_server.clips.library import load_clips
+from audio_server.clips.ogg import write_opus
+from audio_server.wire.audio import SILENCE
+
+
+def junk(size: int) -> bytes:
+    """Bytes without a pattern, the same in every run."""
+    state, out = 1, bytearray()
+    for _ in range(size):
+        state = state * 1103515245 + 12345 & 0x7FFFFFFF
+        out.append(state >> 16 & 0xFF)
+    return bytes(out)
+
+
+def picture(path: Path) -> None:
+    path.write_bytes(b"P6\n1 1\n255\n\0\0\0")
+
+
+def no_samples(path: Path) -> None:
+    write_sound(path, [], container="wav")
+
+
+def header_only(path: Path) -> None:
+    write_sound(path, chirp(48_000, 0.1), container="wav")
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def playlist(path: Path) -> None:
+    path.write_text("ffconcat version 1.0\nfile /etc/hostname\n")
+
+
+def damaged(path: Path) -> None:
+    write_sound(path, chirp(48_000, 2.0), codec="flac", container="flac")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200] + bytes(byte ^ 0x5A for byte in whole[200:]))
+
+
+def mostly_invalid(path: Path) -> None:
+    """Ogg Opus with fine headers, where most packets are none: odd bytes for two equal frames."""
+    with path.open("wb") as file:
+        write_opus(file, [SILENCE] * 5 + [bytes([30 << 3 | 1, 1, 2, 3])] * 30)
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
+    "no samples": (no_samples, "has no sound in it"),
+    "a picture": (picture, "has no audio in it"),
+    "junk": (lambda path: path.write_bytes(junk(20_000)), "(cannot be read as|has no) "),
+    "text": (lambda path: path.write_text("Just a note.\n" * 50), "(cannot be read as|has no) "),
+    "a head alone": (header_only, r"cannot be read as sound \(Invalid data"),
+    "a playlist": (playlist, r"cannot be read as sound \(Operation not permitted"),
+    "a dangling link": (lambda path: path.symlink_to("nowhere"), r"cannot be read \(No such"),
+    "damaged": (damaged, "has no sound in it"),
+    "mostly invalid": (mostly_invalid, r"cannot be read as sound \(most of it"),
+}
+
+
+@pytest.mark.parametrize("name", ["b.wav", "b.opus", "b.flac", "b"])
+@pytest.mark.parametrize("what", BAD)
+async def test_bad_file_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, name: str
+) -> None:
+    make, reason = BAD[what]
+    write_sound(tmp_path / "a.wav", chirp(48_000, 0.1))
+    make(tmp_path / name)
+    with pytest.raises(ClipError, match=f"^{tmp_path / name}: {reason}") as caught:
+        await load_clips(tmp_path, cache=tmp_path / ".cache")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_folder_without_clips(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing here yet")
+    with pytest.raises(ClipError, match=f"^{tmp_path}: has no clips in it$"):
+        await load_clips(tmp_path, cache=tmp_path / ".cache")
+
+
+@pytest.mark.parametrize(("name", "reason"), [("gone", "No such file"), ("file", "Not a dir")])
+async def test_no_folder(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ClipError, match=f"^{tmp_path / name}: no folder of clips .{reason}"):
+        await load_clips(tmp_path / name, cache=tmp_path / ".cache")
+
+
+async def test_first_of_several_is_told(tmp_path: Path) -> None:
+    """Always the same one, whichever thread is done first."""
+    (tmp_path / "b.wav").write_bytes(junk(200_000))
+    (tmp_path / "c.wav").write_bytes(b"")
+    with pytest.raises(ClipError, match=r"/b\.wav: "):
+        await load_clips(tmp_path, cache=tmp_path / ".cache")
+
+
+def test_name_with_a_line_break_stays_on_one_line() -> None:
+    assert str(ClipError(Path("a\nb"), "is\r\nbad")) == "a b: is bad"
