@@ -84,6 +84,14 @@ def protos(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def image(session: nox.Session) -> None:
+    """Build the container image, start it, run a scripted device on it; `-- BASE` for a base."""
+    session.install("-r", lock_of("run"))
+    session.install("--no-deps", ".")
+    session.run("python", ".ci/image.py", *session.posargs)
+
+
+@nox.session(default=False)
 def lock(session: nox.Session) -> None:
     """Make locks/ again from pyproject.toml; `-- --upgrade` takes the newest versions."""
     session.install("-r", lock_of("lock"))
