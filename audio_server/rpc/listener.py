@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
@@ -12,17 +12,29 @@ from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher
 from audio_server.rpc.server import ServerConnection, Services
 
+Numbering = Callable[[trio.abc.Stream], int]
+"""Gives an accepted connection its number; a newer connection of the same client gets a larger."""
+
 log = structlog.get_logger()
 
 
 class Server:
-    """Serves `services` on listeners. `run` is its life, `drain` its end."""
+    """Serves `services` on listeners. `run` is its life, `drain` its end.
 
-    def __init__(self, services: Services, *, limits: Limits | None = None) -> None:
+    Without a `number` connections are counted as they are accepted.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        limits: Limits | None = None,
+        number: Numbering | None = None,
+    ) -> None:
         self._services = services
         self._limits = limits or Limits()
         self._flusher = Flusher()
-        self._numbers = itertools.count(1)
+        self._number = number or _counting()
         self._connections: set[ServerConnection] = set()
         self._accepting = trio.CancelScope()
 
@@ -52,7 +64,7 @@ class Server:
             self._services,
             transport,
             limits=self._limits,
-            number=next(self._numbers),
+            number=self._number(transport),
             flusher=self._flusher,
         )
         self._connections.add(connection)
@@ -76,3 +88,8 @@ class Server:
         async with trio.open_nursery() as nursery:
             for connection in self._connections:
                 nursery.start_soon(connection.drain)
+
+
+def _counting() -> Numbering:
+    numbers = itertools.count(1)
+    return lambda _: next(numbers)
