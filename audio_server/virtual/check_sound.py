@@ -110,7 +110,8 @@ class SoundCheck:
         self._asked, self._awaited = max(0, self._asked - 1), False
         backlog = at_s < self._resumed_s + self._limits.tolerance_s
         started_s = min(at_s, self._backlog_s) if backlog else at_s
-        self._take = _Take(started_s, stalled=started_s < at_s, cut_s=self._stopped_s)
+        stalled = self._paused_s is not None or started_s < at_s
+        self._take = _Take(started_s, stalled=stalled, cut_s=self._stopped_s)
 
     def _count(self, at_s: float, take: _Take) -> None:
         self._check_late(at_s, take)

@@ -17,6 +17,7 @@ from audio_server.virtual.happenings import (
     ConnectFailed,
     Connecting,
     Disconnected,
+    EventSent,
     Happening,
     PacketReceived,
 )
@@ -38,7 +39,9 @@ class Performer:
         self._random = Random(seed)
         self._take_picture = take_picture
         self._refusal = ""
+        self._take_due = AsyncValue(False)
         self._take_open = AsyncValue(False)
+        self._plays_queued = 0
         self._heard_s = float("-inf")
         self._acts: dict[str, Callable[[Step], Awaitable[None]]] = {
             "connect": self._connect,
@@ -61,14 +64,20 @@ class Performer:
                 self._refusal = ""
             case ConnectFailed(reason):
                 self._refusal = reason
+            case EventSent(Button.PLAY, Action.PRESS):
+                self._plays_queued -= 1
             case PacketReceived():
-                started = at_s if happening.is_start else self._heard_s
-                self._heard_s = max(at_s, started) + PACKET_S
-                self._take_open.value = not happening.is_end
+                self._hear_packet(at_s, happening)
             case Disconnected():
                 self._take_open.value = False
             case _:
                 pass
+
+    def _hear_packet(self, at_s: float, packet: PacketReceived) -> None:
+        if packet.is_start and not self._plays_queued:
+            self._take_due.value = False
+        self._heard_s = max(at_s, self._heard_s) + PACKET_S
+        self._take_open.value = not packet.is_end
 
     async def perform(self, steps: Sequence[Step]) -> None:
         """Take the steps, one after the other. Raises `CannotConnect`."""
@@ -96,6 +105,9 @@ class Performer:
         await self._on(step)
 
     async def _press(self, step: Step) -> None:
+        if step.button is Button.PLAY and step.action is Action.PRESS:
+            self._plays_queued += 1
+            self._take_due.value = True
         self._device.press(step.button, step.action)
 
     async def _wait(self, step: Step) -> None:
@@ -103,7 +115,7 @@ class Performer:
 
     async def _until_end(self, step: Step) -> None:
         with trio.move_on_after(TAKE_BEGINS_S):
-            await self._take_open.wait_value(True)
+            await self._take_due.wait_value(False)
         await self._take_open.wait_value(False)
         await trio.sleep_until(self._heard_s)
 
@@ -135,9 +147,9 @@ class Performer:
             await self._go_deaf()
         elif chance < 0.2:
             button, action = self._random.choice(list(Button)), self._random.choice(list(Action))
-            self._device.press(button, action)
+            await self._press(Step("press", button=button, action=action))
         else:
-            self._device.press(self._random.choice(_PRESSES))
+            await self._press(Step("press", button=self._random.choice(_PRESSES)))
 
     async def _go_deaf(self) -> None:
         self._device.pause_reading()

@@ -20,7 +20,7 @@ class PlayingLine:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._stretches: list[tuple[float, frozenset[bool]]] = [(float("-inf"), _IDLE)]
-        self._stopped = False
+        self._stopped = self._asked = False
         self._take: tuple[float, int] | None = None
         self._paused = self._stalled = False
 
@@ -40,7 +40,8 @@ class PlayingLine:
 
     def reset(self, at_s: float) -> None:
         """A connection begins or ends: a device that comes back is idle."""
-        self._take, self._stopped, self._paused, self._stalled = None, False, False, False
+        self._take = None
+        self._asked = self._stopped = self._paused = self._stalled = False
         self._set(at_s, _IDLE)
 
     def audio_lost(self, at_s: float) -> None:
@@ -61,10 +62,11 @@ class PlayingLine:
 
     def pressed(self, at_s: float, button: Button) -> None:
         if button is Button.PLAY:
-            self._stopped, self._stalled = False, self._stalled or self._paused
+            self._asked, self._stopped = True, False
+            self._stalled = self._stalled or self._paused
             self._set(at_s, _EITHER)
         elif button is Button.STOP:
-            self._stopped = True
+            self._asked, self._stopped = False, True
             if self._stretches[-1][1] != _IDLE or self._stretches[-1][0] > at_s:
                 self._set(at_s, _EITHER)
 
@@ -75,7 +77,7 @@ class PlayingLine:
 
     def received(self, at_s: float, packet: PacketReceived) -> None:
         if packet.is_start:
-            self._take = (at_s, 0)
+            self._take, self._asked = (at_s, 0), False
             if not self._stopped:
                 self._set(at_s, _EITHER if self._stalled else _PLAYING)
         if self._take is None:
@@ -86,8 +88,12 @@ class PlayingLine:
             self._end(at_s, started_s + (packets + 1) * PACKET_S)
 
     def _end(self, at_s: float, silent_s: float) -> None:
+        """The light goes out with the sound, unless another take is asked for or may be there."""
         self._take = None
         if self._stopped:
+            return
+        if self._asked or self._paused:
+            self._set(at_s, _EITHER)
             return
         margin_s = self._limits.tolerance_s
         self._set(at_s if self._stalled else max(at_s, silent_s - margin_s), _EITHER)

@@ -299,6 +299,25 @@ def test_a_device_that_does_not_read_blames_nobody(since_s: float, until_s: floa
     assert judge(stalled(PLAYED, since_s, until_s), modes=5) == []
 
 
+def test_one_packet_that_still_comes_after_the_pause_blames_nobody() -> None:
+    trace = stalled(PLAYED, 3.001, 4.5)
+    number, first = next(
+        (n, what) for n, (_, what) in enumerate(trace) if isinstance(what, PacketReceived)
+    )
+    trace[number] = (3.005, first)
+    assert judge(sorted(trace, key=lambda entry: entry[0]), modes=5) == []
+
+
+def test_a_take_that_is_not_read_may_be_shown_as_playing() -> None:
+    trace = stalled(session((2.0, MODE), (3.0, PLAY), (4.0, PLAY)), 3.999, 7.0)
+    cut = next(n for n, (at_s, w) in enumerate(trace) if at_s > 6.9 and w == _CUT)
+    trace[cut] = (4.01, trace[cut][1])
+    assert judge(sorted(trace, key=lambda entry: entry[0]), modes=5) == []
+
+
+_CUT = PacketReceived(False, True, DATA)
+
+
 def test_audio_that_was_lost_may_be_opened_again() -> None:
     trace = [*CUT[:-1], (9.0, CallLost(Call.AUDIO, "x")), (10.0, CallReopened(Call.AUDIO))]
     assert judge([*trace, (12.0, Disconnected())]) == [Rule.LOST]
