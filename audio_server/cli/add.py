@@ -1,25 +1,20 @@
-"""`audio-server clips add`: a sound file, or raw sound, becomes a clip in the folder."""
+"""`audio-server clips add`: a sound file, or what a recorder writes to a pipe, becomes a clip."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.raw_sound import RawSound, SampleFormat, as_sound_file
 from audio_server.settings import ConfigFile, ExactInt, Folder
 
 STDIN = Path("-")
-
-RateHz = Annotated[
-    ExactInt | None, Parameter(name="--rate", validator=Number(gte=8000, lte=384_000))
-]
 
 
 def _source(_: Any, tokens: Sequence[Token]) -> Path:
@@ -30,9 +25,17 @@ def _source(_: Any, tokens: Sequence[Token]) -> Path:
     return Path(text)
 
 
+def _raw(name: str, shown: object, *validators: Number) -> Parameter:
+    return Parameter(name=name, show_default=lambda _: shown, validator=validators)
+
+
 Source = Annotated[Path, Parameter(converter=_source, allow_leading_hyphen=True)]
 Into = Annotated[Folder, Parameter(show_default=lambda _: "./clips")]
-Channels = Annotated[ExactInt, Parameter(validator=Number(gte=1, lte=8))]
+RateHz = Annotated[ExactInt, _raw("--rate", 48_000, Number(gte=8000, lte=384_000))]
+Channels = Annotated[ExactInt, _raw("--channels", 1, Number(gte=1, lte=8))]
+SampleFormat = Annotated[
+    Literal["u8", "s8", "s16", "s24", "s32", "f32", "f64"], _raw("--format", "s16")
+]
 
 
 def add(
@@ -41,80 +44,41 @@ def add(
     *,
     clips: Into | None = None,
     name: str | None = None,
-    rate_hz: RateHz = None,
-    channels: Channels = 1,
-    format: SampleFormat = "s16",
+    rate_hz: RateHz | None = None,
+    channels: Channels | None = None,
+    sample_format: SampleFormat | None = None,
     config: ConfigFile = None,
 ) -> None:
-    """Make a clip of a file of any format FFmpeg reads, or of raw sound from standard input.
+    """Add a clip that gets the next mode: a file of any format FFmpeg reads, or a recording.
 
     Parameters
     ----------
     file: Path
-        The file, or - for standard input.
+        The file; - is standard input, which may be raw sound. Ctrl-C ends a recording.
     clips: Path
         Folder of clips that it is put into.
     name: str
-        Name of the clip; its place among the names gives its mode.  [default: the file's]
+        What the clip is called, behind its number.  [default: the file's name]
     rate_hz: int
-        What is read is raw PCM of so many samples a second.
+        Samples a second of raw sound.
     channels: int
-        Channels of raw PCM.
-    format: str
-        Samples of raw PCM, little-endian.
+        Channels of raw sound.
+    sample_format: str
+        Samples of raw sound, little-endian.
     config: Path
         TOML file of settings, as the server has it.
     """
-    raw = RawSound(rate_hz, channels, format) if rate_hz else None
-    folder = clips or Path("clips")
-    target = folder / f"{_name(name, file)}.opus"
-    if target.exists():
-        raise CommandError(f"{target}: there is a clip of this name already")
-    with _opened(file) as source, as_sound_file(source, raw) as sound:
-        _write(target, file, sound)
-    print(f"{target}: mode {_mode(target)}")
+    given = {"rate_hz": rate_hz, "channels": channels, "sample_format": sample_format}
+    raw = {key: value for key, value in given.items() if value is not None}
+    if raw and file != STDIN:
+        raise CommandError("--rate, --channels and --format are for raw sound on standard input")
+    print(_add(file, clips or Path("clips"), name, raw))
 
 
-def _name(name: str | None, file: Path) -> str:
-    from audio_server.clips.folder import is_clip_name
+def _add(file: Path, folder: Path, name: str | None, raw: dict[str, Any]) -> Path:
+    import trio
 
-    chosen = name or ("recording" if file == STDIN else file.stem)
-    if "/" in chosen or not is_clip_name(f"{chosen}.opus"):
-        raise CommandError(f"--name: {chosen!r} is no name for a file of sound")
-    return chosen
+    from audio_server.clips.add import add_clip
 
-
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    if file == STDIN:
-        yield sys.stdin.buffer
-        return
-    with file.open("rb") as opened:
-        yield opened
-
-
-def _write(target: Path, file: Path, sound: BinaryIO) -> None:
-    """Whole or not at all: a server that starts meanwhile never sees half a clip."""
-    from audio_server.cli.progress import clip_progress
-    from audio_server.clips.ingest import ingest
-    from audio_server.clips.ogg import write_opus
-
-    shown = Path("standard input") if file == STDIN else file
-    with clip_progress() as progress:
-        if progress:
-            progress(0, 1)
-        prepared = ingest(shown, sound, checkpoint=lambda: None)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with part.open("wb") as out:
-            write_opus(out, prepared.packets)
-        part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _mode(target: Path) -> int:
-    from audio_server.clips.folder import clip_files
-
-    return clip_files(target.parent).index(target)
+    source = sys.stdin.buffer if file == STDIN else file
+    return trio.run(partial(add_clip, source, folder, name=name, **raw))

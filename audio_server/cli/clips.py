@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from audio_server.clips.clip import Clip
 
 app = App(name="clips", help="List clips, or add one.", help_formatter=HELP_FORMATTER)
-app.command("audio_server.cli.add:add", name="add", help="Make a clip of a file, or of raw sound.")
+app.command("audio_server.cli.add:add", name="add", help="Add a clip that gets the next mode.")
 
 HEADINGS = ("mode", "name", "duration", "bit rate", "source")
 

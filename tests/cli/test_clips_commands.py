@@ -7,12 +7,12 @@ import json
 import math
 import struct
 import sys
+import wave
 from pathlib import Path
 
 import pytest
 
 from audio_server.cli import main
-from audio_server.cli.raw_sound import RawSound
 from audio_server.clips.folder import default_clips
 
 PACKET_S = 0.02
@@ -70,9 +70,9 @@ def test_list_of_the_shipped_clips(say) -> None:
 
 def test_list_for_programs(say, tmp_path) -> None:
     (tmp_path / "clips").mkdir()
-    sound = RawSound(8000, 2, "s16")
-    data = tone("h", rate_hz=8000, channels=2, seconds=0.5)
-    (tmp_path / "clips" / "beep.wav").write_bytes(sound.wav_header(len(data)) + data)
+    with wave.open("clips/beep.wav", "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(tone("h", rate_hz=8000, channels=2, seconds=0.5))
     (clip,) = listed(say)
     assert (clip["mode"], clip["name"]) == (0, "beep")
     assert clip["source"] == {
@@ -93,39 +93,32 @@ def test_list_for_programs(say, tmp_path) -> None:
 def test_add_raw_sound_from_a_pipe(format, kind, rate_hz, channels, say, stdin, tmp_path) -> None:
     stdin(tone(kind, rate_hz=rate_hz, channels=channels, seconds=0.3))
     shape = ["--rate", str(rate_hz), "--channels", str(channels), "--format", format]
-    assert say("clips", "add", *shape, "-") == "clips/recording.opus: mode 0\n"
+    assert say("clips", "add", *shape, "-") == "clips/00-recording.opus\n"
     (clip,) = listed(say)
     assert clip["source"]["passed_through"]
     assert 0.3 <= clip["duration_s"] <= 0.3 + 2 * PACKET_S
-    assert [file.name for file in (tmp_path / "clips").iterdir()] == ["recording.opus"]
+    assert [file.name for file in (tmp_path / "clips").iterdir()] == ["00-recording.opus"]
 
 
-def test_add_a_file_as_it_is(say) -> None:
-    source = next(default_clips().glob("*.opus"))
-    assert say("clips", "add", str(source)) == f"clips/{source.name}: mode 0\n"
-    assert Path("clips", source.name).read_bytes() == source.read_bytes()
+def test_add_raw_sound_that_is_not_described(say, stdin) -> None:
+    stdin(tone("h", rate_hz=48000, channels=1, seconds=0.3))
+    say("clips", "add", "-")
+    assert 0.3 <= listed(say)[0]["duration_s"] <= 0.3 + 2 * PACKET_S
 
 
-def test_add_a_file_from_a_pipe_also_where_raw_sound_was_announced(say, stdin) -> None:
-    source = next(default_clips().glob("*.opus"))
-    for mode, (name, shape) in enumerate([("a", []), ("b", ["--rate", "48000"])]):
-        stdin(source.read_bytes())
-        line = say("clips", "add", "--name", name, *shape, "-")
-        assert line == f"clips/{name}.opus: mode {mode}\n"
-        assert Path("clips", f"{name}.opus").read_bytes() == source.read_bytes()
+def test_add_a_file_which_gets_the_next_mode(say) -> None:
+    source = default_clips() / "1-square.opus"
+    assert say("clips", "add", str(source)) == "clips/00-square.opus\n"
+    assert say("clips", "add", "--name", "box", str(source)) == "clips/01-box.opus\n"
+    assert Path("clips/01-box.opus").read_bytes() == source.read_bytes()
+    assert [clip["name"] for clip in listed(say)] == ["00-square", "01-box"]
 
 
-def test_the_name_gives_the_mode(say) -> None:
-    source = str(next(default_clips().glob("*.opus")))
-    assert say("clips", "add", "--name", "m", source).endswith("mode 0\n")
-    assert say("clips", "add", "--name", "z", source).endswith("mode 1\n")
-    assert say("clips", "add", "--name", "a", source).endswith("mode 0\n")
-
-
-def test_what_is_there_is_not_overwritten(say, fail) -> None:
-    source = str(next(default_clips().glob("*.opus")))
-    say("clips", "add", "--name", "m", source)
-    assert "clips/m.opus" in fail("clips", "add", "--name", "m", source)
+def test_the_folder_is_the_servers(say, monkeypatch) -> None:
+    monkeypatch.setenv("AUDIO_SERVER_CLIPS", "sounds")
+    source = default_clips() / "1-square.opus"
+    assert say("clips", "add", str(source)) == "sounds/00-square.opus\n"
+    assert say("clips", "add", "--clips", "others", str(source)) == "others/00-square.opus\n"
 
 
 @pytest.mark.parametrize(
@@ -134,14 +127,13 @@ def test_what_is_there_is_not_overwritten(say, fail) -> None:
         (["nowhere.wav"], "nowhere.wav"),
         (["noise.wav"], "noise.wav"),
         (["empty.wav"], "empty.wav"),
-        (["folder"], "folder: Is a directory"),
+        (["folder"], "folder: cannot be read (Is a directory)"),
         (["--name", "a/b", "noise.wav"], "a/b"),
-        (["--name", ".hidden", "noise.wav"], ".hidden"),
-        (["--rate", "7999", "noise.wav"], "--rate"),
-        (["--rate", "fast", "noise.wav"], "--rate"),
-        (["--rate", "48000", "--channels", "0", "noise.wav"], "--channels"),
-        (["--rate", "48000", "--format", "s8", "noise.wav"], "--format"),
-        (["--rate", "48000", "empty.wav"], "empty.wav"),
+        (["--rate", "7999", "-"], "--rate"),
+        (["--rate", "fast", "-"], "--rate"),
+        (["--rate", "48000", "--channels", "0", "-"], "--channels"),
+        (["--rate", "48000", "--format", "s99", "-"], "--format"),
+        (["--rate", "48000", "noise.wav"], "--rate"),
         (["-x"], "-x"),
         ([], "FILE"),
     ],
