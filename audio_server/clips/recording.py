@@ -91,9 +91,7 @@ async def _hand_over(stream: BinaryIO, take: Callable[[bytes], None]) -> None:
     source = stream.raw if isinstance(stream, BufferedReader) else stream
     read = partial(source.read, _CHUNK_BYTES)
     while data := await trio.to_thread.run_sync(read, abandon_on_cancel=True):
-        # What has been read is not lost to an interrupt.
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(take, data)
+        await trio.to_thread.run_sync(take, data)
 
 
 async def _end_by_interrupt(

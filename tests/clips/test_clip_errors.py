@@ -40,6 +40,11 @@ def playlist(path: Path) -> None:
     path.write_text("ffconcat version 1.0\nfile /etc/hostname\n")
 
 
+def call(path: Path) -> None:
+    """A session description: it asks to listen to the network."""
+    path.write_text("v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n")
+
+
 def damaged(path: Path) -> None:
     write_sound(path, chirp(48_000, 2.0), codec="flac", container="flac")
     whole = path.read_bytes()
@@ -60,6 +65,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("Just a note.\n" * 50), "(cannot be read as|has no) "),
     "a head alone": (header_only, r"cannot be read as sound \(Invalid data"),
     "a playlist": (playlist, r"cannot be read as sound \(Operation not permitted"),
+    "a call": (call, r"cannot be read as sound \(Invalid data"),
     "a dangling link": (lambda path: path.symlink_to("nowhere"), r"cannot be read \(No such"),
     "damaged": (damaged, "has no sound in it"),
     "mostly invalid": (mostly_invalid, r"cannot be read as sound \(most of it"),

@@ -76,6 +76,14 @@ async def test_gain_in_the_header_is_applied(tmp_path: Path) -> None:
     assert rms(sound) / rms(SOUND) == pytest.approx(0.5, rel=0.05)
 
 
+async def test_header_of_two_channels_is_not_mono(tmp_path: Path) -> None:
+    """With more than one channel a packet may hold several streams (RFC 7845, section 3)."""
+    path = write_sound(tmp_path / "a.opus", SOUND, codec="libopus")
+    head = ogg_packets(path.read_bytes())[0]
+    path.write_bytes(ogg_edited(path.read_bytes(), head, head[:9] + b"\2" + head[10:]))
+    assert not passed_through(await load_one(path))
+
+
 async def test_packets_that_do_not_decode_are_not_sent(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
