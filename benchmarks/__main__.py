@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -61,20 +62,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    servers = [*([] if args.no_ours else [OURS]), *args.peers]
-    if args.smoke:
-        return Plan(servers, SMOKE_DEVICES, args.workers, SMOKE_COURSE, args.lead_ms)
-    course = Course(args.seconds, max(1.0, args.seconds / 2), args.joining)
-    return Plan(
-        servers,
-        args.devices,
-        args.workers,
-        course,
-        args.lead_ms,
-        args.repeat,
-        args.most,
-        args.server_arg,
+    course = Course(
+        seconds=args.seconds,
+        probe_seconds=max(1.0, args.seconds / 2),
+        joining=args.joining,
     )
+    plan = Plan(
+        servers=[*([] if args.no_ours else [OURS]), *args.peers],
+        devices=args.devices,
+        workers=args.workers,
+        course=course,
+        lead_ms=args.lead_ms,
+        repeat=args.repeat,
+        most_devices=args.most,
+        args=args.server_arg,
+    )
+    if args.smoke:
+        return replace(plan, devices=SMOKE_DEVICES, course=SMOKE_COURSE, repeat=1, most_devices=0)
+    return plan
 
 
 def _write(results: Results, args: argparse.Namespace) -> None:

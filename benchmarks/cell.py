@@ -27,7 +27,7 @@ _LAG_S = 0.010
 Latencies = dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Course:
     """How long a cell looks at what.
 

@@ -23,7 +23,7 @@ _CLOSE = 1.15
 _BRIEF_S = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be measured. `workers` and `args` are for our server alone."""
 
