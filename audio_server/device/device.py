@@ -57,7 +57,7 @@ class Status:
 
     state: State
     frame: LedFrame
-    greeting: int = 0
+    greeting: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +200,16 @@ class Device:
     def _show(self, state: State, *, again: bool = False, greeting: bool = False) -> None:
         status = self.status.value
         frame = status.frame
-        if status.greeting and greeting:
+        if status.greeting is not None and greeting:
             self.status.value = Status(state, frame, status.greeting)
         else:
             self.status.value = Status(state, LedFrame(leds(state), frame.serial + again))
 
     async def _keep_status(self) -> NoReturn:
         while True:
-            while not self.status.value.greeting:
+            while (greeting := self.status.value.greeting) is None:
                 await self.status.wait_transition()
-            await self._show_startup(self.status.value.greeting)
+            await self._show_startup(greeting)
 
     async def _show_startup(self, greeting: int) -> None:
         due = trio.current_time()

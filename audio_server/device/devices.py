@@ -98,6 +98,16 @@ class Devices:
         for device in devices:
             await device.wait_closed()
 
+    def supersede(self, device_id: str, connection: int) -> None:
+        """The device is on `connection` now, here or elsewhere: what is older ends, and stays so."""
+        device = self._devices.get(device_id)
+        if device is not None and device.connection < connection:
+            self._forget(device)
+            self._end_links(device, Superseded, "the device came back on a newer connection")
+            device.end()
+        if device_id not in self._devices and self._gone.get(device_id, 0) < connection:
+            self._remember_gone(device_id, connection)
+
     def enter(self, link: Link) -> Device:
         """Find or make the device of a link that begins. Raises `Superseded`."""
         device = self._devices.get(link.device_id) or self._make(link)
@@ -151,7 +161,10 @@ class Devices:
 
     def _forget(self, device: Device) -> None:
         del self._devices[device.id]
-        self._gone[device.id] = device.connection
+        self._remember_gone(device.id, device.connection)
+
+    def _remember_gone(self, device_id: str, connection: int) -> None:
+        self._gone[device_id] = connection
         if len(self._gone) > GONE_MAX:
             self._gone.popitem(last=False)
 

@@ -66,7 +66,10 @@ class Link:
         self._devices.leave(self, self._device)
         caught = self._scope.__exit__(kind, error, traceback)
         if self._ended is not None and (error is None or caught):
-            raise self._ended
+            try:
+                raise self._ended
+            finally:
+                self._ended = None  # kept, it would keep its traceback, and that this link
         return caught
 
     def end(self, why: LinkEnded) -> None:

@@ -75,7 +75,8 @@ class Track:
     async def wait_closed(self) -> None:
         """Return when no take is open; somebody else closes it. Any number may wait."""
         if self._open:
-            self._closed = self._closed or trio.Event()
+            if self._closed is None:
+                self._closed = trio.Event()
             await self._closed.wait()
 
     def _set_open(self, is_open: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ class FakeOutlet:
 
     def give(self, room_bytes: float) -> None:
         """The peer has taken bytes; `-inf` stops it."""
-        self._room = room_bytes if math.isinf(room_bytes) else self._room + room_bytes
+        endless = math.isinf(room_bytes) or math.isinf(self._room)
+        self._room = room_bytes if endless else self._room + room_bytes
         if self._room > 0:
             self._grown.set()
             self._grown = trio.Event()
@@ -92,3 +94,8 @@ def make_clip(packets: int, name: str = "clip", size_bytes: int = 40) -> Clip:
 def make_long_clip(packets: int) -> Clip:
     """A clip of many equal packets, quickly made."""
     return Clip.from_packets("long", [b"x" * 20] * packets)
+
+
+def is_grammatical(flags: str, *, lost: bool = False) -> bool:
+    """Whether takes open and close in turn; on a stream that was `lost` the last may be open."""
+    return re.fullmatch(r"(Sm*E|B)*" + (r"(Sm*)?" if lost else ""), flags) is not None

@@ -1,0 +1,146 @@
+"""A device's three requests, played by tasks of a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import trio
+from fake_outlet import FakeOutlet, make_clip
+from trio.testing import wait_all_tasks_blocked
+
+from audio_server.device.device import Device
+from audio_server.device.devices import Devices
+from audio_server.device.leds import LedFrame
+from audio_server.device.links import AudioLink, EventLink, Link, LinkEnded, StatusLink
+from audio_server.device.rules import Action, Button, State
+
+CLIPS = [make_clip(50 * (index + 1), f"clip{index}") for index in range(5)]
+"""One second, two seconds, and so on to five."""
+
+R = TypeVar("R", bound="Request")
+
+
+class Request:
+    """A task that holds a link, as the request of a connection does."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.ended_by: LinkEnded | None = None
+        self._scope = trio.CancelScope()
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with self._scope:
+            try:
+                with self.link:
+                    task_status.started()
+                    await self.hold()
+            except LinkEnded as why:
+                self.ended_by = why
+
+    async def hold(self) -> None:
+        await trio.sleep_forever()
+
+    async def drop(self) -> None:
+        """The peer has reset this stream."""
+        self._scope.cancel()
+        await wait_all_tasks_blocked()
+
+
+class StatusRequest(Request):
+    """Keeps every frame that it would send, and when."""
+
+    link: StatusLink
+
+    def __init__(self, link: StatusLink) -> None:
+        super().__init__(link)
+        self.frames: list[tuple[float, LedFrame]] = []
+
+    async def hold(self) -> None:
+        frame = None
+        while True:
+            frame = await self.link.next_frame(frame)
+            self.frames.append((trio.current_time(), frame))
+
+    @property
+    def shown(self) -> LedFrame:
+        return self.frames[-1][1]
+
+
+class AudioRequest(Request):
+    """An audio stream and what came on it."""
+
+    link: AudioLink
+
+    def __init__(self, link: AudioLink, outlet: FakeOutlet) -> None:
+        super().__init__(link)
+        self.outlet = outlet
+
+    async def hold(self) -> None:
+        await self.link.wait_ended()
+
+
+class Connection:
+    """One connection of a device, with the streams that it has opened."""
+
+    def __init__(
+        self, devices: Devices, nursery: trio.Nursery, number: int, device_id: str = "x"
+    ) -> None:
+        self.number = number
+        self.device_id = device_id
+        self._devices = devices
+        self._nursery = nursery
+        self.requests: list[Request] = []
+
+    @property
+    def device(self) -> Device:
+        return self._devices.by_id[self.device_id]
+
+    @property
+    def state(self) -> State:
+        return self.device.state
+
+    async def open_status(self) -> StatusRequest:
+        link = self._devices.attach_status(self.device_id, self.number)
+        return await self._start(StatusRequest(link))
+
+    async def open_events(self) -> EventLink:
+        link = self._devices.attach_events(self.device_id, self.number)
+        await self._start(Request(link))
+        return link
+
+    async def open_audio(self, outlet: FakeOutlet | None = None) -> AudioRequest:
+        outlet = FakeOutlet() if outlet is None else outlet
+        link = self._devices.attach_audio(self.device_id, self.number, outlet)
+        return await self._start(AudioRequest(link, outlet))
+
+    async def press(self, *buttons: Button, action: Action = Action.PRESS) -> None:
+        """Press on an event stream that is opened for it and stays open; returns when all is
+        done that follows at once."""
+        events = await self.open_events()
+        for button in buttons:
+            await events.press(button, action)
+        await wait_all_tasks_blocked()
+
+    async def drop(self) -> None:
+        """The connection is lost: all its streams end."""
+        for request in self.requests:
+            await request.drop()
+
+    async def _start(self, request: R) -> R:
+        self.requests.append(request)
+        await self._nursery.start(request.run)
+        await wait_all_tasks_blocked()
+        return request
+
+
+@asynccontextmanager
+async def running(devices: Devices) -> AsyncIterator[trio.Nursery]:
+    """Devices and a nursery for requests, both ended at the end of the block."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(devices.run)
+        async with trio.open_nursery() as requests:
+            yield requests
+            requests.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()

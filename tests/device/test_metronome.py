@@ -1,0 +1,140 @@
+"""Ticks: shared, absolute, never early, and cheap when nobody waits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from audio_server.device.metronome import CHUNK, Metronome
+
+
+async def sleep_and_note(metronome: Metronome, when: float, woken: list[float]) -> None:
+    await metronome.sleep_until(when)
+    woken.append(trio.current_time())
+
+
+@pytest.fixture
+def metronome(nursery: trio.Nursery) -> Metronome:
+    metronome = Metronome()
+    nursery.start_soon(metronome.run)
+    return metronome
+
+
+@pytest.mark.parametrize(
+    ("when", "tick"),
+    [(0.0, 0.0), (0.001, 0.01), (0.01, 0.01), (0.28, 0.28), (0.2801, 0.29), (7.07, 7.07)],
+)
+async def test_wakes_at_the_first_tick_at_or_after(
+    metronome: Metronome, autojump_clock: MockClock, when: float, tick: float
+) -> None:
+    woken: list[float] = []
+    await sleep_and_note(metronome, when, woken)
+    assert woken == [pytest.approx(tick)]
+
+
+async def test_a_time_that_has_passed_is_due_at_once(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    await trio.sleep(1)
+    await metronome.sleep_until(0.5)
+    assert trio.current_time() == 1
+
+
+async def test_all_that_are_due_in_one_tick_wake_together(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    woken: list[float] = []
+    async with trio.open_nursery() as sleepers:
+        for when in (0.031, 0.035, 0.04):
+            sleepers.start_soon(sleep_and_note, metronome, when, woken)
+    assert woken == [0.04] * 3
+
+
+async def test_who_comes_later_may_wake_sooner(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    woken: list[float] = []
+    async with trio.open_nursery() as sleepers:
+        sleepers.start_soon(sleep_and_note, metronome, 5, woken)
+        await wait_all_tasks_blocked()
+        sleepers.start_soon(sleep_and_note, metronome, 1, woken)
+    assert woken == [1, 5]
+
+
+async def test_sleeps_for_ever_when_nobody_waits(metronome: Metronome) -> None:
+    await metronome.sleep_until(trio.current_time())
+    await wait_all_tasks_blocked()
+    assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 1000
+
+
+async def test_repeated_absolute_sleeps_do_not_drift(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    for index in range(1, 1001):
+        await metronome.sleep_until(index * 0.22)
+        assert trio.current_time() == pytest.approx(index * 0.22)
+
+
+async def test_catches_up_all_ticks_it_missed(metronome: Metronome, mock_clock: MockClock) -> None:
+    woken: list[float] = []
+    async with trio.open_nursery() as sleepers:
+        for when in (0.01, 0.02, 0.5):
+            sleepers.start_soon(sleep_and_note, metronome, when, woken)
+        sleepers.start_soon(sleep_and_note, metronome, 0.9, woken)
+        await wait_all_tasks_blocked()
+        mock_clock.jump(0.6)
+        await wait_all_tasks_blocked()
+        assert woken == [0.6] * 3
+        mock_clock.jump(1)
+    assert len(woken) == 4
+
+
+async def test_a_cancelled_sleep_leaves_the_others_and_itself_alone(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    woken: list[float] = []
+    async with trio.open_nursery() as sleepers:
+        sleepers.start_soon(sleep_and_note, metronome, 0.05, woken)
+        with trio.move_on_at(0.025):
+            await metronome.sleep_until(0.05)
+        assert trio.current_time() == 0.025
+        await metronome.sleep_until(0.05)
+        assert trio.current_time() == 0.05
+    assert woken == [0.05]
+
+
+async def test_sleepers_may_be_cancelled_while_their_tick_is_being_woken(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    """Chunks leave time in between: whoever is woken first cancels all the rest."""
+    woken: list[float] = []
+    async with trio.open_nursery() as sleepers:
+
+        async def cancel_the_rest() -> None:
+            await sleep_and_note(metronome, 0.05, woken)
+            sleepers.cancel_scope.cancel()
+
+        for _ in range(3 * CHUNK):
+            sleepers.start_soon(cancel_the_rest)
+    assert 1 <= len(woken) <= CHUNK
+    await metronome.sleep_until(0.06)
+
+
+async def test_a_crowd_is_woken_in_chunks_with_a_look_at_the_world_in_between(
+    metronome: Metronome, mock_clock: MockClock
+) -> None:
+    woken: list[float] = []
+    seen: list[int] = []
+    async with trio.open_nursery() as sleepers:
+        for _ in range(10 * CHUNK):
+            sleepers.start_soon(sleep_and_note, metronome, 0.05, woken)
+        await wait_all_tasks_blocked()
+        mock_clock.jump(0.05)
+        while len(woken) < 10 * CHUNK:
+            seen.append(len(woken))
+            await trio.lowlevel.checkpoint()
+    steps = [after - before for before, after in pairwise(seen)]
+    assert max(steps) <= 2 * CHUNK
