@@ -104,7 +104,7 @@ def speak(text: str) -> Sound:
     with av.open(BytesIO(wave), "r") as container:
         for frame in container.decode(audio=0):
             sound.frombytes(b"".join(map(pcm_bytes, resampler.resample(frame))))
-    sound.frombytes(b"".join(map(pcm_bytes, filter(None, resampler.resample(None)))))
+    sound.frombytes(b"".join(map(pcm_bytes, resampler.resample(None))))
     return levelled([value / 32768 for value in sound])
 
 

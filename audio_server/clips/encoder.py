@@ -40,8 +40,6 @@ class OpusEncoder:
     def push(self, frame: AudioFrame) -> list[bytes]:
         """The packets that are ready after `frame`. Its shape may differ from the last one's."""
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        # Timestamps could only do harm here: sound is joined as it comes.
-        frame.pts = None
         ready = [] if shape == self._shape else self._drain_resampler()
         if self._resampler is None:
             self._resampler = AudioResampler("s16", "mono", RATE_HZ)
@@ -61,9 +59,7 @@ class OpusEncoder:
         return self._encode(resampler.resample(None)) if resampler else []
 
     def _encode(self, frames: list[AudioFrame]) -> list[bytes]:
-        # A resampler that has nothing to do hands the end marker (None) through.
-        sound = (frame for frame in frames if frame is not None)
-        return [bytes(packet) for frame in sound for packet in self._encoder.encode(frame)]
+        return [bytes(packet) for frame in frames for packet in self._encoder.encode(frame)]
 
 
 def _open_encoder(bit_rate_bps: int) -> AudioCodecContext:
