@@ -47,7 +47,7 @@ class ClientConnection(Connection):
 
     def open(self, headers: list[tuple[str, str]]) -> RpcStream:
         """Begin a call. Raises `GRPCError` UNAVAILABLE where the server takes no more."""
-        if self.last_welcome_id is not None or self.reading.cancel_called:
+        if self.last_welcome_id is not None or self._finished:
             raise GRPCError(Status.UNAVAILABLE, "the connection is closing")
         stream_id = self.http2.open_stream(headers)
         stream = self.streams[stream_id] = RpcStream(self, stream_id)
@@ -216,7 +216,7 @@ async def channel_over(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.run)
         yield Channel(connection, scheme=scheme, authority=authority)
-        connection.reading.cancel()
+        connection.finish()
 
 
 @asynccontextmanager

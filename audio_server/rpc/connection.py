@@ -17,14 +17,13 @@ from h2 import events
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.errors import PeerError, PeerSilentError
-from audio_server.rpc.frames import GOAWAY, Frame, FrameReader
+from audio_server.rpc.frames import DATA, GOAWAY, Frame, FrameReader
 from audio_server.rpc.http2 import Http2
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher, Outbox
 from audio_server.rpc.peer import Peer
+from audio_server.rpc.source import Source
 from audio_server.rpc.stream import RpcStream
-
-_READ_BYTES = 16 * 1024
 
 log = structlog.get_logger()
 
@@ -44,12 +43,14 @@ class Connection:
         self.peer = Peer(transport)
         self.http2 = Http2(limits, client_side=self.client_side)
         self.streams: dict[int, RpcStream] = {}
-        self.reading = trio.CancelScope()
+        self._finished = False
+        self._alarm = trio.CancelScope()
         self._transport = transport
         self._frames = FrameReader(limits, client_side=self.client_side)
+        self._source = Source(transport)
         self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
         self._was_busy = False
-        self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
         now = trio.current_time()
         self._started_at = self._heard_at = self._called_at = now
         self._pinged_at: float | None = None
@@ -98,7 +99,13 @@ class Connection:
         if not self._outbox.broken:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
         self._outbox.close()
-        self._scope.cancel()
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def finish(self) -> None:
+        """End the connection as if the peer had closed it: what waits to be sent still is."""
+        self._finished = True
+        self._alarm.cancel()
 
     # Tasks
 
@@ -110,20 +117,21 @@ class Connection:
         in any case.
         """
         try:
-            with self._scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._outbox.run)
-                    await self._read_all(nursery)
-                    nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as self._nursery:
+                self._outbox.start(self._nursery)
+                await self._read_all(self._nursery)
+                self.flush_soon()
+                # What is left are calls that were told to end, and the last bytes on their way.
+                give_up_at = trio.current_time() + self.limits.farewell_s
+                self._nursery.cancel_scope.deadline = give_up_at
         finally:
             await self._close()
 
     async def _read_all(self, calls: trio.Nursery) -> None:
         """Read until there is nothing more to come; calls are started in `calls`."""
         try:
-            with self.reading:
-                self.flush_soon()
-                await self._read(calls)
+            self.flush_soon()
+            await self._read(calls)
         except PeerError as error:
             log.info("peer broke the rules", peer=str(self.peer), reason=str(error))
             self.http2.goaway(error.code, error.reason, last_stream_id=self.http2.last_stream_id)
@@ -144,34 +152,55 @@ class Connection:
         self._outbox.close()
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._transport)
+        self._break_cycles()
+
+    def _break_cycles(self) -> None:
+        """Let reference counts free it all: old objects are never collected (`collector`)."""
+        self.http2.break_cycles()
+        self.streams.clear()
+        self._nursery = None
 
     # Reading, and what is due when nothing comes
 
     async def _read(self, calls: trio.Nursery) -> None:
-        while data := await self._receive():
+        """Read until the peer has closed or `finish` is called; see to what is due meanwhile.
+
+        The alarm is not put off by what is received, which would cost more than receiving: when
+        it rings, it is seen what is due. Raises `PeerSilentError` when a sign of life does not
+        come, and `PeerError` when the peer had its time for something that it owes.
+        """
+        while not self._finished:
+            self._alarm = trio.CancelScope(deadline=min(due_at for due_at, _ in self._timers()))
+            with self._alarm:
+                await self._read_frames(calls)
+                return
+            if not self._finished:
+                self._do_what_is_due()
+
+    async def _read_frames(self, calls: trio.Nursery) -> None:
+        while data := await self._source.read():
+            self._heard_at = trio.current_time()
+            self._pinged_at = None
             for frame in self._frames.feed(data):
                 self._on_frame(frame, calls)
-            if not self._frames.in_header_block:
-                self._block_since = None
-            elif self._block_since is None:
-                self._block_since = self._heard_at
+            self._watch_header_block()
             self.flush_soon()
 
-    async def _receive(self) -> bytes:
-        """The next bytes; b"" when the peer has closed.
+    def _watch_header_block(self) -> None:
+        if not self._frames.in_header_block:
+            self._block_since = None
+        elif self._block_since is None:
+            self._block_since = self._heard_at
+            self._alarm.deadline = min(
+                self._alarm.deadline, self._heard_at + self.limits.header_block_s
+            )
 
-        Asks a silent peer for a sign of life (any bytes will do). Raises `PeerSilentError` when
-        none comes, and `PeerError` when the peer had its time for something it owes.
-        """
-        while True:
-            due_at, act = min(self._timers(), key=lambda timer: timer[0])
-            with trio.move_on_at(due_at):
-                data = bytes(await self._transport.receive_some(_READ_BYTES))
-                self._heard_at = trio.current_time()
-                self._pinged_at = None
-                return data
-            act()
-            self.flush_soon()
+    def _do_what_is_due(self) -> None:
+        now = trio.current_time()
+        for due_at, act in self._timers():
+            if due_at <= now:
+                act()
+        self.flush_soon()
 
     def _timers(self) -> list[Timer]:
         """What is due next, and when."""
@@ -203,6 +232,9 @@ class Connection:
     # Frames and events
 
     def _on_frame(self, frame: Frame, calls: trio.Nursery) -> None:
+        if frame.type == DATA and (payload := self.http2.take_data(frame)) is not None:
+            self._on_data(frame.stream_id, payload, len(payload))
+            return
         if frame.type == GOAWAY:
             self._on_goaway(frame)
             return
@@ -215,7 +247,7 @@ class Connection:
     def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
         match event:
             case events.DataReceived():
-                self._on_data(event)
+                self._on_data(event.stream_id, event.data, event.flow_controlled_length)
             case events.StreamEnded():
                 self._on_end(event)
             case events.StreamReset():
@@ -226,13 +258,13 @@ class Connection:
                 if stream := self.streams.get(event.stream_id or 0):
                     self._offer_room(stream)
 
-    def _on_data(self, event: events.DataReceived) -> None:
-        stream = self.streams.get(event.stream_id)
+    def _on_data(self, stream_id: int, data: bytes, window_bytes: int) -> None:
+        stream = self.streams.get(stream_id)
         if stream is None or stream.failure is not None:
-            self.consumed(event.stream_id, event.flow_controlled_length)
+            self.consumed(stream_id, window_bytes)
             return
         try:
-            stream.feed(event.data, event.flow_controlled_length)
+            stream.feed(data, window_bytes)
         except GRPCError as error:
             self._on_bad_stream(stream, error)
 

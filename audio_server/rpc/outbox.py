@@ -4,7 +4,8 @@ Whoever has bytes for the peer adds them to the connection's buffer and calls `f
 The flush itself happens later in the same scheduler tick or early in the next, so that an
 acknowledgement, an LED frame and sound leave in one write. On a plain socket a shared
 `Flusher` writes for all connections, without waking a task for each; what the socket does not
-take, and everything on other streams (TLS, memory), is written by the outbox's own task.
+take, and everything on other streams (TLS, memory), is written by a task of the outbox's own,
+which lives only as long as something waits.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ import structlog
 import trio
 
 log = structlog.get_logger()
+
+
+def _nothing() -> None:
+    """What is done when a closed outbox has been written."""
 
 
 class Flusher:
@@ -75,7 +80,16 @@ class Outbox:
     Does not close the transport.
     """
 
-    __slots__ = ("_drained", "_fd", "_flusher", "_marked", "_transport", "_wake", "broken", "data")
+    __slots__ = (
+        "_drained",
+        "_fd",
+        "_flusher",
+        "_marked",
+        "_nursery",
+        "_transport",
+        "broken",
+        "data",
+    )
 
     def __init__(
         self,
@@ -87,7 +101,7 @@ class Outbox:
         self.data = data
         self._transport = transport
         self._drained = drained
-        self._wake: trio.Event | None = None
+        self._nursery: trio.Nursery | None = None
         self._marked = False
         self.broken = False
         self._fd = -1
@@ -99,31 +113,33 @@ class Outbox:
         ):
             self._fd = transport.socket.fileno()
 
+    def start(self, nursery: trio.Nursery) -> None:
+        """Write from now on; tasks that have to wait for the transport run in `nursery`."""
+        self._nursery = nursery
+
     def flush_soon(self) -> None:
         """Have `data` written; any number of calls before that are one write."""
-        if self._marked or not self.data or self.broken:
+        if self._marked or not self.data or self.broken or self._nursery is None:
             return
         self._marked = True
         if self._fd >= 0 and self._flusher is not None:
             self._flusher.add(self)
         else:
-            self._start_writing()
+            self._nursery.start_soon(self.drain)
 
     def flush_nowait(self) -> None:
-        """Write what the socket takes now; the rest is left to `run`."""
+        """Write what the socket takes now; the rest is written when it takes more."""
         if self._write_some():
+            self._marked = False
             self._drained()
-        else:
-            self._start_writing()
+        elif self._nursery is not None:
+            self._nursery.start_soon(self.drain)
 
     def close(self) -> None:
         """Nothing may touch the transport any more: it is about to be closed."""
         self.broken = True
-
-    def _start_writing(self) -> None:
-        if self._wake is not None:
-            self._wake.set()
-            self._wake = None
+        self._drained = _nothing
+        self._nursery = None
 
     def _write_some(self) -> bool:
         """Whether all has been written (or never will be)."""
@@ -135,32 +151,21 @@ class Outbox:
             return False
         except OSError:
             self.broken = True  # the reader learns it from the same socket and ends the connection
-            return True
-        if self.data:
-            return False
-        self._marked = False
-        return True
-
-    async def run(self) -> None:
-        """Write what `flush_soon` asks for, until cancelled or the peer is gone."""
-        while not self.broken:
-            if not self._marked:
-                await self._wait_work()
-            await self.drain()
-            self._drained()
-
-    async def _wait_work(self) -> None:
-        self._wake = trio.Event()
-        await self._wake.wait()
+        return self.broken or not self.data
 
     async def drain(self) -> None:
-        """Write until nothing waits. Raises nothing: a lost peer only marks the box broken."""
+        """Write until nothing waits. Raises nothing: a lost peer only marks the box broken.
+
+        So does a cancel in the middle of a write to a stream that is no socket: nobody knows how
+        much of it has left.
+        """
         try:
             while self.data and not self.broken:
                 await self._write_blocking()
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.broken = True
         self._marked = False
+        self._drained()
 
     async def _write_blocking(self) -> None:
         if self._fd >= 0:
@@ -169,4 +174,8 @@ class Outbox:
         else:
             data = bytes(self.data)
             self.data.clear()
-            await self._transport.send_all(data)
+            try:
+                await self._transport.send_all(data)
+            except trio.Cancelled:
+                self.broken = True
+                raise

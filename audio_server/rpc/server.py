@@ -71,7 +71,7 @@ class ServerConnection(Connection):
 
     def _stop_if_done(self) -> None:
         if self._refusing and not self.streams:
-            self.reading.cancel()
+            self.finish()
 
     def _timers(self) -> list[Timer]:
         timers = super()._timers()
@@ -175,7 +175,8 @@ def _first(group: BaseExceptionGroup[GRPCError]) -> GRPCError:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, GRPCError)
-    return error
+    # A copy: its traceback would keep the call that keeps it.
+    return GRPCError(error.status, error.message, error.details)
 
 
 async def serve_connection(

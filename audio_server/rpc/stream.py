@@ -8,7 +8,6 @@ messages (design, trap 2).
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import trio
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from audio_server.rpc.connection import Connection
 
 Headers = list[tuple[str, str]]
+
+_PORTION_BYTES = 4096
+"""Windows are given back in portions of at least this; they are many times larger."""
 
 
 class RpcStream:
@@ -37,6 +39,7 @@ class RpcStream:
         "_held_bytes",
         "_pending",
         "_reader",
+        "_spent_bytes",
         "_trailers",
         "_unread",
         "attended",
@@ -61,8 +64,9 @@ class RpcStream:
         self.local_ended = False
         self.remote_ended = False
         self._reader = MessageReader(connection.limits.max_message_bytes)
-        self._unread: deque[bytes] | None = None
-        self._held_bytes = 0
+        self._unread: list[bytes] = []
+        self._held_bytes = 0  # of the peer's windows
+        self._spent_bytes = 0  # of these: read, but not yet given back
         self._pending = b""
         self._trailers: Headers | None = None
         self._changed: trio.Event | None = None
@@ -78,8 +82,6 @@ class RpcStream:
         self._give_back(flow_bytes - len(data))
         messages = self._reader.feed(data)
         if messages:
-            if self._unread is None:
-                self._unread = deque()
             self._unread += messages
             self.notify()
         self._widen_for_large_message(len(data))
@@ -136,22 +138,28 @@ class RpcStream:
             if self.remote_ended:
                 return None
             await self._wait_change()
-        message = self._unread.popleft()
+        message = self._unread.pop(0)
         self._give_back(len(message) + PREFIX_BYTES)
         return message
 
     def _raise_failure(self) -> None:
         if self.failure is not None:
-            raise self.failure
+            # A copy: an error that is kept would keep its traceback, and that this stream.
+            raise GRPCError(self.failure.status, self.failure.message)
 
     def _give_back(self, size: int) -> None:
-        if size:
-            self._held_bytes -= size
-            self.connection.consumed(self.id, size)
+        """Let the peer send `size` bytes anew, in portions that are worth telling."""
+        self._spent_bytes += size
+        if self._spent_bytes >= _PORTION_BYTES:
+            self.connection.consumed(self.id, self._spent_bytes)
+            self._held_bytes -= self._spent_bytes
+            self._spent_bytes = 0
 
     def give_back_all(self) -> None:
         """The call is over: what nobody will read no longer counts against the connection."""
-        self._give_back(self._held_bytes)
+        if self._held_bytes:
+            self.connection.consumed(self.id, self._held_bytes)
+            self._held_bytes = self._spent_bytes = 0
 
     # Sending
 
