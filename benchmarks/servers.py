@@ -48,7 +48,8 @@ def _ours(setup: Setup, port: int) -> list[str]:
     workers = ["--workers", str(setup.workers)] if setup.workers > 1 else []
     return [
         *(sys.executable, "-m", "audio_server", "--port", str(port)),
-        *("--clips", str(setup.folder / "clips"), *workers, *setup.args),
+        *("--clips", str(setup.folder / "clips"), "--cache", str(setup.folder / "cache")),
+        *(*workers, *setup.args),
     ]
 
 
