@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from array import array
-from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
-import trio
-import trio.testing
-from clip_sounds import DELAY, chirp, heard, packets_for, sent, similarity, write_sound
+from clip_folder import SOUND, check_sound, last_clip, names, pcm
+from clip_sounds import write_sound
 
-from audio_server.clips import recording
 from audio_server.clips.add import add_clip
-from audio_server.clips.clip import Clip
 from audio_server.clips.errors import ClipError
 from audio_server.clips.library import load_clips
-from audio_server.clips.raw import RawEncoder
-
-SOUND = chirp(48_000, 1.0)
-
-
-def pcm(samples: list[float]) -> bytes:
-    return array("h", (round(sample * 32767) for sample in samples)).tobytes()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "clips").mkdir()
-    return tmp_path / "clips"
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[BinaryIO, int]]:
-    """Standard input as it is behind `|`, and the recorder's end of it."""
-    read_end, write_end = os.pipe()
-    with os.fdopen(read_end, "rb") as stream:
-        yield stream, write_end
-
-
-async def last_clip(folder: Path) -> Clip:
-    return (await load_clips(folder, cache=folder.parent / "cache"))[-1]
-
-
-async def check_sound(folder: Path) -> None:
-    clip = await last_clip(folder)
-    assert clip.packets == packets_for(len(SOUND))
-    assert similarity(heard([packet.data for packet in sent(clip)])[DELAY:], SOUND) > 0.98
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 async def test_file_is_made_into_what_is_passed_through(tmp_path: Path, folder: Path) -> None:
@@ -115,105 +72,6 @@ async def test_folder_is_made(tmp_path: Path) -> None:
     assert await add_clip(source, tmp_path / "new") == tmp_path / "new" / "00-a.opus"
 
 
-async def test_raw_sound_of_a_recorder(folder: Path) -> None:
-    assert await add_clip(BytesIO(pcm(SOUND)), folder) == folder / "00-recording.opus"
-    await check_sound(folder)
-
-
-FORMATS: dict[str, Callable[[float], bytes]] = {
-    "u8": lambda s: bytes([round(s * 127) + 128]),
-    "s16be": lambda s: round(s * 32767).to_bytes(2, "big", signed=True),
-    "s24le": lambda s: round(s * 8388607).to_bytes(3, "little", signed=True),
-    "s32": lambda s: round(s * 2147483647).to_bytes(4, "little", signed=True),
-    "f32": lambda s: array("f", [s]).tobytes(),
-}
-
-
-@pytest.mark.parametrize("sample_format", FORMATS)
-@pytest.mark.parametrize(("rate_hz", "channels"), [(48_000, 1), (44_100, 2)])
-async def test_raw_sound_of_other_shapes(
-    folder: Path, sample_format: str, rate_hz: int, channels: int
-) -> None:
-    samples = (FORMATS[sample_format](value) * channels for value in chirp(rate_hz, 1.0))
-    await add_clip(
-        BytesIO(b"".join(samples)),
-        folder,
-        rate_hz=rate_hz,
-        channels=channels,
-        sample_format=sample_format,
-    )
-    await check_sound(folder)
-
-
-async def test_pieces_of_any_size_are_joined(folder: Path) -> None:
-    class Crumbs(BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            return super().read(977)
-
-    await add_clip(Crumbs(pcm(SOUND) + b"x"), folder)
-    await check_sound(folder)
-
-
-@pytest.mark.parametrize(("name", "codec"), [("a.au", "pcm_s16be"), ("a.wav", "pcm_s16le")])
-async def test_sound_file_in_a_pipe_is_no_noise(
-    tmp_path: Path, folder: Path, name: str, codec: str
-) -> None:
-    source = write_sound(tmp_path / name, SOUND, codec=codec)
-    await add_clip(BytesIO(source.read_bytes()), folder)
-    await check_sound(folder)
-
-
-async def test_interrupt_ends_a_recording_and_keeps_it(
-    folder: Path, pipe: tuple[BinaryIO, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C goes to the recorder too, which then writes the rest and closes its end."""
-    stream, recorder = pipe
-    taken: list[int] = []
-    really = RawEncoder.push
-
-    def push(self: RawEncoder, data: bytes) -> list[bytes]:
-        taken.append(len(data))
-        if sum(taken) == 50_000:
-            signal.raise_signal(signal.SIGINT)
-            os.write(recorder, pcm(SOUND)[50_000:])
-            os.close(recorder)
-        return really(self, data)
-
-    monkeypatch.setattr(RawEncoder, "push", push)
-    os.write(recorder, pcm(SOUND)[:50_000])
-    await add_clip(stream, folder)
-    await check_sound(folder)
-
-
-async def test_interrupt_ends_a_recorder_that_goes_on(
-    folder: Path, pipe: tuple[BinaryIO, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stream, recorder = pipe
-    really = RawEncoder.push
-
-    def push(self: RawEncoder, data: bytes) -> list[bytes]:
-        signal.raise_signal(signal.SIGINT)
-        return really(self, data)
-
-    monkeypatch.setattr(RawEncoder, "push", push)
-    monkeypatch.setattr(recording, "LAST_WORDS_S", 0.01)
-    os.write(recorder, pcm(SOUND)[:48_000])
-    await add_clip(stream, folder)
-    os.close(recorder)
-    assert (await last_clip(folder)).packets == packets_for(24_000)
-
-
-async def test_cancel_leaves_nothing(folder: Path, pipe: tuple[BinaryIO, int]) -> None:
-    stream, recorder = pipe
-    os.write(recorder, pcm(SOUND)[:48_000])
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(add_clip, stream, folder)
-        await trio.testing.wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    os.close(recorder)
-    assert names(folder) == []
-
-
 async def test_failed_write_leaves_nothing(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,37 +130,6 @@ async def test_bad_file_is_not_added(
     with pytest.raises(ClipError, match=f"^{source}: {reason}"):
         await add_clip(source, folder)
     assert names(folder) == []
-
-
-@pytest.mark.parametrize("content", [b"", b"x"], ids=["nothing", "half a sample"])
-async def test_empty_stream_is_not_added(folder: Path, content: bytes) -> None:
-    with pytest.raises(ClipError, match=r"^standard input: has no sound in it$"):
-        await add_clip(BytesIO(content), folder)
-    assert names(folder) == []
-
-
-async def test_bad_sound_file_in_a_pipe_is_not_added(folder: Path) -> None:
-    with pytest.raises(ClipError, match=r"^standard input: cannot be read as sound"):
-        await add_clip(BytesIO(b"RIFF and then nothing of the kind"), folder)
-    assert names(folder) == []
-
-
-async def test_stream_that_fails_is_an_error(folder: Path) -> None:
-    class Broken(BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            raise OSError(5, "Input/output error")
-
-    with pytest.raises(ClipError, match=r"^standard input: cannot be read \(Input/output error"):
-        await add_clip(Broken(), folder)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "word"),
-    [({"rate_hz": 0}, "0 Hz"), ({"channels": 9}, "9 channels"), ({"sample_format": "x"}, "'x'")],
-)
-async def test_shape_that_does_not_exist(folder: Path, wrong: dict[str, object], word: str) -> None:
-    with pytest.raises(ClipError, match=f"^standard input: .*{word}"):
-        await add_clip(BytesIO(pcm(SOUND)), folder, **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\0b"])
