@@ -98,8 +98,12 @@ class Devices:
         for device in devices:
             await device.wait_closed()
 
+    async def wait_kept(self, device_id: str) -> None:
+        """Return when the device's mode is where it outlives the device."""
+        await self._common.store.wait_kept(device_id)
+
     def supersede(self, device_id: str, connection: int) -> None:
-        """The device is on `connection` now, here or elsewhere: what is older ends, and stays so."""
+        """The device is on `connection`, here or elsewhere: what is older ends, and stays so."""
         device = self._devices.get(device_id)
         if device is not None and device.connection < connection:
             self._forget(device)

@@ -112,13 +112,14 @@ class EventLink(Link):
     __slots__ = ()
 
     async def press(self, button: Button, action: Action) -> None:
-        """Return when it has been applied, or the device has ended takes for good.
+        """Return when it has been applied and kept, or the device has ended takes for good.
 
         Cancelled, it may or may not come to be applied.
         """
         press = Press(button, action, self.connection, trio.Event())
         await self._device.presses.send(press)
         await press.applied.wait()
+        await self._devices.wait_kept(self.device_id)
 
 
 class AudioLink(Link):

@@ -6,14 +6,18 @@ from typing import Protocol
 
 
 class ModeStore(Protocol):
-    """Remembers the mode of every device. Neither method may block; an error of `put` ends the
-    device that it was for, an error of `get` the request that brings a device back."""
+    """Remembers the mode of every device. Neither `get` nor `put` may block; an error of `put` ends
+    the device that it was for, an error of `get` the request that brings a device back."""
 
     def get(self, device_id: str) -> int:
         """The mode last put for the device; 0 for one that is not known."""
 
     def put(self, device_id: str, mode: int) -> None:
         """Remember the mode of a device."""
+
+    async def wait_kept(self, device_id: str) -> None:
+        """Return when all that was put for the device is as safe as it gets. A press is
+        acknowledged after that; where nothing is to be waited for, this does not yield."""
 
 
 class MemoryModeStore:
@@ -32,3 +36,6 @@ class MemoryModeStore:
             self._modes[device_id] = mode
         else:
             self._modes.pop(device_id, None)
+
+    async def wait_kept(self, device_id: str) -> None:
+        """What is put is kept at once."""
