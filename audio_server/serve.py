@@ -9,7 +9,6 @@ Connections are ended before devices, so that every take has closed by then.
 
 from __future__ import annotations
 
-import gc
 import signal
 from collections.abc import Sequence
 
@@ -71,20 +70,37 @@ async def serve_until(
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     devices = make_devices(settings, clips)
     server = Server(DeviceService(devices).__mapping__())
-    _spare_the_collector()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
+        port = listeners[0].socket.getsockname()[1]
+        log.info("listening", host=settings.host, port=port, clips=len(clips))
+        task_status.started(port)
+    log.info("stopped")
+
+
+async def serve_on(
+    listeners: Sequence[trio.SocketListener],
+    server: Server,
+    devices: Devices,
+    stop: trio.Event,
+    grace_s: float,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `devices` until `stop` is set, then drain within `grace_s`. Closes the listeners.
+
+    `server` must serve the service of `devices`. A cancel ends all connections at once.
+    """
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
         async with trio.open_nursery() as connections:
             await connections.start(server.run, listeners)
-            port = listeners[0].socket.getsockname()[1]
-            log.info("listening", host=settings.host, port=port, clips=len(clips))
-            task_status.started(port)
+            task_status.started()
             await stop.wait()
-            log.info("stopping", grace_s=settings.grace_s)
-            connections.cancel_scope.deadline = trio.current_time() + settings.grace_s
+            log.info("stopping", grace_s=grace_s)
+            connections.cancel_scope.deadline = trio.current_time() + grace_s
             await _end(server, devices)
         nursery.cancel_scope.cancel()
-    log.info("stopped")
 
 
 async def _end(server: Server, devices: Devices) -> None:
@@ -104,9 +120,3 @@ def make_devices(settings: Settings, clips: Sequence[Clip]) -> Devices:
         stop_goes=settings.stop_goes,
     )
     return Devices(clips, rules, settings.lead_ms / 1000)
-
-
-def _spare_the_collector() -> None:
-    """Modules and clips live as long as the process: no collection need look at them again."""
-    gc.collect()
-    gc.freeze()
