@@ -204,7 +204,7 @@ def test_a_device_that_was_taken_over_is_idle_in_its_mode() -> None:
 
 # -- any history
 
-settings = st.builds(
+all_settings = st.builds(
     Rules,
     clips=st.integers(0, 9),
     play_while_playing=st.sampled_from(["restart", "ignore", "queue"]),
@@ -216,15 +216,15 @@ settings = st.builds(
 class Histories(RuleBasedStateMachine):
     """Random histories against the table, written down a second time as the cells read."""
 
-    @initialize(rules=settings)
-    def begin(self, rules: Rules) -> None:
-        self.rules = rules
+    @initialize(settings=all_settings)
+    def begin(self, settings: Rules) -> None:
+        self.settings = settings
         self.state = State()
         self.asked: list[int] = []  # what the user asked for and has not heard to its end
 
     @property
     def has_clip(self) -> bool:
-        return self.state.mode < self.rules.clips
+        return self.state.mode < self.settings.clips
 
     def step(self, step: Step) -> Effect:
         self.state, effect = step
@@ -235,40 +235,40 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def mode(self) -> None:
-        expected = (self.state.mode + 1) % self.rules.modes
-        self.step(pressed(self.rules, self.state, Button.MODE))
+        expected = (self.state.mode + 1) % self.settings.modes
+        self.step(pressed(self.settings, self.state, Button.MODE))
         assert self.state.mode == expected
-        if self.asked and self.rules.mode_while_playing != "keep":
+        if self.asked and self.settings.mode_while_playing != "keep":
             self.asked = []
-            if self.rules.mode_while_playing == "switch":
+            if self.settings.mode_while_playing == "switch":
                 self.ask()
 
     @rule()
     def play(self) -> None:
         before = self.state
-        effect = self.step(pressed(self.rules, before, Button.PLAY))
+        effect = self.step(pressed(self.settings, before, Button.PLAY))
         assert self.state.mode == before.mode
-        if before.playing is None or self.rules.play_while_playing == "restart":
+        if before.playing is None or self.settings.play_while_playing == "restart":
             self.ask()
             assert (effect is Effect.START) == self.has_clip
-        elif self.rules.play_while_playing == "queue" and self.has_clip:
+        elif self.settings.play_while_playing == "queue" and self.has_clip:
             self.asked = [*self.asked, before.mode][: QUEUE_MAX + 1]
 
     @rule()
     def stop(self) -> None:
-        mode = 0 if self.rules.stop_goes == "home" else self.state.mode
-        assert self.step(pressed(self.rules, self.state, Button.STOP)) is Effect.CUT
+        mode = 0 if self.settings.stop_goes == "home" else self.state.mode
+        assert self.step(pressed(self.settings, self.state, Button.STOP)) is Effect.CUT
         assert self.state == State(mode)
         self.asked = []
 
     @rule()
     def connect(self) -> None:
-        assert self.step(pressed(self.rules, self.state, Button.CONNECT)) is Effect.SHOW
+        assert self.step(pressed(self.settings, self.state, Button.CONNECT)) is Effect.SHOW
         assert not self.state.error
 
     @rule(button=st.sampled_from(Button), action=st.sampled_from([Action.HOLD, Action.RELEASE]))
     def other(self, button: Button, action: Action) -> None:
-        assert pressed(self.rules, self.state, button, action) == (self.state, Effect.NONE)
+        assert pressed(self.settings, self.state, button, action) == (self.state, Effect.NONE)
 
     @rule(end=st.sampled_from([take_failed, take_lost, taken_over]))
     def broken_off(self, end: Any) -> None:
@@ -289,8 +289,8 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_state_is_sound(self) -> None:
-        assert 0 <= self.state.mode < self.rules.modes
-        assert all(mode < self.rules.clips for mode in self.asked)
+        assert 0 <= self.state.mode < self.settings.modes
+        assert all(mode < self.settings.clips for mode in self.asked)
         assert len(self.state.queue) <= QUEUE_MAX
 
 
