@@ -73,6 +73,14 @@ class ServerCall(Stream[Any, Any]):
         except DecodeError:
             raise GRPCError(Status.INTERNAL, "a message that cannot be decoded") from None
 
+    async def send_initial_metadata(self, *, metadata: Any = None) -> None:
+        """Send the answer's headers; done with the first message at the latest."""
+        if metadata or self._send_initial_metadata_done:
+            await super().send_initial_metadata(metadata=metadata)
+        else:
+            self._rpc.accept()
+            self._send_initial_metadata_done = True
+
     async def send_message(self, message: Any) -> None:
         """Queue a message once there is room for it."""
         framed = frame_message(self._codec.encode(message, self._send_type))

@@ -17,17 +17,30 @@ from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import FlowControlError, ProtocolError
 from h2.settings import SettingCodes
-from h2.stream import StreamState
+from h2.stream import StreamInputs, StreamState
+from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import GoAwayFrame
 
 from audio_server.rpc.errors import PeerError
-from audio_server.rpc.frames import RST_STREAM, Frame
+from audio_server.rpc.frames import DATA, END_HEADERS, HEADERS, RST_STREAM, Frame
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.slim import slim
 
 LAST_POSSIBLE_STREAM = 2**31 - 1
 _DEFAULT_WINDOW_BYTES = 65535
 _TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
+
+
+_ACCEPTED = Encoder().encode(
+    [
+        HeaderTuple(":status", "200"),
+        NeverIndexedHeaderTuple("content-type", "application/grpc+proto"),
+    ]
+)
+
+
+def _frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
+    return struct.pack(">HBBBI", size >> 8, size & 0xFF, kind, flags, stream_id)
 
 
 class _Machine(H2Connection):
@@ -165,6 +178,15 @@ class Http2:
             self._h2.send_headers(stream_id, headers, end_stream=end_stream)
             self._collect()
 
+    def accept(self, stream_id: int) -> None:
+        """Answer a request with the headers that every gRPC answer begins with.
+
+        They are the same for all and refer to no dynamic table entry, so they are encoded once.
+        """
+        if self.is_open(stream_id):
+            self._h2.streams[stream_id].state_machine.process_input(StreamInputs.SEND_HEADERS)
+            self.out += _frame_header(len(_ACCEPTED), HEADERS, END_HEADERS, stream_id) + _ACCEPTED
+
     def window(self, stream_id: int) -> int:
         """How many bytes of DATA the peer would take on this stream now; never below 0."""
         stream = self._h2.streams.get(stream_id)
@@ -179,7 +201,7 @@ class Http2:
         for start in range(0, len(data), step):
             chunk = data[start : start + step]
             size = len(chunk)
-            self.out += struct.pack(">HBHI", size >> 8, size & 0xFF, 0, stream_id)
+            self.out += _frame_header(size, DATA, 0, stream_id)
             self.out += chunk
         self._h2.streams[stream_id].outbound_flow_control_window -= len(data)
         self._h2.outbound_flow_control_window -= len(data)

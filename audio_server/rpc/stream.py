@@ -230,6 +230,12 @@ class RpcStream:
 
     # What `grpclib.server.Stream` calls
 
+    def accept(self) -> None:
+        """Answer the request with the headers that every gRPC answer begins with."""
+        if not self.local_ended:
+            self.connection.http2.accept(self.id)
+            self.connection.flush_soon()
+
     async def send_headers(self, headers: Headers, end_stream: bool = False) -> None:
         """Send headers now, or trailers (`end_stream`) after all data that waits."""
         if self.local_ended:
