@@ -63,6 +63,10 @@ class FakeOutlet:
             self._grown.set()
             self._grown = trio.Event()
 
+    def limit(self, room_bytes: int) -> None:
+        """From now on there is room for so many bytes, whatever there was before."""
+        self._room = room_bytes
+
     @property
     def flags(self) -> str:
         """What came, one character a packet: `S` start, `m` middle, `E` end, `B` both."""

@@ -128,6 +128,10 @@ class Connection:
         for request in self.requests:
             await request.drop()
 
+    def request_of(self, link: Link) -> Request:
+        """The request that holds a link."""
+        return next(request for request in self.requests if request.link is link)
+
     async def _start(self, request: R) -> R:
         self.requests.append(request)
         await self._nursery.start(request.run)

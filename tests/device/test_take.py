@@ -280,8 +280,7 @@ async def test_a_tiny_room_gets_whole_packets_and_at_least_one(
     stage: Stage, autojump_clock: MockClock, room_bytes: int
 ) -> None:
     """`FakeOutlet` itself sees to it that no send is larger than it must be."""
-    stage.outlet.give(-math.inf)
-    stage.outlet._room = 0
+    stage.outlet.limit(0)
     async with trio.open_nursery() as drips:
         drips.start_soon(drip, stage.outlet, room_bytes, 0.001, 100_000)
         await stage.play()

@@ -1,0 +1,227 @@
+"""Any history of presses, drops, stalls, re-opened streams and take-overs keeps the contract."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import trio
+from fake_outlet import FakeOutlet, Sent, is_grammatical
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from kit import CLIPS, AudioRequest, Connection, StatusRequest, running
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from audio_server.device.devices import Devices
+from audio_server.device.leds import STARTUP, leds
+from audio_server.device.links import EventLink
+from audio_server.device.rules import Action, Button, Rules
+from audio_server.wire.audio import PACKET_MS
+
+LEAD_S = 0.3
+PACKET_S = PACKET_MS / 1000
+STARTUP_FRAMES = {frame for _, frame in STARTUP}
+
+all_rules = st.builds(
+    partial(Rules, len(CLIPS)),
+    play_while_playing=st.sampled_from(["restart", "ignore", "queue"]),
+    mode_while_playing=st.sampled_from(["keep", "stop", "switch"]),
+    stop_goes=st.sampled_from(["home", "keep"]),
+)
+
+plays = st.just(("press", Button.PLAY, Action.PRESS))
+presses = st.tuples(
+    st.just("press"),
+    st.sampled_from(Button),
+    st.sampled_from([Action.PRESS] * 8 + [Action.HOLD, Action.RELEASE]),
+)
+waits = st.tuples(
+    st.just("wait"),
+    st.sampled_from([0.0, 0.02, 0.2, 0.22, 0.9, 1.0, 4.0]) | st.floats(0, 2, allow_nan=False),
+)
+streams = st.tuples(
+    st.sampled_from(["open", "drop"]), st.sampled_from(["status", "events", "audio"])
+)
+stalls = st.one_of(
+    st.just(("stall",)), st.just(("resume",)), st.tuples(st.just("drip"), st.integers(1, 2000))
+)
+connects = st.sampled_from([("reconnect",), ("reconnect",), ("vanish",)])
+steps = st.one_of(plays, waits, presses, plays, waits, streams, stalls, connects)
+histories = st.lists(steps, min_size=12, max_size=50)
+
+
+@dataclass
+class Heard:
+    """What is known of one audio stream."""
+
+    request: AudioRequest
+    stalled: bool = False
+    lost: bool = False
+    lost_without_room: bool = False
+
+    @property
+    def outlet(self) -> FakeOutlet:
+        return self.request.outlet
+
+
+@dataclass
+class World:
+    """One device whose history is made up, and everything that it was sent."""
+
+    devices: Devices
+    nursery: trio.Nursery
+    rules: Rules
+    connection: Connection = field(init=False)
+    status: StatusRequest | None = None
+    events: EventLink | None = None
+    audio: Heard | None = None
+    everything: list[Heard] = field(default_factory=list)
+    asked: int = 0
+    numbers: int = 0
+
+    async def reconnect(self) -> None:
+        """Everything new, as a stock device does it; the old streams have not ended yet."""
+        self.numbers += 1
+        self.connection = Connection(self.devices, self.nursery, self.numbers)
+        for stream in ("status", "events", "audio"):
+            await self.open(stream)
+
+    async def open(self, stream: str) -> None:
+        if stream == "status":
+            self.status = await self.connection.open_status()
+        elif stream == "events":
+            self.events = await self.connection.open_events()
+        else:
+            self._lose_audio()
+            self.audio = Heard(await self.connection.open_audio())
+            self.everything.append(self.audio)
+
+    async def drop(self, stream: str) -> None:
+        if stream == "status" and self.status is not None:
+            await self.status.drop()
+            self.status = None
+        elif stream == "events" and self.events is not None:
+            await self.connection.request_of(self.events).drop()
+            self.events = None
+        elif stream == "audio" and self.audio is not None:
+            self._lose_audio()
+            await self.audio.request.drop()
+            self.audio = None
+
+    async def vanish(self) -> None:
+        for stream in ("audio", "status", "events"):
+            await self.drop(stream)
+
+    async def press(self, button: Button, action: Action) -> None:
+        if self.events is None:
+            return
+        asks = {Button.PLAY} | (
+            {Button.MODE} if self.rules.mode_while_playing == "switch" else set()
+        )
+        self.asked += button in asks and action is Action.PRESS
+        with trio.fail_after(0.001):
+            await self.events.press(button, action)
+
+    async def wait(self, for_s: float) -> None:
+        await trio.sleep(for_s)
+
+    async def stall(self) -> None:
+        if self.audio is not None:
+            self.audio.stalled = True
+            self.audio.outlet.give(-math.inf)
+
+    async def resume(self) -> None:
+        if self.audio is not None:
+            self.audio.outlet.give(math.inf)
+
+    async def drip(self, room_bytes: int) -> None:
+        """Room for so many bytes and then none."""
+        await self.stall()
+        if self.audio is not None:
+            self.audio.outlet.give(math.inf)
+            self.audio.outlet.limit(room_bytes)
+
+    def _lose_audio(self) -> None:
+        if self.audio is not None:
+            self.audio.lost = True
+            self.audio.lost_without_room = not self.audio.outlet.room()
+
+    # -- what must hold
+
+    def check(self) -> None:
+        self._check_leds()
+        for heard in self.everything:
+            assert is_grammatical(heard.outlet.flags, lost=True), heard.outlet.flags
+        starts = sum(heard.outlet.flags.count("S") for heard in self.everything)
+        assert starts <= self.asked
+
+    def _check_leds(self) -> None:
+        device = self.devices.by_id.get("x")
+        if self.status is None or device is None:
+            return
+        if device.status.value.greeting is None:
+            assert self.status.shown.leds == leds(device.state)
+        else:
+            assert self.status.shown.leds in STARTUP_FRAMES
+
+    async def check_end(self) -> None:
+        """All is read and nobody presses any more: it falls silent, idle, and well closed."""
+        await self.resume()
+        await trio.sleep(20 * max(clip.duration_s for clip in CLIPS))
+        self.check()
+        device = self.devices.by_id.get("x")
+        assert device is None or device.state.playing is None
+        for heard in self.everything:
+            may_be_open = heard.lost and heard.lost_without_room
+            assert is_grammatical(heard.outlet.flags, lost=may_be_open), heard.outlet.flags
+            for take in takes(heard.outlet.packets):
+                check_pace(take, steady=not heard.stalled)
+
+
+def takes(packets: list[Sent]) -> list[list[Sent]]:
+    """The packets of a stream by takes; the silence that closes one is not sound of it."""
+    made: list[list[Sent]] = []
+    for packet in packets:
+        if packet.is_start:
+            made.append([])
+        if packet.data.startswith(b"clip"):
+            made[-1].append(packet)
+    return made
+
+
+def check_pace(take: list[Sent], *, steady: bool) -> None:
+    """Play a take as a device would: never more ahead than the lead, and no hole in it.
+
+    The player stands still when it has run dry, which only a stall may bring about.
+    """
+    names = {packet.data.split(b":")[0] for packet in take}
+    indexes = [int(packet.data.split(b":")[1].rstrip(b".")) for packet in take]
+    assert len(names) == 1
+    assert indexes == list(range(len(take)))
+    played_s, then = 0.0, take[0].at_s
+    for index, packet in enumerate(take):
+        elapsed = played_s + packet.at_s - then
+        assert not steady or elapsed <= index * PACKET_S + 1e-6 or index == 0
+        played_s, then = min(elapsed, index * PACKET_S), packet.at_s
+        assert (index + 1) * PACKET_S - played_s <= LEAD_S + 1e-6
+
+
+async def live(rules: Rules, history: list[tuple[Any, ...]]) -> None:
+    devices = Devices(CLIPS, rules, LEAD_S)
+    async with running(devices) as nursery:
+        world = World(devices, nursery, rules)
+        await world.reconnect()
+        for step, *arguments in history:
+            await getattr(world, step)(*arguments)
+            await wait_all_tasks_blocked()
+            world.check()
+        await world.check_end()
+        event(f"takes: {min(10, sum(h.outlet.flags.count('S') for h in world.everything))}")
+
+
+@given(all_rules, histories)
+@settings(max_examples=300, deadline=None)
+def test_any_history_keeps_the_contract(rules: Rules, history: list[tuple[Any, ...]]) -> None:
+    trio.run(live, rules, history, clock=MockClock(autojump_threshold=0))
