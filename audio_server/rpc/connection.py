@@ -81,9 +81,9 @@ class Connection:
         self.http2.consumed(stream_id, size)
         self.flush_soon()
 
-    def widen(self, stream_id: int, size: int) -> None:
-        """Let the peer send `size` bytes more than a stream's window."""
-        self.http2.widen(stream_id, size)
+    def want(self, stream_id: int, size: int) -> None:
+        """See to it that the peer may send `size` bytes on a stream."""
+        self.http2.want(stream_id, size)
         self.flush_soon()
 
     def settle(self, stream: RpcStream) -> None:

@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterable
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import FlowControlError, ProtocolError
@@ -22,8 +21,9 @@ from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import GoAwayFrame
 
 from audio_server.rpc.errors import PeerError
-from audio_server.rpc.frames import DATA, END_HEADERS, HEADERS, RST_STREAM, Frame
+from audio_server.rpc.frames import DATA, END_HEADERS, HEADERS, Frame
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.machine import Machine
 from audio_server.rpc.slim import slim
 
 LAST_POSSIBLE_STREAM = 2**31 - 1
@@ -41,20 +41,6 @@ _ACCEPTED = Encoder().encode(
 
 def _frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
     return struct.pack(">HBBBI", size >> 8, size & 0xFF, kind, flags, stream_id)
-
-
-class _Machine(H2Connection):
-    """h2 without its stream limit, which is fatal to the connection.
-
-    The limit is kept by whoever accepts the streams, and answered with REFUSED_STREAM after the
-    header block was decoded, so that HPACK stays in step.
-    """
-
-    @property
-    def open_inbound_streams(self) -> int:
-        # h2 forgets closed streams as a side effect of counting the open ones.
-        super().open_inbound_streams  # noqa: B018
-        return 0
 
 
 class Http2:
@@ -76,7 +62,7 @@ class Http2:
             normalize_outbound_headers=False,
         )
         self.out = bytearray()
-        self._h2 = _Machine(config)
+        self._h2 = Machine(config)
         slim(self._h2)
         self._h2.local_settings.update({
             SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams,
@@ -106,8 +92,6 @@ class Http2:
 
         Raises `PeerError` for what ends the connection.
         """
-        if frame.type == RST_STREAM and self._is_forgotten(frame.stream_id):
-            return []  # legal for a short time after a stream has ended (section 5.1, "closed")
         try:
             events = self._h2.receive_data(frame.raw)
         except ProtocolError as error:
@@ -125,12 +109,7 @@ class Http2:
         for every other frame, which then has to go through `receive`.
         """
         stream = self._h2.streams.get(frame.stream_id)
-        if (
-            frame.flags
-            or stream is None
-            or stream.state_machine.state not in _TAKING_DATA
-            or stream._expected_content_length is not None
-        ):
+        if frame.flags or stream is None or stream.state_machine.state not in _TAKING_DATA:
             return None
         size = len(frame.payload)
         try:
@@ -140,11 +119,6 @@ class Http2:
             self._dead = True
             raise PeerError(ErrorCodes.FLOW_CONTROL_ERROR, str(error)) from error
         return frame.payload
-
-    def _is_forgotten(self, stream_id: int) -> bool:
-        h2 = self._h2
-        newest = max(h2.highest_inbound_stream_id, h2.highest_outbound_stream_id)
-        return 0 < stream_id <= newest and stream_id not in h2.streams
 
     @property
     def last_stream_id(self) -> int:
@@ -156,9 +130,27 @@ class Http2:
         self._h2.acknowledge_received_data(size, stream_id)
         self._collect()
 
-    def widen(self, stream_id: int, size: int) -> None:
-        """Let the peer send `size` bytes more on a stream than its window holds."""
-        self._h2.increment_flow_control_window(size, stream_id)
+    def want(self, stream_id: int, size: int) -> None:
+        """See to it that the peer may send the `size` bytes that a message still lacks.
+
+        What is consumed is given back late, and a window may be smaller than a message: without
+        this a message could wait for ever for its second half.
+        """
+        stream = self._h2.streams.get(stream_id)
+        if stream is None or stream.state_machine.state not in _TAKING_DATA:
+            return
+        window, shared = (
+            stream._inbound_window_manager,
+            self._h2._inbound_flow_control_window_manager,
+        )
+        lacking = size - window.current_window_size
+        if lacking > 0:
+            window._bytes_processed = max(window._bytes_processed - lacking, 0)
+            self._h2.increment_flow_control_window(lacking, stream_id)
+        lacking = min(size - shared.current_window_size, shared._bytes_processed)
+        if lacking > 0:  # never more than was consumed: the connection's window is a promise
+            shared._bytes_processed -= lacking
+            self._h2.increment_flow_control_window(lacking)
         self._collect()
 
     # Sending

@@ -22,7 +22,7 @@ from h2.events import Event, StreamReset
 from h2.exceptions import NoSuchStreamError, ProtocolError, StreamClosedError, StreamIDTooLowError
 from h2.settings import SettingCodes
 from h2.stream import H2Stream, StreamInputs
-from hpack import Decoder
+from hpack import Decoder, HeaderTuple
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 from hpack.struct import Header
 from hyperframe.frame import DataFrame, Frame, RstStreamFrame, SettingsFrame
@@ -40,7 +40,7 @@ class CompressionError(ProtocolError):
 
 
 class _Decoder(Decoder):
-    def decode(self, data: bytes, raw: bool = False) -> Iterable[Header]:
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
         try:
             return super().decode(data, raw)
         except OversizedHeaderListError:

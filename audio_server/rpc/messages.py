@@ -47,6 +47,12 @@ class MessageReader:
             )
         return PREFIX_BYTES + int(size)
 
+    @property
+    def missing_bytes(self) -> int:
+        """What the message under way lacks, as far as is known; 0 when there is none."""
+        have = len(self._buffer)
+        return (self.wanted_bytes or PREFIX_BYTES) - have if have else 0
+
     def __len__(self) -> int:
         """Bytes of the message under way; where it is not 0 a stream may not end."""
         return len(self._buffer)

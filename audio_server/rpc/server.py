@@ -141,6 +141,7 @@ class ServerConnection(Connection):
         failure: GRPCError | None = None
         try:
             with stream.scope:
+                await trio.lowlevel.checkpoint_if_cancelled()  # a call reset by now never begins
                 await method.func(call)
         except* GRPCError as group:
             failure = _first(group)

@@ -84,14 +84,14 @@ class RpcStream:
         if messages:
             self._unread += messages
             self.notify()
-        self._widen_for_large_message(len(data))
+        self._let_rest_in()
 
-    def _widen_for_large_message(self, size: int) -> None:
-        """A message larger than the stream's window could never arrive whole: make up for it."""
-        wanted = self._reader.wanted_bytes or 0
-        excess = wanted - self.connection.limits.stream_window_bytes
-        if excess > 0 and len(self._reader) - size < PREFIX_BYTES:
-            self.connection.widen(self.id, excess)
+    def _let_rest_in(self) -> None:
+        """A message under way must be able to arrive, once nothing is unread before it."""
+        missing = self._reader.missing_bytes
+        if missing and not self._unread:
+            self._tell_spent()
+            self.connection.want(self.id, missing)
 
     def end_remote(self) -> None:
         """The peer has said all it will. Raises `GRPCError` if that was in mid-message."""
@@ -140,6 +140,7 @@ class RpcStream:
             await self._wait_change()
         message = self._unread.pop(0)
         self._give_back(len(message) + PREFIX_BYTES)
+        self._let_rest_in()
         return message
 
     def _raise_failure(self) -> None:
@@ -151,9 +152,12 @@ class RpcStream:
         """Let the peer send `size` bytes anew, in portions that are worth telling."""
         self._spent_bytes += size
         if self._spent_bytes >= _PORTION_BYTES:
-            self.connection.consumed(self.id, self._spent_bytes)
-            self._held_bytes -= self._spent_bytes
-            self._spent_bytes = 0
+            self._tell_spent()
+
+    def _tell_spent(self) -> None:
+        self.connection.consumed(self.id, self._spent_bytes)
+        self._held_bytes -= self._spent_bytes
+        self._spent_bytes = 0
 
     def give_back_all(self) -> None:
         """The call is over: what nobody will read no longer counts against the connection."""
