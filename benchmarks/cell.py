@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from operator import sub
 
 from benchmarks import proc
 from benchmarks.fleet import Fleet, fleet
@@ -19,10 +20,12 @@ _JOIN_S = 1.0
 _SOON_S = 0.2
 _CONNECT_S = 15.0
 _SLOWEST_CONNECTS_A_SECOND = 50
+_STARTS_A_SECOND = 1000
 _PROBES_A_SECOND = 100.0
 _HELD_SHARE = 0.99
 _BUSY_SHARE = 0.85
 _LAG_S = 0.010
+_WAITED_SHARE = 0.02
 
 Latencies = dict[str, float]
 
@@ -38,7 +41,7 @@ class Course:
     seconds: float = 10.0
     probe_seconds: float = 5.0
     settle_seconds: float = 1.5
-    storm_seconds: float = 2.0
+    storm_seconds: float = 3.0
     joining: int = 500
     brief: bool = False
 
@@ -56,6 +59,7 @@ class Cell:
     rss_kb_per_device: float = math.nan
     cpu_us_per_packet: float = math.nan
     cpu_share: float = math.nan
+    waited_share: float = math.nan
     packets_per_s: float = math.nan
     late: Latencies = field(default_factory=dict)
     steady: Latencies = field(default_factory=dict)
@@ -94,7 +98,7 @@ class _Visit:
     def run(self) -> None:
         if not self._connect():
             return
-        self._play_storm()
+        self._start()
         self._steady()
         if self.course.brief or self.cell.fell_behind:
             return
@@ -102,6 +106,7 @@ class _Visit:
         if self.course.joining:
             self._join()
         self._stop_storm()
+        self._play_storm()
 
     def _connect(self) -> bool:
         """Switch all devices on, idle; memory is looked at before and after."""
@@ -117,13 +122,13 @@ class _Visit:
             self._note(self._watch(0.1))
         return ready == cell.devices
 
-    def _play_storm(self) -> None:
-        at = time.monotonic() + _SOON_S
-        self.devices.press(Press((Button.PLAY,), at, _STORM_S))
-        report = self._watch(self.course.storm_seconds, at)
-        self.cell.play_storm = _latencies(report)
+    def _start(self) -> None:
+        """All press Play, one after the other, at a pace that is no storm."""
+        at, over_s = time.monotonic() + _SOON_S, self.cell.devices / _STARTS_A_SECOND
+        self.devices.press(Press((Button.PLAY,), at, over_s))
+        report = self._watch(over_s + self.course.settle_seconds, at)
         if report.playing < self.cell.devices:
-            self.cell.fell_behind = f"{report.playing} of {self.cell.devices} play after the storm"
+            self.cell.fell_behind = f"{report.playing} of {self.cell.devices} play"
 
     def _steady(self) -> None:
         """All play, nobody presses: CPU and late packets."""
@@ -131,15 +136,16 @@ class _Visit:
         until = at + self.course.seconds
         self.devices.measure(at, until)
         time.sleep(max(0.0, at - time.monotonic()))
-        cpu_s, began = proc.cpu_s(self.server.pid), time.monotonic()
+        before = _used(self.server.pid)
         time.sleep(max(0.0, until - time.monotonic()))
-        cpu_s, wall_s = proc.cpu_s(self.server.pid) - cpu_s, time.monotonic() - began
+        cpu_s, waited_s, wall_s = map(sub, _used(self.server.pid), before)
         report = self.devices.report(until)
         packets = report.seen.packets
         cell.cpu_us_per_packet = cpu_s * 1e6 / packets if packets else math.nan
         cell.cpu_share, cell.packets_per_s = cpu_s / wall_s, packets / self.course.seconds
-        cell.late = _late(report)
-        self._note(report, limits=True)
+        cell.late, cell.waited_share = _late(report), waited_s / wall_s
+        self._note(report)
+        self._judge(report)
         wanted = cell.devices * (self.course.seconds - self.lead_s) / PACKET_S
         if not cell.fell_behind and packets < _HELD_SHARE * wanted:
             cell.fell_behind = f"only {cell.packets_per_s:,.0f} packets came in a second"
@@ -172,6 +178,13 @@ class _Visit:
         self.devices.press(Press((Button.STOP,), at, _STORM_S))
         self.cell.stop_storm = _latencies(self._watch(self.course.storm_seconds, at))
 
+    def _play_storm(self) -> None:
+        """All press Play at once; what comes late after that counts here too."""
+        at = time.monotonic() + _SOON_S
+        self.devices.press(Press((Button.PLAY,), at, _STORM_S))
+        report = self._watch(self.course.storm_seconds, at)
+        self.cell.play_storm = {**_latencies(report), **_late(report)}
+
     def _watch(self, seconds: float, at: float | None = None) -> Report:
         at = time.monotonic() if at is None else at
         self.devices.measure(at, at + seconds)
@@ -179,13 +192,15 @@ class _Visit:
         self._note(report)
         return report
 
-    def _note(self, report: Report, *, limits: bool = False) -> None:
-        """Keep what went wrong, and whether the load side was at its own limit."""
-        cell = self.cell
+    def _note(self, report: Report) -> None:
+        """Keep what went wrong."""
+        faults = self.cell.faults
         for fault, times in report.seen.faults.items():
-            cell.faults[fault] = cell.faults.get(fault, 0) + times
-        if not limits:
-            return
+            faults[fault] = faults.get(fault, 0) + times
+
+    def _judge(self, report: Report) -> None:
+        """Say where a figure is not the server's own: a slow load side, a busy machine."""
+        cell = self.cell
         cell.load = {
             "cpu_share": report.cpu_share,
             "lag_p99_ms": report.lag_p99_s * 1000,
@@ -193,6 +208,13 @@ class _Visit:
         }
         if report.cpu_share > _BUSY_SHARE or report.lag_p99_s > _LAG_S:
             cell.warnings.append("the load side was the bottleneck: do not trust this cell")
+        if cell.waited_share > _WAITED_SHARE:
+            cell.warnings.append(f"others had the server's core for {cell.waited_share:.1%}")
+
+
+def _used(pid: int) -> tuple[float, float, float]:
+    """CPU time, time waited for a core, and the time itself."""
+    return proc.cpu_s(pid), proc.waited_s(pid), time.monotonic()
 
 
 def _latencies(report: Report) -> Latencies:

@@ -47,7 +47,8 @@ class Fleet:
     def connect(self, devices: int, within_s: float, spread_s: float | None = None) -> None:
         """Switch so many more devices on; `connected` tells how many came.
 
-        Evenly over `spread_s`, or without it as fast as the server takes them.
+        With `spread_s` they join evenly over that time, and press nothing; without it they come
+        as fast as the server takes them.
         """
         names = [f"bench-{self._named + index}" for index in range(devices)]
         self._named += devices

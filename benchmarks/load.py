@@ -65,6 +65,7 @@ class Load:
         self.booked = 0
         self.to_connect: deque[str] = deque()
         self.connecting: set[int] = set()
+        self.joiners: set[int] = set()
         self.awaited = 0
         self.asked_to_connect = False
         self.rounds = array("d")
@@ -136,7 +137,7 @@ class Load:
 
     # Switching on
 
-    def _open(self, device_id: str) -> None:
+    def _open(self, device_id: str, *, joins: bool = False) -> None:
         try:
             client = socket.create_connection(self.address, timeout=5)
         except OSError as error:
@@ -149,6 +150,8 @@ class Load:
         player.out += opening(device_id, f"{self.address[0]}:{self.address[1]}")
         self.clients[client.fileno()] = client, player
         self.connecting.add(client.fileno())
+        if joins:
+            self.joiners.add(client.fileno())
         self.poll.register(client.fileno(), select.EPOLLIN)
         self._send(client.fileno())
 
@@ -200,20 +203,24 @@ class Load:
             self._connect_more()
         else:
             for when, device_id in _spread(order.devices, time.monotonic(), order.spread_s):
-                self._at(when, partial(self._open, device_id))
+                self._at(when, partial(self._open, device_id, joins=True))
 
     def _press(self, order: Press) -> None:
-        for when, fd in _spread(list(self.clients), order.at, order.spread_s):
+        for when, fd in _spread(self._players(), order.at, order.spread_s):
             self._at(when, partial(self._press_one, fd, order))
 
     def _probe(self, order: Probe) -> None:
         count = int((order.until - order.at) * order.rate)
-        fds = list(self.clients)
+        fds = self._players()
         if not fds:
             return
         turns = [fds[turn % len(fds)] for turn in range(count)]
         for when, fd in _spread(turns, order.at, order.until - order.at):
             self._at(when, partial(self._press_one, fd, order))
+
+    def _players(self) -> list[int]:
+        """Those who press: all but the ones that joined later."""
+        return [fd for fd in self.clients if fd not in self.joiners]
 
     def _press_one(self, fd: int, order: Press | Probe) -> None:
         if fd in self.clients:

@@ -15,8 +15,8 @@ from benchmarks.tally import Seen
 class Connect:
     """Switch these devices on; answered by a `Connected` when all are ready, or at `deadline`.
 
-    With `spread_s` they come evenly over that time, ready or not; without, as fast as the
-    server takes them.
+    With `spread_s` they join: evenly over that time, ready or not, and they never press. Without,
+    they come as fast as the server takes them.
     """
 
     devices: Sequence[str]
@@ -26,7 +26,7 @@ class Connect:
 
 @dataclass(frozen=True)
 class Press:
-    """All devices press these buttons, evenly over `spread_s` from `at` on. Not answered."""
+    """All devices, but those that joined, press these buttons, evenly over `spread_s` from `at` on. Not answered."""
 
     buttons: tuple[Button, ...]
     at: float

@@ -14,16 +14,28 @@ _WIDTH, _HEIGHT = 760, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 180, 48, 52
 _LABEL_HEIGHT = 16
 
-_STYLE = """
-svg { --ink: #1f2328; --faint: #d1d9e0; --paper: #ffffff; --c0: #0969da; --c1: #bc4c00;
-  --c2: #8250df; --c3: #1a7f37; --c4: #bf3989; --c5: #6e7781; }
-@media (prefers-color-scheme: dark) { svg { --ink: #e6edf3; --faint: #30363d; --paper: #0d1117;
-  --c0: #58a6ff; --c1: #f0883e; --c2: #bc8cff; --c3: #3fb950; --c4: #f778ba; --c5: #8b949e; } }
-text { font: 13px system-ui, sans-serif; fill: var(--ink); }
-.title { font-weight: 600; font-size: 15px; }
-.grid { stroke: var(--faint); stroke-width: 1; }
-.line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
-.behind { fill: var(--paper); stroke-width: 2; }
+_LIGHT = ("#0969da", "#bc4c00", "#8250df", "#1a7f37", "#bf3989", "#6e7781")
+_DARK = ("#58a6ff", "#f0883e", "#bc8cff", "#3fb950", "#f778ba", "#8b949e")
+
+
+def _theme(paper: str, ink: str, faint: str, lines: Sequence[str]) -> str:
+    colors = "".join(f".c{index} {{ color: {color} }}\n" for index, color in enumerate(lines))
+    return (
+        f".paper, .behind {{ fill: {paper} }}\ntext {{ fill: {ink} }}\n"
+        f".grid {{ stroke: {faint} }}\n{colors}"
+    )
+
+
+_STYLE = f"""
+{_theme("#ffffff", "#1f2328", "#d1d9e0", _LIGHT)}
+@media (prefers-color-scheme: dark) {{
+{_theme("#0d1117", "#e6edf3", "#30363d", _DARK)}}}
+text {{ font: 13px system-ui, sans-serif }}
+.title {{ font-weight: 600; font-size: 15px }}
+.name {{ fill: currentColor }}
+.line {{ fill: none; stroke: currentColor; stroke-width: 2.5; stroke-linejoin: round }}
+.held {{ fill: currentColor }}
+.behind {{ stroke: currentColor; stroke-width: 2 }}
 """
 
 Series = dict[str, list[Cell]]
@@ -65,7 +77,7 @@ def draw(cells: Iterable[Cell]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
             ' aria-label="Server CPU per packet against playing devices">',
             f"<style>{_STYLE}</style>",
-            f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="var(--paper)"/>',
+            f'<rect class="paper" width="{_WIDTH}" height="{_HEIGHT}"/>',
             _text(16, 26, "Server CPU per 20 ms packet, microseconds (less is better)", "title"),
             *_grid(axes),
             *_lines(axes, series),
@@ -88,15 +100,14 @@ def _grid(axes: _Axes) -> Iterator[str]:
 def _lines(axes: _Axes, series: Series) -> Iterator[str]:
     heights = _apart([axes.y(cells[-1].cpu_us_per_packet) for cells in series.values()])
     for index, (name, cells) in enumerate(series.items()):
-        color = f"var(--c{index % 6})"
         points = [(axes.x(cell.devices), axes.y(cell.cpu_us_per_packet)) for cell in cells]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        yield f'<path class="line" style="stroke:{color}" d="M{path}"/>'
+        yield f'<g class="c{index % len(_LIGHT)}"><path class="line" d="M{path}"/>'
         for cell, (x, y) in zip(cells, points, strict=True):
-            paint = f'class="behind" stroke="{color}"' if cell.fell_behind else f'fill="{color}"'
-            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {paint}/>'
-        last = cells[-1].cpu_us_per_packet
-        yield _text(_WIDTH - _RIGHT + 14, heights[index] + 4, f"{name}  {last:.1f}", color=color)
+            kind = "behind" if cell.fell_behind else "held"
+            yield f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
+        text = f"{name}  {cells[-1].cpu_us_per_packet:.1f}"
+        yield _text(_WIDTH - _RIGHT + 14, heights[index] + 4, text, "name") + "</g>"
 
 
 def _apart(heights: Sequence[float]) -> list[float]:
@@ -116,11 +127,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return every[first : last + 1]
 
 
-def _text(
-    x: float, y: float, text: str, name: str = "", *, anchor: str = "start", color: str = ""
-) -> str:
-    style = f' style="fill:{color}"' if color else ""
+def _text(x: float, y: float, text: str, name: str = "", *, anchor: str = "start") -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{name}"{style}>'
-        f"{escape(text)}</text>"
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{name}">{escape(text)}</text>'
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _CPUCLOCK_SCHED = 2
@@ -34,6 +35,22 @@ def _cpu_s(pid: int) -> float:
         return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
     except OSError:
         return 0.0
+
+
+def waited_s(pid: int) -> float:
+    """Seconds that threads of a process tree could have run but others had their core.
+
+    0 where the kernel keeps no such figures (`CONFIG_SCHED_INFO`).
+    """
+    return sum(_waited_ns(each) for each in tree(pid)) / 1e9
+
+
+def _waited_ns(pid: int) -> int:
+    waited = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):
+            waited += int(task.read_text().split()[1])
+    return waited
 
 
 def rss_kb(pid: int) -> float:

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.cell import Cell
+from benchmarks.cell import Cell, Latencies
 from benchmarks.results import Results, holds
 
 REFERENCE = "grpc.aio"
@@ -29,7 +29,7 @@ def _cost(cells: Sequence[Cell]) -> Table:
         f"{REFERENCE} / it": lambda cell: _ratio(cell, reference.get(cell.devices)),
         "CPU, % of a core": lambda cell: number(cell.cpu_share * 100, 0),
         "packets/s": lambda cell: number(cell.packets_per_s, 0),
-        "late, ppm": lambda cell: number(cell.late.get("share", math.nan) * 1e6, 0),
+        "late, ppm": lambda cell: ppm(cell.late),
         "p99.9, ms": lambda cell: number(cell.late.get("p99.9_ms", math.nan), 1),
         "worst, ms": lambda cell: number(cell.late.get("worst_ms", math.nan), 1),
         "KB a device": lambda cell: number(cell.rss_kb_per_device, 0),
@@ -46,9 +46,8 @@ def _times(cells: Sequence[Cell]) -> Table:
     ):
         for kind in kinds:
             columns[f"{title}{kind}"] = _pair(phase, kind)
-    columns["joining: late, ppm"] = lambda cell: number(
-        cell.joining.get("share", math.nan) * 1e6, 0
-    )
+    columns["storm late, ppm"] = lambda cell: ppm(cell.play_storm)
+    columns["joining late, ppm"] = lambda cell: ppm(cell.joining)
     title = (
         "Press to ack, Play to first packet, Stop to is_end: p50 / p99 in ms,\n"
         "one device after the other and in a storm (all within 100 ms); late packets as others join"
@@ -95,6 +94,11 @@ def outcome(cell: Cell) -> str:
 def number(value: float, digits: int) -> str:
     """A figure, or a dash where nothing was measured."""
     return _DASH if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def ppm(figures: Latencies) -> str:
+    """Late packets in a million."""
+    return number(figures.get("share", math.nan) * 1e6, 0)
 
 
 def _ratio(cell: Cell, reference: Cell | None) -> str:

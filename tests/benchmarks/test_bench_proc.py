@@ -36,6 +36,7 @@ def test_cpu_and_memory_of_a_tree_are_what_it_used() -> None:
         assert used_s >= 0.2
         assert used_s >= ticks_s - 0.02
         assert proc.rss_kb(process.pid) > 20_000
+        assert 0 <= proc.waited_s(process.pid) < 60
         process.communicate(b"")
 
 

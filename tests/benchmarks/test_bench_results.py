@@ -84,10 +84,10 @@ def test_the_plot_has_a_line_for_each_server_and_a_hollow_dot_for_who_fell_behin
     behind.fell_behind = "slow"
     svg = draw([cell(), cell(devices=400), cell("grpc.aio", cost=90.0), behind, Cell("x", 1)])
     root = ET.fromstring(svg)
-    paths = root.findall("{*}path[@class='line']")
+    paths = root.findall(".//{*}path[@class='line']")
     assert len(paths) == 2
-    assert len(root.findall("{*}circle")) == 4
-    assert len(root.findall("{*}circle[@class='behind']")) == 1
+    assert len(root.findall(".//{*}circle")) == 4
+    assert len(root.findall(".//{*}circle[@class='behind']")) == 1
     assert "prefers-color-scheme: dark" in svg
 
 
