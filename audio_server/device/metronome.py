@@ -1,14 +1,20 @@
-"""One clock tick for all takes of all devices.
+"""One clock for all takes of all devices.
 
-A take sleeps four or five times a second. With a deadline of its own, each of thousands of takes
+A take is due four or five times a second. With a deadline of its own, each of thousands of takes
 costs trio a heap operation, a cancel scope and a pass of the scheduler; and it would wake alone.
-Here the times are rounded up to shared ticks, and one task wakes all who are due together: their
-sends then leave together too.
+Here the times are rounded up to shared ticks, and one task does what all who are due want done:
+their sends then leave together too.
+
+What is done at a tick is a function that the sleeping task has left here (`drive`), because waking
+the task costs more than the refill that it would do. The task still owns the work: it sleeps in
+`drive` as long as the function is called, its cancellation ends that at once, and what the
+function raises is raised there.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NoReturn, TypeAlias
 
 import trio
@@ -18,67 +24,113 @@ TICKS_PER_S = 100
 """A tick is 10 ms."""
 
 CHUNK = 32
-"""How many are woken between two looks at the sockets: about a millisecond's worth of work."""
+"""How many steps are done between two looks at the sockets: about a millisecond of work."""
 
 _ROUNDING = 1e-6
 """In ticks. A time that should lie on a tick may miss it by what a float cannot hold."""
 
-_Sleepers: TypeAlias = dict[Task, None]
+Step: TypeAlias = Callable[[], float | None]
+"""Does what is due and returns when it is due again, None if it is not. Must not block."""
+
+
+class _Sleeper:
+    """A task that sleeps, what is to be done for it, and the tick's bucket that it is in."""
+
+    __slots__ = ("bucket", "error", "step", "task")
+
+    def __init__(self, task: Task, step: Step) -> None:
+        self.task: Task | None = task
+        self.step = step
+        self.bucket: _Bucket = {}
+        self.error: Exception | None = None
+
+
+_Bucket: TypeAlias = dict[_Sleeper, None]
 
 
 class Metronome:
-    """Wakes sleepers at ticks of 10 ms by trio's clock. `run` is its one task.
+    """Does steps at ticks of 10 ms by trio's clock. `run` is its one task.
 
-    Ticks are absolute: whoever sleeps until a computed time does not drift. When the loop was
-    late, everyone whose tick has passed is woken at once.
+    Ticks are absolute: whoever is due at computed times does not drift. When the loop was late,
+    everyone whose tick has passed is served at once.
     """
 
-    __slots__ = ("_alarm", "_sleepers")
+    __slots__ = ("_alarm", "_buckets")
 
     def __init__(self) -> None:
-        self._sleepers: dict[int, _Sleepers] = {}
+        self._buckets: dict[int, _Bucket] = {}
         self._alarm = trio.CancelScope()
 
     async def run(self) -> NoReturn:
-        """Wake who is due, for ever. Costs nothing while nobody sleeps.
+        """Serve who is due, for ever. Costs nothing while nobody sleeps.
 
         When it is cancelled, sleepers stay asleep: end them first or with it.
         """
         while True:
-            first = min(self._sleepers, default=math.inf)
+            first = min(self._buckets, default=math.inf)
             self._alarm = trio.CancelScope(deadline=first / TICKS_PER_S)
             with self._alarm:
                 await trio.sleep_forever()
-            await self._wake_due()
+            await self._serve_due()
 
     async def sleep_until(self, when: float) -> None:
         """Return at the first tick at or after `when`, in seconds of trio's clock.
 
         Cancelling it leaves nothing behind.
         """
-        task = trio.lowlevel.current_task()
-        sleepers = self._at(math.ceil(when * TICKS_PER_S - _ROUNDING))
-        sleepers[task] = None
+        await self.drive(when, _never_again)
+
+    async def drive(self, when: float, step: Step) -> None:
+        """Call `step` at the first tick at or after `when`, and after the times it returns.
+
+        Returns when it returns None, and raises what it raises. Cancelling it leaves nothing
+        behind: `step` is not called any more.
+        """
+        sleeper = _Sleeper(trio.lowlevel.current_task(), step)
+        self._put(sleeper, when)
 
         def abort(_: RaiseCancelT) -> Abort:
-            del sleepers[task]
+            sleeper.task = None
+            sleeper.bucket.pop(sleeper, None)
             return Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
+        if sleeper.error is not None:
+            raise sleeper.error
 
-    def _at(self, tick: int) -> _Sleepers:
-        sleepers = self._sleepers.get(tick)
-        if sleepers is None:
-            sleepers = self._sleepers[tick] = {}
+    def _put(self, sleeper: _Sleeper, when: float) -> None:
+        tick = math.ceil(when * TICKS_PER_S - _ROUNDING)
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            bucket = self._buckets[tick] = {}
             if tick < self._alarm.deadline * TICKS_PER_S:
                 self._alarm.deadline = tick / TICKS_PER_S
-        return sleepers
+        bucket[sleeper] = None
+        sleeper.bucket = bucket
 
-    async def _wake_due(self) -> None:
+    async def _serve_due(self) -> None:
         now = math.floor(trio.current_time() * TICKS_PER_S + _ROUNDING)
-        for tick in sorted(tick for tick in self._sleepers if tick <= now):
-            sleepers = self._sleepers.pop(tick)
-            while sleepers:
-                for _ in range(min(CHUNK, len(sleepers))):
-                    trio.lowlevel.reschedule(sleepers.popitem()[0])
+        for tick in sorted(tick for tick in self._buckets if tick <= now):
+            bucket = self._buckets.pop(tick)
+            while bucket:
+                for _ in range(min(CHUNK, len(bucket))):
+                    self._serve(bucket.popitem()[0])
                 await trio.lowlevel.checkpoint()
+
+    def _serve(self, sleeper: _Sleeper) -> None:
+        """Do a step. This is the edge where its faults go to its own task."""
+        when = None
+        try:
+            when = sleeper.step()
+        except Exception as error:
+            sleeper.error = error
+        if sleeper.task is None:  # cancelled by what it did
+            return
+        if when is None:
+            trio.lowlevel.reschedule(sleeper.task)
+        else:
+            self._put(sleeper, when)
+
+
+def _never_again() -> None:
+    """The step of who only wants to sleep."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -79,10 +80,21 @@ class Position(NamedTuple):
 class Take:
     """One performance of a clip. `play` it once; `cut` it at any time, also before."""
 
-    __slots__ = ("_is_cut", "_metronome", "_pace", "_refill", "_sent", "_t0", "_track", "clip")
+    __slots__ = (
+        "_is_cut",
+        "_metronome",
+        "_pace",
+        "_packets",
+        "_refill",
+        "_sent",
+        "_t0",
+        "_track",
+        "clip",
+    )
 
     def __init__(self, clip: Clip, pace: Pace, metronome: Metronome) -> None:
         self.clip = clip
+        self._packets = clip.packets
         self._pace = pace
         self._refill = pace.refill
         self._metronome = metronome
@@ -101,7 +113,7 @@ class Take:
         try:
             await self._send_all(track)
             if not self._is_cut:
-                await self._metronome.sleep_until(self._t0 + self.clip.packets * PACKET_S)
+                await self._metronome.sleep_until(self._t0 + self._packets * PACKET_S)
         finally:
             self.cut()
 
@@ -122,11 +134,17 @@ class Take:
     async def _send_all(self, track: Track) -> None:
         while not (self._is_cut or track.close_nowait()):
             await self._wait_room(track)
-        while self._sent < self.clip.packets and not self._is_cut:
+        while self._sent < self._packets and not self._is_cut:
             if self._top_up(track):
-                await self._metronome.sleep_until(self._refill_at())
+                await self._metronome.drive(self._refill_at(), partial(self._refill_once, track))
             else:
                 await self._wait_room(track)
+
+    def _refill_once(self, track: Track) -> float | None:
+        """A wake of the take: when the next one is due, None if there is none."""
+        if self._is_cut or not self._top_up(track) or self._sent == self._packets:
+            return None
+        return self._refill_at()
 
     async def _wait_room(self, track: Track) -> None:
         with trio.move_on_after(self._pace.stall_s):
@@ -138,7 +156,7 @@ class Take:
 
     def _refill_at(self) -> float:
         """When the next refill is within the lead."""
-        target = min(self._sent + self._refill, self.clip.packets)
+        target = min(self._sent + self._refill, self._packets)
         return self._t0 + target * PACKET_S - self._pace.lead_s
 
     def _top_up(self, track: Track) -> bool:
@@ -154,10 +172,11 @@ class Take:
     def _allowed(self) -> int:
         """How many packets of the clip may have been sent by now."""
         now = trio.current_time()
-        if now - self._t0 > self._sent * PACKET_S:
-            self._t0 = now - self._sent * PACKET_S
-        ahead = int((now - self._t0 + self._pace.lead_s) / PACKET_S + _ROUNDING)
-        return min(ahead, self.clip.packets)
+        elapsed = now - self._t0
+        if elapsed > self._sent * PACKET_S:  # the player has run dry, and stood still
+            elapsed = self._sent * PACKET_S
+            self._t0 = now - elapsed
+        return min(int((elapsed + self._pace.lead_s) / PACKET_S + _ROUNDING), self._packets)
 
     def _fitting(self, room: int, allowed: int) -> int:
         """Up to which packet the room holds, at most `allowed`, at least the next one."""
@@ -173,4 +192,4 @@ class Take:
         except Exception as error:
             raise ClipUnreadable(f"clip {self.clip.name!r} cannot be read") from error
         self._sent = stop
-        track.send(frames, ends=stop == self.clip.packets)
+        track.send(frames, ends=stop == self._packets)

@@ -184,19 +184,27 @@ class Http2:
         stream = self._h2.streams.get(stream_id)
         if stream is None:
             return 0
-        room = min(stream.outbound_flow_control_window, self._h2.outbound_flow_control_window)
-        return max(room, 0)
+        room = stream.outbound_flow_control_window
+        if room > self._h2.outbound_flow_control_window:
+            room = self._h2.outbound_flow_control_window
+        return room if room > 0 else 0
 
-    def send_data(self, stream_id: int, data: bytes) -> None:
-        """Frame `data`, which the caller has checked against `window`."""
+    def send_data(self, stream_id: int, data: bytes) -> int:
+        """Frame as much of `data` as the windows take; how many bytes that is."""
+        size = self.window(stream_id)
+        if size < len(data):
+            data = data[:size]
+        else:
+            size = len(data)
         step = self._h2.max_outbound_frame_size
-        for start in range(0, len(data), step):
-            chunk = data[start : start + step]
-            size = len(chunk)
-            self.out += _frame_header(size, DATA, 0, stream_id)
+        for start in range(0, size, step):
+            chunk = data[start : start + step] if size > step else data
+            self.out += _frame_header(len(chunk), DATA, 0, stream_id)
             self.out += chunk
-        self._h2.streams[stream_id].outbound_flow_control_window -= len(data)
-        self._h2.outbound_flow_control_window -= len(data)
+        if size:
+            self._h2.streams[stream_id].outbound_flow_control_window -= size
+            self._h2.outbound_flow_control_window -= size
+        return size
 
     def end_stream(self, stream_id: int) -> None:
         """Close our half of a stream (client side)."""

@@ -180,20 +180,19 @@ class RpcStream:
         """
         if self.local_ended:
             return
-        self._pending = self._pending + frames if self._pending else frames
-        self.flush()
+        if self._pending:
+            self._pending += frames
+        else:
+            sent = self.connection.http2.send_data(self.id, frames)
+            if sent < len(frames):
+                self._pending = frames[sent:]
+        self.connection.flush_soon()
 
     def flush(self) -> None:
         """Hand over what the windows take, and the trailers once nothing is before them."""
-        http2 = self.connection.http2
         if self._pending:
-            room = http2.window(self.id)
-            if room >= len(self._pending):
-                http2.send_data(self.id, self._pending)
-                self._pending = b""
-            elif room:
-                http2.send_data(self.id, self._pending[:room])
-                self._pending = self._pending[room:]
+            sent = self.connection.http2.send_data(self.id, self._pending)
+            self._pending = self._pending[sent:]
         if self._trailers is not None and not self._pending:
             self._send_trailers(self._trailers)
         self.connection.flush_soon()
