@@ -54,7 +54,7 @@ def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(LogStream()),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(LogStream()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     _configure_standard_library(shared, renderer, threshold)
