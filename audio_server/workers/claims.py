@@ -1,0 +1,103 @@
+"""A worker's devices as the other workers have to see them: claimed before they are attached.
+
+`Claims` is also the worker's `ModeStore`: the supervisor keeps the modes, and this is where they
+come from and go to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from audio_server.device.devices import Devices
+from audio_server.device.links import Superseded
+from audio_server.service import DeviceService, device_id_of
+from audio_server.workers.messages import Claim, Granted, Moved
+from audio_server.workers.replica import Replica
+from audio_server.workers.uplink import Uplink
+
+
+class Claims:
+    """The claims of worker number `worker`. `hear` must be called with the supervisor's news."""
+
+    def __init__(self, worker: int, uplink: Uplink, replica: Replica) -> None:
+        self._worker = worker
+        self._uplink = uplink
+        self._replica = replica
+        self._asked: dict[str, dict[int, trio.Event]] = {}
+
+    async def claim(self, device_id: str, connection: int) -> None:
+        """Return when `connection` is known to be the device's newest one.
+
+        Raises `Superseded` when it is not. A cancel leaves nothing behind but a question whose
+        answer is heard and kept.
+        """
+        # A call that was reset before its task ran must not take a device over.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while (newest := self._replica.newest(device_id)) < connection:
+            await self._ask(device_id, connection)
+        if newest > connection:
+            raise Superseded("the device is on a newer connection")
+
+    async def _ask(self, device_id: str, connection: int) -> None:
+        questions = self._asked.setdefault(device_id, {})
+        answered = questions.get(connection)
+        if answered is None:
+            answered = questions[connection] = trio.Event()
+            self._uplink.send(Claim(self._worker, device_id, connection))
+        await answered.wait()
+
+    def hear(self, news: Granted | Moved) -> None:
+        """Take in news, and wake the claims that it answers."""
+        self._replica.hear(news)
+        questions = self._asked.get(news.device_id, {})
+        for connection in [asked for asked in questions if asked <= news.connection]:
+            questions.pop(connection).set()
+        if not questions:
+            self._asked.pop(news.device_id, None)
+
+    # As a `ModeStore`
+
+    def get(self, device_id: str) -> int:
+        """The mode of a device that has been claimed here."""
+        return self._replica.mode(device_id)
+
+    def put(self, device_id: str, mode: int) -> None:
+        """Tell the registry of a mode."""
+        self._uplink.send(self._replica.change(device_id, mode))
+
+    async def wait_kept(self, device_id: str) -> None:
+        """Return when what was put is where no claim of another worker can be before it."""
+        await self._uplink.wait_written()
+
+
+class ClaimingService(DeviceService):
+    """The three calls of a device, each begun by a claim."""
+
+    def __init__(self, devices: Devices, claims: Claims) -> None:
+        super().__init__(devices)
+        self._claims = claims
+
+    async def StatusStream(self, call: Any) -> None:  # noqa: N802
+        """Claim the device, then as in one process."""
+        await self._claim(call)
+        await super().StatusStream(call)
+
+    async def EventStream(self, call: Any) -> None:  # noqa: N802
+        """Claim the device, then as in one process."""
+        await self._claim(call)
+        await super().EventStream(call)
+
+    async def ServerAudioStream(self, call: Any) -> None:  # noqa: N802
+        """Claim the device, then as in one process."""
+        await self._claim(call)
+        await super().ServerAudioStream(call)
+
+    async def _claim(self, call: Any) -> None:
+        try:
+            await self._claims.claim(device_id_of(call), call.connection_number)
+        except Superseded as error:
+            raise GRPCError(Status.ABORTED, str(error)) from None

@@ -1,0 +1,20 @@
+"""How many workers there are to be."""
+
+from __future__ import annotations
+
+import os
+
+from audio_server.settings import WORKERS_MAX, Workers
+
+
+def worker_count(workers: Workers) -> int:
+    """`workers` as a number: auto is one for each core that this process may use."""
+    if workers == "auto":
+        return min(_usable_cores(), WORKERS_MAX)
+    return workers
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,101 @@
+"""What a worker and the supervisor say to each other: one JSON line a message.
+
+Lines of all workers share one pipe, so each must be written whole: none is longer than
+`LINE_MAX_BYTES`, which POSIX promises to write in one piece.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+from typing import TypeAlias
+
+LINE_MAX_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker accepts connections."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker has a call of the device on `connection`, and asks whether that is the newest."""
+
+    worker: int
+    device_id: str
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The mode of the device has changed, by a press on `connection`."""
+
+    worker: int
+    device_id: str
+    connection: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The answer to a claim: `connection` is the newest, and this is the mode to go on in."""
+
+    device_id: str
+    connection: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The device is on `connection`, which is somebody else's; also the answer to an old claim."""
+
+    device_id: str
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """End all devices properly, then the process."""
+
+
+Up: TypeAlias = Ready | Claim | Changed
+"""What workers say."""
+
+Down: TypeAlias = Granted | Moved | Drain
+"""What the supervisor says."""
+
+_UP: dict[str, type[Up]] = {kind.__name__: kind for kind in (Ready, Claim, Changed)}
+_DOWN: dict[str, type[Down]] = {kind.__name__: kind for kind in (Granted, Moved, Drain)}
+
+
+def encode(message: Up | Down) -> bytes:
+    """A message as its line."""
+    fields = [type(message).__name__, *astuple(message)]
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def decode_up(line: bytes) -> Up:
+    """The message of a line from a worker."""
+    kind, *fields = json.loads(line)
+    return _UP[kind](*fields)
+
+
+def decode_down(line: bytes) -> Down:
+    """The message of a line from the supervisor."""
+    kind, *fields = json.loads(line)
+    return _DOWN[kind](*fields)
+
+
+class Lines:
+    """Puts lines together from the pieces in which they are read."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that are complete now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines

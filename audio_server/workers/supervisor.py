@@ -1,0 +1,104 @@
+"""The process that a user starts when there are to be many: it keeps the workers.
+
+supervise
+├─ relay      takes what the workers say, asks the registry, posts the answers
+└─ workers    one task a process: its life, the delivery of its post
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import trio
+
+from audio_server.clips.library import Progress, load_clips
+from audio_server.settings import Settings
+from audio_server.workers.boot import Boot, packed
+from audio_server.workers.process import WorkerProcess
+from audio_server.workers.registry import Registry
+from audio_server.workers.relay import Relay
+from audio_server.workers.sockets import reserved, resolve
+
+ABORT_S = 2.0
+"""How long after the grace time workers that are still there are killed."""
+
+log = structlog.get_logger()
+
+
+async def supervise(
+    stop: trio.Event,
+    settings: Settings,
+    workers: int,
+    *,
+    progress: Progress | None = None,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve devices with so many processes until `stop` is set, then drain them all at once.
+
+    As `serve_until`, which is one process: gives the port to `task_status.started` when all
+    workers accept connections, and raises `ClipError` and `OSError`. A cancel kills the workers.
+    """
+    clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
+    names = await resolve(settings.host, settings.port)
+    with reserved(names) as addresses, packed(Boot(settings, workers, addresses, clips)) as boot:
+        port, count = addresses[0].port, len(clips)
+        del clips
+        crew = Crew(workers)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(crew.run, boot)
+            log.info("listening", host=settings.host, port=port, clips=count, workers=workers)
+            task_status.started(port)
+            await stop.wait()
+            log.info("stopping", grace_s=settings.grace_s)
+            crew.drain()
+            nursery.cancel_scope.deadline = trio.current_time() + settings.grace_s + ABORT_S
+    log.info("stopped")
+
+
+class Crew:
+    """All workers, numbered from 1, and what goes to and fro between them."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = {number: WorkerProcess(number) for number in range(1, workers + 1)}
+        self._relay = Relay(Registry(workers), self._workers)
+
+    async def run(
+        self, boot_fd: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keep the workers until they are drained; started when all of them are ready.
+
+        Raises `ChildProcessError` where one cannot even start. A cancel kills them.
+        """
+        with _pipe() as (read_fd, write_fd):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._relay.run, trio.lowlevel.FdStream(read_fd))
+                await self._run_workers((boot_fd, write_fd), task_status)
+                nursery.cancel_scope.cancel()
+
+    async def _run_workers(self, fds: tuple[int, int], task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            for worker in self._workers.values():
+                command = [sys.executable, "-m", "audio_server.workers", str(worker.number)]
+                nursery.start_soon(worker.run, [*command, *map(str, fds)], fds)
+            for worker in self._workers.values():
+                await worker.ready.wait()
+            task_status.started()
+
+    def drain(self) -> None:
+        """Have all workers end properly, at once; `run` then returns."""
+        for worker in self._workers.values():
+            worker.drain()
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """A pipe whose reading end is closed by whoever reads it."""
+    read_fd, write_fd = os.pipe()
+    try:
+        yield read_fd, write_fd
+    finally:
+        os.close(write_fd)

@@ -1,0 +1,96 @@
+"""The process of one worker.
+
+run_worker
+├─ uplink    writes what the pipe to the supervisor did not take at once
+├─ news      what the supervisor says, until it is gone
+├─ SIGTERM   drains this worker alone; the supervisor starts another one
+└─ serve_on  the server, as in one process
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import structlog
+import trio
+
+from audio_server.cli.logs import configure_logs
+from audio_server.device.devices import Devices
+from audio_server.rpc.listener import Server
+from audio_server.serve import make_devices, serve_on
+from audio_server.workers.boot import Boot, unpack
+from audio_server.workers.claims import ClaimingService, Claims
+from audio_server.workers.messages import Drain, Lines, Ready, decode_down
+from audio_server.workers.numbers import ArrivalNumbers
+from audio_server.workers.replica import Replica
+from audio_server.workers.sockets import listen
+from audio_server.workers.uplink import Uplink
+
+_READ_BYTES = 16 * 1024
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Be worker number `argv[1]`; what it boots with and the pipe to write to are open files.
+
+    News comes by standard input. Ends with status 0 when told to, or when the supervisor is gone.
+    """
+    number, boot_fd, uplink_fd = map(int, sys.argv[1:])
+    boot = unpack(boot_fd)
+    os.close(boot_fd)
+    configure_logs(boot.settings.log_format, boot.settings.log_level)
+    structlog.contextvars.bind_contextvars(worker=number)
+    try:
+        trio.run(run_worker, number, boot, Uplink(uplink_fd), trio.lowlevel.FdStream(0))
+    except Exception:
+        log.exception("worker failed")
+        raise SystemExit(1) from None
+
+
+async def run_worker(number: int, boot: Boot, uplink: Uplink, news: trio.abc.ReceiveStream) -> None:
+    """Serve devices until `news` tells to drain, or ends. Closes `news`."""
+    stop = trio.Event()
+    replica = Replica(number, lambda device_id: device_id in devices.by_id)
+    claims = Claims(number, uplink, replica)
+    devices = make_devices(boot.settings, boot.clips, store=claims)
+    server = Server(
+        ClaimingService(devices, claims).__mapping__(),
+        number=ArrivalNumbers(number, boot.workers),
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(uplink.run)
+        nursery.start_soon(_hear, news, claims, devices, stop)
+        await nursery.start(_obey_sigterm, stop)
+        async with trio.open_nursery() as serving:
+            listeners = listen(boot.addresses)
+            await serving.start(serve_on, listeners, server, devices, stop, boot.settings.grace_s)
+            uplink.send(Ready(number))
+        nursery.cancel_scope.cancel()
+
+
+async def _hear(
+    news: trio.abc.ReceiveStream, claims: Claims, devices: Devices, stop: trio.Event
+) -> None:
+    """Take what the supervisor says."""
+    lines = Lines()
+    async with news:
+        while data := await news.receive_some(_READ_BYTES):
+            for message in map(decode_down, lines.feed(bytes(data))):
+                if isinstance(message, Drain):
+                    stop.set()
+                else:
+                    devices.supersede(message.device_id, message.connection)
+                    claims.hear(message)
+    if not stop.is_set():
+        log.warning("the supervisor is gone")
+        stop.set()
+
+
+async def _obey_sigterm(stop: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            stop.set()
