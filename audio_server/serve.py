@@ -18,10 +18,12 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.library import Progress, load_clips
 from audio_server.device.devices import Devices
+from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
 from audio_server.rpc.listener import Server
 from audio_server.service import DeviceService
 from audio_server.settings import Settings
+from audio_server.workers.cores import worker_count
 
 TAKES_END_S = 0.5
 """How long a stopping server waits for the `is_end` of what plays."""
@@ -37,7 +39,13 @@ async def serve(settings: Settings, *, progress: Progress | None = None) -> None
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, nursery.cancel_scope)
-        await serve_until(stop, settings, progress=progress)
+        workers = worker_count(settings.workers)
+        if workers > 1:
+            from audio_server.workers.supervisor import supervise
+
+            await supervise(stop, settings, workers, progress=progress)
+        else:
+            await serve_until(stop, settings, progress=progress)
         nursery.cancel_scope.cancel()
 
 
@@ -111,12 +119,14 @@ async def _end(server: Server, devices: Devices) -> None:
     await server.drain()
 
 
-def make_devices(settings: Settings, clips: Sequence[Clip]) -> Devices:
-    """The devices that `settings` ask for."""
+def make_devices(
+    settings: Settings, clips: Sequence[Clip], *, store: ModeStore | None = None
+) -> Devices:
+    """The devices that `settings` ask for; without a `store` modes are kept in memory."""
     rules = Rules(
         clips=len(clips),
         play_while_playing=settings.play_while_playing,
         mode_while_playing=settings.mode_while_playing,
         stop_goes=settings.stop_goes,
     )
-    return Devices(clips, rules, settings.lead_ms / 1000)
+    return Devices(clips, rules, settings.lead_ms / 1000, store=store)

@@ -23,9 +23,12 @@ ModeWhilePlaying = Literal["keep", "stop", "switch"]
 StopGoes = Literal["home", "keep"]
 LogFormat = Literal["auto", "human", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Workers = int | Literal["auto"]
 
 # Under three packets every hiccup of a scheduler is heard; over two seconds a Stop feels broken.
 LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
+
+WORKERS_MAX = 256
 
 
 def default_clips() -> Path:
@@ -46,6 +49,15 @@ def _exact_int(_: Any, tokens: Sequence[Token]) -> int:
         return int(tokens[0].value)
     except ValueError:
         raise ValueError(f'"{tokens[0].value}" is not a whole number') from None
+
+
+def _workers(_: Any, tokens: Sequence[Token]) -> Workers:
+    text = tokens[0].value
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or not 1 <= int(text) <= WORKERS_MAX:
+        raise ValueError(f'"{text}" is neither auto nor a number from 1 to {WORKERS_MAX}')
+    return int(text)
 
 
 def _path(_: Any, tokens: Sequence[Token]) -> Path:
@@ -106,6 +118,9 @@ class Settings:
 
     grace_s: GraceS = 10.0
     """How long a stopping server waits for its devices, in seconds (0 to 300)."""
+
+    workers: Annotated[Workers, Parameter(converter=_workers)] = 1
+    """How many processes share the port, 1 to 256; auto is one for each core there is to use."""
 
     log_level: LogLevel = "info"
     """The least severe lines that are logged."""

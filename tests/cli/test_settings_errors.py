@@ -24,6 +24,11 @@ WRONG = [
     ("grace_s", "nan"),
     ("grace_s", "inf"),
     ("grace_s", "soon"),
+    ("workers", "0"),
+    ("workers", "257"),
+    ("workers", "1.5"),
+    ("workers", "many"),
+    ("workers", ""),
     ("log_level", "loud"),
     ("log_format", "xml"),
 ]

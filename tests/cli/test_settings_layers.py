@@ -21,6 +21,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "mode_while_playing": ("stop", "switch", "stop"),
     "stop_goes": ("keep", "home", "keep"),
     "grace_s": ("0", "2.5", "300"),
+    "workers": ("2", "3", "4"),
     "log_level": ("debug", "warning", "error"),
     "log_format": ("human", "json", "human"),
 }
