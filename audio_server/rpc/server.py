@@ -47,6 +47,7 @@ class ServerConnection(Connection):
         self._services = services
         self._refusing = False
         self._complaints: set[str] = set()
+        self._accepted: list[tuple[RpcStream, Request, Handler]] = []
 
     async def drain(self, *, settle_s: float = 1.0) -> None:
         """Tell the client to go, end its calls with UNAVAILABLE, then the connection.
@@ -122,7 +123,13 @@ class ServerConnection(Connection):
         stream.attended = True
         if request.deadline_s is not None:
             stream.scope.deadline = trio.current_time() + request.deadline_s
-        calls.start_soon(self._serve_call, stream, request, method)
+        self._accepted.append((stream, request, method))
+        calls.start_soon(self._serve_next)
+
+    async def _serve_next(self) -> None:
+        """Serve the oldest call: trio begins tasks in any order, and of two calls that come
+        together the later one is the newer to its handler too."""
+        await self._serve_call(*self._accepted.pop(0))
 
     async def _serve_call(self, stream: RpcStream, request: Request, method: Handler) -> None:
         """The edge round one request."""
