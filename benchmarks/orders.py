@@ -26,7 +26,10 @@ class Connect:
 
 @dataclass(frozen=True)
 class Press:
-    """All devices, but those that joined, press these buttons, evenly over `spread_s` from `at` on. Not answered."""
+    """All devices but those that joined press these buttons; not answered.
+
+    Evenly over `spread_s`, from `at` on.
+    """
 
     buttons: tuple[Button, ...]
     at: float
