@@ -27,6 +27,8 @@ class Boot:
     workers: int
     addresses: Sequence[Address]
     clips: Sequence[Clip]
+    confirms: bool = False
+    """Whether the supervisor says when a mode is kept."""
 
 
 @contextmanager

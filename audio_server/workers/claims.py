@@ -6,6 +6,7 @@ come from and go to.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import trio
@@ -15,19 +16,34 @@ from grpclib.exceptions import GRPCError
 from audio_server.device.devices import Devices
 from audio_server.device.links import Superseded
 from audio_server.service import DeviceService, device_id_of
-from audio_server.workers.messages import Claim, Granted, Moved
+from audio_server.workers.messages import Claim, Granted, Kept, Moved
 from audio_server.workers.replica import Replica
 from audio_server.workers.uplink import Uplink
 
 
-class Claims:
-    """The claims of worker number `worker`. `hear` must be called with the supervisor's news."""
+@dataclass(slots=True, eq=False)
+class _Unkept:
+    """Changes of a device that are not confirmed yet."""
 
-    def __init__(self, worker: int, uplink: Uplink, replica: Replica) -> None:
+    changes: int = 0
+    kept: trio.Event = field(default_factory=trio.Event)
+
+
+class Claims:
+    """The claims of worker number `worker`. `hear` must be called with the supervisor's news.
+
+    `confirms`: the supervisor says when it has kept a mode, and a press waits for that.
+    """
+
+    def __init__(
+        self, worker: int, uplink: Uplink, replica: Replica, *, confirms: bool = False
+    ) -> None:
         self._worker = worker
         self._uplink = uplink
         self._replica = replica
+        self._confirms = confirms
         self._asked: dict[str, dict[int, trio.Event]] = {}
+        self._unkept: dict[str, _Unkept] = {}
 
     async def claim(self, device_id: str, connection: int) -> None:
         """Return when `connection` is known to be the device's newest one.
@@ -50,8 +66,14 @@ class Claims:
             self._uplink.send(Claim(self._worker, device_id, connection))
         await answered.wait()
 
-    def hear(self, news: Granted | Moved) -> None:
-        """Take in news, and wake the claims that it answers."""
+    def hear(self, news: Granted | Moved | Kept) -> None:
+        """Take in news, and wake whoever waits for it."""
+        if isinstance(news, Kept):
+            self._on_kept(news.device_id)
+        else:
+            self._on_connection(news)
+
+    def _on_connection(self, news: Granted | Moved) -> None:
         self._replica.hear(news)
         questions = self._asked.get(news.device_id, {})
         for connection in [asked for asked in questions if asked <= news.connection]:
@@ -68,10 +90,23 @@ class Claims:
     def put(self, device_id: str, mode: int) -> None:
         """Tell the registry of a mode."""
         self._uplink.send(self._replica.change(device_id, mode))
+        if self._confirms:
+            self._unkept.setdefault(device_id, _Unkept()).changes += 1
 
     async def wait_kept(self, device_id: str) -> None:
-        """Return when what was put is where no claim of another worker can be before it."""
+        """Return when what was put is where no claim of another worker can be before it, and
+        where the supervisor confirms, when it has."""
         await self._uplink.wait_written()
+        unkept = self._unkept.get(device_id)
+        if unkept is not None:
+            await unkept.kept.wait()
+
+    def _on_kept(self, device_id: str) -> None:
+        unkept = self._unkept.get(device_id)
+        if unkept is not None:  # else it was asked by the worker that was here before
+            unkept.changes -= 1
+            if not unkept.changes:
+                self._unkept.pop(device_id).kept.set()
 
 
 class ClaimingService(DeviceService):

@@ -57,6 +57,13 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """The answer to a change, where modes outlive the supervisor: it is as safe as it gets."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """End all devices properly, then the process."""
 
@@ -64,11 +71,11 @@ class Drain:
 Up: TypeAlias = Ready | Claim | Changed
 """What workers say."""
 
-Down: TypeAlias = Granted | Moved | Drain
+Down: TypeAlias = Granted | Moved | Kept | Drain
 """What the supervisor says."""
 
 _UP: dict[str, type[Up]] = {kind.__name__: kind for kind in (Ready, Claim, Changed)}
-_DOWN: dict[str, type[Down]] = {kind.__name__: kind for kind in (Granted, Moved, Drain)}
+_DOWN: dict[str, type[Down]] = {kind.__name__: kind for kind in (Granted, Moved, Kept, Drain)}
 
 
 def encode(message: Up | Down) -> bytes:

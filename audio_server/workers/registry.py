@@ -56,9 +56,9 @@ What follows, race by race
 Memory is bounded: what is known of the devices that claimed longest ago is forgotten, all but
 their modes, which are the store's. When one of those comes back, all other workers are told.
 
-There is no I/O here and no time. The store is where modes live that outlast a restart; whoever
-gives it one that takes time to write sends word to the worker when that is done, and
-`Claims.wait_kept` is where the acknowledgement waits for it.
+There is no I/O here and no time. Modes that outlast a restart are the store's: the supervisor has
+it, for one process must. Where it takes time to write, the supervisor answers each `Changed` with
+`Kept` when that is done, and the acknowledgement of the press waits for it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import trio
 
-from audio_server.workers.messages import Changed, Claim, Lines, Ready, Up, decode_up
+from audio_server.device.modes import ModeStore
+from audio_server.workers.messages import Changed, Claim, Kept, Lines, Ready, Up, decode_up
 from audio_server.workers.post import Post
 from audio_server.workers.registry import Registry
 
@@ -24,26 +25,38 @@ class Member(Protocol):
 
 
 class Relay:
-    """Stands between `members`, by their numbers, and the registry."""
+    """Stands between `members`, by their numbers, and the registry.
 
-    def __init__(self, registry: Registry, members: Mapping[int, Member]) -> None:
+    With a `store` that takes time, changes are confirmed when it has kept them.
+    """
+
+    def __init__(
+        self, registry: Registry, members: Mapping[int, Member], store: ModeStore | None = None
+    ) -> None:
         self._registry = registry
         self._members = members
+        self._store = store
 
     async def run(self, stream: trio.abc.ReceiveStream) -> None:
         """Take messages until all writers have closed the stream. Closes it."""
         lines = Lines()
-        async with stream:
+        async with stream, trio.open_nursery() as nursery:
             while data := await stream.receive_some(_READ_BYTES):
                 for line in lines.feed(bytes(data)):
-                    self._take(decode_up(line))
+                    self._take(decode_up(line), nursery)
 
-    def _take(self, message: Up) -> None:
+    def _take(self, message: Up, nursery: trio.Nursery) -> None:
         match message:
             case Claim():
                 for worker, news in self._registry.claim(message):
                     self._members[worker].post.send(news)
             case Changed():
                 self._registry.change(message)
+                if self._store is not None:
+                    nursery.start_soon(self._confirm, message, self._store)
             case Ready():
                 self._members[message.worker].on_ready()
+
+    async def _confirm(self, changed: Changed, store: ModeStore) -> None:
+        await store.wait_kept(changed.device_id)
+        self._members[changed.worker].post.send(Kept(changed.device_id))

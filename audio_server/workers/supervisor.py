@@ -1,8 +1,10 @@
 """The process that a user starts when there are to be many: it keeps the workers.
 
-supervise
-├─ relay      takes what the workers say, asks the registry, posts the answers
-└─ workers    one task a process: its life, the delivery of its post
+    supervise
+    ├─ relay      takes what the workers say, asks the registry, posts the answers
+    └─ workers    one task a process: its life, the delivery of its post
+
+It prepares the clips once, for all, and reserves the port; no device ever talks to it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import structlog
 import trio
 
 from audio_server.clips.library import Progress, load_clips
+from audio_server.device.modes import ModeStore
 from audio_server.settings import Settings
 from audio_server.workers.boot import Boot, packed
 from audio_server.workers.process import WorkerProcess
@@ -34,6 +37,7 @@ async def supervise(
     settings: Settings,
     workers: int,
     *,
+    store: ModeStore | None = None,
     progress: Progress | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -41,13 +45,18 @@ async def supervise(
 
     As `serve_until`, which is one process: gives the port to `task_status.started` when all
     workers accept connections, and raises `ClipError` and `OSError`. A cancel kills the workers.
+    Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
     clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
     names = await resolve(settings.host, settings.port)
-    with reserved(names) as addresses, packed(Boot(settings, workers, addresses, clips)) as boot:
-        port, count = addresses[0].port, len(clips)
+    count = len(clips)
+    with ExitStack() as stack:
+        addresses = stack.enter_context(reserved(names))
+        port = addresses[0].port
+        confirms = store is not None
+        boot = stack.enter_context(packed(Boot(settings, workers, addresses, clips, confirms)))
         del clips
-        crew = Crew(workers)
+        crew = Crew(workers, store)
         async with trio.open_nursery() as nursery:
             await nursery.start(crew.run, boot)
             log.info("listening", host=settings.host, port=port, clips=count, workers=workers)
@@ -62,9 +71,9 @@ async def supervise(
 class Crew:
     """All workers, numbered from 1, and what goes to and fro between them."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, store: ModeStore | None = None) -> None:
         self._workers = {number: WorkerProcess(number) for number in range(1, workers + 1)}
-        self._relay = Relay(Registry(workers), self._workers)
+        self._relay = Relay(Registry(workers, store=store), self._workers, store)
 
     async def run(
         self, boot_fd: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -1,10 +1,12 @@
 """The process of one worker.
 
-run_worker
-├─ uplink    writes what the pipe to the supervisor did not take at once
-├─ news      what the supervisor says, until it is gone
-├─ SIGTERM   drains this worker alone; the supervisor starts another one
-└─ serve_on  the server, as in one process
+    run_worker
+    ├─ uplink    writes what the pipe to the supervisor did not take at once
+    ├─ news      what the supervisor says, until it is gone
+    └─ serve_on  the server, as in one process
+
+It drains when the supervisor says so or is gone. SIGTERM drains this worker alone, and then the
+supervisor starts another one.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 import structlog
 import trio
@@ -22,7 +25,7 @@ from audio_server.rpc.listener import Server
 from audio_server.serve import make_devices, serve_on
 from audio_server.workers.boot import Boot, unpack
 from audio_server.workers.claims import ClaimingService, Claims
-from audio_server.workers.messages import Drain, Lines, Ready, decode_down
+from audio_server.workers.messages import Drain, Kept, Lines, Ready, decode_down
 from audio_server.workers.numbers import ArrivalNumbers
 from audio_server.workers.replica import Replica
 from audio_server.workers.sockets import listen
@@ -44,17 +47,35 @@ def main() -> None:
     configure_logs(boot.settings.log_format, boot.settings.log_level)
     structlog.contextvars.bind_contextvars(worker=number)
     try:
-        trio.run(run_worker, number, boot, Uplink(uplink_fd), trio.lowlevel.FdStream(0))
+        trio.run(_run, number, boot, uplink_fd)
     except Exception:
         log.exception("worker failed")
         raise SystemExit(1) from None
 
 
-async def run_worker(number: int, boot: Boot, uplink: Uplink, news: trio.abc.ReceiveStream) -> None:
-    """Serve devices until `news` tells to drain, or ends. Closes `news`."""
+async def _run(number: int, boot: Boot, uplink_fd: int) -> None:
     stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_obey_sigterm, stop)
+        news = trio.lowlevel.FdStream(sys.stdin.fileno())
+        await run_worker(number, boot, listen(boot.addresses), Uplink(uplink_fd), news, stop)
+        nursery.cancel_scope.cancel()
+
+
+async def run_worker(
+    number: int,
+    boot: Boot,
+    listeners: Sequence[trio.SocketListener],
+    uplink: Uplink,
+    news: trio.abc.ReceiveStream,
+    stop: trio.Event,
+) -> None:
+    """Serve devices until `stop` is set, or `news` tells to drain or ends; then drain.
+
+    Closes the listeners and `news`.
+    """
     replica = Replica(number, lambda device_id: device_id in devices.by_id)
-    claims = Claims(number, uplink, replica)
+    claims = Claims(number, uplink, replica, confirms=boot.confirms)
     devices = make_devices(boot.settings, boot.clips, store=claims)
     server = Server(
         ClaimingService(devices, claims).__mapping__(),
@@ -63,9 +84,7 @@ async def run_worker(number: int, boot: Boot, uplink: Uplink, news: trio.abc.Rec
     async with trio.open_nursery() as nursery:
         nursery.start_soon(uplink.run)
         nursery.start_soon(_hear, news, claims, devices, stop)
-        await nursery.start(_obey_sigterm, stop)
         async with trio.open_nursery() as serving:
-            listeners = listen(boot.addresses)
             await serving.start(serve_on, listeners, server, devices, stop, boot.settings.grace_s)
             uplink.send(Ready(number))
         nursery.cancel_scope.cancel()
@@ -81,9 +100,10 @@ async def _hear(
             for message in map(decode_down, lines.feed(bytes(data))):
                 if isinstance(message, Drain):
                     stop.set()
-                else:
+                    continue
+                if not isinstance(message, Kept):
                     devices.supersede(message.device_id, message.connection)
-                    claims.hear(message)
+                claims.hear(message)
     if not stop.is_set():
         log.warning("the supervisor is gone")
         stop.set()
