@@ -1,0 +1,21 @@
+"""What a user can put right before a server runs, said in one line that names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SetupError(Exception):
+    """A file or folder that the server was given cannot be used.
+
+    `str()` is the whole message: one line, the file first. Nothing of ours is broken when this
+    is raised, so it is shown without a traceback.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.path}: {self.reason}".splitlines())

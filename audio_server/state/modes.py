@@ -1,0 +1,219 @@
+"""Modes that outlive the server: a `ModeStore` on a file, off the loop, in batches.
+
+Devices read and write memory, which never blocks. What changes is collected, and one thread at a
+time writes it: while it writes, the next batch grows, so that any number of presses share a
+transaction. `wait_kept` is where a press waits for its own batch before it is acknowledged;
+its LEDs and its sound have gone their way by then.
+
+A disk that fails costs durability, never service: presses are acknowledged from memory, there is
+one warning, and now and then the file is tried again with all that it has missed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn, TypeVar, TypeVarTuple, Unpack
+
+import structlog
+import trio
+
+from audio_server.device.modes import MemoryModeStore, ModeStore
+from audio_server.state.file import StateDamaged, StateFile, StateUnusable, set_aside
+
+RETRY_S = 30.0
+"""How long a file that failed is left alone."""
+
+LAST_WRITE_S = 2.0
+"""How long the last batch may take when the server stops."""
+
+STATE_FILE = "state.db"
+"""What the file is called in the data folder."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+Opener = Callable[[Path], StateFile]
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Modes that are written together; `kept` is set when they are as safe as they get."""
+
+    modes: dict[str, int] = field(default_factory=dict)
+    kept: trio.Event = field(default_factory=trio.Event)
+
+
+class FileModeStore:
+    """A `ModeStore` whose modes are in the file `path`. `run` must be running to keep them."""
+
+    def __init__(self, path: Path, *, open_file: Opener = StateFile) -> None:
+        self._path = path
+        self._open_file = open_file
+        self._file: StateFile | None = None
+        self._one_thread = trio.CapacityLimiter(1)
+        self._modes: dict[str, int] = {}
+        self._next = _Batch()
+        self._writing = _Batch()
+        self._due = trio.Event()
+        self._failing = False
+        self._has_learnt = False
+
+    # As devices see it
+
+    def get(self, device_id: str) -> int:
+        """The mode last put, or 0."""
+        return self._modes.get(device_id, 0)
+
+    def put(self, device_id: str, mode: int) -> None:
+        """Remember a mode, and have it written soon."""
+        if mode:
+            self._modes[device_id] = mode
+        else:
+            self._modes.pop(device_id, None)
+        self._next.modes[device_id] = mode
+        self._due.set()
+
+    async def wait_kept(self, device_id: str) -> None:
+        """Return when all that was put for the device is in the file, or cannot be.
+
+        Does not yield where nothing is on its way.
+        """
+        for batch in (self._next, self._writing):
+            if device_id in batch.modes and not batch.kept.is_set():
+                await batch.kept.wait()
+                return
+
+    # Its life
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read the file, say `started`, then write what changes until cancelled.
+
+        Raises `StateUnusable` before that for a file that is another server's. A damaged file is
+        set aside, and one that cannot be written is warned of and tried again. When cancelled
+        what is left is written, within `LAST_WRITE_S`.
+        """
+        await self._write({})
+        task_status.started()
+        try:
+            await self._write_batches()
+        finally:
+            with trio.move_on_after(LAST_WRITE_S, shield=True):
+                await self._write_last()
+
+    async def _write_batches(self) -> NoReturn:
+        while True:
+            if self._failing:
+                await trio.sleep(RETRY_S)
+            await self._due.wait()
+            await self._write_batch()
+
+    async def _write_batch(self) -> None:
+        self._writing, self._next = self._next, _Batch()
+        self._due = trio.Event()
+        await self._write(self._writing.modes)
+        self._writing.kept.set()
+
+    async def _write_last(self) -> None:
+        if not self._writing.kept.is_set():  # cancelled half-way: to be sure, once more
+            self._put_back(self._writing.modes)
+        await self._write_batch()
+        await self._close()
+
+    async def _write(self, modes: Mapping[str, int]) -> None:
+        """Write modes, into a new file where the old one is damaged; or put them back."""
+        try:
+            try:
+                await self._try_write(modes)
+            except StateDamaged as error:
+                await self._start_anew(error)
+        except (sqlite3.Error, OSError, StateDamaged) as error:
+            await self._fail(error, modes)
+        except StateUnusable as error:
+            if not self._failing:
+                raise
+            await self._fail(error, modes)
+        else:
+            self._succeed()
+
+    async def _try_write(self, modes: Mapping[str, int]) -> None:
+        file = self._file or await self._open(modes)
+        if modes:
+            await self._in_thread(file.write, modes)
+
+    async def _open(self, modes: Mapping[str, int]) -> StateFile:
+        file, found = await self._in_thread(self._open_and_read)
+        self._file = file
+        if not self._has_learnt:
+            self._has_learnt = True
+            self._learn({**found, **modes, **self._next.modes})
+        return file
+
+    def _open_and_read(self) -> tuple[StateFile, dict[str, int]]:
+        file = self._open_file(self._path)
+        try:
+            return file, file.read()
+        except BaseException:
+            file.close()
+            raise
+
+    def _learn(self, modes: Mapping[str, int]) -> None:
+        """The file could be read for the first time: it counts where nothing has been put."""
+        self._modes = {device_id: mode for device_id, mode in modes.items() if mode}
+
+    async def _start_anew(self, error: StateDamaged) -> None:
+        await self._close()
+        aside = await self._in_thread(set_aside, self._path)
+        log.warning("state file set aside", reason=str(error), now=str(aside))
+        await self._try_write(dict(self._modes))
+
+    async def _fail(self, error: Exception, modes: Mapping[str, int]) -> None:
+        """Go on from memory; nobody waits for a batch that is left lying."""
+        if not self._failing:
+            log.warning("modes are kept in memory only", path=str(self._path), reason=str(error))
+        self._failing = True
+        self._put_back(modes)
+        self._next.kept.set()
+        self._due.set()
+        await self._close()
+
+    def _succeed(self) -> None:
+        if self._failing:
+            self._failing = False
+            log.info("modes are kept in the file again", path=str(self._path))
+
+    def _put_back(self, modes: Mapping[str, int]) -> None:
+        self._next.modes = {**modes, **self._next.modes}
+
+    async def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            await self._in_thread(file.close)
+
+    async def _in_thread(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        """Run what blocks; one at a time, also when a cancel has given up on one before."""
+        return await trio.to_thread.run_sync(
+            work, *args, abandon_on_cancel=True, limiter=self._one_thread
+        )
+
+
+@asynccontextmanager
+async def open_modes(data: Path | None) -> AsyncIterator[ModeStore]:
+    """The store of a server whose data folder this is; None: modes die with the process.
+
+    Raises `StateUnusable` in a group, if another server has the folder. When the block ends all
+    that was put is written.
+    """
+    if data is None:
+        yield MemoryModeStore()
+        return
+    store = FileModeStore(data / STATE_FILE)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        yield store
+        nursery.cancel_scope.cancel()

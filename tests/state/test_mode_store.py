@@ -1,0 +1,267 @@
+"""Modes off the loop: batches, who waits for what, and disks that fail."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from structlog.typing import EventDict
+from trio.testing import wait_all_tasks_blocked
+
+from audio_server.device.modes import MemoryModeStore
+from audio_server.state.file import StateDamaged, StateFile, StateUnusable
+from audio_server.state.modes import RETRY_S, FileModeStore, open_modes
+
+
+class SlowFile:
+    """A file whose writes wait until they are let go, and which can be made to fail."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+        self.writes: list[dict[str, int]] = []
+        self.opened = 0
+        self.error: Exception | None = None
+        self.begun = threading.Semaphore(0)
+        self.may_write = threading.Semaphore(0)
+        self.is_slow = False
+
+    def __call__(self, path: Path) -> SlowFile:
+        self.opened += 1
+        self._raise()
+        return self
+
+    def read(self) -> dict[str, int]:
+        return dict(self.rows)
+
+    def write(self, modes: Mapping[str, int]) -> None:
+        self.begun.release()
+        if self.is_slow:
+            self.may_write.acquire()
+        self._raise()
+        self.writes.append(dict(modes))
+        self.rows.update(modes)
+
+    def close(self) -> None:
+        pass
+
+    def _raise(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def warnings(entries: list[EventDict]) -> list[str]:
+    """The events that an operator is warned of."""
+    return [entry["event"] for entry in entries if entry["log_level"] == "warning"]
+
+
+FULL = sqlite3.OperationalError("database or disk is full")
+
+
+@asynccontextmanager
+async def running(store: FileModeStore):
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        yield store
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def stored(file: SlowFile, path: Path):
+    async with running(FileModeStore(path, open_file=file)) as store:
+        yield store
+
+
+async def test_modes_outlive_the_store(path) -> None:
+    async with open_modes(path.parent) as store:
+        store.put("a", 3)
+        await store.wait_kept("a")
+        store.put("b", 4)
+    async with open_modes(path.parent) as store:
+        assert (store.get("a"), store.get("b"), store.get("c")) == (3, 4, 0)
+
+
+async def test_without_a_folder_modes_are_in_memory() -> None:
+    async with open_modes(None) as store:
+        assert isinstance(store, MemoryModeStore)
+
+
+async def test_what_is_waited_for_is_in_the_file(path) -> None:
+    async with open_modes(path.parent) as store:
+        store.put("a", 3)
+        await store.wait_kept("a")
+        copy = path.with_name("copy.db")
+        copy.write_bytes(path.read_bytes())
+        path.with_name("copy.db-wal").write_bytes(path.with_name("state.db-wal").read_bytes())
+        with StateFile(copy) as file:
+            assert file.read() == {"a": 3}
+
+
+async def test_nobody_waits_where_nothing_changed(path) -> None:
+    async with stored(SlowFile(), path) as store:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await store.wait_kept("a")  # would raise Cancelled if it yielded
+        assert not scope.cancelled_caught
+
+
+async def test_presses_during_a_write_share_the_next_one(path) -> None:
+    file = SlowFile()
+    file.is_slow = True
+    kept: list[str] = []
+
+    async def press(device_id: str, mode: int) -> None:
+        store.put(device_id, mode)
+        await store.wait_kept(device_id)
+        kept.append(device_id)
+
+    async with stored(file, path) as store, trio.open_nursery() as nursery:
+        nursery.start_soon(press, "a", 1)
+        await trio.to_thread.run_sync(file.begun.acquire)
+        for number in range(50):
+            nursery.start_soon(press, f"b{number}", number)
+        nursery.start_soon(press, "a", 2)
+        await wait_all_tasks_blocked()
+        assert kept == []
+        file.is_slow = False
+        file.may_write.release()
+    assert [len(batch) for batch in file.writes] == [1, 51]
+    assert file.rows["a"] == 2
+    assert len(kept) == 52
+
+
+async def test_a_cancelled_wait_loses_nothing(path) -> None:
+    file = SlowFile()
+    file.is_slow = True
+    async with stored(file, path) as store:
+        store.put("a", 1)
+        await trio.to_thread.run_sync(file.begun.acquire)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await store.wait_kept("a")
+        assert scope.cancelled_caught
+        file.is_slow = False
+        file.may_write.release()
+        await store.wait_kept("a")
+    assert file.rows == {"a": 1}
+
+
+async def test_stopping_in_the_middle_of_a_write_writes_all(path) -> None:
+    file = SlowFile()
+    file.is_slow = True
+    async with stored(file, path) as store:
+        store.put("a", 1)
+        await trio.to_thread.run_sync(file.begun.acquire)
+        store.put("b", 2)
+        file.is_slow = False
+        file.may_write.release()
+    assert file.rows == {"a": 1, "b": 2}
+
+
+async def test_a_full_disk_is_one_warning_and_delays_nobody(path, logged) -> None:
+    file = SlowFile()
+    async with stored(file, path) as store:
+        file.error = FULL
+        for mode in (1, 2, 3):
+            store.put("a", mode)
+            await store.wait_kept("a")
+        assert store.get("a") == 3
+        assert warnings(logged) == ["modes are kept in memory only"]
+        file.error = None
+    assert file.rows == {"a": 3}
+
+
+async def test_a_disk_that_has_room_again_gets_what_it_missed(path, logged, autojump_clock) -> None:
+    file = SlowFile()
+    async with stored(file, path) as store:
+        file.error = FULL
+        store.put("a", 1)
+        await store.wait_kept("a")
+        began_at = trio.current_time()
+        store.put("b", 2)
+        while file.opened < 3:
+            await trio.sleep(1)
+        assert trio.current_time() - began_at >= 2 * RETRY_S
+        file.error = None
+        while not file.rows:
+            await trio.sleep(1)
+        assert file.rows == {"a": 1, "b": 2}
+        store.put("c", 3)
+        await store.wait_kept("c")
+        assert file.rows == {"a": 1, "b": 2, "c": 3}
+    assert [entry["event"] for entry in logged] == [
+        "modes are kept in memory only",
+        "modes are kept in the file again",
+    ]
+
+
+async def test_a_folder_that_cannot_be_made(tmp_path, logged) -> None:
+    (tmp_path / "data").write_text("a file, where a folder should be")
+    async with open_modes(tmp_path / "data") as store:
+        store.put("a", 1)
+        await store.wait_kept("a")
+        assert store.get("a") == 1
+    assert warnings(logged) == ["modes are kept in memory only"]
+
+
+async def test_a_file_that_comes_late_counts_where_nothing_was_put(path, autojump_clock) -> None:
+    file = SlowFile()
+    file.rows = {"a": 1, "b": 2, "c": 3}
+    file.error = FULL
+    async with stored(file, path) as store:
+        store.put("a", 4)
+        store.put("b", 0)
+        await store.wait_kept("a")
+        file.error = None
+        while file.rows["a"] != 4:
+            await trio.sleep(1)
+        assert [store.get(device_id) for device_id in "abc"] == [4, 0, 3]
+    assert file.rows == {"a": 4, "b": 0, "c": 3}
+
+
+async def test_a_damaged_file_is_set_aside_at_the_start(path, logged) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 1000)
+    async with open_modes(path.parent) as store:
+        store.put("a", 1)
+        await store.wait_kept("a")
+    assert warnings(logged) == ["state file set aside"]
+    (aside,) = path.parent.glob("state.db.corrupt-*")
+    assert aside.read_bytes().startswith(b"no database")
+    async with open_modes(path.parent) as store:
+        assert store.get("a") == 1
+
+
+async def test_a_file_damaged_while_it_is_used_is_written_anew_from_memory(path, logged) -> None:
+    file = SlowFile()
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    async with stored(file, path) as store:
+        store.put("a", 1)
+        await store.wait_kept("a")
+        file.rows.clear()
+
+        def fail_once() -> None:
+            if file.error is not None:
+                file.error, error = None, file.error
+                raise error
+
+        file._raise = fail_once  # type: ignore[method-assign]
+        file.error = StateDamaged(path, "damaged")
+        store.put("b", 2)
+        await store.wait_kept("b")
+    assert file.rows == {"a": 1, "b": 2}
+    assert warnings(logged) == ["state file set aside"]
+
+
+async def test_a_file_of_another_server_is_the_users_mistake(path, monkeypatch) -> None:
+    monkeypatch.setattr("audio_server.state.file._BUSY_S", 0.01)
+    async with open_modes(path.parent):
+        with pytest.raises(ExceptionGroup) as raised:
+            async with open_modes(path.parent):
+                raise AssertionError("two servers have one file")
+    assert raised.group_contains(StateUnusable, match="in use by another server", depth=1)

@@ -1,0 +1,111 @@
+"""The file itself: what is in it after it was closed, killed, broken or opened twice."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from audio_server.state.file import SCHEMA, StateDamaged, StateFile, StateUnusable, set_aside
+
+
+def written(path: Path, modes: dict[str, int]) -> None:
+    with StateFile(path) as file:
+        file.write(modes)
+
+
+def read(path: Path) -> dict[str, int]:
+    with StateFile(path) as file:
+        return file.read()
+
+
+def test_what_is_written_is_read(path) -> None:
+    written(path, {"a": 1, "b": 2})
+    written(path, {"b": 3, "c": 4})
+    assert read(path) == {"a": 1, "b": 3, "c": 4}
+
+
+def test_mode_0_takes_no_row(path) -> None:
+    written(path, {"a": 1})
+    written(path, {"a": 0, "b": 0})
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM modes").fetchone() == (0,)
+    db.close()
+
+
+def test_nobody_else_may_read_it(path) -> None:
+    written(path, {"a": 1})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_in_use_is_refused(path, monkeypatch) -> None:
+    monkeypatch.setattr("audio_server.state.file._BUSY_S", 0.01)
+    with StateFile(path), pytest.raises(StateUnusable, match="in use by another server"):
+        StateFile(path)
+    assert read(path) == {}
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(path) -> None:
+    written(path, {"a": 1})
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {len(SCHEMA) + 1}")
+    db.close()
+    with pytest.raises(StateUnusable, match="newer version"):
+        StateFile(path)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT * FROM modes").fetchall() == [("a", 1)]
+    db.close()
+
+
+def test_the_version_is_in_the_file(path) -> None:
+    written(path, {})
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (len(SCHEMA),)
+    db.close()
+
+
+def test_a_file_that_is_no_database(path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database, and long enough not to pass for an empty one" * 20)
+    with pytest.raises(StateDamaged, match=r"state\.db: damaged"):
+        read(path)
+
+
+def test_a_database_with_holes(path) -> None:
+    written(path, {f"device-{number:060}": 1 for number in range(500)})
+    damage(path)
+    with pytest.raises(StateDamaged):
+        read(path)
+
+
+def damage(path: Path) -> None:
+    """Overwrite all but the first pages of a database."""
+    with path.open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(2 * 4096)
+        file.write(b"\xa5" * (size - 2 * 4096))
+
+
+def test_setting_aside_takes_the_log_along(path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    log = path.with_name("state.db-wal")
+    log.write_bytes(b"y")
+    aside = set_aside(path)
+    assert aside.name.startswith("state.db.corrupt-")
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [
+        aside.name,
+        aside.name + "-wal",
+    ]
+
+
+def test_a_failed_write_changes_nothing_and_the_next_one_works(path) -> None:
+    with StateFile(path) as file:
+        file.write({"a": 1})
+        with pytest.raises(sqlite3.Error):
+            file.write({"a": 2, "b": "not a number"})  # type: ignore[dict-item]
+        file.write({"c": 3})
+        assert file.read() == {"a": 1, "c": 3}
