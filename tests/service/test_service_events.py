@@ -1,0 +1,109 @@
+"""`EventStream`: one acknowledgement an event, when the event has been applied."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from grpclib.const import Status
+from panel import event_of, status_of
+from service_home import FIVE, frame, open_home
+from trio.testing import MockClock
+
+from audio_server.device.devices import Devices
+from audio_server.device.modes import MemoryModeStore
+from audio_server.device.rules import Action, Button, Rules, State
+from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent
+
+
+async def test_an_ack_says_that_it_has_been_applied(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.device() as panel:
+        for mode in (1, 2, 3, 4, 0, 1):
+            await panel.press(Button.MODE)
+            assert home.devices.by_id["one"].state == State(mode)
+        assert trio.current_time() == 0.0
+
+
+async def test_an_ack_waits_until_the_mode_is_kept(autojump_clock: MockClock) -> None:
+    class SlowStore(MemoryModeStore):
+        async def wait_kept(self, device_id: str) -> None:
+            await trio.sleep(0.25)
+
+    devices = Devices(FIVE, Rules(len(FIVE)), 0.3, store=SlowStore())
+    async with open_home(devices=devices) as home, home.device() as panel:
+        await panel.press(Button.MODE)
+        assert trio.current_time() == 0.25
+
+
+@pytest.mark.parametrize("event", [DeviceEvent(), DeviceEvent.FromString(b"\x12\x00")])
+async def test_an_event_that_says_nothing_is_refused(
+    event: DeviceEvent, autojump_clock: MockClock
+) -> None:
+    """Its oneof is unset, be it that there is a field which is not in the contract."""
+    async with open_home() as home, home.device() as panel:
+        await panel.press(Button.MODE)
+        before = home.devices.by_id["one"].status.value
+        assert await panel.send(event) is False
+        assert home.devices.by_id["one"].status.value == before
+
+
+async def test_an_empty_button_event_is_a_press_of_button_1(autojump_clock: MockClock) -> None:
+    """All its fields have their first values, but the oneof is set."""
+    async with open_home() as home, home.device() as panel:
+        await panel.press(Button.MODE)
+        await trio.sleep(0.1)
+        assert await panel.send(DeviceEvent(button_event=ButtonEvent()))
+        await trio.sleep(0.1)
+    assert [leds for _, leds in panel.frames[-2:]] == [frame(1), frame(1)]
+
+
+@pytest.mark.parametrize("field", [b"\x08\x09", b"\x10\x09"])
+async def test_a_button_or_action_that_is_not_known_is_acked(
+    field: bytes, autojump_clock: MockClock
+) -> None:
+    event = DeviceEvent(button_event=ButtonEvent.FromString(field))
+    async with open_home() as home, home.device() as panel:
+        assert await panel.send(event)
+        assert home.devices.by_id["one"].state == State(0)
+
+
+async def test_hold_and_release_are_button_state(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.device() as panel:
+        await panel.press(Button.STOP, action=Action.HOLD)
+        await panel.press(Button.PLAY, action=Action.RELEASE)
+        device = home.devices.by_id["one"]
+        assert device.buttons == {Button.STOP: Action.HOLD, Button.PLAY: Action.RELEASE}
+        assert device.state == State(0)
+
+
+async def test_events_before_the_end_are_all_answered(autojump_clock: MockClock) -> None:
+    """A device that does not wait for acks, and ends its side at once."""
+    async with open_home() as home, home.connect() as stub:
+        async with stub.EventStream.open(metadata={"device_id": "one"}) as call:
+            for button in (Button.MODE, None, Button.MODE):
+                await call.send_message(DeviceEvent() if button is None else event_of(button))
+            await call.end()
+            assert [reply.ack async for reply in call] == [True, False, True]
+        async with home.device(calls=["StatusStream"]) as panel:
+            await trio.sleep(2.0)
+    assert panel.shown == frame(2)
+
+
+async def test_an_event_call_that_is_cancelled_leaves_the_others(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.device() as panel:
+        await panel.press(Button.PLAY)
+        await panel.calls["EventStream"].cancel()
+        await trio.sleep(2.0)
+        assert panel.ended == {}
+        assert panel.heard[-1] == "0:49."
+        assert panel.shown == frame(0)
+
+
+async def test_a_call_without_a_device_makes_no_state(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.connect() as stub:
+        for ids in ([], ["a", "b"], ["x" * 65], ["a b"]):
+            metadata = [("device_id", device_id) for device_id in ids]
+            for method in (stub.StatusStream, stub.EventStream, stub.ServerAudioStream):
+                async with method.open(metadata=metadata) as call:
+                    assert await status_of(call) is Status.INVALID_ARGUMENT
+        await trio.testing.wait_all_tasks_blocked()
+        assert dict(home.devices.by_id) == {}
