@@ -24,7 +24,6 @@ from h2 import events
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.connection import Connection
-from audio_server.rpc.errors import PeerError
 from audio_server.rpc.frames import Frame
 from audio_server.rpc.headers import CONTENT_TYPE
 from audio_server.rpc.limits import Limits
@@ -72,8 +71,7 @@ class ClientConnection(Connection):
 
     def _on_goaway(self, frame: Frame) -> None:
         """Calls that the server will not answer end; the others go on."""
-        if len(frame.payload) < 8:
-            raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, "a GOAWAY that is too short")
+        super()._on_goaway(frame)
         self.last_welcome_id = int.from_bytes(frame.payload[:4], "big") & 0x7FFFFFFF
         for stream in list(self.streams.values()):
             if stream.id > self.last_welcome_id:

@@ -17,7 +17,7 @@ from h2 import events
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.errors import PeerError, PeerSilentError
-from audio_server.rpc.frames import DATA, GOAWAY, Frame, FrameReader
+from audio_server.rpc.frames import CONTINUATION, DATA, GOAWAY, Frame, FrameReader
 from audio_server.rpc.http2 import Http2
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher, Outbox
@@ -26,6 +26,9 @@ from audio_server.rpc.source import Source
 from audio_server.rpc.stream import RpcStream
 
 log = structlog.get_logger()
+
+_FRAMES_A_TURN = 16
+"""Frames taken from one peer before all others have had their turn: about a millisecond."""
 
 Timer = tuple[float, Callable[[], None]]
 """When something is due (trio's clock), and what is to be done then."""
@@ -50,6 +53,7 @@ class Connection:
         self._source = Source(transport)
         self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
         self._was_busy = False
+        self._answers_waiting = 0
         self._nursery: trio.Nursery | None = None
         now = trio.current_time()
         self._started_at = self._heard_at = self._called_at = now
@@ -181,8 +185,12 @@ class Connection:
         while data := await self._source.read():
             self._heard_at = trio.current_time()
             self._pinged_at = None
-            for frame in self._frames.feed(data):
+            for number, frame in enumerate(self._frames.feed(data), start=1):
+                self._watch(frame)
                 self._on_frame(frame, calls)
+                if number % _FRAMES_A_TURN == 0:
+                    self.flush_soon()
+                    await trio.lowlevel.cancel_shielded_checkpoint()
             self._watch_header_block()
             self.flush_soon()
 
@@ -237,12 +245,25 @@ class Connection:
             return
         if frame.type == GOAWAY:
             self._on_goaway(frame)
-            return
-        for event in self.http2.receive(frame):
-            self._on_event(event, calls)
+        elif frame.type <= CONTINUATION:
+            waiting = len(self.http2.out)
+            for event in self.http2.receive(frame):
+                self._on_event(event, calls)
+            if len(self.http2.out) > waiting:
+                self._count_answer()
+
+    def _count_answer(self) -> None:
+        self._answers_waiting += 1
+        if self._answers_waiting > self.limits.max_waiting_answers:
+            self.abort("the peer does not read")
+
+    def _watch(self, frame: Frame) -> None:
+        """Whether the peer keeps measure. Raises `PeerError` if not."""
 
     def _on_goaway(self, frame: Frame) -> None:
         """The peer opens no more calls; those that are open go on."""
+        if frame.stream_id:
+            raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a GOAWAY on a stream")
 
     def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
         match event:
@@ -297,6 +318,7 @@ class Connection:
         stream.notify()
 
     def _on_drained(self) -> None:
+        self._answers_waiting = 0
         if self._was_busy:
             self._was_busy = False
             self._on_room()

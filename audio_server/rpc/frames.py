@@ -21,9 +21,10 @@ MAX_FRAME_BYTES = 16384
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = range(9)
 CONTINUATION = 9
+END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
-ACK = 0x1
 _HEADER_BYTES = 9
+_SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 
 
 class Frame(NamedTuple):
@@ -61,14 +62,14 @@ class FrameReader:
         return self._block_stream != 0
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes. Unknown types are passed over (section 5.5)."""
+        """The frames that `data` completes, those of unknown types included (section 5.5)."""
         self._buffer += data
         if self._preface and not self._take_preface():
             return
         while frame := self._next():
             self._check_order(frame)
-            if frame.type <= CONTINUATION:
-                yield frame
+            _check_size(frame)
+            yield frame
 
     def _take_preface(self) -> bool:
         got = bytes(self._buffer[: len(PREFACE)])
@@ -103,6 +104,8 @@ class FrameReader:
             self._check_continuation(frame)
         elif frame.type == CONTINUATION:
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "CONTINUATION without a header block")
+        elif frame.type == PUSH_PROMISE:
+            raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a push that nobody allowed")
         elif frame.type == HEADERS and not frame.flags & END_HEADERS:
             self._block_stream = frame.stream_id
             self._block_frames = 0
@@ -120,3 +123,18 @@ class FrameReader:
             raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, "a header block without end")
         if frame.flags & END_HEADERS:
             self._block_stream = 0
+
+
+def _check_size(frame: Frame) -> None:
+    """Frames of a fixed size must have it (sections 6.3 to 6.9)."""
+    size = len(frame.raw) - _HEADER_BYTES
+    if frame.type == SETTINGS:
+        wrong = size != 0 if frame.flags & ACK else size % 6 != 0
+    elif frame.type == GOAWAY:
+        wrong = size < 8
+    else:
+        wrong = size != _SIZES.get(frame.type, size)
+    if wrong:
+        raise PeerError(
+            ErrorCodes.FRAME_SIZE_ERROR, f"{size} bytes in a frame of type {frame.type}"
+        )

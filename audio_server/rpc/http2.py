@@ -50,7 +50,7 @@ class Http2:
     except that acting on a stream that the peer has closed meanwhile is silently nothing.
     """
 
-    __slots__ = ("_dead", "_h2", "out")
+    __slots__ = ("_dead", "_h2", "out", "spoke")
 
     def __init__(self, limits: Limits, *, client_side: bool) -> None:
         config = H2Configuration(
@@ -62,6 +62,8 @@ class Http2:
             normalize_outbound_headers=False,
         )
         self.out = bytearray()
+        self.spoke = False
+        """Whether headers or data were sent since somebody last made this False."""
         self._h2 = Machine(config)
         slim(self._h2)
         self._h2.local_settings.update({
@@ -169,6 +171,7 @@ class Http2:
         if self.is_open(stream_id):
             self._h2.send_headers(stream_id, headers, end_stream=end_stream)
             self._collect()
+            self.spoke = True
 
     def accept(self, stream_id: int) -> None:
         """Answer a request with the headers that every gRPC answer begins with.
@@ -177,6 +180,7 @@ class Http2:
         """
         if self.is_open(stream_id):
             self._h2.streams[stream_id].state_machine.process_input(StreamInputs.SEND_HEADERS)
+            self.spoke = True
             self.out += _frame_header(len(_ACCEPTED), HEADERS, END_HEADERS, stream_id) + _ACCEPTED
 
     def window(self, stream_id: int) -> int:
@@ -204,6 +208,7 @@ class Http2:
         if size:
             self._h2.streams[stream_id].outbound_flow_control_window -= size
             self._h2.outbound_flow_control_window -= size
+            self.spoke = True
         return size
 
     def end_stream(self, stream_id: int) -> None:

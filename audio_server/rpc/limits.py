@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audio_server.rpc.rates import Rate
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one connection; the defaults fit devices with three calls and small messages."""
+    """Bounds of one connection; the defaults fit devices with three calls and small messages.
+
+    Frames past a `Rate` end the connection with ENHANCE_YOUR_CALM.
+    """
 
     max_streams: int = 16
     """Concurrent calls, counted until the handler has exited; more are refused."""
@@ -37,6 +42,36 @@ class Limits:
 
     max_waiting_bytes: int = 256 * 1024
     """With more than this waiting for the socket, the peer is given up."""
+
+    max_waiting_answers: int = 1_000
+    """With more acknowledgements and resets than this waiting, the peer is given up."""
+
+    resets: Rate = (100, 5)
+    """Streams that the peer resets, or that its faults and its greed make us reset."""
+
+    ping_apart_s: float = 10.0
+    """A PING that comes sooner after another, with no headers or data of ours between: a strike."""
+
+    ping_strikes: int = 2
+    """Strikes that are let pass."""
+
+    settings: Rate = (100, 10)
+    """SETTINGS and their acknowledgements."""
+
+    max_settings: int = 32
+    """Values in one SETTINGS frame."""
+
+    priorities: Rate = (1_000, 33)
+    """PRIORITY, which means nothing here."""
+
+    window_updates: Rate = (1_000, 200)
+    """WINDOW_UPDATE; a device that sends two for every packet of sound sends 100 a second."""
+
+    empty_data: Rate = (100, 10)
+    """DATA without data or end."""
+
+    odd_frames: Rate = (1_000, 33)
+    """Frames of unknown types, GOAWAYs and answers to PINGs."""
 
     preface_s: float = 10.0
     """From the start of a connection to the peer's preface and SETTINGS."""

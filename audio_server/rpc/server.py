@@ -16,8 +16,10 @@ from h2 import events
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.call import ServerCall
+from audio_server.rpc.conduct import Conduct
 from audio_server.rpc.connection import Connection, Timer
 from audio_server.rpc.errors import MalformedRequestError, PeerError, RefusedRequestError
+from audio_server.rpc.frames import ACK, PING, Frame
 from audio_server.rpc.headers import Request, parse_request, refusal
 from audio_server.rpc.http2 import LAST_POSSIBLE_STREAM
 from audio_server.rpc.limits import Limits
@@ -46,7 +48,9 @@ class ServerConnection(Connection):
         self.number = number
         self._services = services
         self._refusing = False
+        self._client_leaves = False
         self._complaints: set[str] = set()
+        self._conduct = Conduct(limits)
         self._accepted: list[tuple[RpcStream, Request, Handler]] = []
 
     async def drain(self, *, settle_s: float = 1.0) -> None:
@@ -71,8 +75,13 @@ class ServerConnection(Connection):
         self._stop_if_done()
 
     def _stop_if_done(self) -> None:
-        if self._refusing and not self.streams:
+        if (self._refusing or self._client_leaves) and not self.streams:
             self.finish()
+
+    def _on_goaway(self, frame: Frame) -> None:
+        super()._on_goaway(frame)
+        self._client_leaves = True
+        self._stop_if_done()
 
     def _timers(self) -> list[Timer]:
         timers = super()._timers()
@@ -83,16 +92,26 @@ class ServerConnection(Connection):
     def _give_up_idle(self) -> None:
         raise PeerError(ErrorCodes.NO_ERROR, "no call for a long time")
 
+    def _watch(self, frame: Frame) -> None:
+        self._conduct.note(frame, self._heard_at, answered=self.http2.spoke)
+        if frame.type == PING and not frame.flags & ACK:
+            self.http2.spoke = False
+
     def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
         if isinstance(event, events.RequestReceived):
             self._on_request(event, calls)
-        else:
-            super()._on_event(event, calls)
+            return
+        super()._on_event(event, calls)
+        if isinstance(event, events.StreamReset) and not event.remote_reset:
+            self._conduct.note_reset(self._heard_at)
 
     def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
         stream_id = event.stream_id
-        if self._refusing or len(self.streams) >= self.limits.max_streams:
+        if self._refusing:
             self.http2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        if len(self.streams) >= self.limits.max_streams:
+            self._reset_for_fault(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         try:
             request = parse_request(event.headers, self.limits)
@@ -101,13 +120,17 @@ class ServerConnection(Connection):
                 raise refusal(Status.UNIMPLEMENTED, f"no method {request.path}")
         except MalformedRequestError as error:
             self._complain(str(error))
-            self.http2.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            self._reset_for_fault(stream_id, ErrorCodes.PROTOCOL_ERROR)
         except RefusedRequestError as error:
             self._complain(error.reason)
             self.http2.send_headers(stream_id, error.headers, end_stream=True)
             self.http2.reset(stream_id, ErrorCodes.NO_ERROR)
         else:
             self._accept(stream_id, request, method, calls)
+
+    def _reset_for_fault(self, stream_id: int, code: ErrorCodes) -> None:
+        self.http2.reset(stream_id, code)
+        self._conduct.note_reset(self._heard_at)
 
     def _complain(self, reason: str) -> None:
         """One line per connection and reason, however often a peer repeats it."""
