@@ -28,11 +28,12 @@ Over: TypeAlias = Callable[[TakeFailed | None], None]
 class Player:
     """Plays clips on the track that is there. All but `run` only say what is wanted, at once.
 
-    `run` acts on it: whatever changes what is wanted cancels the step in which `run` is, and
-    the next step begins from what is wanted then. So nothing is ever done for an old request.
+    `run` acts on it: whatever changes what is wanted ends the step in which `run` is, and the
+    next step begins from what is wanted then. So nothing is ever done for an old request. The
+    first packets of a take do not wait for `run`: they go out with the Play itself.
     """
 
-    __slots__ = ("_deadline", "_metronome", "_pace", "_step", "_take", "_track")
+    __slots__ = ("_changed", "_deadline", "_metronome", "_pace", "_step", "_take", "_track")
 
     def __init__(self, pace: Pace, metronome: Metronome) -> None:
         self._pace = pace
@@ -41,31 +42,34 @@ class Player:
         self._take: Take | None = None
         self._deadline = 0.0
         self._step = trio.CancelScope()
+        self._changed = trio.Event()
 
     def start(self, clip: Clip) -> None:
         """Play a clip from its beginning instead of what plays."""
         self.cut()
         self._take = Take(clip, self._pace, self._metronome)
         self._deadline = trio.current_time() + PATIENCE_S
+        if self._track is not None:
+            self._take.begin(self._track)
 
     def cut(self) -> None:
         """Play nothing. What plays is closed now, or as soon as there is room for it."""
         if self._take is not None:
             self._take.cut()
             self._take = None
-        self._step.cancel()
+        self._end_step()
 
     def plug(self, outlet: AudioOutlet) -> None:
         """From now on sound goes to `outlet`; the one before must have been unplugged."""
         self._track = Track(outlet)
-        self._step.cancel()
+        self._end_step()
 
     def unplug(self) -> None:
         """The audio stream is gone. What plays on it is to be `cut` with it."""
         if self._track is not None:
             self._track.abandon()
             self._track = None
-        self._step.cancel()
+        self._end_step()
 
     def position(self) -> Position | None:
         """Where the take is that plays, None when none does."""
@@ -76,28 +80,32 @@ class Player:
         if self._track is not None:
             await self._track.wait_closed()
 
+    def _end_step(self) -> None:
+        self._changed.set()
+        self._step.cancel()
+
     async def run(self, over: Over) -> NoReturn:
         """Do what is wanted, for ever."""
         while True:
-            self._step = trio.CancelScope()
-            with self._step:
-                await self._act(over)
+            self._changed = trio.Event()
+            if self._is_at_rest():
+                await self._changed.wait()  # far cheaper to end than a step that is cancelled
+            else:
+                with trio.CancelScope() as self._step:
+                    await self._act(over)
+
+    def _is_at_rest(self) -> bool:
+        return self._take is None and (self._track is None or not self._track.is_open)
 
     async def _act(self, over: Over) -> None:
         take = self._take
-        if take is None:
-            await self._rest()
-        else:
+        if take is not None:
             failure = await self._perform(take)
             if take is self._take:
                 self._take = None
                 over(failure)
-
-    async def _rest(self) -> NoReturn:
-        """Nothing is to be played; the take before may still owe its end."""
-        if self._track is not None:
-            await self._track.close()
-        await trio.sleep_forever()
+        elif self._track is not None:
+            await self._track.close()  # the take before still owes its end
 
     async def _perform(self, take: Take) -> TakeFailed | None:
         try:

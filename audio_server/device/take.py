@@ -18,6 +18,7 @@ with no hole, and with a lead again and not a rush.
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -81,6 +82,7 @@ class Take:
     """One performance of a clip. `play` it once; `cut` it at any time, also before."""
 
     __slots__ = (
+        "_first_refill",
         "_is_cut",
         "_metronome",
         "_pace",
@@ -97,11 +99,19 @@ class Take:
         self._packets = clip.packets
         self._pace = pace
         self._refill = pace.refill
+        self._first_refill = pace.refill - metronome.next_phase() % pace.refill
         self._metronome = metronome
         self._track: Track | None = None
         self._sent = 0
         self._t0 = -inf  # the player's clock reads trio.current_time() - t0
         self._is_cut = False
+
+    def begin(self, track: Track) -> None:
+        """Send the first packets now, if the track takes them; `play` goes on from there."""
+        self._track = track
+        if track.close_nowait():
+            with suppress(ClipUnreadable):  # `play` meets it again, and is the one to tell
+                self._top_up(track)
 
     async def play(self, track: Track) -> None:
         """Send the clip, and return when its sound has ended by the player's clock.
@@ -122,9 +132,9 @@ class Take:
 
         What waits in `play` goes on waiting: cancel it.
         """
+        if not self._is_cut and self._track is not None:
+            self._track.close_nowait()  # once: later the track may be another take's
         self._is_cut = True
-        if self._track is not None:
-            self._track.close_nowait()
 
     def position(self) -> Position:
         """Where it is, as far as can be told from here."""
@@ -132,7 +142,7 @@ class Take:
         return Position(self.clip.packets, self._sent, min(elapsed, self._sent * PACKET_S))
 
     async def _send_all(self, track: Track) -> None:
-        while not (self._is_cut or track.close_nowait()):
+        while not (self._sent or self._is_cut or track.close_nowait()):
             await self._wait_room(track)
         while self._sent < self._packets and not self._is_cut:
             if self._top_up(track):
@@ -155,8 +165,13 @@ class Take:
         raise Stalled(f"no packet taken for {self._pace.stall_s:g} s")
 
     def _refill_at(self) -> float:
-        """When the next refill is within the lead."""
-        target = min(self._sent + self._refill, self._packets)
+        """When the next refill is within the lead.
+
+        The first one comes earlier, for each take at another time: takes that began together
+        would else be due together for as long as they last.
+        """
+        size, self._first_refill = self._first_refill or self._refill, 0
+        target = min(self._sent + size, self._packets)
         return self._t0 + target * PACKET_S - self._pace.lead_s
 
     def _top_up(self, track: Track) -> bool:
