@@ -79,7 +79,7 @@ def device(
     pcm: str
         Write the sound in real time, s16le 48 kHz mono, to a file or - (standard output).
     play: bool
-        Play the sound through what is installed (paplay, pw-cat, aplay, play, ffplay). Default:
+        Play the sound through what is installed (paplay, pw-cat, aplay, sox, ffplay). Default:
         on a terminal, unless --pcm is given.
     devices: int
         With --script: so many devices at once, ID-1, ID-2 and so on.

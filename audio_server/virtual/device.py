@@ -106,6 +106,8 @@ class VirtualDevice:
         self._power.value = False
         if self._scope is not None:
             self._scope.cancel()
+        else:
+            self.link.value = Link.OFF
 
     async def wait_off(self) -> None:
         """Return when it is off and the connection closed."""
@@ -138,12 +140,15 @@ class VirtualDevice:
         """Live until cancelled. A cancel closes the connection as switching off does."""
         task_status.started()
         pause_s = RETRY_S
-        while True:
-            while not self._power.value:
-                await self._power.wait_value(True)
-            reason, was_online = await self._live()
-            pause_s = RETRY_S if was_online else min(2 * pause_s, RETRY_MAX_S)
-            await self._settle(reason, pause_s)
+        try:
+            while True:
+                while not self._power.value:
+                    await self._power.wait_value(True)
+                reason, was_online = await self._live_in_order()
+                pause_s = RETRY_S if was_online else min(2 * pause_s, RETRY_MAX_S)
+                await self._settle(reason, pause_s)
+        finally:
+            self.link.value = Link.OFF
 
     async def _settle(self, reason: str, pause_s: float) -> None:
         """After a connection: off if so wanted, else wait a while before the next."""
@@ -154,6 +159,23 @@ class VirtualDevice:
             with trio.move_on_after(pause_s):
                 await self._power.wait_value(False)
         self.link.value = Link.CONNECTING if self._power.value else Link.OFF
+
+    async def _live_in_order(self) -> tuple[str, bool]:
+        """`_live`, but a cancel from outside does not reach the calls and the connection at once:
+        it ends the calls first, as switching off does."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._hang_up_when_cancelled)
+            with trio.CancelScope(shield=True):
+                result = await self._live()
+            nursery.cancel_scope.cancel()
+        return result
+
+    async def _hang_up_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            if self._scope is not None:
+                self._scope.cancel()
 
     async def _live(self) -> tuple[str, bool]:
         """One connection, from first to last: why it ended ("": switched off), and was it any."""

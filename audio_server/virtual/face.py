@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+import trio
+
 from audio_server.virtual.describe import describe
 from audio_server.virtual.device import Link, VirtualDevice
 from audio_server.virtual.happenings import (
+    Disconnected,
     EventAcked,
     EventSent,
     Happening,
@@ -23,10 +26,11 @@ LEDS_OFF = (0xFFFFFFFF, 0, 0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the log. `bad` is for what should not have happened."""
+    """A line of the log. `leds` were set; `bad` is for what should not have happened."""
 
     at_s: float
     text: str
+    leds: tuple[int | None, ...] = ()
     bad: bool = False
 
 
@@ -69,6 +73,8 @@ class Face:
                 self.take_open = not happening.is_end
             case EventAcked():
                 self.last_ack_ms = 1000 * (at_s - self._sent[0])
+            case Disconnected():
+                self.take_open = False
             case _:
                 pass
         self._log(at_s, happening)
@@ -82,12 +88,14 @@ class Face:
         elif isinstance(happening, EventAcked):
             sent_s, text = self._sent[0], f"{self._sent[1]}: {text}"
             self.lines.append(Line(sent_s, f"{text} after {self.last_ack_ms:.1f} ms"))
+        elif isinstance(happening, LedsSet):
+            self.lines.append(Line(at_s, "LEDs", leds=happening.leds))
         elif text:
             self.lines.append(Line(at_s, text))
 
-    def say(self, at_s: float, text: str) -> None:
+    def say(self, text: str) -> None:
         """Add a line of one's own to the log."""
-        self.lines.append(Line(at_s, text))
+        self.lines.append(Line(trio.current_time(), text))
 
     def tell_violations(self) -> None:
         """Log what the oracle has found since it was last asked."""

@@ -69,15 +69,14 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
     oracle, report = Oracle(options.limits, modes=options.modes), Report(device.device_id, began_s)
     face = Face(device, options.address, oracle)
     device.observers += [oracle.feed, report, face]
-    async with open_outputs(device, options) as lines, trio.open_nursery() as nursery:
-        for line in lines:
-            face.say(began_s, line)
+    async with open_outputs(device, options, face.say), trio.open_nursery() as nursery:
         await nursery.start(device.run)
         nursery.start_soon(tick, oracle)
-        nursery.start_soon(_quit_on_signal, nursery.cancel_scope)
         nursery.start_soon(_show, face, console, began_s)
         device.switch_on()
-        await _obey(device, keyboard)
+        with trio.CancelScope() as obeying:
+            nursery.start_soon(_quit_on_signal, obeying)
+            await _obey(device, keyboard)
         device.switch_off()
         await device.wait_off()
         nursery.cancel_scope.cancel()
@@ -90,11 +89,11 @@ async def _obey(device: VirtualDevice, keyboard: int) -> None:
             return
 
 
-async def _quit_on_signal(device: trio.CancelScope) -> None:
-    """A signal must leave the terminal as it was, so it ends the tasks, not the process."""
+async def _quit_on_signal(obeying: trio.CancelScope) -> None:
+    """A signal is one more way to quit, so that the terminal is left as it was."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for _ in signals:
-            device.cancel()
+            obeying.cancel()
 
 
 async def _show(face: Face, console: Console, began_s: float) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
 
 import trio
 
@@ -16,35 +17,43 @@ from audio_server.virtual.speaker import Speaker, Write, find_player, open_playe
 STDOUT = 1
 
 
+Say: TypeAlias = Callable[[str], None]
+"""Takes a line about where sound goes."""
+
+
 @asynccontextmanager
-async def open_outputs(device: VirtualDevice, options: Options) -> AsyncIterator[list[str]]:
-    """Attach what the options ask for; gives a line for each. Files are complete when left.
+async def open_outputs(device: VirtualDevice, options: Options, say: Say) -> AsyncIterator[None]:
+    """Attach what the options ask for, and say so. Files are complete when left.
 
     Raises `OSError` or `CannotRecord` for a file that cannot be written.
     """
-    lines: list[str] = []
     async with AsyncExitStack() as stack:
         if options.record is not None:
             device.observers.append(stack.enter_context(Recorder(options.record)))
-            lines.append(f"records to {options.record}")
-        writes = await _voices(stack, options, lines)
+            say(f"records to {options.record}")
+        voices = await _voices(stack, options)
         nursery = await stack.enter_async_context(trio.open_nursery())
-        for write in writes:
+        for name, write in voices.items():
             speaker = Speaker()
             device.observers.append(speaker)
-            nursery.start_soon(speaker.run, write)
-        yield lines
+            nursery.start_soon(_speak, speaker, write, name, say)
+        yield
         nursery.cancel_scope.cancel()
 
 
-async def _voices(stack: AsyncExitStack, options: Options, lines: list[str]) -> list[Write]:
-    voices: list[Write] = []
+async def _speak(speaker: Speaker, write: Write, name: str, say: Say) -> None:
+    say(f"sound goes to {name}")
+    await speaker.run(write)
+    say(f"{name} takes no more sound")
+
+
+async def _voices(stack: AsyncExitStack, options: Options) -> dict[str, Write]:
+    voices: dict[str, Write] = {}
     if options.pcm is not None:
-        voices.append(write_to(_open(stack, options.pcm)))
-        lines.append(f"sound goes to {'standard output' if options.pcm == '-' else options.pcm}")
+        name = "standard output" if options.pcm == "-" else options.pcm
+        voices[name] = write_to(_open(stack, options.pcm))
     if options.play and (command := find_player()) is not None:
-        voices.append(await stack.enter_async_context(open_player(command)))
-        lines.append(f"sound goes to {command[0]}")
+        voices[command[0]] = await stack.enter_async_context(open_player(command))
     return voices
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from audio_server.virtual.decode import OpusDecoder
-from audio_server.virtual.happenings import PACKET_S, Happening, PacketReceived
+from audio_server.virtual.happenings import PACKET_S, Disconnected, Happening, PacketReceived
 
 QUIETEST_DB = -60.0
 
@@ -23,7 +23,10 @@ class Heard:
 
 
 class Playout:
-    """An observer that knows what would be heard now, and how much is waiting."""
+    """An observer that knows what would be heard now, and how much is waiting.
+
+    A device that is off line is quiet at once: with its connection its sound is gone.
+    """
 
     def __init__(self) -> None:
         self._decoder = OpusDecoder()
@@ -34,6 +37,9 @@ class Playout:
     def __call__(self, at_s: float, happening: Happening) -> None:
         if isinstance(happening, PacketReceived):
             self._add(at_s, happening)
+        elif isinstance(happening, Disconnected):
+            self._waiting.clear()
+            self._ends_s = at_s
 
     def _add(self, at_s: float, packet: PacketReceived) -> None:
         due_s = max(at_s, self._ends_s)

@@ -32,7 +32,8 @@ _LINKS = {
 _LINK_STYLES = {Link.ONLINE: "bold green", Link.OFF: "dim"}
 _LEVEL_CELLS = 48
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_FIXED_LINES = 14
+_FIXED_LINES = 13
+_CASE = 24
 
 
 class Screen:
@@ -60,26 +61,26 @@ class Screen:
             title=f"[bold]audio-device[/] {self._face.device_id}",
             subtitle=KEYS,
             border_style="cyan",
-            padding=(1, 2),
+            padding=(0, 2),
             height=height,
         )
 
     def _connection(self) -> Text:
         link = self._face.link
-        text = Text(_LINKS[link], style=_LINK_STYLES.get(link, "yellow"))
+        text = Text.assemble((_LINKS[link], _LINK_STYLES.get(link, "yellow")))
         if link is not Link.OFF:
-            text.append(f" {self._face.address}", style="default")
+            text.append(f" {self._face.address}")
         if self._face.queued:
             text.append(f"   {self._face.queued} queued", style="yellow")
         return text
 
     def _leds(self) -> Table:
-        table = Table.grid(expand=True)
+        table = Table.grid(padding=(0, 1), expand=True)
         for _ in LEDS:
             table.add_column(justify="center", ratio=1)
         on = self._face.link is not Link.OFF
         leds = [led if on else 0 for led in self._face.leds]
-        table.add_row(*map(_glyph, range(len(LEDS)), leds))
+        table.add_row(*map(_lamp, range(len(LEDS)), leds))
         table.add_row(*(Text(name) for name, _, _ in LEDS))
         table.add_row(*(Text(_colour_name(led), style="dim") for led in leds))
         return table
@@ -88,8 +89,8 @@ class Screen:
         heard = self._face.playout.heard(self._at_s)
         ahead_ms = 1000 * self._face.playout.ahead_s(self._at_s)
         if heard is not None:
-            text = Text(f"▶ {_clock(heard.position_s)}", style="bold")
-            return text.append(f"   {ahead_ms:4.0f} ms ahead", style="default")
+            position = (f"▶ {_clock(heard.position_s)}", "bold")
+            return Text.assemble(position, f"   {ahead_ms:4.0f} ms ahead")
         if self._face.take_open:
             return Text("▶ waiting for sound", style="yellow")
         return Text("■ quiet", style="dim")
@@ -109,19 +110,30 @@ class Screen:
         return Group(*(self._log_line(line) for line in lines))
 
     def _log_line(self, line: Line) -> Text:
-        text = Text(f"{line.at_s - self._began_s:8.2f}  ", style="dim", no_wrap=True)
-        text.overflow = "ellipsis"
-        return text.append(line.text, style="bold red" if line.bad else "default")
+        since = f"{line.at_s - self._began_s:8.2f}  "
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(since, style="dim").append(line.text, style="bold red" if line.bad else "")
+        for number, led in enumerate(line.leds):
+            text.append(" ").append(*_glyph(number, led))
+        return text
 
 
-def _glyph(number: int, led: int | None) -> Text:
+def _lamp(number: int, led: int | None) -> Text:
+    """An LED in its case, three lines high, which it lights up a little."""
+    glyph, style = _glyph(number, led)
+    case = tuple(_CASE + part // 5 for part in shade(led))
+    return Text(f"       \n   {glyph}   \n       ", style=f"{style} on {_hex(case)}")
+
+
+def _glyph(number: int, led: int | None) -> tuple[str, str]:
+    """The sign of an LED and its style."""
     _, lit, dark = LEDS[number]
     colour = shade(led)
-    return Text(dark, style="dim") if colour == (0, 0, 0) else Text(lit, style=_style(colour))
+    return (dark, "dim") if colour == (0, 0, 0) else (lit, f"bold {_hex(colour)}")
 
 
-def _style(colour: tuple[int, int, int]) -> str:
-    return "bold #{:02x}{:02x}{:02x}".format(*colour)
+def _hex(colour: tuple[int, ...]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def shade(led: int | None) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import trio
 
 from audio_server.virtual.decode import QUIET, OpusDecoder
-from audio_server.virtual.happenings import PACKET_S, Happening, PacketReceived
+from audio_server.virtual.happenings import PACKET_S, Disconnected, Happening, PacketReceived
 
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 """Takes PCM; raises `OSError` or `trio.BrokenResourceError` when nobody takes it any more."""
@@ -28,7 +28,7 @@ PLAYERS = (
     "paplay --raw --format=s16le --rate=48000 --channels=1 --latency-msec=60",
     "pw-cat --playback --raw --format=s16 --rate=48000 --channels=1 --latency=60ms -",
     "aplay -q -t raw -f S16_LE -r 48000 -c 1 --buffer-time=100000 -",
-    "play -q -t raw -e signed -b 16 -r 48000 -c 1 -",
+    "sox -q -t raw -e signed -b 16 -r 48000 -c 1 - -d",
     "ffplay -nodisp -loglevel quiet -fflags nobuffer -f s16le -ar 48000 -ch_layout mono -i -",
 )
 """Commands that play s16le 48 kHz mono from their standard input, the best first."""
@@ -44,6 +44,8 @@ class Speaker:
     def __call__(self, at_s: float, happening: Happening) -> None:
         if isinstance(happening, PacketReceived):
             self._waiting.append(self._decoder.decode(happening.data))
+        elif isinstance(happening, Disconnected):
+            self._waiting.clear()
 
     async def run(self, write: Write) -> None:
         """Write 20 ms every 20 ms until cancelled, or until nobody takes them."""

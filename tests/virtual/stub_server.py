@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -56,8 +56,15 @@ class StubService(DeviceServiceBase):
 class StubServer:
     """Accepts connections in memory. `reachable` False refuses them."""
 
-    def __init__(self, service: Any, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        service: Any,
+        nursery: trio.Nursery,
+        *,
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.service = service
+        self.closed = closed
         self.reachable = True
         self.transports: list[trio.abc.Stream] = []
         self._nursery = nursery
@@ -75,4 +82,4 @@ class StubServer:
         self._nursery.start_soon(connection.run)
         async with channel_over(near) as channel:
             yield channel
-        self.service.log.append("closed")
+        self.closed()

@@ -74,10 +74,13 @@ class Bench:
 @asynccontextmanager
 async def bench(service: Any = None, **options: Any) -> AsyncIterator[Bench]:
     async with trio.open_nursery() as nursery:
-        server = StubServer(service or StubService(), nursery)
+        service = service or StubService()
+        server = StubServer(service, nursery, closed=lambda: service.log.append("closed"))
         device = VirtualDevice("den", server.open, **options)
         await nursery.start(device.run)
         yield Bench(server, device)
+        device.switch_off()
+        await device.wait_off()
         nursery.cancel_scope.cancel()
 
 
@@ -159,6 +162,24 @@ async def test_switching_off_cancels_the_calls_then_closes() -> None:
         assert b.service.log[3:].index("closed") >= 0
         assert cancelled <= set(b.service.log)
         assert b.seen[-1] == Disconnected()
+
+
+async def test_a_cancel_from_outside_hangs_up_in_the_same_order() -> None:
+    async with trio.open_nursery() as servers:
+        service = StubService()
+        server = StubServer(service, servers, closed=lambda: service.log.append("closed"))
+        device = VirtualDevice("den", server.open)
+        device.switch_on()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(device.run)
+            await device.link.wait_value(Link.ONLINE)
+            await settled()
+            nursery.cancel_scope.cancel()
+        assert device.link.value is Link.OFF
+        await settled()
+        cancelled = {f"{name} cancelled" for name in ("status", "events", "audio")}
+        assert set(service.log[3:]) == {*cancelled, "closed"}
+        servers.cancel_scope.cancel()
 
 
 async def test_it_comes_back_at_once() -> None:
