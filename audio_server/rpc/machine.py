@@ -28,6 +28,7 @@ from hpack.struct import Header
 from hyperframe.frame import DataFrame, Frame, RstStreamFrame, SettingsFrame
 
 _MAX_ENCODER_TABLE_BYTES = 4096
+_SETTINGS = frozenset(SettingCodes)
 
 Taken = tuple[list[Frame], list[Event]]
 """What a frame makes us send, and what it means."""
@@ -143,13 +144,9 @@ class Machine(H2Connection):
         return super()._receive_rst_stream_frame(frame)
 
     def _receive_settings_frame(self, frame: SettingsFrame) -> Taken:
-        frame.settings = {
-            code: value for code, value in frame.settings.items() if code in set(SettingCodes)
-        }
+        known = {code: value for code, value in frame.settings.items() if code in _SETTINGS}
+        if table_bytes := known.get(SettingCodes.HEADER_TABLE_SIZE):
+            # It is the most that our encoder may use, and ours to use less of.
+            known[SettingCodes.HEADER_TABLE_SIZE] = min(table_bytes, _MAX_ENCODER_TABLE_BYTES)
+        frame.settings = known
         return super()._receive_settings_frame(frame)
-
-    def _acknowledge_settings(self) -> list[Frame]:
-        frames = super()._acknowledge_settings()
-        table = self.encoder
-        table.header_table_size = min(table.header_table_size, _MAX_ENCODER_TABLE_BYTES)
-        return frames

@@ -1,0 +1,439 @@
+"""Every limit: what is inside it passes, what is past it ends the offender and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import trio
+from grpclib.const import Status
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+from raw_peer import RawPeer, framed, request_headers
+from serving import LENIENT, Served, echo, never, packet, serving
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+ENHANCE_YOUR_CALM = 11
+Logs = list[MutableMapping[str, Any]]
+Frames = Callable[[RawPeer, int], list[Frame]]
+
+
+@asynccontextmanager
+async def beside_a_healthy_device(**options: Any) -> AsyncIterator[Served]:
+    """An offender's connection; on another one a device must be answered all the while.
+
+    That nothing of the offender is left is seen to by `serving`.
+    """
+    async with serving() as healthy, trio.open_nursery() as nursery:
+        await healthy.peer.open(1)
+        nursery.start_soon(stay_healthy, healthy.peer)
+        async with serving(**options) as served:
+            yield served
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+
+async def stay_healthy(peer: RawPeer) -> None:
+    """An echo every half second must be back at once."""
+    count = 0
+    while True:
+        count += 1
+        await peer.message(1, packet(20))
+        with trio.fail_after(0.1):
+            await peer.received(1, 25 * count)
+        peer.frames.clear()
+        await trio.sleep(0.5)
+
+
+async def calm_down(served: Served) -> bytes:
+    """The connection ends with ENHANCE_YOUR_CALM; the reason it was given."""
+    code, reason = await served.peer.ended_with()
+    assert code == ENHANCE_YOUR_CALM
+    await served.ended.wait()
+    return reason
+
+
+async def send_many(peer: RawPeer, frames: list[Frame]) -> None:
+    """One at a time; the other side may close before they are all there."""
+    with suppress(trio.BrokenResourceError):
+        for frame in frames:
+            await peer.send(frame)
+
+
+# Rates
+
+FLOODS: dict[str, tuple[str, Callable[[int], Frame]]] = {
+    "settings": ("settings", lambda n: SettingsFrame(0, settings={})),
+    "settings_acks": ("settings", lambda n: SettingsFrame(0, flags=["ACK"])),
+    "priorities": ("priorities", lambda n: PriorityFrame(2 * n + 7, depends_on=1)),
+    "window_updates": ("window_updates", lambda n: WindowUpdateFrame(0, window_increment=1)),
+    "stream_window_updates": (
+        "window_updates",
+        lambda n: WindowUpdateFrame(1, window_increment=1),
+    ),
+    "empty_data": ("empty_data", lambda n: DataFrame(1, data=b"")),
+    "ping_acks": ("odd_frames", lambda n: PingFrame(0, opaque_data=b"x" * 8, flags=["ACK"])),
+    "goaways": ("odd_frames", lambda n: GoAwayFrame(0, last_stream_id=0, error_code=0)),
+    "unknown": ("odd_frames", lambda n: unknown_frame()),
+}
+
+
+def unknown_frame() -> Frame:
+    class Unknown(Frame):
+        type = 0xFA
+
+        def serialize(self) -> bytes:
+            return b"\x00\x00\x03\xfa\x00\x00\x00\x00\x00abc"
+
+    return Unknown(0)
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_flood_ends_the_connection(
+    autojump_clock: MockClock, logs: Logs, flood: str
+) -> None:
+    field, make = FLOODS[flood]
+    burst, _ = getattr(LENIENT, field)
+    async with beside_a_healthy_device(services=never) as served:
+        await served.peer.open(1)
+        spent = 1 if field == "settings" else 0  # the first SETTINGS count
+        await send_many(served.peer, [make(n) for n in range(burst - spent)])
+        frames = await served.peer.quiet()
+        assert not any(isinstance(frame, GoAwayFrame) for frame in frames)
+        await send_many(served.peer, [make(burst)])
+        assert await calm_down(served)
+    assert [line["event"] for line in logs] == ["peer broke the rules"]
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_below_its_rate_a_frame_may_come_for_ever(
+    autojump_clock: MockClock, flood: str
+) -> None:
+    field, make = FLOODS[flood]
+    burst, per_s = getattr(LENIENT, field)
+    async with beside_a_healthy_device(services=never) as served:
+        await served.peer.open(1)
+        for number in range(burst + 50):
+            await trio.sleep(1.01 / per_s)
+            await served.peer.send(make(number))
+        frames = await served.peer.quiet()
+        assert not any(isinstance(frame, GoAwayFrame) for frame in frames)
+
+
+async def reset_own(peer: RawPeer, stream_id: int) -> None:
+    await peer.open(stream_id)
+    await peer.reset(stream_id)
+    await wait_all_tasks_blocked()
+
+
+async def provoke_malformed(peer: RawPeer, stream_id: int) -> None:
+    await peer.send(peer.headers_frame(stream_id, request_headers(_path=None)))
+
+
+async def provoke_overflow(peer: RawPeer, stream_id: int) -> None:
+    await peer.open(stream_id)
+    await peer.widen(stream_id, 2**31 - 1)
+    await wait_all_tasks_blocked()
+
+
+async def provoke_closed(peer: RawPeer, stream_id: int) -> None:
+    await peer.open(stream_id, end=True)
+    await peer.give(stream_id, b"x")
+    await wait_all_tasks_blocked()
+
+
+async def provoke_refusal(peer: RawPeer, stream_id: int) -> None:
+    if stream_id == 1:
+        for first in range(1001, 1033, 2):
+            await peer.open(first)
+    await peer.open(stream_id + 2000)
+
+
+PROVOCATIONS = [reset_own, provoke_malformed, provoke_overflow, provoke_closed, provoke_refusal]
+
+
+@pytest.mark.parametrize("provoke", PROVOCATIONS)
+async def test_resets_received_or_provoked_are_limited(
+    autojump_clock: MockClock,
+    logs: Logs,
+    provoke: Callable[[RawPeer, int], Awaitable[None]],
+) -> None:
+    """Rapid reset (CVE-2023-44487) and "made you reset" (CVE-2025-8671)."""
+    async with beside_a_healthy_device(services=never) as served:
+        start = trio.current_time()
+        for number in range(100):
+            await provoke(served.peer, 2 * number + 1)
+        await wait_all_tasks_blocked()
+        assert not served.ended.is_set()
+        with suppress(trio.BrokenResourceError):
+            for number in range(100, 110):
+                await provoke(served.peer, 2 * number + 1)
+                await wait_all_tasks_blocked()
+        assert trio.current_time() - start < 0.5
+        assert await calm_down(served) == b"too many resets"
+    assert len(logs) <= 2
+
+
+async def test_a_device_that_flaps_is_not_an_attack(autojump_clock: MockClock) -> None:
+    async with beside_a_healthy_device(services=never) as served:
+        for number in range(300):
+            await reset_own(served.peer, 2 * number + 1)
+            await trio.sleep(0.2)
+        assert not served.ended.is_set()
+
+
+# PING
+
+
+async def test_pings_too_often_are_two_strikes_then_out(autojump_clock: MockClock) -> None:
+    async with beside_a_healthy_device(services=never) as served:
+        await served.peer.open(1)
+        for _ in range(3):  # the first is nobody's strike
+            await served.peer.ping()
+            await served.peer.next(PingFrame)
+        await served.peer.ping()
+        assert await calm_down(served) == b"too_many_pings"
+
+
+async def test_pings_10_s_apart_are_welcome(autojump_clock: MockClock) -> None:
+    async with beside_a_healthy_device(services=never) as served:
+        await served.peer.open(1)
+        for _ in range(30):
+            await served.peer.ping()
+            assert (await served.peer.next(PingFrame)).opaque_data == b"12345678"
+            await trio.sleep(10)
+
+
+async def test_pings_between_our_data_are_welcome(autojump_clock: MockClock) -> None:
+    """gRPC clients measure the path with a PING for what they receive."""
+    async with beside_a_healthy_device() as served:
+        await served.peer.open(1)
+        for number in range(1, 50):
+            await served.peer.message(1, packet(5))
+            await served.peer.received(1, 10 * number)
+            await served.peer.ping()
+            await served.peer.next(PingFrame)
+
+
+# Header blocks and SETTINGS
+
+
+async def test_eight_continuations_are_enough(autojump_clock: MockClock) -> None:
+    async with beside_a_healthy_device() as served:
+        peer = served.peer
+        block = peer.encoder.encode(request_headers())
+        await peer.send(HeadersFrame(1, data=block[:1], flags=["END_STREAM"]))
+        for number in range(7):
+            await peer.send(ContinuationFrame(1, data=block[1 + number : 2 + number]))
+        await peer.send(ContinuationFrame(1, data=block[8:], flags=["END_HEADERS"]))
+        assert await peer.status(1) == 0
+        await peer.send(HeadersFrame(3, data=b""))
+        await send_many(peer, [ContinuationFrame(3, data=b"") for _ in range(9)])
+        await calm_down(served)
+
+
+async def test_a_header_block_is_at_most_16_kib(autojump_clock: MockClock) -> None:
+    async with beside_a_healthy_device() as served:
+        await served.peer.send(HeadersFrame(1, data=b"\x00" * 8000))
+        await send_many(served.peer, [ContinuationFrame(1, data=b"\x00" * 8500)])
+        await calm_down(served)
+
+
+async def test_a_header_block_that_unpacks_to_more_is_refused(autojump_clock: MockClock) -> None:
+    """An HPACK bomb: one byte for each repetition of a long header."""
+    async with beside_a_healthy_device() as served:
+        peer = served.peer
+        await peer.open(1, ("x-bomb", "b" * 3900), end=True)
+        assert await peer.status(1) == 0
+        await peer.send(HeadersFrame(3, data=b"\xbe" * 1000, flags=["END_HEADERS"]))
+        await calm_down(served)
+
+
+async def test_settings_hold_at_most_32_values_and_only_known_ones_are_kept(
+    autojump_clock: MockClock,
+) -> None:
+    async with beside_a_healthy_device() as served:
+        known = len(served.connection.http2._h2.remote_settings)
+        for start in range(100, 2100, 32):
+            await served.peer.settings({start + n: 1 for n in range(32)})
+            await wait_all_tasks_blocked()
+        assert len(served.connection.http2._h2.remote_settings) <= known + 2
+        await served.peer.settings({100 + n: 1 for n in range(33)})
+        await calm_down(served)
+
+
+async def test_a_peer_cannot_make_our_header_table_grow(autojump_clock: MockClock) -> None:
+    async with beside_a_healthy_device() as served:
+        await served.peer.settings({1: 2**32 - 1})
+        for number in range(200):
+            await served.peer.open(2 * number + 1, path=f"/{number}" + "x" * 300, end=True)
+            await served.peer.status(2 * number + 1)
+        assert served.connection.http2._h2.encoder.header_table._current_size <= 4096
+
+
+# Messages and metadata
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        ([(f"k{n}", "v") for n in range(94)], 0),  # and six of HTTP's own
+        ([(f"k{n}", "v") for n in range(95)], Status.RESOURCE_EXHAUSTED.value),
+        ([("k", "v" * 8000)], 0),
+        ([("k", "v" * 8192)], Status.RESOURCE_EXHAUSTED.value),
+    ],
+)
+async def test_metadata_is_bounded(
+    autojump_clock: MockClock, extra: list[tuple[str, str]], status: int
+) -> None:
+    async with beside_a_healthy_device() as served:
+        await served.peer.open(1, *extra, end=True)
+        assert await served.peer.status(1) == status
+        await served.peer.open(3, end=True)
+        assert await served.peer.status(3) == 0
+
+
+async def test_one_message_is_at_most_64_kib_on_its_prefix_alone(
+    autojump_clock: MockClock,
+) -> None:
+    async with beside_a_healthy_device(services=never) as served:
+        await served.peer.open(1)
+        await served.peer.give(1, b"\x00\x00\x01\x00\x01")
+        assert await served.peer.status(1) == Status.RESOURCE_EXHAUSTED.value
+
+
+# What waits for a peer that does not read
+
+
+async def stalled(served: Served, frames: list[Frame]) -> None:
+    """Send, and never read."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_many, served.peer, frames)
+        await served.ended.wait()
+
+
+async def test_1000_answers_may_wait_for_a_peer_that_does_not_read(
+    autojump_clock: MockClock, logs: Logs
+) -> None:
+    limits = replace(LENIENT, settings=(10_000, 1), max_waiting_answers=1000)
+    async with beside_a_healthy_device(
+        limits=limits, pair=trio.testing.lockstep_stream_pair
+    ) as served:
+        start = trio.current_time()
+        await stalled(served, [SettingsFrame(0) for _ in range(1002)])
+        assert trio.current_time() - start < 1
+    assert [line["reason"] for line in logs] == ["the peer does not read"]
+
+
+async def test_256_kib_may_wait_for_a_peer_that_does_not_read(
+    autojump_clock: MockClock, logs: Logs
+) -> None:
+    limits = replace(LENIENT, resets=(10**6, 1))
+    async with beside_a_healthy_device(
+        limits=limits, pair=trio.testing.lockstep_stream_pair
+    ) as served:
+        peer = served.peer
+        path = "/" + "x" * 3000  # comes back in the status
+        frames: list[Frame] = []
+        for stream_id in range(1, 1001, 2):
+            headers = request_headers(path + str(stream_id))
+            frames.append(peer.headers_frame(stream_id, headers, end=True))
+        await stalled(served, frames)
+    assert "connection aborted" in [line["event"] for line in logs]
+
+
+async def test_data_stops_long_before_when_the_peer_does_not_read(
+    autojump_clock: MockClock,
+) -> None:
+    async def talk(call: Any) -> None:
+        while True:
+            await call.send_framed(framed(packet(1000)))
+
+    async with beside_a_healthy_device(
+        services=talk, pair=trio.testing.lockstep_stream_pair
+    ) as served:
+        await send_many(
+            served.peer,
+            [
+                SettingsFrame(0, settings={4: 2**30}),
+                WindowUpdateFrame(0, window_increment=2**30),
+                *(served.peer.headers_frame(n, request_headers()) for n in (1, 3, 5)),
+            ],
+        )
+        await trio.sleep(5)
+        assert len(served.connection.http2.out) < 32 * 1024
+        for stream in served.connection.streams.values():
+            assert len(stream._pending) <= 1005
+
+
+# Many small frames
+
+
+async def test_no_peer_keeps_the_others_waiting(autojump_clock: MockClock) -> None:
+    """However many frames come in one piece, the others have their turn in between."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with serving(echo) as served, trio.open_nursery() as nursery:
+        await served.peer.open(1)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(count_turns)
+        await served.peer.raw(DataFrame(1, data=framed(b"")).serialize() * 1000)
+        await served.peer.give(1, b"", end=True)
+        assert await served.peer.status(1) == 0
+        nursery.cancel_scope.cancel()
+    assert turns > 1000 / 16
+
+
+async def test_a_handler_that_reads_fast_lets_others_in(autojump_clock: MockClock) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async def read(call: Any) -> None:
+        async for _ in call:
+            pass
+
+    async with serving(read) as served, trio.open_nursery() as nursery:
+        await served.peer.open(1)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(count_turns)
+        await served.peer.give(1, framed(b"") * 3000, end=True)
+        assert await served.peer.status(1) == 0
+        nursery.cancel_scope.cancel()
+    assert turns >= 3000
+
+
+async def test_resets_of_our_own_are_not_the_peers(autojump_clock: MockClock) -> None:
+    """A handler may end its calls as it likes."""
+
+    async def cancel(call: Any) -> None:
+        await call.cancel()
+
+    async with serving(cancel) as served:
+        for number in range(200):
+            await served.peer.open(2 * number + 1)
+            await served.peer.next(RstStreamFrame)
+        assert not served.ended.is_set()
