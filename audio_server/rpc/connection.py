@@ -24,6 +24,7 @@ from audio_server.rpc.outbox import Flusher, Outbox
 from audio_server.rpc.peer import Peer
 from audio_server.rpc.source import Source
 from audio_server.rpc.stream import RpcStream
+from audio_server.rpc.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -40,7 +41,12 @@ class Connection:
     client_side = False
 
     def __init__(
-        self, transport: trio.abc.Stream, *, limits: Limits, flusher: Flusher | None = None
+        self,
+        transport: trio.abc.Stream,
+        *,
+        limits: Limits,
+        flusher: Flusher | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self.limits = limits
         self.peer = Peer(transport)
@@ -50,7 +56,7 @@ class Connection:
         self._alarm = trio.CancelScope()
         self._transport = transport
         self._frames = FrameReader(limits, client_side=self.client_side)
-        self._source = Source(transport)
+        self._source = Source(transport, turnstile)
         self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
         self._was_busy = False
         self._answers_waiting = 0

@@ -11,6 +11,7 @@ import trio
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher
 from audio_server.rpc.server import ServerConnection, Services
+from audio_server.rpc.turnstile import Turnstile
 
 Numbering = Callable[[trio.abc.Stream], int]
 """Gives an accepted connection its number; a newer connection of the same client gets a larger."""
@@ -34,6 +35,7 @@ class Server:
         self._services = services
         self._limits = limits or Limits()
         self._flusher = Flusher()
+        self._turnstile = Turnstile()
         self._number = number or _counting()
         self._connections: set[ServerConnection] = set()
         self._accepting = trio.CancelScope()
@@ -50,6 +52,7 @@ class Server:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._flusher.run)
+            nursery.start_soon(self._turnstile.run)
             async with trio.open_nursery() as connections:
                 with self._accepting:
                     task_status.started()
@@ -66,6 +69,7 @@ class Server:
             limits=self._limits,
             number=self._number(transport),
             flusher=self._flusher,
+            turnstile=self._turnstile,
         )
         self._connections.add(connection)
         try:

@@ -25,6 +25,7 @@ from audio_server.rpc.http2 import LAST_POSSIBLE_STREAM
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher
 from audio_server.rpc.stream import RpcStream
+from audio_server.rpc.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -43,8 +44,9 @@ class ServerConnection(Connection):
         limits: Limits,
         number: int,
         flusher: Flusher | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
-        super().__init__(transport, limits=limits, flusher=flusher)
+        super().__init__(transport, limits=limits, flusher=flusher, turnstile=turnstile)
         self.number = number
         self._services = services
         self._refusing = False

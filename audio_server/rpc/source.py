@@ -7,16 +7,22 @@ import sys
 
 import trio
 
+from audio_server.rpc.turnstile import Turnstile
+
 _READ_BYTES = 16 * 1024
 
 
 class Source:
-    """Reads from a transport; from a plain socket with one system call for what is there."""
+    """Reads from a transport; from a plain socket with one system call for what is there.
 
-    __slots__ = ("_fd", "_transport")
+    With a `turnstile` bytes are taken when it lets this source through.
+    """
 
-    def __init__(self, transport: trio.abc.Stream) -> None:
+    __slots__ = ("_fd", "_transport", "_turnstile")
+
+    def __init__(self, transport: trio.abc.Stream, turnstile: Turnstile | None = None) -> None:
         self._transport = transport
+        self._turnstile = turnstile
         self._fd = -1
         if isinstance(transport, trio.SocketStream) and sys.platform != "win32":
             self._fd = transport.socket.fileno()
@@ -27,10 +33,19 @@ class Source:
         Cancelling it loses nothing.
         """
         if self._fd < 0:
-            return bytes(await self._transport.receive_some(_READ_BYTES))
+            return await self._receive()
         while True:
             await trio.lowlevel.wait_readable(self._fd)
+            if self._turnstile is not None:
+                await self._turnstile.enter()
             try:
                 return os.read(self._fd, _READ_BYTES)
             except BlockingIOError:
                 continue
+
+    async def _receive(self) -> bytes:
+        data = bytes(await self._transport.receive_some(_READ_BYTES))
+        if self._turnstile is not None:
+            with trio.CancelScope(shield=True):  # a few turns at most, and these bytes are ours
+                await self._turnstile.enter()
+        return data

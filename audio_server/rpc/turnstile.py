@@ -1,0 +1,71 @@
+"""How much of what peers send is taken in one turn of the loop.
+
+When a thousand devices send at once, all their readers are woken in the same turn, and all that
+their bytes bring about runs in the next few: turns of a hundred milliseconds, in which no sound
+is sent. Only so many readers go through the turnstile in one turn; the rest wait in line while
+sound, timers and writes have their turn in between. A storm then costs the storm time, and
+nobody else.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import trio
+from trio.lowlevel import Abort, RaiseCancelT, Task
+
+WIDTH = 16
+"""How many go through in a turn. What one brings about takes a tenth of a millisecond (a press)
+to a millisecond (a new device)."""
+
+
+class Turnstile:
+    """Lets at most `WIDTH` tasks through in one turn of the loop, in the order they came."""
+
+    __slots__ = ("_line", "_passed", "_task")
+
+    def __init__(self) -> None:
+        self._line: dict[Task, None] = {}
+        self._passed = 0
+        self._task: Task | None = None
+
+    async def enter(self) -> None:
+        """Go through, or wait in line for a later turn. No checkpoint if there is no line."""
+        if self._passed < WIDTH:
+            self._let_through()
+            return
+        task = trio.lowlevel.current_task()
+        self._line[task] = None
+
+        def abort(_: RaiseCancelT) -> Abort:
+            del self._line[task]
+            return Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _let_through(self) -> None:
+        self._passed += 1
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    async def run(self) -> NoReturn:
+        """Turn, for ever. Costs nothing while nobody goes through."""
+        while True:
+            if not self._passed:
+                await self._wait_passed()
+            await trio.lowlevel.checkpoint()
+            self._passed = 0
+            while self._line and self._passed < WIDTH:
+                task = next(iter(self._line))
+                del self._line[task]
+                trio.lowlevel.reschedule(task)
+                self._passed += 1
+
+    async def _wait_passed(self) -> None:
+        def abort(_: RaiseCancelT) -> Abort:
+            self._task = None
+            return Abort.SUCCEEDED
+
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
