@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from audio_server.virtual.happenings import Button, EventSent
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import EventSent
 from audio_server.virtual.verdict import Limits, Report, Rule
 
 

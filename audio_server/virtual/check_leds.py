@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from audio_server.virtual.happenings import LED_COUNT, Action, Button, EventSent
+from audio_server.virtual.buttons import Action, Button
+from audio_server.virtual.happenings import LED_COUNT, EventSent
 from audio_server.virtual.playing import PlayingLine
 from audio_server.virtual.verdict import Limits, Report, Rule
 

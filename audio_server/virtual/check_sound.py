@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audio_server.virtual.happenings import PACKET_S, Button, PacketReceived
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import PACKET_S, PacketReceived
 from audio_server.virtual.toc import packet_fault
 from audio_server.virtual.verdict import Limits, Report, Rule
 

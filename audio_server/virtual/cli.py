@@ -10,12 +10,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from audio_server.cli.help import HELP_FORMATTER
 from audio_server.virtual.errors import UsageError
 from audio_server.virtual.options import Options
 from audio_server.virtual.script import HELP, Step, parse_script
@@ -29,6 +31,8 @@ app = App(
     name="audio-device",
     help="A stock device in the terminal: six LEDs, four buttons and sound.",
     help_epilogue=f"Steps of a script:\n\n```\n{HELP}\n```",
+    help_formatter=HELP_FORMATTER,
+    version=lambda: metadata.version("streaming-audio-server"),
     default_parameter=Parameter(negative=()),
 )
 
@@ -36,6 +40,11 @@ app = App(
 def _valid_id(_: Any, value: str | None) -> None:
     if value is not None and not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value):
         raise ValueError("a device id is 1 to 64 characters of A-Z a-z 0-9 . _ : -")
+
+
+def _valid_target(_: Any, value: str | None) -> None:
+    if value is not None and (not value or (value.startswith("-") and value != "-")):
+        raise ValueError("a file is needed, or - for standard output")
 
 
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
@@ -51,7 +60,9 @@ def device(
     device_id: Annotated[str | None, Parameter(name="--id", validator=_valid_id)] = None,
     script: str | None = None,
     record: Path | None = None,
-    pcm: str | None = None,
+    pcm: Annotated[
+        str | None, Parameter(allow_leading_hyphen=True, validator=_valid_target)
+    ] = None,
     play: Annotated[bool | None, Parameter(negative="--no-play")] = None,
     devices: Count = 1,
     seed: int = 0,
@@ -147,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = _status(error)
         if status is None:
             raise
-    raise SystemExit(status)
+    raise SystemExit(status or KEPT)
 
 
 def _status(error: BaseException) -> int | None:

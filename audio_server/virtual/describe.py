@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.happenings import (
-    Action,
-    Button,
     CallLost,
     CallReopened,
     Connected,

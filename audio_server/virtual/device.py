@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import trio
 from trio_util import AsyncValue
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.happenings import (
     LED_COUNT,
-    Action,
-    Button,
     Connected,
     ConnectFailed,
     Connecting,

@@ -7,33 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import TypeAlias
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.wire.audio import PACKET_MS
 
 PACKET_S = PACKET_MS / 1000
 """Length of one packet in seconds."""
 
 LED_COUNT = 6
-
-
-class Button(IntEnum):
-    """The buttons by their number on the device; `NONE` is an event whose oneof is unset."""
-
-    NONE = 0
-    CONNECT = 1
-    MODE = 2
-    STOP = 3
-    PLAY = 4
-
-
-class Action(IntEnum):
-    """What was done to a button, as `ButtonEvent.ButtonEventType` numbers it."""
-
-    PRESS = 0
-    HOLD = 1
-    RELEASE = 2
 
 
 class Call(Enum):

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.live import Live
 
 from audio_server.rpc.client import open_channel
+from audio_server.virtual.buttons import Button
 from audio_server.virtual.device import VirtualDevice
 from audio_server.virtual.face import Face
-from audio_server.virtual.happenings import Button
 from audio_server.virtual.keys import read_keys, single_keys
 from audio_server.virtual.options import Options
 from audio_server.virtual.oracle import Oracle

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audio_server.virtual.happenings import (
-    LED_COUNT,
-    Button,
-    EventSent,
-    LedsSet,
-    PacketReceived,
-)
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import LED_COUNT, EventSent, LedsSet, PacketReceived
 from audio_server.wire.comms_pb2 import (
     AudioPacket,
     ButtonEvent,

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from audio_server.device.leds import leds
 from audio_server.device.rules import State
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.check_acks import AckCheck
 from audio_server.virtual.check_leds import Frame, FrameOf, LedCheck
 from audio_server.virtual.check_sound import SoundCheck
 from audio_server.virtual.happenings import (
-    Action,
-    Button,
     Call,
     CallLost,
     CallReopened,

@@ -8,12 +8,11 @@ from random import Random
 import trio
 from trio_util import AsyncValue
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.device import Link, VirtualDevice
 from audio_server.virtual.errors import CannotConnect
 from audio_server.virtual.happenings import (
     PACKET_S,
-    Action,
-    Button,
     ConnectFailed,
     Connecting,
     Disconnected,

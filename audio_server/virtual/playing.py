@@ -6,7 +6,8 @@ this is a line of time on which each stretch holds the values that are allowed i
 
 from __future__ import annotations
 
-from audio_server.virtual.happenings import PACKET_S, Button, PacketReceived
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import PACKET_S, PacketReceived
 from audio_server.virtual.verdict import Limits
 
 _IDLE = frozenset({False})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from audio_server.virtual.buttons import Button
 from audio_server.virtual.happenings import (
     PACKET_S,
-    Button,
     CallLost,
     Connected,
     Disconnected,

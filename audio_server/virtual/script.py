@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.errors import ScriptError
-from audio_server.virtual.happenings import Action, Button
 
 HELP = """\
 connect         switch on and connect; when on: press Connect
@@ -20,7 +20,7 @@ wait:SECONDS    do nothing
 until-end       wait until what plays has been heard to its end
 off on          switch off, switch on
 reconnect       off and on again at once
-hold:BUTTON     hold a button (connect, mode, stop, play); release:BUTTON lets go of it
+hold:BUTTON     hold connect, mode, stop or play; release:BUTTON lets go
 unset           send an event that says nothing
 deaf hear       stop reading audio, read it again
 random:SECONDS  press, wait, go deaf and reconnect at random

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audio_server.virtual.buttons import Button
 from audio_server.virtual.happenings import (
-    Button,
     Connected,
     Disconnected,
     EventAcked,

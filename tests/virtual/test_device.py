@@ -13,10 +13,9 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from stub_server import StubServer, StubService
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.device import Link, VirtualDevice
 from audio_server.virtual.happenings import (
-    Action,
-    Button,
     Call,
     CallLost,
     CallReopened,

@@ -9,9 +9,8 @@ from honest_server import DATA, HonestServer, Session, Trace, frame_of, take
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.happenings import (
-    Action,
-    Button,
     Call,
     CallLost,
     CallReopened,

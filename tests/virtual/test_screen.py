@@ -9,10 +9,10 @@ import pytest
 from opus_sound import take, tone
 from rich.console import Console
 
+from audio_server.virtual.buttons import Button
 from audio_server.virtual.device import Link, VirtualDevice
 from audio_server.virtual.face import Face
 from audio_server.virtual.happenings import (
-    Button,
     Call,
     CallLost,
     Connected,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.errors import ScriptError
-from audio_server.virtual.happenings import Action, Button
 from audio_server.virtual.script import HELP, Step, parse_script
 
 

@@ -1,0 +1,23 @@
+"""The buttons of a device and what is done to them. Imports nothing, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Button(IntEnum):
+    """The buttons by their number on the device; `NONE` is an event whose oneof is unset."""
+
+    NONE = 0
+    CONNECT = 1
+    MODE = 2
+    STOP = 3
+    PLAY = 4
+
+
+class Action(IntEnum):
+    """What was done to a button, as `ButtonEvent.ButtonEventType` numbers it."""
+
+    PRESS = 0
+    HOLD = 1
+    RELEASE = 2

@@ -1,0 +1,95 @@
+"""`audio-device` as its users run it: words in, lines and an exit status out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audio_server.virtual import cli
+
+NOBODY = ("--port", "1")
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(argv)
+    out, err = capsys.readouterr()
+    assert isinstance(leaving.value.code, int)
+    return leaving.value.code, out, err
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (("--script", "connect jump"), "there is no step 'jump'"),
+        (("--script", "mode"), "begin with connect"),
+        (("--script", "connect", *NOBODY), "127.0.0.1:1"),
+        (("--id", "not this", "--script", "connect"), "1 to 64 characters"),
+        (("--port", "0"), "--port"),
+        (("--volume", "3"), "--volume"),
+        (("--modes", "4", "--script", "connect"), "--modes"),
+        (("--script", "connect", "--record", "a.mp3"), "a recording is .opus or .wav"),
+        (("--script", "connect", "--pcm", "/no/such/file"), "/no/such/file"),
+        (("--script", "connect", "--devices", "2", "--pcm", "-"), "for one device"),
+        (("--script", "connect", "--pcm", "--play"), "a file is needed"),
+        ((), "there is no terminal"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], complaint: str
+) -> None:
+    status, out, err = run(capsys, *argv)
+    assert (status, out) == (cli.USAGE, "")
+    assert err.startswith("audio-device: ")
+    assert complaint in err
+    assert len(err.splitlines()) == 1
+
+
+def test_help_names_every_step_and_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    for word in ("--script", "--record", "--pcm", "--devices", "until-end", "random:SECONDS"):
+        assert word in out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    probe = (
+        "import sys; sys.argv[1:] = ['--help']\n"
+        "from audio_server.virtual.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print(sorted({'trio', 'av', 'grpclib', 'google'} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_error_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "_scripted", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["--script", "connect"])
+
+
+def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_scripted", interrupt)
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(["--script", "connect"])
+    assert leaving.value.code == cli.INTERRUPTED
+
+
+def test_a_recording_is_not_begun_for_a_script_that_is_wrong(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "a.opus"
+    assert run(capsys, "--script", "connect jump", "--record", str(file))[0] == cli.USAGE
+    assert not file.exists()
