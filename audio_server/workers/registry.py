@@ -47,8 +47,9 @@ What follows, race by race
   before is refused by the registry.
 - A newer connection to the same worker goes the same way, and the grant ends the old links
   there; otherwise a press between claim and grant would count at the worker and not here.
-- A grant that comes when the worker has long had the connection (two calls had claimed it)
-  brings an old mode, perhaps: a worker heeds only the first grant of a connection.
+- Two connections of a device claimed by the same worker: the answer to the older one names the
+  newer one, which that worker has already been granted. A worker heeds only the first that it
+  hears of a connection.
 - A worker that is killed takes nothing with it: what it has acknowledged lies in the pipe. The
   one that replaces it knows nothing and claims everything.
 - A press waits for nothing but a full pipe, which is a supervisor that does not run.

@@ -35,7 +35,10 @@ class Uplink:
             self._some.set()
 
     async def wait_written(self) -> None:
-        """Return when all messages that were sent before are in the pipe; at once if they are."""
+        """Return when all messages that were sent before are in the pipe, or nobody reads it.
+
+        Does not yield if they are already.
+        """
         if self._waiting:
             mark = self._written.value + len(self._waiting)
             await self._written.wait_value(lambda written: written >= mark)
@@ -59,7 +62,9 @@ class Uplink:
         except BlockingIOError:
             return False
         except BrokenPipeError:
-            self._waiting.clear()  # the supervisor is gone, and this worker is about to follow
+            # The supervisor is gone, and this worker is about to follow.
+            written += len(self._waiting)
+            self._waiting.clear()
         finally:
             self._written.value += written
         return True
