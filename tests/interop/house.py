@@ -16,11 +16,11 @@ from audio_server.virtual.happenings import Button
 
 MakeDevice = Callable[..., StockDevice]
 
-TWO_S, HALF_S, SINGLE, LONG, DENSE, TONE = range(6)
+HOME, HALF_S, SINGLE, LONG, DENSE, TONE = range(6)
 MODES = 6
 """Mode 5 is past the four shapes; its clip is no Opus file."""
 
-SMALL_WINDOW_BYTES, LARGE_WINDOW_BYTES = 4096, 32_768
+SMALL_WINDOW_BYTES, LARGE_WINDOW_BYTES = 4096, 16_384
 
 
 def window(size_bytes: int) -> Options:
@@ -40,7 +40,7 @@ class MadeClips:
 
     folder: Path
     cache: Path
-    two_s: Sequence[bytes]
+    home: Sequence[bytes]
     half_s: Sequence[bytes]
     single: Sequence[bytes]
     long: Sequence[bytes]
@@ -55,6 +55,12 @@ def frame(mode: int, *, playing: bool = False) -> tuple[int, ...]:
 def wait_shown(device: StockDevice, mode: int, *, playing: bool = False) -> None:
     """Wait until a device draws a state."""
     device.wait(lambda: device.leds == frame(mode, playing=playing))
+
+
+def settle(device: StockDevice) -> None:
+    """A press ends the start-up sequence: what is shown from now on is the state."""
+    device.press(Button.CONNECT)
+    device.wait_answered()
 
 
 def select(device: StockDevice, mode: int) -> None:

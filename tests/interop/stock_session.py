@@ -80,6 +80,7 @@ class StockSession:
             Call.AUDIO: self._open_audio,
         }[call]
         self._device.tell_opened(call)
+        self._calls.pop(call, None)
         attend()
 
     def cancel(self, call: Call) -> None:
@@ -108,10 +109,9 @@ class StockSession:
             with self._device.changed:
                 if self.is_over:
                     return
-                if stream is self._calls[call]:
-                    self._device.tell_ended(call, stream.code())
-                else:
-                    self._device.tell_replaced(call, stream.code())
+                current = self._calls.get(call) is stream
+                tell = self._device.tell_ended if current else self._device.tell_replaced
+                tell(call, stream.code())
 
         stream.add_callback(self._wake)
         self._calls[call] = stream

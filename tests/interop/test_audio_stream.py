@@ -11,10 +11,10 @@ from itertools import pairwise
 from heard import LEAD_S, PACKET_S, takes_of
 from house import (
     HALF_S,
+    HOME,
     LONG,
     SINGLE,
     TONE,
-    TWO_S,
     MadeClips,
     play,
     select,
@@ -34,10 +34,10 @@ def test_a_clip_is_sent_whole_and_at_its_pace(device: StockDevice, clips: MadeCl
     """Bit for bit, never further ahead than the lead, and never late."""
     device.press(Button.PLAY)
     (take,) = wait_takes(device, 1)
-    assert take.is_whole(clips.two_s)
+    assert take.is_whole(clips.home)
     assert take.lead_s() <= LEAD_S + TOLERANCE_S
     assert take.late_s() <= TOLERANCE_S
-    wait_shown(device, TWO_S)
+    wait_shown(device, HOME)
 
 
 def test_a_clip_that_is_no_opus_is_sent_as_opus(device: StockDevice) -> None:
@@ -96,7 +96,7 @@ def test_a_burst_of_plays_and_stops_keeps_the_grammar(
     device.wait(lambda: device.packets[-1].data == clips.half_s[-1])
     takes = takes_of(device.packets)
     assert takes[-1].is_whole(clips.half_s)
-    known = (clips.two_s, clips.half_s, clips.single, clips.long, clips.dense)
+    known = (clips.home, clips.half_s, clips.single, clips.long, clips.dense)
     assert all(any(t.is_cut(c) or t.is_whole(c) for c in known) for t in takes[:-1])
 
 
@@ -131,4 +131,4 @@ def test_stop_goes_home_and_the_next_play_plays_home(device: StockDevice, clips:
     wait_shown(device, 0, playing=True)
     old, new = takes_of(device.packets)
     assert old.is_cut(clips.long)
-    assert new.is_beginning(clips.two_s)
+    assert new.is_beginning(clips.home)

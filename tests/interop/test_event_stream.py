@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from house import TWO_S, MakeDevice, frame, play, select, wait_shown, wait_takes
+from house import HOME, MakeDevice, frame, play, select, wait_shown, wait_takes
 from stock_device import StockDevice
 from stock_session import message_of, method, open_channel
 
@@ -60,14 +60,14 @@ def test_hold_and_release_are_acked_and_do_nothing(device: StockDevice) -> None:
 
 def test_an_event_that_is_unset_is_refused_and_changes_nothing(device: StockDevice) -> None:
     """It would read as a press of button 1, which sends the LEDs again."""
-    select(device, TWO_S + 1)
-    wait_shown(device, TWO_S + 1)
+    select(device, HOME + 1)
+    wait_shown(device, HOME + 1)
     before = len(device.frames)
     device.press(*[Button.NONE] * 5, Button.MODE)
     device.wait_answered()
-    wait_shown(device, TWO_S + 2)
+    wait_shown(device, HOME + 2)
     assert [answer.ack for answer in device.acks[1:]] == [False] * 5 + [True]
-    assert [shown.leds for shown in device.frames[before:]] == [frame(TWO_S + 2)]
+    assert [shown.leds for shown in device.frames[before:]] == [frame(HOME + 2)]
 
 
 @pytest.mark.parametrize("stop", [False, True])

@@ -63,7 +63,7 @@ def unaffected(device: StockDevice, comes: StockDevice, clips: MadeClips) -> Non
         device.wait_answered()
         comes.switch_off()
     (take,) = wait_takes(device, 1)
-    assert take.is_whole(clips.two_s)
+    assert take.is_whole(clips.home)
     assert take.lead_s() <= LEAD_S + TOLERANCE_S
     assert take.late_s() <= TOLERANCE_S
     assert max(answer.at_s - answer.sent_s for answer in device.acks) < SOON_S
@@ -83,7 +83,7 @@ def test_the_state_of_one_is_not_the_state_of_another(
     for device in devices:
         play(device)
     for mode, (device, clip) in enumerate(
-        zip(devices, (clips.two_s, clips.half_s, clips.single, clips.long), strict=True)
+        zip(devices, (clips.home, clips.half_s, clips.single, clips.long), strict=True)
     ):
         device.wait(lambda: device.leds in {frame(mode), frame(mode, playing=True)})  # noqa: B023
         assert [packet.data for packet in device.packets] == clip[: len(device.packets)]

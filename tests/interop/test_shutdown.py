@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 from heard import takes_of
-from house import DENSE, LONG, SMALL_WINDOW, MadeClips, play, select, wait_shown
+from house import DENSE, LONG, SMALL_WINDOW, MadeClips, play, select
 from server_process import ServerProcess
 from stock_device import StockDevice
 
@@ -19,40 +19,48 @@ GRACE_S = 2
 
 
 @pytest.fixture
-def mortal(clips: MadeClips) -> Iterator[ServerProcess]:
-    """A server for this test alone."""
-    server = ServerProcess(clips.folder, clips.cache, "--grace-s", str(GRACE_S))
-    yield server
-    server.stop()
+def mortals(clips: MadeClips) -> Iterator[list[ServerProcess]]:
+    """Two servers for one test alone."""
+    flags = ("--grace-s", str(GRACE_S))
+    servers = [ServerProcess(clips.folder, clips.cache, *flags) for _ in range(2)]
+    yield servers
+    for server in servers:
+        server.stop()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_takes_calls_and_the_process(
-    mortal: ServerProcess, clips: MadeClips, number: signal.Signals
+    mortals: list[ServerProcess], clips: MadeClips
 ) -> None:
-    """One that is idle, one that plays, and (for SIGTERM) one that does not read."""
-    idle, playing = (StockDevice(mortal.target, name) for name in ("idle", "playing"))
-    deaf = StockDevice(mortal.target, "deaf", options=SMALL_WINDOW)
-    for device in (idle, playing):
-        device.switch_on()
-    select(playing, LONG)
-    play(playing, packets=20)
-    wait_shown(idle, 0)
-    if number is signal.SIGTERM:
-        stall(deaf)
+    """SIGTERM and SIGINT; each server has a device that is idle, one that plays, and the first
+    also one that does not read."""
+    deaf = StockDevice(mortals[0].target, "deaf", options=SMALL_WINDOW)
+    pairs = [tuple(StockDevice(server.target, n) for n in ("idle", "plays")) for server in mortals]
+    for idle, plays in pairs:
+        idle.switch_on()
+        plays.switch_on()
+        select(plays, LONG)
+        play(plays, packets=20)
+    stall(deaf)
     told_s = time.monotonic()
-    mortal.signal(number)
-    for device in (idle, playing):
-        device.wait(lambda: len(device.ended) == len(Call))  # noqa: B023
-        assert set(device.ended.values()) == {grpc.StatusCode.UNAVAILABLE}
-    (take,) = takes_of(playing.packets)
-    assert take.is_cut(clips.long)
-    assert take.packets[-1].at_s - told_s < 1.0
-    assert mortal.wait() == 0
+    for server, number in zip(mortals, (signal.SIGTERM, signal.SIGINT), strict=True):
+        server.signal(number)
+    for idle, plays in pairs:
+        is_told(idle)
+        is_told(plays)
+        (take,) = takes_of(plays.packets)
+        assert take.is_cut(clips.long)
+        assert take.packets[-1].at_s - told_s < 1.0
+    assert [server.wait() for server in mortals] == [0, 0]
     assert time.monotonic() - told_s < GRACE_S + 3.0
-    assert mortal.errors() == []
-    for device in (idle, playing, deaf):
+    assert [server.errors() for server in mortals] == [[], []]
+    for device in (deaf, *(device for pair in pairs for device in pair)):
         device.switch_off()
+
+
+def is_told(device: StockDevice) -> None:
+    """All three calls end, and the device can tell why."""
+    device.wait(lambda: len(device.ended) == len(Call))
+    assert set(device.ended.values()) == {grpc.StatusCode.UNAVAILABLE}
 
 
 def stall(device: StockDevice) -> None:
@@ -61,4 +69,4 @@ def stall(device: StockDevice) -> None:
     select(device, DENSE)
     play(device, packets=10)
     device.pause_reading()
-    time.sleep(0.5)
+    time.sleep(0.3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from house import HALF_S, MODES, MakeDevice, frame, play, select, wait_shown
+from house import HALF_S, MODES, MakeDevice, frame, play, select, settle, wait_shown
 from stock_device import StockDevice
 
 from audio_server.virtual.happenings import Button, Call
@@ -28,7 +28,7 @@ def test_the_leds_run_a_startup_sequence_and_then_show_the_state(device: StockDe
 
 def test_every_set_has_all_six_leds(device: StockDevice) -> None:
     """Through the start-up sequence, all modes, and playing: one left out would turn black."""
-    wait_shown(device, 0)
+    device.wait(lambda: len(device.frames) > 2)
     for mode in range(1, MODES):
         device.press(Button.MODE)
         wait_shown(device, mode)
@@ -52,6 +52,7 @@ def test_a_press_ends_the_startup_sequence(device: StockDevice) -> None:
 
 def test_each_mode_lights_one_shape_in_one_colour(device: StockDevice) -> None:
     """None for mode 0, LEDs 2-5 for modes 1-4, and a second colour for mode 5."""
+    settle(device)
     wait_shown(device, 0)
     shapes = []
     for mode in range(1, MODES + 1):
@@ -76,6 +77,7 @@ def test_led_1_tells_idle_from_playing(device: StockDevice) -> None:
 
 
 def test_connect_sends_the_leds_again(device: StockDevice) -> None:
+    settle(device)
     wait_shown(device, 0)
     for _ in range(3):
         before = len(device.frames)
@@ -86,6 +88,7 @@ def test_connect_sends_the_leds_again(device: StockDevice) -> None:
 
 def test_a_slow_device_gets_the_newest_frame_and_no_backlog(device: StockDevice) -> None:
     """While it owes an answer it is sent nothing; then the latest state and nothing older."""
+    settle(device)
     wait_shown(device, 0)
     device.answers = False
     device.press(*[Button.MODE] * 2, *[Button.CONNECT] * 20, *[Button.MODE] * 2)
