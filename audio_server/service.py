@@ -7,8 +7,8 @@ and LED frames and sound into messages, and knows no rule of the device.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import structlog
@@ -20,6 +20,7 @@ from audio_server.device.device import Report
 from audio_server.device.devices import Devices
 from audio_server.device.links import DeviceFailed, EventLink, StatusLink, Superseded
 from audio_server.device.rules import Action, Button
+from audio_server.identity.check import Anybody, Identity
 from audio_server.rpc.call import ServerCall
 from audio_server.wire.comms_grpc import DeviceServiceBase
 from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse, DeviceStatusResponse
@@ -39,37 +40,44 @@ log = structlog.get_logger()
 class DeviceService(DeviceServiceBase):
     """`DeviceService` of `comms.proto`, for the server half of `audio_server.rpc`."""
 
-    def __init__(self, devices: Devices) -> None:
+    def __init__(self, devices: Devices, identity: Identity | None = None) -> None:
         self._devices = devices
+        self._identity = identity or Anybody()
+
+    async def claim(self, device_id: str, connection: int) -> None:
+        """What a call needs before it may attach to the device that it is from; here nothing."""
+
+    @asynccontextmanager
+    async def _admitted(self, call: ServerCall) -> AsyncIterator[str]:
+        """Whose call it is, and that it is. No device is touched before that is known."""
+        device_id = device_id_of(call)
+        with self._identity.admit(call, device_id), _statuses():
+            await self.claim(device_id, call.connection_number)
+            yield device_id
 
     async def StatusStream(self, call: Any) -> None:  # noqa: N802
         """Send the newest LED frame, wait for the answer, again; at most one is unanswered."""
-        device_id = device_id_of(call)
-        with _statuses(), self._devices.attach_status(device_id, call.connection_number) as link:
-            frame = None
-            while True:
-                frame = await link.next_frame(frame)
-                await call.send_framed(frame_leds(frame.leds))
-                if not await _take_answer(call, link, device_id):
-                    return
+        async with self._admitted(call) as device_id:
+            with self._devices.attach_status(device_id, call.connection_number) as link:
+                await _show_frames(call, link, device_id)
 
     async def EventStream(self, call: Any) -> None:  # noqa: N802
         """Acknowledge every event, in order, once the device has applied it."""
-        device_id = device_id_of(call)
-        with _statuses(), self._devices.attach_events(device_id, call.connection_number) as link:
-            await call.send_initial_metadata()
-            async for event in call:
-                await call.send_framed(_ACK if await _apply(event, link) else _NACK)
+        async with self._admitted(call) as device_id:
+            with self._devices.attach_events(device_id, call.connection_number) as link:
+                await call.send_initial_metadata()
+                async for event in call:
+                    await call.send_framed(_ACK if await _apply(event, link) else _NACK)
 
     async def ServerAudioStream(self, call: Any) -> None:  # noqa: N802
         """Lend the stream to the device's audio task until the call ends."""
-        device_id = device_id_of(call)
-        if await call.recv_message() is None:
-            raise GRPCError(Status.INTERNAL, "the request has no message")
-        writer = await call.open_writer()
-        connection = call.connection_number
-        with _statuses(), self._devices.attach_audio(device_id, connection, writer) as link:
-            await link.wait_ended()
+        async with self._admitted(call) as device_id:
+            if await call.recv_message() is None:
+                raise GRPCError(Status.INTERNAL, "the request has no message")
+            writer = await call.open_writer()
+            connection = call.connection_number
+            with self._devices.attach_audio(device_id, connection, writer) as link:
+                await link.wait_ended()
 
 
 def device_id_of(call: ServerCall) -> str:
@@ -95,6 +103,17 @@ def _statuses() -> Iterator[None]:
         raise GRPCError(Status.ABORTED, "the device has opened this stream again") from None
     except DeviceFailed:
         raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
+
+
+async def _show_frames(call: ServerCall, link: StatusLink, device_id: str) -> None:
+    """Send frames until the device ends the call."""
+    frame = None
+    while True:
+        frame = await link.next_frame(frame)
+        await call.give_way()
+        await call.send_framed(frame_leds(frame.leds))
+        if not await _take_answer(call, link, device_id):
+            return
 
 
 async def _take_answer(call: ServerCall, link: StatusLink, device_id: str) -> bool:

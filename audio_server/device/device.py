@@ -207,9 +207,9 @@ class Device:
 
     async def _keep_status(self) -> NoReturn:
         while True:
-            while (greeting := self.status.value.greeting) is None:
-                await self.status.wait_transition()
-            await self._show_startup(greeting)
+            status = await self.status.wait_value(_is_greeting)
+            if status.greeting is not None:
+                await self._show_startup(status.greeting)
 
     async def _show_startup(self, greeting: int) -> None:
         due = trio.current_time()
@@ -244,3 +244,7 @@ class Device:
         )
         lost = isinstance(failure, Stalled)
         self._apply(table.take_lost(self.state) if lost else table.take_failed(self.state))
+
+
+def _is_greeting(status: Status) -> bool:
+    return status.greeting is not None

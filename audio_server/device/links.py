@@ -117,7 +117,10 @@ class EventLink(Link):
         Cancelled, it may or may not come to be applied.
         """
         press = Press(button, action, self.connection, trio.Event())
-        await self._device.presses.send(press)
+        try:
+            self._device.presses.send_nowait(press)
+        except trio.WouldBlock:
+            await self._device.presses.send(press)
         await press.applied.wait()
         await self._devices.wait_kept(self.device_id)
 

@@ -95,6 +95,10 @@ class ServerCall(Stream[Any, Any]):
         await self._rpc.send_message(framed)
         self._send_message_done = True
 
+    async def give_way(self) -> None:
+        """Let the answers that other clients wait for go first, when there are many of them."""
+        await self._rpc.connection.give_way()
+
     async def open_writer(self) -> FrameWriter:
         """Send the initial metadata, then give the way out for framed messages."""
         if not self._send_initial_metadata_done:

@@ -56,6 +56,7 @@ class Connection:
         self._alarm = trio.CancelScope()
         self._transport = transport
         self._frames = FrameReader(limits, client_side=self.client_side)
+        self._turnstile = turnstile
         self._source = Source(transport, turnstile)
         self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
         self._was_busy = False
@@ -85,6 +86,11 @@ class Connection:
         if len(self.http2.out) > self.limits.max_waiting_bytes:
             self.abort("the peer does not read")
         self._outbox.flush_soon()
+
+    async def give_way(self) -> None:
+        """Let what other peers wait for be done first."""
+        if self._turnstile is not None:
+            await self._turnstile.give_way()
 
     def consumed(self, stream_id: int, size: int) -> None:
         """The application has `size` bytes that the peer sent: they may be sent anew."""

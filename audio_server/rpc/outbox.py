@@ -48,6 +48,8 @@ class Flusher:
         while True:
             if not self._due:
                 await self._wait_due()
+                # A turn later there may be an LED frame or sound behind the acknowledgement.
+                await trio.lowlevel.checkpoint()
             due, self._due = self._due[: self._CHUNK], self._due[self._CHUNK :]
             for outbox in due:
                 self._flush_one(outbox)

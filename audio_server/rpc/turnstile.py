@@ -20,12 +20,16 @@ to a millisecond (a new device)."""
 
 
 class Turnstile:
-    """Lets at most `WIDTH` tasks through in one turn of the loop, in the order they came."""
+    """Lets at most `WIDTH` tasks through in one turn of the loop, in the order they came.
 
-    __slots__ = ("_line", "_passed", "_task")
+    Who gives way waits until nobody else is in line, or one in each turn is let through.
+    """
+
+    __slots__ = ("_giving_way", "_line", "_passed", "_task")
 
     def __init__(self) -> None:
         self._line: dict[Task, None] = {}
+        self._giving_way: dict[Task, None] = {}
         self._passed = 0
         self._task: Task | None = None
 
@@ -33,15 +37,15 @@ class Turnstile:
         """Go through, or wait in line for a later turn. No checkpoint if there is no line."""
         if self._passed < WIDTH:
             self._let_through()
-            return
-        task = trio.lowlevel.current_task()
-        self._line[task] = None
+        else:
+            await _wait_in(self._line)
 
-        def abort(_: RaiseCancelT) -> Abort:
-            del self._line[task]
-            return Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
+    async def give_way(self) -> None:
+        """Go through when nobody is in line. No checkpoint if nobody is."""
+        if self._passed < WIDTH:
+            self._let_through()
+        else:
+            await _wait_in(self._giving_way)
 
     def _let_through(self) -> None:
         self._passed += 1
@@ -55,12 +59,8 @@ class Turnstile:
             if not self._passed:
                 await self._wait_passed()
             await trio.lowlevel.checkpoint()
-            self._passed = 0
-            while self._line and self._passed < WIDTH:
-                task = next(iter(self._line))
-                del self._line[task]
-                trio.lowlevel.reschedule(task)
-                self._passed += 1
+            self._passed = _wake(self._line, WIDTH)
+            self._passed += _wake(self._giving_way, max(1, WIDTH - self._passed))
 
     async def _wait_passed(self) -> None:
         def abort(_: RaiseCancelT) -> Abort:
@@ -69,3 +69,25 @@ class Turnstile:
 
         self._task = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
+
+
+async def _wait_in(line: dict[Task, None]) -> None:
+    task = trio.lowlevel.current_task()
+    line[task] = None
+
+    def abort(_: RaiseCancelT) -> Abort:
+        del line[task]
+        return Abort.SUCCEEDED
+
+    await trio.lowlevel.wait_task_rescheduled(abort)
+
+
+def _wake(line: dict[Task, None], most: int) -> int:
+    """Let the first `most` of a line go on; how many there were."""
+    woken = 0
+    while line and woken < most:
+        task = next(iter(line))
+        del line[task]
+        trio.lowlevel.reschedule(task)
+        woken += 1
+    return woken
