@@ -1,0 +1,76 @@
+"""The way in: a connection that was accepted becomes one over TLS, or is over."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from audio_server.identity.tls import ALPN
+from audio_server.rpc.peer import Peer
+
+HANDSHAKE_S = 10.0
+"""How long a client may take for the handshake."""
+
+log = structlog.get_logger()
+
+MakeContext = Callable[[], ssl.SSLContext]
+
+
+class Door:
+    """Takes connections through the handshake, with the context that is newest at that time.
+
+    `make` reads the files anew; it raises `TlsError`.
+    """
+
+    def __init__(self, make: MakeContext) -> None:
+        self._make = make
+        self._context = make()
+
+    def reload(self) -> None:
+        """Use new files for new connections; raises `TlsError` and goes on with the old ones.
+
+        Connections that are open stay as they are.
+        """
+        self._context = self._make()
+
+    async def secure(self, transport: trio.abc.Stream) -> trio.SSLStream[trio.abc.Stream] | None:
+        """The connection over TLS; None for one that came to nothing: it is logged and closed.
+
+        Raises nothing that a client could cause. A cancel closes the connection.
+        """
+        stream = trio.SSLStream(transport, self._context, server_side=True, https_compatible=True)
+        is_secure = False
+        try:
+            reason = await _shake_hands(stream)
+            is_secure = reason is None
+        finally:
+            if not is_secure:
+                await trio.aclose_forcefully(transport)
+        if reason is not None:
+            log.info("TLS handshake failed", peer=str(Peer(transport)), reason=reason)
+        return stream if is_secure else None
+
+
+async def _shake_hands(stream: trio.SSLStream[trio.abc.Stream]) -> str | None:
+    """What was wrong with a handshake; None when all is well."""
+    try:
+        with trio.fail_after(HANDSHAKE_S):
+            await stream.do_handshake()
+    except trio.TooSlowError:
+        return f"not done in {HANDSHAKE_S:.0f} s"
+    except trio.BrokenResourceError as error:
+        return _said(error.__cause__)
+    if stream.selected_alpn_protocol() != ALPN:
+        return "the client does not offer HTTP/2 (ALPN h2)"
+    return None
+
+
+def _said(error: BaseException | None) -> str:
+    """OpenSSL's reason in words, without its source lines."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the client's certificate: {error.verify_message}"
+    reason = getattr(error, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else "the client hung up"
