@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 import trio
 
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher
+from audio_server.rpc.peer import Peer
 from audio_server.rpc.server import ServerConnection, Services
 from audio_server.rpc.turnstile import Turnstile
 
 Numbering = Callable[[trio.abc.Stream], int]
 """Gives an accepted connection its number; a newer connection of the same client gets a larger."""
+
+Securing = Callable[[trio.abc.Stream], Awaitable[trio.abc.Stream | None]]
+"""Gives what a connection goes on over, such as TLS; None for one that it has ended."""
 
 log = structlog.get_logger()
 
@@ -22,7 +26,8 @@ log = structlog.get_logger()
 class Server:
     """Serves `services` on listeners. `run` is its life, `drain` its end.
 
-    Without a `number` connections are counted as they are accepted.
+    Without a `number` connections are counted as they are accepted. `secure` runs in the
+    connection's own task, so it may take its time.
     """
 
     def __init__(
@@ -31,13 +36,17 @@ class Server:
         *,
         limits: Limits | None = None,
         number: Numbering | None = None,
+        secure: Securing | None = None,
     ) -> None:
         self._services = services
         self._limits = limits or Limits()
         self._flusher = Flusher()
         self._turnstile = Turnstile()
         self._number = number or _counting()
+        self._secure = secure
+        self._securing: set[trio.CancelScope] = set()
         self._connections: set[ServerConnection] = set()
+        self._draining = False
         self._accepting = trio.CancelScope()
 
     async def run(
@@ -62,12 +71,34 @@ class Server:
             nursery.cancel_scope.cancel()
 
     async def _serve(self, transport: trio.abc.Stream) -> None:
+        number = self._number(transport)
+        stream = await self._secured(transport)
+        if stream is None or self._draining:
+            await trio.aclose_forcefully(transport)
+        else:
+            await self._serve_on(stream, number)
+
+    async def _secured(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
+        """What a connection goes on over. A drain waits for no handshake."""
+        if self._secure is None:
+            return transport
+        with trio.CancelScope() as scope:
+            self._securing.add(scope)
+            try:
+                return await self._secure(transport)
+            except Exception:
+                log.exception("connection failed", peer=str(Peer(transport)))
+            finally:
+                self._securing.discard(scope)
+        return None
+
+    async def _serve_on(self, transport: trio.abc.Stream, number: int) -> None:
         """The edge round one connection: no fault in it reaches another one."""
         connection = ServerConnection(
             self._services,
             transport,
             limits=self._limits,
-            number=self._number(transport),
+            number=number,
             flusher=self._flusher,
             turnstile=self._turnstile,
         )
@@ -89,6 +120,9 @@ class Server:
         One that is stalled delays nobody, but `run` waits for it: bound that with a deadline.
         """
         self.stop_accepting()
+        self._draining = True
+        for scope in self._securing:
+            scope.cancel()
         async with trio.open_nursery() as nursery:
             for connection in self._connections:
                 nursery.start_soon(connection.drain)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio
 
 
 class Peer:
-    """The peer's address, as far as the transport has one."""
+    """The peer's address and certificate, as far as the transport has them."""
 
-    __slots__ = ("_address",)
+    __slots__ = ("_address", "_tls")
 
     def __init__(self, transport: trio.abc.Stream) -> None:
         self._address = _address_of(transport)
+        self._tls = transport if isinstance(transport, trio.SSLStream) else None
 
     def addr(self) -> tuple[object, ...] | None:
         """The socket address (host, port, ...); None where there is none or it is gone."""
         return self._address
+
+    def cert(self) -> dict[str, Any] | None:
+        """The peer's certificate as `ssl.SSLSocket.getpeercert` gives it; None without one that
+        was verified."""
+        return (self._tls.getpeercert() or None) if self._tls is not None else None
 
     def __str__(self) -> str:
         return f"{self._address[0]}:{self._address[1]}" if self._address else "local"
