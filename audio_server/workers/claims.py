@@ -7,15 +7,13 @@ come from and go to.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import trio
-from grpclib.const import Status
-from grpclib.exceptions import GRPCError
 
 from audio_server.device.devices import Devices
 from audio_server.device.links import Superseded
-from audio_server.service import DeviceService, device_id_of
+from audio_server.identity.check import Identity
+from audio_server.service import DeviceService
 from audio_server.workers.messages import Claim, Granted, Kept, Moved
 from audio_server.workers.replica import Replica
 from audio_server.workers.uplink import Uplink
@@ -110,29 +108,12 @@ class Claims:
 
 
 class ClaimingService(DeviceService):
-    """The three calls of a device, each begun by a claim."""
+    """The three calls of a device, each begun by a claim once it is known whose call it is."""
 
-    def __init__(self, devices: Devices, claims: Claims) -> None:
-        super().__init__(devices)
+    def __init__(self, devices: Devices, claims: Claims, identity: Identity | None = None) -> None:
+        super().__init__(devices, identity)
         self._claims = claims
 
-    async def StatusStream(self, call: Any) -> None:  # noqa: N802
-        """Claim the device, then as in one process."""
-        await self._claim(call)
-        await super().StatusStream(call)
-
-    async def EventStream(self, call: Any) -> None:  # noqa: N802
-        """Claim the device, then as in one process."""
-        await self._claim(call)
-        await super().EventStream(call)
-
-    async def ServerAudioStream(self, call: Any) -> None:  # noqa: N802
-        """Claim the device, then as in one process."""
-        await self._claim(call)
-        await super().ServerAudioStream(call)
-
-    async def _claim(self, call: Any) -> None:
-        try:
-            await self._claims.claim(device_id_of(call), call.connection_number)
-        except Superseded as error:
-            raise GRPCError(Status.ABORTED, str(error)) from None
+    async def claim(self, device_id: str, connection: int) -> None:
+        """Raises `Superseded` for a connection that is not the device's newest."""
+        await self._claims.claim(device_id, connection)
