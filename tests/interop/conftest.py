@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from house import DENSE, HALF_S, HOME, LONG, SINGLE, TONE, MadeClips, MakeDevice
+from house import DENSE, HOME, LONG, SHORT, SINGLE, TONE, MadeClips, MakeDevice
 from server_process import ServerProcess
 from sound_files import write_noise, write_tone
 from stock_device import StockDevice
@@ -22,7 +22,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> MadeClips:
         folder,
         tmp_path_factory.mktemp("cache"),
         home=write_noise(folder / f"{HOME}-home.opus", 60),
-        half_s=write_noise(folder / f"{HALF_S}-half-s.opus", 25),
+        short=write_noise(folder / f"{SHORT}-short.opus", 20),
         single=write_noise(folder / f"{SINGLE}-single.opus", 1),
         long=write_noise(folder / f"{LONG}-long.opus", 1000),
         dense=write_noise(folder / f"{DENSE}-dense.opus", 1000, bit_rate_bps=256_000),

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from house import window
 from stock_device import StockDevice
 
-from audio_server.virtual.happenings import Action, Button, ReadingPaused, ReadingResumed
+from audio_server.virtual.buttons import Action, Button
+from audio_server.virtual.happenings import ReadingPaused, ReadingResumed
 from audio_server.virtual.oracle import Oracle
 from audio_server.virtual.verdict import Limits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,15 @@ from stock_session import Options
 
 from audio_server.device.leds import leds
 from audio_server.device.rules import State
-from audio_server.virtual.happenings import Button
+from audio_server.virtual.buttons import Button
 
 MakeDevice = Callable[..., StockDevice]
 
-HOME, HALF_S, SINGLE, LONG, DENSE, TONE = range(6)
+HOME, SHORT, SINGLE, LONG, DENSE, TONE = range(6)
 MODES = 6
 """Mode 5 is past the four shapes; its clip is no Opus file."""
 
-SMALL_WINDOW_BYTES, LARGE_WINDOW_BYTES = 4096, 16_384
+SMALL_WINDOW_BYTES, LARGE_WINDOW_BYTES = 4096, 8192
 
 
 def window(size_bytes: int) -> Options:
@@ -41,10 +42,17 @@ class MadeClips:
     folder: Path
     cache: Path
     home: Sequence[bytes]
-    half_s: Sequence[bytes]
+    short: Sequence[bytes]
     single: Sequence[bytes]
     long: Sequence[bytes]
     dense: Sequence[bytes]
+
+
+def at_once(*scenes: Callable[[], object]) -> None:
+    """Run scenes side by side, each with devices of its own; raises what one raises."""
+    with ThreadPoolExecutor(len(scenes)) as pool:
+        for running in [pool.submit(scene) for scene in scenes]:
+            running.result()
 
 
 def frame(mode: int, *, playing: bool = False) -> tuple[int, ...]:

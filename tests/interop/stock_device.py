@@ -15,9 +15,8 @@ from typing import NamedTuple, TypeVar
 import grpc
 from stock_session import Options, StockSession
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.happenings import (
-    Action,
-    Button,
     Call,
     CallLost,
     CallReopened,

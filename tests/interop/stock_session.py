@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
+from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.happenings import (
-    Action,
-    Button,
     Call,
     EventAcked,
     EventSent,

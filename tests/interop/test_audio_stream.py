@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from heard import LEAD_S, PACKET_S, takes_of
 from house import (
-    HALF_S,
     HOME,
     LONG,
+    SHORT,
     SINGLE,
     TONE,
     MadeClips,
@@ -24,7 +24,7 @@ from house import (
 from sound_files import RATE_HZ, decode
 from stock_device import StockDevice
 
-from audio_server.virtual.happenings import Button
+from audio_server.virtual.buttons import Button
 
 TOLERANCE_S = 0.15
 """What two busy machines may add."""
@@ -78,12 +78,12 @@ def test_stop_is_felt_within_the_lead(device: StockDevice, clips: MadeClips) -> 
 def test_play_over_play_ends_the_one_take_before_the_other(
     device: StockDevice, clips: MadeClips
 ) -> None:
-    select(device, HALF_S)
+    select(device, SHORT)
     for _ in range(5):
         play(device, packets=3)
     takes = wait_takes(device, 5)
-    assert all(take.is_cut(clips.half_s) for take in takes[:-1])
-    assert takes[-1].is_whole(clips.half_s)
+    assert all(take.is_cut(clips.short) for take in takes[:-1])
+    assert takes[-1].is_whole(clips.short)
 
 
 def test_a_burst_of_plays_and_stops_keeps_the_grammar(
@@ -93,20 +93,20 @@ def test_a_burst_of_plays_and_stops_keeps_the_grammar(
     device.press(*[Button.PLAY, Button.STOP, Button.PLAY, Button.PLAY, Button.MODE] * 20)
     device.press(Button.STOP, Button.MODE, Button.PLAY)
     device.wait_answered()
-    device.wait(lambda: device.packets[-1].data == clips.half_s[-1])
+    device.wait(lambda: device.packets[-1].data == clips.short[-1])
     takes = takes_of(device.packets)
-    assert takes[-1].is_whole(clips.half_s)
-    known = (clips.home, clips.half_s, clips.single, clips.long, clips.dense)
+    assert takes[-1].is_whole(clips.short)
+    known = (clips.home, clips.short, clips.single, clips.long, clips.dense)
     assert all(any(t.is_cut(c) or t.is_whole(c) for c in known) for t in takes[:-1])
 
 
 def test_mode_while_playing_changes_what_is_next(device: StockDevice, clips: MadeClips) -> None:
-    select(device, HALF_S)
+    select(device, SHORT)
     play(device)
     device.press(Button.MODE)
     wait_shown(device, SINGLE, playing=True)
     (take,) = wait_takes(device, 1)
-    assert take.is_whole(clips.half_s)
+    assert take.is_whole(clips.short)
     wait_shown(device, SINGLE)
     play(device)
     assert takes_of(device.packets)[1].is_whole(clips.single)

@@ -11,7 +11,7 @@ from fleet import run_fleet
 from house import MODES
 from server_process import ServerProcess
 
-SECONDS = float(os.environ.get("INTEROP_SECONDS", "3"))
+SECONDS = float(os.environ.get("INTEROP_SECONDS", "2"))
 DEVICES = 20
 
 

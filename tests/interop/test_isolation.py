@@ -12,7 +12,8 @@ from server_process import ServerProcess
 from stock_device import StockDevice
 from stock_session import message_of, method, open_channel
 
-from audio_server.virtual.happenings import Button, Call, EventSent
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import Call, EventSent
 
 SOON_S = 0.5
 TOLERANCE_S = 0.2
@@ -83,7 +84,7 @@ def test_the_state_of_one_is_not_the_state_of_another(
     for device in devices:
         play(device)
     for mode, (device, clip) in enumerate(
-        zip(devices, (clips.home, clips.half_s, clips.single, clips.long), strict=True)
+        zip(devices, (clips.home, clips.short, clips.single, clips.long), strict=True)
     ):
         device.wait(lambda: device.leds in {frame(mode), frame(mode, playing=True)})  # noqa: B023
         assert [packet.data for packet in device.packets] == clip[: len(device.packets)]

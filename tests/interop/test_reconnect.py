@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 
 import grpc
-import pytest
 from heard import takes_of
 from house import (
     DENSE,
-    HALF_S,
     LONG,
+    SHORT,
     SINGLE,
     SMALL_WINDOW,
     MadeClips,
     MakeDevice,
+    at_once,
     frame,
     play,
     select,
+    settle,
     wait_shown,
     wait_takes,
 )
@@ -26,7 +28,8 @@ from relay import Relay
 from server_process import ServerProcess
 from stock_device import StockDevice
 
-from audio_server.virtual.happenings import Button, Call
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import Call
 
 QUIET_S = 0.4
 """Longer than the lead: by then a take that nobody asked for would be heard."""
@@ -37,14 +40,15 @@ def works(device: StockDevice, clips: MadeClips, mode: int = 0) -> None:
     takes = len([packet for packet in device.packets if packet.is_end])
     wait_shown(device, mode)
     device.press(Button.STOP, Button.MODE, Button.PLAY)
-    assert wait_takes(device, takes + 1)[-1].is_whole(clips.half_s)
-    wait_shown(device, HALF_S)
+    assert wait_takes(device, takes + 1)[-1].is_whole(clips.short)
+    wait_shown(device, SHORT)
     assert device.ended == {}
 
 
 def is_home(device: StockDevice, mode: int) -> None:
-    """The start-up has run, and it shows its mode, idle; nothing was heard."""
-    device.wait(lambda: len({frame.leds for frame in device.frames}) >= 5)
+    """The start-up runs, then it shows its mode, idle; nothing was heard."""
+    device.wait(lambda: len({frame.leds for frame in device.frames}) >= 3)
+    settle(device)
     wait_shown(device, mode)
     assert device.packets == []
 
@@ -85,7 +89,7 @@ def test_off_and_on_within_milliseconds_100_times(
     device.wait_answered()
     device.press(Button.STOP, Button.MODE)
     device.wait_answered()
-    works(device, clips, HALF_S)
+    works(device, clips, SHORT)
 
 
 def test_on_again_before_the_old_connection_has_ended(
@@ -151,7 +155,14 @@ def test_a_connection_that_is_half_dead_is_taken_over(
         assert take.is_cut(clips.dense) or take.is_beginning(clips.dense)
 
 
-def test_a_lost_audio_stream_leaves_the_others(device: StockDevice, clips: MadeClips) -> None:
+def test_one_lost_stream_leaves_the_others(make_device: MakeDevice, clips: MadeClips) -> None:
+    scenes = (audio_is_lost, status_is_lost, events_are_lost)
+    at_once(*(partial(scene, make_device(), clips) for scene in scenes))
+
+
+def audio_is_lost(device: StockDevice, clips: MadeClips) -> None:
+    """What played is over, and nothing resumes on the new stream."""
+    device.switch_on()
     select(device, LONG)
     play(device, packets=20)
     device.online.cancel(Call.AUDIO)
@@ -166,44 +177,50 @@ def test_a_lost_audio_stream_leaves_the_others(device: StockDevice, clips: MadeC
     works(device, clips, LONG + 1)
 
 
-def test_a_lost_status_stream_leaves_the_others(device: StockDevice, clips: MadeClips) -> None:
-    select(device, HALF_S)
+def status_is_lost(device: StockDevice, clips: MadeClips) -> None:
+    """It plays on, and every press counts; the new stream shows the state."""
+    device.switch_on()
+    select(device, SHORT)
     play(device)
     device.online.cancel(Call.STATUS)
     device.press(Button.MODE)
     device.wait_answered()
     (take,) = wait_takes(device, 1)
-    assert take.is_whole(clips.half_s)
+    assert take.is_whole(clips.short)
     before = len(device.frames)
     device.online.open(Call.STATUS)
     device.wait(lambda: device.frames[before:])
     works(device, clips, SINGLE)
 
 
-def test_a_lost_event_stream_leaves_the_others(device: StockDevice, clips: MadeClips) -> None:
-    select(device, HALF_S)
+def events_are_lost(device: StockDevice, clips: MadeClips) -> None:
+    """It plays on and shows the end; a press goes out on the new stream."""
+    device.switch_on()
+    select(device, SHORT)
     play(device)
     device.online.cancel(Call.EVENTS)
     (take,) = wait_takes(device, 1)
-    assert take.is_whole(clips.half_s)
-    wait_shown(device, HALF_S)
+    assert take.is_whole(clips.short)
+    wait_shown(device, SHORT)
     device.press(Button.MODE)
     device.online.open(Call.EVENTS)
     device.wait_answered()
     works(device, clips, SINGLE)
 
 
-@pytest.mark.parametrize("call", list(Call))
-def test_a_call_that_is_opened_again_takes_over_from_the_first(
-    device: StockDevice, clips: MadeClips, call: Call
-) -> None:
-    """On the same connection, without the first having been cancelled."""
-    select(device, HALF_S)
+def test_a_call_that_is_opened_again_takes_over(make_device: MakeDevice, clips: MadeClips) -> None:
+    """On the same connection, without the first having been cancelled; three times."""
+    at_once(*(partial(is_opened_again, make_device(), clips, call) for call in Call))
+
+
+def is_opened_again(device: StockDevice, clips: MadeClips, call: Call) -> None:
+    device.switch_on()
+    select(device, SHORT)
     for _ in range(3):
         device.online.open(call)
     device.wait(lambda: len(device.replaced) == 3)
     assert device.replaced == [(call, grpc.StatusCode.ABORTED)] * 3
     device.press(Button.STOP, Button.MODE)
     device.wait_answered()
-    device.wait(lambda: device.leds == frame(HALF_S))
-    works(device, clips, HALF_S)
+    device.wait(lambda: device.leds == frame(SHORT))
+    works(device, clips, SHORT)

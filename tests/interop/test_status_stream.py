@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from house import HALF_S, MODES, MakeDevice, frame, play, select, settle, wait_shown
+from house import MODES, SHORT, MakeDevice, frame, play, select, settle, wait_shown
 from stock_device import StockDevice
 
-from audio_server.virtual.happenings import Button, Call
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import Call
 
 STARTUP_S = 1.0
 
@@ -67,12 +68,12 @@ def test_each_mode_lights_one_shape_in_one_colour(device: StockDevice) -> None:
 
 def test_led_1_tells_idle_from_playing(device: StockDevice) -> None:
     """It says "playing" until the sound has ended, not until its last packet was sent."""
-    select(device, HALF_S)
+    select(device, SHORT)
     play(device)
-    wait_shown(device, HALF_S, playing=True)
+    wait_shown(device, SHORT, playing=True)
     device.wait(lambda: device.packets[-1].is_end)
-    wait_shown(device, HALF_S)
-    assert frame(HALF_S)[1] != frame(HALF_S, playing=True)[1]
+    wait_shown(device, SHORT)
+    assert frame(SHORT)[1] != frame(SHORT, playing=True)[1]
     assert device.frames[-1].at_s - device.packets[0].at_s > 0.4
 
 

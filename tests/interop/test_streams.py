@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 from heard import takes_of
 from house import (
-    HALF_S,
+    SHORT,
     SINGLE,
     MadeClips,
     MakeDevice,
@@ -19,7 +19,8 @@ from house import (
 )
 
 from audio_server.device.leds import ERROR
-from audio_server.virtual.happenings import Button, Call
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.happenings import Call
 
 
 @pytest.mark.parametrize("calls", list(permutations(Call)))
@@ -59,7 +60,7 @@ def test_a_take_starts_when_its_stream_comes(make_device: MakeDevice, clips: Mad
     device.wait_answered()
     device.online.open(Call.AUDIO)
     (take,) = wait_takes(device, 1)
-    assert take.is_whole(clips.half_s)
+    assert take.is_whole(clips.short)
 
 
 def test_a_take_whose_stream_does_not_come_never_starts(
@@ -68,14 +69,14 @@ def test_a_take_whose_stream_does_not_come_never_starts(
     """The device is told, and nothing plays later; the next Play does."""
     device = make_device()
     device.switch_on(Call.EVENTS, Call.STATUS)
-    select(device, HALF_S)
+    select(device, SHORT)
     device.press(Button.PLAY)
-    wait_shown(device, HALF_S, playing=True)
+    wait_shown(device, SHORT, playing=True)
     device.wait(lambda: device.leds and device.leds[1] == ERROR)
     device.online.open(Call.AUDIO)
     time.sleep(0.3)
     assert device.packets == []
     device.press(Button.PLAY)
     (take,) = wait_takes(device, 1)
-    assert take.is_whole(clips.half_s)
-    wait_shown(device, HALF_S)
+    assert take.is_whole(clips.short)
+    wait_shown(device, SHORT)

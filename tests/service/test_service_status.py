@@ -14,7 +14,7 @@ from audio_server.device.device import Report
 from audio_server.device.leds import STARTUP
 from audio_server.device.rules import Action, Button
 from audio_server.service import ANSWER_S
-from audio_server.wire.comms_pb2 import DeviceStatus, DeviceStatusResponse, RGBAColor
+from audio_server.wire.comms_pb2 import DeviceEvent, DeviceStatus, DeviceStatusResponse, RGBAColor
 
 STARTUP_FRAMES = [leds for _, leds in STARTUP]
 
@@ -41,6 +41,14 @@ async def test_hold_and_release_do_not_end_it(action: Action, autojump_clock: Mo
     async with open_home() as home, home.device() as panel:
         await trio.sleep(0.5)
         await panel.press(*Button, action=action)
+        await trio.sleep(1.0)
+    assert [leds for _, leds in panel.frames] == [*STARTUP_FRAMES, frame(0)]
+
+
+async def test_an_event_that_is_unset_does_not_end_it(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.device() as panel:
+        await trio.sleep(0.5)
+        assert await panel.send(DeviceEvent()) is False
         await trio.sleep(1.0)
     assert [leds for _, leds in panel.frames] == [*STARTUP_FRAMES, frame(0)]
 
