@@ -207,9 +207,10 @@ class Device:
 
     async def _keep_status(self) -> NoReturn:
         while True:
-            status = await self.status.wait_value(_is_greeting)
-            if status.greeting is not None:
-                await self._show_startup(status.greeting)
+            await self.status.wait_value(_is_greeting)
+            greeting = self.status.value.greeting  # by now a press may have ended it
+            if greeting is not None:
+                await self._show_startup(greeting)
 
     async def _show_startup(self, greeting: int) -> None:
         due = trio.current_time()

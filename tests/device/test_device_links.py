@@ -12,13 +12,13 @@ import structlog
 import trio
 from fake_outlet import FakeOutlet
 from kit import CLIPS, Connection, running
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from audio_server.device import devices as registry
 from audio_server.device.devices import Devices
 from audio_server.device.links import DeviceFailed, Superseded
 from audio_server.device.modes import MemoryModeStore
-from audio_server.device.rules import Action, Button, Rules, State
+from audio_server.device.rules import Button, Rules, State
 
 MODE, PLAY = Button.MODE, Button.PLAY
 RULES = Rules(len(CLIPS))
@@ -135,20 +135,6 @@ async def test_whatever_the_older_one_does_later_is_refused(
         pass
     await new.open_events()
     assert new.state == State(1)
-
-
-async def test_a_press_of_the_older_one_that_was_on_its_way_is_not_applied(
-    devices: Devices, connect: Open, autojump_clock: MockClock
-) -> None:
-    async with trio.open_nursery() as nursery:
-        with pytest.raises(Superseded), devices.attach_events("x", 1) as link:  # noqa: PT012
-            nursery.start_soon(link.press, MODE, Action.PRESS)
-            await trio.lowlevel.checkpoint()
-            with devices.attach_events("x", 2):
-                await wait_all_tasks_blocked()
-                assert devices.by_id["x"].state == State()
-                await trio.lowlevel.checkpoint()
-        nursery.cancel_scope.cancel()
 
 
 async def test_take_over_does_not_wait_for_an_old_stream_that_stalls(

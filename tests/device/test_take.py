@@ -187,6 +187,20 @@ async def test_position(stage: Stage, autojump_clock: MockClock) -> None:
     assert take.position().played_s == pytest.approx(2)
 
 
+async def test_takes_that_begin_together_are_refilled_at_different_times(
+    stage: Stage, autojump_clock: MockClock
+) -> None:
+    """A storm of Plays must not stay a storm of refills."""
+    outlets = [FakeOutlet() for _ in range(11)]
+    async with trio.open_nursery() as playing:
+        for outlet in outlets:
+            playing.start_soon(stage.take().play, Track(outlet))
+    refills = {round(outlet.packets[15].at_s, 9) for outlet in outlets}
+    assert len(refills) == 11
+    assert max(refills) == pytest.approx(0.22)
+    assert [len(outlet.packets) for outlet in outlets] == [100] * 11
+
+
 # -- stalls
 
 
@@ -397,6 +411,27 @@ async def test_a_take_behind_an_end_that_has_no_room_stalls(
     assert stage.outlet.flags == "S" + "m" * 36 + "E"
 
 
+async def test_what_was_begun_goes_on_in_play(stage: Stage, autojump_clock: MockClock) -> None:
+    take = stage.take()
+    take.begin(stage.track)
+    assert stage.outlet.flags == "S" + "m" * 14
+    await take.play(stage.track)
+    assert trio.current_time() == pytest.approx(2)
+    assert data(stage.outlet) == played(CLIP)
+
+
+async def test_cut_once_it_never_closes_a_later_take(
+    stage: Stage, autojump_clock: MockClock
+) -> None:
+    first, second = stage.take(), stage.take()
+    first.begin(stage.track)
+    first.cut()
+    second.begin(stage.track)
+    first.cut()
+    assert stage.outlet.flags == "S" + "m" * 14 + "E" + "S" + "m" * 14
+    await second.play(stage.track)
+
+
 # -- clips that fail
 
 
@@ -432,4 +467,14 @@ async def test_a_clip_that_fails_at_once_sends_nothing(
 ) -> None:
     with pytest.raises(ClipUnreadable):
         await stage.play(BrokenAtOnce(CLIP.name, CLIP.frames, CLIP.offsets))
+    assert stage.outlet.flags == ""
+
+
+async def test_a_clip_that_fails_as_it_is_begun_is_told_by_play(
+    stage: Stage, autojump_clock: MockClock
+) -> None:
+    take = stage.take(BrokenAtOnce(CLIP.name, CLIP.frames, CLIP.offsets))
+    take.begin(stage.track)
+    with pytest.raises(ClipUnreadable):
+        await take.play(stage.track)
     assert stage.outlet.flags == ""

@@ -1,0 +1,91 @@
+"""Steps that the metronome does for sleeping tasks."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from audio_server.device.metronome import Metronome
+
+
+@pytest.fixture
+def metronome(nursery: trio.Nursery) -> Metronome:
+    metronome = Metronome()
+    nursery.start_soon(metronome.run)
+    return metronome
+
+
+async def test_a_step_is_done_at_the_times_that_it_asks_for(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    done: list[float] = []
+
+    def step() -> float | None:
+        done.append(trio.current_time())
+        return len(done) * 0.22 if len(done) < 5 else None
+
+    await metronome.drive(0.1, step)
+    assert done == pytest.approx([0.1, 0.22, 0.44, 0.66, 0.88])
+    assert trio.current_time() == pytest.approx(0.88)
+    await trio.sleep(5)
+    assert len(done) == 5
+
+
+async def test_what_a_step_raises_is_raised_in_its_task_and_ends_nobody_else(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    done: list[float] = []
+
+    def fail() -> float | None:
+        raise OSError("the disk is gone")
+
+    def step() -> float | None:
+        done.append(trio.current_time())
+        return len(done) * 0.1 if len(done) < 5 else None
+
+    async with trio.open_nursery() as sleepers:
+        sleepers.start_soon(metronome.drive, 0.1, step)
+        with pytest.raises(OSError, match="disk"):
+            await metronome.drive(0.1, fail)
+        assert trio.current_time() == pytest.approx(0.1)
+    assert len(done) == 5
+
+
+async def test_a_cancelled_task_has_no_more_steps_done(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    done: list[float] = []
+
+    def step() -> float:
+        done.append(trio.current_time())
+        return trio.current_time() + 0.1
+
+    with trio.move_on_after(0.55):
+        await metronome.drive(0.1, step)
+    await trio.sleep(5)
+    assert len(done) == 5
+
+
+async def test_a_step_may_cancel_its_own_task(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    done: list[float] = []
+    with trio.CancelScope() as scope:
+
+        def step() -> float:
+            done.append(trio.current_time())
+            scope.cancel()
+            return trio.current_time() + 0.1
+
+        await metronome.drive(0.1, step)
+    assert scope.cancelled_caught
+    await trio.sleep(5)
+    assert len(done) == 1
+    await wait_all_tasks_blocked()
+    assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 1000
+
+
+def test_phases_differ() -> None:
+    metronome = Metronome()
+    assert len({metronome.next_phase() for _ in range(11)}) == 11
