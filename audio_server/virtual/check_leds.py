@@ -64,6 +64,7 @@ class LedCheck:
         self._threads: set[_Thread] = {(_Mode(m, modes), 0) for m in range(modes or MOST_MODES)}
         self._presses: list[Button] = []
         self._unacked: Button | None = None
+        self._greeted = False
         self._shown: Frame | None = None
         self._shown_s = float("-inf")
         self._frames = 0
@@ -100,16 +101,18 @@ class LedCheck:
         if event.action is not Action.PRESS or event.button is Button.NONE:
             return
         self._presses.append(event.button)
-        self._unacked = event.button
+        self._unacked, self._greeted = event.button, self._frames > 0
         if event.button is Button.CONNECT:
             self._again_s = at_s
 
     def acked(self, at_s: float) -> None:
+        """A press ends the start-up sequence, unless it came before there was any."""
         if self._unacked is None:
             return
         self._unacked, self._undisturbed = None, False
-        self._free_until_s = min(self._free_until_s, at_s + self._limits.soon_s)
-        self._quiet_s = at_s
+        if self._greeted:
+            self._free_until_s = min(self._free_until_s, at_s + self._limits.soon_s)
+        self._quiet_s = max(at_s, min(self._free_until_s, self._quiet_s))
 
     def shown(self, at_s: float, leds: Frame) -> None:
         missing = [str(number) for number, led in enumerate(leds) if led is None]

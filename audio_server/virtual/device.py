@@ -14,6 +14,7 @@ waited for as values.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
@@ -185,7 +186,7 @@ class VirtualDevice:
                 async with self._open_channel() as channel:
                     reason = await self._talk(channel)
             except OSError as error:
-                reason = str(error)
+                reason = _why(error)
                 self.emit(ConnectFailed(reason))
                 return reason, False
             finally:
@@ -216,6 +217,14 @@ class VirtualDevice:
             self.link.value = Link.ONLINE
         for observer in self.observers:
             observer(trio.current_time(), happening)
+
+
+def _why(error: OSError) -> str:
+    """What the system said, rather than how many addresses were tried."""
+    tried = error.__cause__
+    first = tried.exceptions[0] if isinstance(tried, BaseExceptionGroup) else error
+    code = getattr(first, "errno", None)
+    return os.strerror(code) if code and code > 0 else str(first)
 
 
 def _as_grpclib(channel: Channel) -> Any:

@@ -10,6 +10,7 @@ import trio
 from audio_server.virtual.describe import describe
 from audio_server.virtual.device import Link, VirtualDevice
 from audio_server.virtual.happenings import (
+    Connecting,
     Disconnected,
     EventAcked,
     EventSent,
@@ -86,12 +87,18 @@ class Face:
         if isinstance(happening, EventSent):
             self._sent = (at_s, text)
         elif isinstance(happening, EventAcked):
-            sent_s, text = self._sent[0], f"{self._sent[1]}: {text}"
-            self.lines.append(Line(sent_s, f"{text} after {self.last_ack_ms:.1f} ms"))
+            text = f"{self._sent[1]}: {text} after {self.last_ack_ms:.1f} ms"
+            self.lines.append(Line(at_s, text))
         elif isinstance(happening, LedsSet):
             self.lines.append(Line(at_s, "LEDs", leds=happening.leds))
-        elif text:
-            self.lines.append(Line(at_s, text))
+        elif text and not isinstance(happening, Connecting):
+            self._say_anew(Line(at_s, text))
+
+    def _say_anew(self, line: Line) -> None:
+        """Add a line; one that says the same as the last takes its place."""
+        if self.lines and self.lines[-1].text == line.text:
+            self.lines.pop()
+        self.lines.append(line)
 
     def say(self, text: str) -> None:
         """Add a line of one's own to the log."""

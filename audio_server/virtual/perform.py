@@ -32,8 +32,14 @@ class Performer:
     """Does with one device what a script says. Also an observer: attach it to the device."""
 
     def __init__(
-        self, device: VirtualDevice, *, seed: int, take_picture: Callable[[str], None]
+        self,
+        device: VirtualDevice,
+        address: str,
+        *,
+        seed: int,
+        take_picture: Callable[[str], None],
     ) -> None:
+        self._address = address
         self._device = device
         self._random = Random(seed)
         self._take_picture = take_picture
@@ -93,7 +99,7 @@ class Performer:
         self._device.switch_on()
         link = await self._device.link.wait_value(lambda link: link is not Link.CONNECTING)
         if link is not Link.ONLINE and self._refusal:
-            raise CannotConnect(self._refusal)
+            raise CannotConnect(f"cannot connect to {self._address}: {self._refusal}")
 
     async def _off(self, step: Step) -> None:
         self._device.switch_off()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from audio_server.virtual.buttons import Button
 from audio_server.virtual.happenings import PACKET_S, PacketReceived
 from audio_server.virtual.verdict import Limits
+from audio_server.wire.audio import SILENCE
 
 _IDLE = frozenset({False})
 _PLAYING = frozenset({True})
@@ -86,10 +87,13 @@ class PlayingLine:
         started_s, packets = self._take
         self._take = (started_s, packets + 1)
         if packet.is_end:
-            self._end(at_s, started_s + (packets + 1) * PACKET_S)
+            self._end(at_s, started_s + (packets + 1) * PACKET_S, cut=packet.data == SILENCE)
 
-    def _end(self, at_s: float, silent_s: float) -> None:
-        """The light goes out with the sound, unless another take is asked for or may be there."""
+    def _end(self, at_s: float, silent_s: float, *, cut: bool) -> None:
+        """The light goes out with the sound, unless another take is asked for or may be there.
+
+        When the server itself cuts a take (it shuts down, say) it may go out at once.
+        """
         self._take = None
         if self._stopped:
             return
@@ -97,8 +101,9 @@ class PlayingLine:
             self._set(at_s, _EITHER)
             return
         margin_s = self._limits.tolerance_s
-        self._set(at_s if self._stalled else max(at_s, silent_s - margin_s), _EITHER)
-        late_s = self._limits.lead_s if self._stalled else 0.0
+        sudden = cut or self._stalled
+        self._set(at_s if sudden else max(at_s, silent_s - margin_s), _EITHER)
+        late_s = self._limits.lead_s if sudden else 0.0
         self._set(max(at_s, silent_s) + margin_s + late_s, _IDLE)
         self._stalled = False
 

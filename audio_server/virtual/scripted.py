@@ -38,7 +38,10 @@ class Judged:
         self._options = options
         self._began_s = trio.current_time()
         self._performer = Performer(
-            self.device, seed=options.seed + number, take_picture=self._take_picture
+            self.device,
+            options.address,
+            seed=options.seed + number,
+            take_picture=self._take_picture,
         )
         self._face: Face | None = None
         self.device.observers += [self.oracle.feed, self.report, self._performer]

@@ -21,7 +21,7 @@ from audio_server.virtual.happenings import (
 )
 
 Trace = list[tuple[float, Happening]]
-DATA = b"\xf8\xff\xfe"
+DATA, QUIET = b"\xf8\x01\x02", b"\xf8\xff\xfe"
 LEAD_S = 0.3
 PACKET_S = 0.02
 REPLY_S = 0.005
@@ -135,6 +135,6 @@ def take(started_s: float, packets: int, cut_s: float = float("inf")) -> Trace:
     for index in range(packets):
         at_s = started_s + max(0.0, index * PACKET_S - LEAD_S)
         if at_s >= cut_s:
-            return [*found, (cut_s, PacketReceived(False, True, DATA))]
+            return [*found, (cut_s, PacketReceived(False, True, QUIET))]
         found.append((at_s, PacketReceived(index == 0, index == packets - 1, DATA)))
     return found

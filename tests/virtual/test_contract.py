@@ -19,8 +19,8 @@ from audio_server.virtual.options import Options
 from audio_server.virtual.script import parse_script
 from audio_server.virtual.scripted import Judged, perform
 from audio_server.virtual.verdict import Rule
-from audio_server.wire.audio import SILENCE
 
+SOUND = b"\xf8\x01\x02"
 SECONDS = (1.0, 70.0, 5.0, 0.02, 2.5)
 OPTIONS = Options(device_id="den", tolerance_ms=20, modes=len(SECONDS))
 ISSUE = "connect mode mode play wait:2 play wait:1 stop mode play wait:1 connect connect play"
@@ -28,7 +28,7 @@ ISSUE = "connect mode mode play wait:2 play wait:1 stop mode play wait:1 connect
 
 @asynccontextmanager
 async def server(rules: Rules, lead_s: float) -> AsyncIterator[StubServer]:
-    clips = [Clip.from_packets(f"clip {s}", [SILENCE] * round(s * 50)) for s in SECONDS]
+    clips = [Clip.from_packets(f"clip {s}", [SOUND] * round(s * 50)) for s in SECONDS]
     devices = Devices(clips, rules, lead_s)
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)

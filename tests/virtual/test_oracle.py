@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from honest_server import DATA, HonestServer, Session, Trace, frame_of, take
+from honest_server import DATA, QUIET, HonestServer, Session, Trace, frame_of, take
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -241,6 +241,12 @@ def test_leds_that_go_out_before_the_sound_are_found() -> None:
     assert judge(trace, until_s=9.1) == [Rule.LEDS]
 
 
+def test_leds_may_go_out_when_the_server_itself_cuts_a_take() -> None:
+    start = [entry for entry in PLAYED if entry[0] < 6.0]
+    end: Trace = [(6.0, PacketReceived(False, True, QUIET)), (6.01, LedsSet(frame_of(1, False)))]
+    assert judge([*start, *end, (9.0, Disconnected())]) == []
+
+
 def test_no_frames_at_all_are_found() -> None:
     assert judge(without_frames(session(), -1.0), until_s=19.0) == [Rule.LEDS]
 
@@ -252,6 +258,22 @@ def test_a_missing_startup_sequence_is_found() -> None:
 
 def test_a_startup_that_never_ends_is_found() -> None:
     assert judge(without_frames(session(), 0.5), modes=1, until_s=19.0) == [Rule.LEDS]
+
+
+def test_a_press_before_the_startup_need_not_end_it() -> None:
+    trace: Trace = [(0.0, Connected()), (0.0, EventSent(MODE)), (0.005, EventAcked(True))]
+    frames = [frame_of(7, False), frame_of(3, True), frame_of(1, False)]
+    shown: Trace = [(0.01 + 0.5 * n, LedsSet(frame)) for n, frame in enumerate(frames)]
+    assert judge([*trace, *shown], modes=5, until_s=9.0) == []
+    late = [(at_s + 3.0, what) for at_s, what in shown]
+    assert set(judge([*trace, *late], modes=5, until_s=9.0)) == {Rule.LEDS}
+
+
+def test_a_press_during_the_startup_ends_it() -> None:
+    trace: Trace = [(0.0, Connected()), (0.01, LedsSet(frame_of(7, False)))]
+    press: Trace = [(0.1, EventSent(CONNECT)), (0.105, EventAcked(True))]
+    frames: Trace = [(0.5, LedsSet(frame_of(7, True))), (0.9, LedsSet(frame_of(0, False)))]
+    assert set(judge([*trace, *press, *frames], modes=1, until_s=9.0)) == {Rule.LEDS}
 
 
 def test_connect_that_sends_nothing_is_found() -> None:
@@ -314,7 +336,7 @@ def test_a_take_that_is_not_read_may_be_shown_as_playing() -> None:
     assert judge(sorted(trace, key=lambda entry: entry[0]), modes=5) == []
 
 
-_CUT = PacketReceived(False, True, DATA)
+_CUT = PacketReceived(False, True, QUIET)
 
 
 def test_audio_that_was_lost_may_be_opened_again() -> None:
