@@ -15,16 +15,17 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="streaming-audio-server" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /app /app
-# A user of no name and no rights; the cache is all that it may write.
-RUN install -d -o 10001 -g 10001 /cache
+# A user of no name and no rights; its cache and its data are all that it may write.
+RUN install -d -o 10001 -g 10001 /cache /data
 USER 10001:10001
 # Here ./clips is /clips: a folder that is mounted there takes the place of the shipped clips.
 WORKDIR /
 ENV PATH=/app/bin:$PATH \
     HOME=/cache \
     AUDIO_SERVER_HOST=0.0.0.0 \
-    AUDIO_SERVER_CACHE=/cache
-VOLUME /cache
+    AUDIO_SERVER_CACHE=/cache \
+    AUDIO_SERVER_DATA=/data
+VOLUME ["/cache", "/data"]
 EXPOSE 50051
 # The server's own loop has to answer, and nothing is left behind; a scripted device would be the
 # truer check, but costs a second of CPU each time and judges the pace of a busy machine.

@@ -20,9 +20,12 @@ from audio_server.clips.library import Progress, load_clips
 from audio_server.device.devices import Devices
 from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
+from audio_server.identity.guard import Guard
+from audio_server.identity.reload import reload_on_hangup
 from audio_server.rpc.listener import Server
 from audio_server.service import DeviceService
 from audio_server.settings import Settings
+from audio_server.state.modes import open_modes
 from audio_server.workers.cores import worker_count
 
 TAKES_END_S = 0.5
@@ -34,18 +37,19 @@ log = structlog.get_logger()
 async def serve(settings: Settings, *, progress: Progress | None = None) -> None:
     """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once.
 
-    Raises what `serve_until` raises.
+    Modes are kept in `settings.data`. Raises what `serve_until` raises, and `StateUnusable`.
     """
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, nursery.cancel_scope)
         workers = worker_count(settings.workers)
-        if workers > 1:
-            from audio_server.workers.supervisor import supervise
+        async with open_modes(settings.data) as store:
+            if workers > 1:
+                from audio_server.workers.supervisor import supervise
 
-            await supervise(stop, settings, workers, progress=progress)
-        else:
-            await serve_until(stop, settings, progress=progress)
+                await supervise(stop, settings, workers, store=store, progress=progress)
+            else:
+                await serve_until(stop, settings, store=store, progress=progress)
         nursery.cancel_scope.cancel()
 
 
@@ -65,20 +69,25 @@ async def serve_until(
     stop: trio.Event,
     settings: Settings,
     *,
+    store: ModeStore | None = None,
     progress: Progress | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve devices until `stop` is set, then drain within `settings.grace_s`.
 
     Gives the port to `task_status.started` when everything is loaded and listening. Raises
-    `ClipError` for a clip and `OSError` for an address that cannot be used. A cancel ends all
-    connections at once.
+    `SetupError` for certificates and tokens, `ClipError` for a clip and `OSError` for an address
+    that cannot be used. A cancel ends all connections at once. Without a `store` modes are kept
+    in memory.
     """
+    guard = Guard(settings)
     clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
-    devices = make_devices(settings, clips)
-    server = Server(DeviceService(devices).__mapping__())
-    async with trio.open_nursery() as nursery:
+    guard.warn(listener.socket.getsockname() for listener in listeners)
+    devices = make_devices(settings, clips, store=store)
+    server = Server(DeviceService(devices, guard).__mapping__(), secure=guard.secure)
+    hangups = reload_on_hangup(settings, guard.reload)
+    async with guard.at_work(), hangups, trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
         port = listeners[0].socket.getsockname()[1]
         log.info("listening", host=settings.host, port=port, clips=len(clips))

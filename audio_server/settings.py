@@ -24,6 +24,7 @@ StopGoes = Literal["home", "keep"]
 LogFormat = Literal["auto", "human", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Workers = int | Literal["auto"]
+TokenUse = Literal["off", "required"]
 
 # Under three packets every hiccup of a scheduler is heard; over two seconds a Stop feels broken.
 LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
@@ -40,6 +41,12 @@ def default_clips() -> Path:
 def default_cache() -> Path:
     """Where transcoded clips are kept, as the XDG base directories have it."""
     base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(base) / "streaming-audio-server"
+
+
+def default_data() -> Path:
+    """Where what outlives the server is kept, as the XDG base directories have it."""
+    base = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
     return Path(base) / "streaming-audio-server"
 
 
@@ -67,6 +74,11 @@ def _path(_: Any, tokens: Sequence[Token]) -> Path:
     return Path(tokens[0].value).expanduser()
 
 
+def _path_or_off(_: Any, tokens: Sequence[Token]) -> Path | None:
+    text = tokens[0].value
+    return None if text in ("", "off") else Path(text).expanduser()
+
+
 def _not_empty(_: Any, value: str) -> None:
     if not value.strip():
         raise ValueError("A host name or address is needed.")
@@ -79,6 +91,8 @@ def _finite(_: Any, value: float) -> None:
 
 ConfigFile = Annotated[Path | None, Parameter(converter=_path)]
 Folder = Annotated[Path, Parameter(converter=_path)]
+File = Annotated[Path | None, Parameter(converter=_path, show_default=False)]
+Data = Annotated[Path | None, Parameter(converter=_path_or_off)]
 Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
 Host = Annotated[str, Parameter(validator=_not_empty)]
 ExactInt = Annotated[int, Parameter(converter=_exact_int)]
@@ -103,6 +117,21 @@ class Settings:
 
     cache: Folder = field(default_factory=default_cache)
     """Folder where clips are kept once they are Opus."""
+
+    data: Data = field(default_factory=default_data)
+    """Folder where modes and tokens are kept; off keeps modes in memory, until the server stops."""
+
+    tls_cert: File = None
+    """Certificate to serve TLS with (PEM, with what leads to its authority)."""
+
+    tls_key: File = None
+    """Private key of the certificate (PEM, without a password)."""
+
+    tls_client_ca: File = None
+    """Authorities of devices (PEM): each needs a certificate whose common name is its id."""
+
+    tokens: TokenUse = "off"
+    """Whether each device needs its token, which `audio-server devices enroll` gives it."""
 
     lead_ms: LeadMs = 300
     """How far sound is sent ahead of real time, 60 to 2000 ms; Stop is felt within it."""

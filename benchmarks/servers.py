@@ -49,6 +49,7 @@ def _ours(setup: Setup, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "audio_server", "--port", str(port)),
         *("--clips", str(setup.folder / "clips"), "--cache", str(setup.folder / "cache")),
+        *(() if "--data" in setup.args else ("--data", "off")),
         *(*workers, *setup.args),
     ]
 

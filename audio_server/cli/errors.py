@@ -41,10 +41,11 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _line(error: BaseException) -> str | None:
     from audio_server.clips.errors import ClipError
+    from audio_server.errors import SetupError
 
     if isinstance(error, CycloptsError):
         return " ".join(_usage(error).split())
-    if isinstance(error, (CommandError, ClipError)):
+    if isinstance(error, (CommandError, ClipError, SetupError)):
         return str(error)
     if isinstance(error, OSError):
         return _os_line(error)

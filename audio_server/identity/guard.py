@@ -6,8 +6,8 @@ Each setting asks for something more: with `tls_client_ca` and `tokens` a device
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Guard:
-    """Lets connections in through `secure`, and calls through `admit`. `run` must be running.
+    """Lets connections in through `secure`, and calls through `admit`; `at_work` must be entered.
 
     Making one reads the files; raises `SetupError` for what cannot be used.
     """
@@ -43,11 +43,6 @@ class Guard:
         """What a connection goes on over; None for one that is over. As `Door.secure`."""
         return await self._door.secure(transport) if self._door else transport
 
-    @property
-    def is_reloaded(self) -> bool:
-        """Whether there is anything that `reload` reads anew."""
-        return self._door is not None
-
     def reload(self) -> None:
         """Read certificates anew, for new connections; those that are bad are logged, and the old
         ones count on."""
@@ -58,10 +53,14 @@ class Guard:
         except TlsError as error:
             log.error("certificates not reloaded", reason=str(error))
 
-    async def run(self) -> None:
-        """Keep up with the tokens until cancelled."""
-        if self._watch is not None:
-            await self._watch.run()
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """A block in which it keeps up with the tokens."""
+        async with trio.open_nursery() as nursery:
+            if self._watch is not None:
+                nursery.start_soon(self._watch.run)
+            yield
+            nursery.cancel_scope.cancel()
 
     def warn(self, addresses: Iterable[Sequence[object]]) -> None:
         """Say what whoever reaches these socket addresses could do."""

@@ -28,6 +28,8 @@ SCHEMA = (
 # How long another process may take to let go of the file; one that serves never does.
 _BUSY_S = 1.0
 
+IN_USE = "in use by another server; each needs a --data of its own"
+
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -139,5 +141,7 @@ def _named(path: Path) -> Iterator[None]:
         if code in _DAMAGE:
             raise StateDamaged(path, f"damaged: {error}") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StateUnusable(path, "in use by another server") from error
+            raise StateUnusable(
+                path, "in use by another server; each needs a --data of its own"
+            ) from error
         raise

@@ -21,7 +21,6 @@ from typing import NoReturn, TypeVar, TypeVarTuple, Unpack
 import structlog
 import trio
 
-from audio_server.device.modes import MemoryModeStore, ModeStore
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable, set_aside
 
 RETRY_S = 30.0
@@ -203,14 +202,14 @@ class FileModeStore:
 
 
 @asynccontextmanager
-async def open_modes(data: Path | None) -> AsyncIterator[ModeStore]:
-    """The store of a server whose data folder this is; None: modes die with the process.
+async def open_modes(data: Path | None) -> AsyncIterator[FileModeStore | None]:
+    """The store of a server whose data folder this is; None where there is none.
 
     Raises `StateUnusable` in a group, if another server has the folder. When the block ends all
     that was put is written.
     """
     if data is None:
-        yield MemoryModeStore()
+        yield None
         return
     store = FileModeStore(data / STATE_FILE)
     async with trio.open_nursery() as nursery:

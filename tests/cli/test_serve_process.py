@@ -13,11 +13,13 @@ import pytest
 
 from audio_server.clips.folder import default_clips
 
+FOLDERS = ("--cache", "cache", "--data", "off")
+
 
 @contextmanager
 def server(*argv: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
     """A server on a free port and its first line, which is read when it listens."""
-    command = [sys.executable, "-m", "audio_server", "--port", "0", "--cache", "cache", *argv]
+    command = [sys.executable, "-m", "audio_server", "--port", "0", *FOLDERS, *argv]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -34,7 +36,8 @@ def test_listening_means_ready_and_a_signal_ends_it(number, fail) -> None:
         assert (line["event"], line["host"]) == ("listening", "127.0.0.1")
         assert line["clips"] == len(list(default_clips().glob("*.opus")))
         port = str(line["port"])
-        assert fail("--port", port) == f"audio-server: 127.0.0.1:{port}: Address already in use\n"
+        said = fail("--port", port, *FOLDERS)
+        assert said == f"audio-server: 127.0.0.1:{port}: Address already in use\n"
         process.send_signal(number)
         said, complaints = process.communicate()
     assert (process.returncode, said) == (0, "")

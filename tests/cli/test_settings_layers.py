@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audio_server.cli.layers import VARIABLES
-from audio_server.settings import Settings, default_cache, default_clips
+from audio_server.settings import Settings, default_cache, default_clips, default_data
 
 # Three values for each setting, none of them its default: for the file, the environment, a flag.
 VALUES: dict[str, tuple[str, str, str]] = {
@@ -16,6 +16,11 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "port": ("1", "2", "0"),
     "clips": ("from-file", "from-environment", "from-flag"),
     "cache": ("from-file", "from-environment", "from-flag"),
+    "data": ("from-file", "from-environment", "from-flag"),
+    "tls_cert": ("from-file", "from-environment", "from-flag"),
+    "tls_key": ("from-file", "from-environment", "from-flag"),
+    "tls_client_ca": ("from-file", "from-environment", "from-flag"),
+    "tokens": ("required", "off", "required"),
     "lead_ms": ("60", "100", "2000"),
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),
@@ -99,6 +104,24 @@ def test_the_cache_is_where_the_desktop_wants_it(monkeypatch, tmp_path) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert default_cache() == Path("/home/somebody/.cache/streaming-audio-server")
+
+
+def test_what_outlives_the_server_is_where_the_desktop_wants_it(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_data() == tmp_path / "streaming-audio-server"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert default_data() == Path("/home/somebody/.local/state/streaming-audio-server")
+
+
+@pytest.mark.parametrize("nothing", ["", "off"])
+def test_nothing_needs_to_outlive_the_server(nothing, serve, monkeypatch, tmp_path) -> None:
+    assert serve("--data", nothing).data is None
+    monkeypatch.setenv("AUDIO_SERVER_DATA", nothing)
+    assert serve().data is None
+    monkeypatch.delenv("AUDIO_SERVER_DATA")
+    (tmp_path / "settings.toml").write_text(f'data = "{nothing}"\n')
+    assert serve("--config", "settings.toml").data is None
 
 
 def test_every_setting_has_a_variable_a_flag_and_a_word_in_the_help(run_command) -> None:

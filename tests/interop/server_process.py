@@ -22,7 +22,7 @@ class ServerProcess:
         self.log: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         command = [sys.executable, "-m", "audio_server", "--port", "0", "--log-format", "json"]
-        folders = ["--clips", str(clips), "--cache", str(cache)]
+        folders = ["--clips", str(clips), "--cache", str(cache), "--data", "off"]
         self._process = subprocess.Popen(
             [*command, *folders, *flags], stderr=subprocess.PIPE, text=True, env=_environment()
         )

@@ -13,7 +13,6 @@ import trio
 from structlog.typing import EventDict
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.device.modes import MemoryModeStore
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable
 from audio_server.state.modes import RETRY_S, FileModeStore, open_modes
 
@@ -91,9 +90,9 @@ async def test_modes_outlive_the_store(path) -> None:
         assert (store.get("a"), store.get("b"), store.get("c")) == (3, 4, 0)
 
 
-async def test_without_a_folder_modes_are_in_memory() -> None:
+async def test_without_a_folder_there_is_no_store() -> None:
     async with open_modes(None) as store:
-        assert isinstance(store, MemoryModeStore)
+        assert store is None
 
 
 async def test_what_is_waited_for_is_in_the_file(path) -> None:
