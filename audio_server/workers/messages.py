@@ -68,14 +68,21 @@ class Drain:
     """End all devices properly, then the process."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Read certificates anew, for new connections."""
+
+
 Up: TypeAlias = Ready | Claim | Changed
 """What workers say."""
 
-Down: TypeAlias = Granted | Moved | Kept | Drain
+Down: TypeAlias = Granted | Moved | Kept | Drain | Reload
 """What the supervisor says."""
 
 _UP: dict[str, type[Up]] = {kind.__name__: kind for kind in (Ready, Claim, Changed)}
-_DOWN: dict[str, type[Down]] = {kind.__name__: kind for kind in (Granted, Moved, Kept, Drain)}
+_DOWN: dict[str, type[Down]] = {
+    kind.__name__: kind for kind in (Granted, Moved, Kept, Drain, Reload)
+}
 
 
 def encode(message: Up | Down) -> bytes:

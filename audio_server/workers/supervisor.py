@@ -19,8 +19,11 @@ import trio
 
 from audio_server.clips.library import Progress, load_clips
 from audio_server.device.modes import ModeStore
+from audio_server.identity.guard import Guard
+from audio_server.identity.reload import reload_on_hangup
 from audio_server.settings import Settings
 from audio_server.workers.boot import Boot, packed
+from audio_server.workers.messages import Reload
 from audio_server.workers.process import WorkerProcess
 from audio_server.workers.registry import Registry
 from audio_server.workers.relay import Relay
@@ -44,20 +47,23 @@ async def supervise(
     """Serve devices with so many processes until `stop` is set, then drain them all at once.
 
     As `serve_until`, which is one process: gives the port to `task_status.started` when all
-    workers accept connections, and raises `ClipError` and `OSError`. A cancel kills the workers.
+    workers accept connections, and raises what that raises. A cancel kills the workers.
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
+    guard = Guard(settings)  # each worker has its own; here it is seen what is wrong with the files
     clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
     names = await resolve(settings.host, settings.port)
     count = len(clips)
     with ExitStack() as stack:
         addresses = stack.enter_context(reserved(names))
+        guard.warn(address.name for address in addresses)
         port = addresses[0].port
         confirms = store is not None
         boot = stack.enter_context(packed(Boot(settings, workers, addresses, clips, confirms)))
         del clips
         crew = Crew(workers, store)
-        async with trio.open_nursery() as nursery:
+        hangups = reload_on_hangup(settings, crew.reload)
+        async with hangups, trio.open_nursery() as nursery:
             await nursery.start(crew.run, boot)
             log.info("listening", host=settings.host, port=port, clips=count, workers=workers)
             task_status.started(port)
@@ -96,6 +102,11 @@ class Crew:
             for worker in self._workers.values():
                 await worker.ready.wait()
             task_status.started()
+
+    def reload(self) -> None:
+        """Have all workers read certificates anew; one that starts later reads them anyway."""
+        for worker in self._workers.values():
+            worker.post.send(Reload())
 
     def drain(self) -> None:
         """Have all workers end properly, at once; `run` then returns."""

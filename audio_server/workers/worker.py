@@ -21,11 +21,21 @@ import trio
 
 from audio_server.cli.logs import configure_logs
 from audio_server.device.devices import Devices
+from audio_server.identity.guard import Guard
 from audio_server.rpc.listener import Server
 from audio_server.serve import make_devices, serve_on
 from audio_server.workers.boot import Boot, unpack
 from audio_server.workers.claims import ClaimingService, Claims
-from audio_server.workers.messages import Drain, Kept, Lines, Ready, decode_down
+from audio_server.workers.messages import (
+    Drain,
+    Granted,
+    Kept,
+    Lines,
+    Moved,
+    Ready,
+    Reload,
+    decode_down,
+)
 from audio_server.workers.numbers import ArrivalNumbers
 from audio_server.workers.replica import Replica
 from audio_server.workers.sockets import listen
@@ -77,13 +87,15 @@ async def run_worker(
     replica = Replica(number, lambda device_id: device_id in devices.by_id)
     claims = Claims(number, uplink, replica, confirms=boot.confirms)
     devices = make_devices(boot.settings, boot.clips, store=claims)
+    guard = Guard(boot.settings)
     server = Server(
-        ClaimingService(devices, claims).__mapping__(),
+        ClaimingService(devices, claims, guard).__mapping__(),
         number=ArrivalNumbers(number, boot.workers),
+        secure=guard.secure,
     )
-    async with trio.open_nursery() as nursery:
+    async with guard.at_work(), trio.open_nursery() as nursery:
         nursery.start_soon(uplink.run)
-        nursery.start_soon(_hear, news, claims, devices, stop)
+        nursery.start_soon(_hear, news, claims, devices, guard, stop)
         async with trio.open_nursery() as serving:
             await serving.start(serve_on, listeners, server, devices, stop, boot.settings.grace_s)
             uplink.send(Ready(number))
@@ -91,19 +103,27 @@ async def run_worker(
 
 
 async def _hear(
-    news: trio.abc.ReceiveStream, claims: Claims, devices: Devices, stop: trio.Event
+    news: trio.abc.ReceiveStream,
+    claims: Claims,
+    devices: Devices,
+    guard: Guard,
+    stop: trio.Event,
 ) -> None:
     """Take what the supervisor says."""
     lines = Lines()
     async with news:
         while data := await news.receive_some(_READ_BYTES):
             for message in map(decode_down, lines.feed(bytes(data))):
-                if isinstance(message, Drain):
-                    stop.set()
-                    continue
-                if not isinstance(message, Kept):
-                    devices.supersede(message.device_id, message.connection)
-                claims.hear(message)
+                match message:
+                    case Drain():
+                        stop.set()
+                    case Reload():
+                        guard.reload()
+                    case Kept():
+                        claims.hear(message)
+                    case Granted() | Moved():
+                        devices.supersede(message.device_id, message.connection)
+                        claims.hear(message)
     if not stop.is_set():
         log.warning("the supervisor is gone")
         stop.set()
