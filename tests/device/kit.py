@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 from fake_outlet import FakeOutlet, make_clip
@@ -14,7 +14,8 @@ from audio_server.device.device import Device
 from audio_server.device.devices import Devices
 from audio_server.device.leds import LedFrame
 from audio_server.device.links import AudioLink, EventLink, Link, LinkEnded, StatusLink
-from audio_server.device.rules import Action, Button, State
+from audio_server.device.rules import Action, Button, Rules, State
+from audio_server.wire.audio import SILENCE
 
 CLIPS = [make_clip(50 * (index + 1), f"clip{index}") for index in range(5)]
 """One second, two seconds, and so on to five."""
@@ -148,3 +149,24 @@ async def running(devices: Devices) -> AsyncIterator[trio.Nursery]:
             yield requests
             requests.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def connected(clips: Any = CLIPS, **settings: Any) -> AsyncIterator[Connection]:
+    """One connection to devices of its own. The settings are those of the rules."""
+    devices = Devices(clips, Rules(len(clips), **settings), 0.3)
+    async with running(devices) as requests:
+        yield Connection(devices, requests, 1)
+
+
+def heard(outlet: FakeOutlet) -> list[str]:
+    """The takes that came: whose packets, how many, and whether silence closed it."""
+    takes: list[str] = []
+    names: list[str] = []
+    for packet in outlet.packets:
+        names.append("cut" if packet.data == SILENCE else packet.data.split(b":")[0].decode())
+        if packet.is_end:
+            ending = " cut" if names[-1] == "cut" else ""
+            takes.append(f"{names[0]} {len(names)}{ending}")
+            names = []
+    return takes

@@ -16,13 +16,6 @@ async def sleep_and_note(metronome: Metronome, when: float, woken: list[float]) 
     woken.append(trio.current_time())
 
 
-@pytest.fixture
-def metronome(nursery: trio.Nursery) -> Metronome:
-    metronome = Metronome()
-    nursery.start_soon(metronome.run)
-    return metronome
-
-
 @pytest.mark.parametrize(
     ("when", "tick"),
     [(0.0, 0.0), (0.001, 0.01), (0.01, 0.01), (0.28, 0.28), (0.2801, 0.29), (7.07, 7.07)],

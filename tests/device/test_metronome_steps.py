@@ -9,13 +9,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from audio_server.device.metronome import Metronome
 
 
-@pytest.fixture
-def metronome(nursery: trio.Nursery) -> Metronome:
-    metronome = Metronome()
-    nursery.start_soon(metronome.run)
-    return metronome
-
-
 async def test_a_step_is_done_at_the_times_that_it_asks_for(
     metronome: Metronome, autojump_clock: MockClock
 ) -> None:

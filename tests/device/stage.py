@@ -1,0 +1,68 @@
+"""Where a single take is tried, without a device round it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+from fake_outlet import FakeOutlet, make_clip
+
+from audio_server.clips.clip import Clip
+from audio_server.device.metronome import Metronome
+from audio_server.device.take import Pace, Take
+from audio_server.device.track import Track
+
+LEAD_S = 0.3
+CLIP = make_clip(100)
+"""Two seconds."""
+
+
+@dataclass
+class Stage:
+    """A take and all it needs."""
+
+    metronome: Metronome
+    outlet: FakeOutlet
+    track: Track
+
+    def take(self, clip: Clip = CLIP, lead_s: float = LEAD_S, stall_s: float = 30) -> Take:
+        return Take(clip, Pace(lead_s, stall_s), self.metronome)
+
+    async def play(self, clip: Clip = CLIP, lead_s: float = LEAD_S) -> float:
+        """Play a clip to its end; how long that took."""
+        begin = trio.current_time()
+        await self.take(clip, lead_s).play(self.track)
+        return trio.current_time() - begin
+
+
+def data(outlet: FakeOutlet) -> list[bytes]:
+    return [packet.data for packet in outlet.packets]
+
+
+def played(clip: Clip) -> list[bytes]:
+    """What a device hears of a clip that is played to its end."""
+    whole = FakeOutlet()
+    for index in range(clip.packets):
+        whole.send_nowait(clip.slice(index, index + 1))
+    return data(whole)
+
+
+@asynccontextmanager
+async def stall_after(stage: Stage, when: float) -> AsyncIterator[trio.Nursery]:
+    """Meanwhile the outlet has no room from `when` on. Gives a nursery that ends with it."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drip, stage.outlet, -math.inf, when, 1)
+        try:
+            yield nursery
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def drip(outlet: FakeOutlet, room_bytes: float, interval_s: float, times: int) -> None:
+    """Give a little room again and again."""
+    for _ in range(times):
+        await trio.sleep(interval_s)
+        outlet.give(room_bytes)

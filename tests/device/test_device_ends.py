@@ -1,0 +1,160 @@
+"""What outlives a device, and how devices end: by a fault, by a shutdown, without a trace."""
+
+from __future__ import annotations
+
+import gc
+import math
+import weakref
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+import structlog
+import trio
+from kit import CLIPS, Connection, running
+from trio.testing import MockClock
+
+from audio_server.device import devices as registry
+from audio_server.device.devices import Devices
+from audio_server.device.links import DeviceFailed, Superseded
+from audio_server.device.modes import MemoryModeStore
+from audio_server.device.rules import Button, State
+
+MODE, PLAY = Button.MODE, Button.PLAY
+RULES = Rules(len(CLIPS))
+
+Open: TypeAlias = Callable[..., Connection]
+
+
+# -- modes
+
+
+@pytest.mark.parametrize(("kept", "mode"), [(0, 0), (4, 4), (5, 0), (-1, 0)])
+async def test_a_kept_mode_that_is_none_any_more_is_home(
+    autojump_clock: MockClock, kept: int, mode: int
+) -> None:
+    store = MemoryModeStore()
+    store.put("x", kept)
+    devices = Devices(CLIPS, RULES, 0.3, store=store)
+    async with running(devices) as requests:
+        device = Connection(devices, requests, 1)
+        await device.open_status()
+        assert device.state == State(mode)
+
+
+def test_the_store_in_memory_forgets_home() -> None:
+    store = MemoryModeStore()
+    store.put("x", 3)
+    assert store.get("x") == 3
+    store.put("x", 0)
+    store.put("y", 0)
+    assert store.get("x") == store.get("y") == 0
+    assert not store._modes
+
+
+# -- failure
+
+
+class FailingStore(MemoryModeStore):
+    """Fails when a device goes to mode 2."""
+
+    def put(self, device_id: str, mode: int) -> None:
+        if mode == 2:
+            raise OSError("the disk is full")
+        super().put(device_id, mode)
+
+
+async def test_a_device_that_fails_ends_alone(autojump_clock: MockClock) -> None:
+    devices = Devices(CLIPS, RULES, 0.3, store=FailingStore())
+    async with running(devices) as requests:
+        sick, well = Connection(devices, requests, 1), Connection(devices, requests, 2, "well")
+        audio = await sick.open_audio()
+        await well.press(MODE)
+        with structlog.testing.capture_logs() as logs:
+            await sick.press(MODE, PLAY)
+            with trio.move_on_after(1):
+                await sick.press(MODE)
+        assert [entry["device_id"] for entry in logs] == ["x"]
+        assert isinstance(audio.ended_by, DeviceFailed)
+        assert isinstance(sick.requests[-1].ended_by, DeviceFailed)
+        assert audio.outlet.flags == "S" + "m" * 14 + "E"
+        assert list(devices.by_id) == ["well"]
+        await sick.open_status()
+        assert sick.state == State(1)
+
+
+# -- the end
+
+
+async def test_end_takes_closes_every_take_at_once(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    outlets = []
+    for index in range(20):
+        device = connect(index, f"device {index}")
+        outlets.append((await device.open_audio()).outlet)
+        await device.press(PLAY)
+    await connect(99, "idle").open_audio()
+    with trio.fail_after(0.001):
+        await devices.end_takes()
+    assert {outlet.flags for outlet in outlets} == {"S" + "m" * 14 + "E"}
+
+
+async def test_end_takes_waits_for_a_stalled_device_but_the_others_do_not(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    stalled = (await connect(1, "a").open_audio()).outlet
+    well = (await connect(2, "b").open_audio()).outlet
+    await connect(1, "a").press(PLAY)
+    await connect(2, "b").press(PLAY)
+    stalled.give(-math.inf)
+    with trio.move_on_after(1) as scope:
+        await devices.end_takes()
+    assert scope.cancelled_caught
+    assert well.flags == "S" + "m" * 14 + "E"
+    assert well.packets[-1].at_s == 0
+    stalled.give(math.inf)
+    with trio.fail_after(0.001):
+        await devices.end_takes()
+    assert stalled.flags == well.flags
+
+
+async def test_after_that_presses_are_acknowledged_and_do_nothing(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    device = connect(1)
+    await device.press(MODE)
+    await devices.end_takes()
+    audio = await device.open_audio()
+    await device.press(MODE, PLAY)
+    await trio.sleep(2)
+    assert audio.outlet.flags == ""
+    assert device.state == State(1)
+
+
+async def test_a_device_that_is_gone_leaves_nothing_behind(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    device = connect(1)
+    await device.open_status()
+    await device.open_audio()
+    await device.press(PLAY)
+    status = weakref.ref(device.device.status)
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    await device.drop()
+    assert trio.lowlevel.current_statistics().tasks_living < tasks - 4
+    device.requests.clear()
+    gc.collect()
+    assert status() is None
+
+
+async def test_what_is_remembered_of_devices_that_are_gone_is_bounded(
+    devices: Devices, connect: Open, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "GONE_MAX", 10)
+    for index in range(30):
+        with devices.attach_events(f"device {index}", 5):
+            pass
+    assert len(devices._gone) == 10
+    with pytest.raises(Superseded), devices.attach_events("device 29", 4):
+        pass
