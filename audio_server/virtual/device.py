@@ -223,8 +223,9 @@ def _why(error: OSError) -> str:
     """What the system said, rather than how many addresses were tried."""
     tried = error.__cause__
     first = tried.exceptions[0] if isinstance(tried, BaseExceptionGroup) else error
-    code = getattr(first, "errno", None)
-    return os.strerror(code) if code and code > 0 else str(first)
+    if not isinstance(first, OSError) or first.errno is None:
+        return str(first)
+    return os.strerror(first.errno) if first.errno > 0 else str(first.strerror)
 
 
 def _as_grpclib(channel: Channel) -> Any:

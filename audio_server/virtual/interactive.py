@@ -17,7 +17,7 @@ from audio_server.rpc.client import open_channel
 from audio_server.virtual.buttons import Button
 from audio_server.virtual.device import VirtualDevice
 from audio_server.virtual.face import Face
-from audio_server.virtual.keys import read_keys, single_keys
+from audio_server.virtual.keys import next_keys, single_keys
 from audio_server.virtual.options import Options
 from audio_server.virtual.oracle import Oracle
 from audio_server.virtual.outputs import open_outputs
@@ -84,8 +84,8 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
 
 
 async def _obey(device: VirtualDevice, keyboard: int) -> None:
-    async for key in read_keys(keyboard):
-        if not act_on(device, key):
+    while keys := await next_keys(keyboard):
+        if not all(act_on(device, key) for key in keys):
             return
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import termios
 import tty
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trio
@@ -35,13 +35,13 @@ def _disable_suspend(fd: int) -> None:
     termios.tcsetattr(fd, termios.TCSADRAIN, modes)
 
 
-async def read_keys(fd: int) -> AsyncIterator[str]:
-    """Every key as it is pressed, until the terminal is gone; arrows and the like are left out."""
+async def next_keys(fd: int) -> str:
+    """The keys pressed since the last time, waiting for one; "" when the terminal is gone.
+
+    Arrows and the like are no keys. A cancel loses none.
+    """
     while True:
         await trio.lowlevel.wait_readable(fd)
         data = os.read(fd, 64)
-        if not data:
-            return
         if not data.startswith(_ESCAPE):
-            for key in data.decode("utf-8", "replace"):
-                yield key
+            return data.decode("utf-8", "replace")

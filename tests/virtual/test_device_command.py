@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
+from opus_sound import tone
+from stub_server import StubService
+from tcp_server import in_thread, serving, serving_clips
 
 from audio_server.virtual import cli
 
@@ -93,3 +97,29 @@ def test_a_recording_is_not_begun_for_a_script_that_is_wrong(
     file = tmp_path / "a.opus"
     assert run(capsys, "--script", "connect jump", "--record", str(file))[0] == cli.USAGE
     assert not file.exists()
+
+
+def test_a_contract_that_is_kept_is_status_0(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sound, file = tone(20), tmp_path / "a.opus"
+    with in_thread(lambda: serving_clips(sound, sound, sound, sound, sound)) as port:
+        script = "connect mode play until-end"
+        argv = ("--port", str(port), "--script", script, "--record", str(file), "--id", "hall")
+        status, out, err = run(capsys, *argv)
+    assert (status, err) == (cli.KEPT, "")
+    assert out.startswith("hall: 1 connection, ")
+    assert "take 1 at 0." in out
+    assert out.endswith("20 packets (0.40 s), by itself\ncontract kept\n")
+    with av.open(str(file)) as container:
+        assert [bytes(packet) for packet in container.demux() if packet.size] == sound
+
+
+def test_a_contract_that_is_broken_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with in_thread(lambda: serving(StubService())) as port:
+        argv = ("--port", str(port), "--script", "connect play", "--devices", "2", "--trace")
+        status, out, err = run(capsys, *argv)
+    assert status == cli.BROKEN
+    assert out.count("Play was pressed, but no take started (Play starts the clip)") == 2
+    assert "contract broken 2 times" in out
+    assert "Play" in err
