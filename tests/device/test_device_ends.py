@@ -18,7 +18,7 @@ from audio_server.device import devices as registry
 from audio_server.device.devices import Devices
 from audio_server.device.links import DeviceFailed, Superseded
 from audio_server.device.modes import MemoryModeStore
-from audio_server.device.rules import Button, State
+from audio_server.device.rules import Button, Rules, State
 
 MODE, PLAY = Button.MODE, Button.PLAY
 RULES = Rules(len(CLIPS))
