@@ -6,9 +6,7 @@ and LED frames and sound into messages, and knows no rule of the device.
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -20,6 +18,7 @@ from audio_server.device.device import Report
 from audio_server.device.devices import Devices
 from audio_server.device.links import DeviceFailed, EventLink, StatusLink, Superseded
 from audio_server.device.rules import Action, Button
+from audio_server.device_ids import WHAT, is_device_id
 from audio_server.identity.check import Anybody, Identity
 from audio_server.rpc.call import ServerCall
 from audio_server.wire.comms_grpc import DeviceServiceBase
@@ -30,7 +29,6 @@ from audio_server.wire.leds import frame_leds, reported_leds
 ANSWER_S = 5.0
 """How long a device may take to answer a request before it is sent the newest frame anyway."""
 
-_DEVICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
 _NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
 
@@ -47,37 +45,54 @@ class DeviceService(DeviceServiceBase):
     async def claim(self, device_id: str, connection: int) -> None:
         """What a call needs before it may attach to the device that it is from; here nothing."""
 
-    @asynccontextmanager
-    async def _admitted(self, call: ServerCall) -> AsyncIterator[str]:
-        """Whose call it is, and that it is. No device is touched before that is known."""
-        device_id = device_id_of(call)
-        with self._identity.admit(call, device_id), _statuses():
-            await self.claim(device_id, call.connection_number)
-            yield device_id
-
     async def StatusStream(self, call: Any) -> None:  # noqa: N802
         """Send the newest LED frame, wait for the answer, again; at most one is unanswered."""
-        async with self._admitted(call) as device_id:
-            with self._devices.attach_status(device_id, call.connection_number) as link:
-                await _show_frames(call, link, device_id)
+        await self._attend(call, self._show_frames)
 
     async def EventStream(self, call: Any) -> None:  # noqa: N802
         """Acknowledge every event, in order, once the device has applied it."""
-        async with self._admitted(call) as device_id:
-            with self._devices.attach_events(device_id, call.connection_number) as link:
-                await call.send_initial_metadata()
-                async for event in call:
-                    await call.send_framed(_ACK if await _apply(event, link) else _NACK)
+        await self._attend(call, self._take_events)
 
     async def ServerAudioStream(self, call: Any) -> None:  # noqa: N802
         """Lend the stream to the device's audio task until the call ends."""
-        async with self._admitted(call) as device_id:
-            if await call.recv_message() is None:
-                raise GRPCError(Status.INTERNAL, "the request has no message")
-            writer = await call.open_writer()
-            connection = call.connection_number
-            with self._devices.attach_audio(device_id, connection, writer) as link:
-                await link.wait_ended()
+        await self._attend(call, self._lend_stream)
+
+    async def _attend(
+        self, call: ServerCall, handle: Callable[[ServerCall, str], Awaitable[None]]
+    ) -> None:
+        """Find out whose call it is, and that it is, before any device is touched; handle it."""
+        device_id = device_id_of(call)
+        try:
+            with self._identity.admit(call, device_id):
+                await self.claim(device_id, call.connection_number)
+                await handle(call, device_id)
+        except Superseded:
+            raise GRPCError(Status.ABORTED, "the device has opened this stream again") from None
+        except DeviceFailed:
+            raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
+
+    async def _show_frames(self, call: ServerCall, device_id: str) -> None:
+        with self._devices.attach_status(device_id, call.connection_number) as link:
+            frame = None
+            while True:
+                frame = await link.next_frame(frame)
+                await call.give_way()
+                await call.send_framed(frame_leds(frame.leds))
+                if not await _take_answer(call, link, device_id):
+                    return
+
+    async def _take_events(self, call: ServerCall, device_id: str) -> None:
+        with self._devices.attach_events(device_id, call.connection_number) as link:
+            await call.send_initial_metadata()
+            async for event in call:
+                await call.send_framed(_ACK if await _apply(event, link) else _NACK)
+
+    async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
+        if await call.recv_message() is None:
+            raise GRPCError(Status.INTERNAL, "the request has no message")
+        writer = await call.open_writer()
+        with self._devices.attach_audio(device_id, call.connection_number, writer) as link:
+            await link.wait_ended()
 
 
 def device_id_of(call: ServerCall) -> str:
@@ -86,34 +101,10 @@ def device_id_of(call: ServerCall) -> str:
     Raises `GRPCError` INVALID_ARGUMENT, the device's fault.
     """
     ids = call.metadata.getall("device_id", []) if call.metadata is not None else []
-    if len(ids) != 1 or not isinstance(ids[0], str) or not _DEVICE_ID.fullmatch(ids[0]):
-        raise GRPCError(
-            Status.INVALID_ARGUMENT,
-            "metadata needs exactly one device_id of 1-64 characters out of A-Z a-z 0-9 . _ : -",
-        )
+    if len(ids) != 1 or not isinstance(ids[0], str) or not is_device_id(ids[0]):
+        reason = f"metadata needs exactly one device_id of {WHAT}"
+        raise GRPCError(Status.INVALID_ARGUMENT, reason)
     return ids[0]
-
-
-@contextmanager
-def _statuses() -> Iterator[None]:
-    """Why a call lost its device, as a gRPC status."""
-    try:
-        yield
-    except Superseded:
-        raise GRPCError(Status.ABORTED, "the device has opened this stream again") from None
-    except DeviceFailed:
-        raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
-
-
-async def _show_frames(call: ServerCall, link: StatusLink, device_id: str) -> None:
-    """Send frames until the device ends the call."""
-    frame = None
-    while True:
-        frame = await link.next_frame(frame)
-        await call.give_way()
-        await call.send_framed(frame_leds(frame.leds))
-        if not await _take_answer(call, link, device_id):
-            return
 
 
 async def _take_answer(call: ServerCall, link: StatusLink, device_id: str) -> bool:

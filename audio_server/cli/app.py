@@ -34,6 +34,14 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 app.command("audio_server.cli.clips:app", name="clips", help="List clips, or add one.")
+app.command(
+    "audio_server.cli.devices:app", name="devices", help="Give devices tokens, or take them away."
+)
+app.command(
+    "audio_server.cli.dev_certs:dev_certs",
+    name="dev-certs",
+    help="Make certificates to try mutual TLS with.",
+)
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from audio_server.cli.help import HELP_FORMATTER
+from audio_server.cli.table import table
 from audio_server.settings import Clips, ConfigFile, Folder, default_cache, default_clips
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def list_clips(
     if as_json:
         print(json.dumps([_facts(mode, clip) for mode, clip in enumerate(loaded)], indent=2))
     else:
-        print(_table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))]))
+        print(table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))]))
 
 
 def _load(folder: Path, cache: Path) -> list[Clip]:
@@ -89,11 +90,3 @@ def _source(clip: Clip) -> str:
     if source.passed_through:
         return f"{source.codec}, as it is"
     return f"{source.codec} {source.rate_hz} Hz, {source.channels} ch"
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )

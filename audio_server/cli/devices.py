@@ -1,0 +1,122 @@
+"""`audio-server devices`: which devices have a token."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from audio_server.cli.errors import CommandError
+from audio_server.cli.help import HELP_FORMATTER
+from audio_server.cli.table import table
+from audio_server.device_ids import WHAT, is_device_id
+from audio_server.settings import ConfigFile, Data, default_data
+
+app = App(
+    name="devices",
+    help="Give devices tokens, or take them away; a running server follows within a second.",
+    help_formatter=HELP_FORMATTER,
+)
+
+HEADINGS = ("device", "enrolled")
+
+
+def _valid_id(_: Any, value: str) -> None:
+    if not is_device_id(value):
+        raise ValueError(f"{value}: a device id is {WHAT}")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Where the tokens are."""
+
+    data: Data = field(default_factory=default_data)
+    """Data folder of the server."""
+
+    @property
+    def tokens(self) -> Path:
+        """The file of tokens."""
+        from audio_server.identity.tokens import TOKENS_FILE
+
+        if self.data is None:
+            raise CommandError("--data: tokens need a folder to be in")
+        return self.data / TOKENS_FILE
+
+
+DeviceId = Annotated[str, Parameter(name="ID", validator=_valid_id)]
+AsJson = Annotated[bool, Parameter(name="--json")]
+
+
+@app.command
+def enroll(
+    device_id: DeviceId,
+    /,
+    store: Store | None = None,
+    *,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Give a device a token. It is printed now, and nobody can find it out later.
+
+    Parameters
+    ----------
+    device_id: str
+        The device, as its metadata `device_id` names it.
+    as_json: bool
+        Print a JSON object, for programs.
+    config: Path
+        TOML file of settings, as the server has it.
+    """
+    from audio_server.identity import tokens
+
+    token = tokens.enroll((store or Store()).tokens, device_id)
+    print(json.dumps({"device_id": device_id, "token": token}) if as_json else token)
+
+
+@app.command
+def revoke(
+    device_id: DeviceId,
+    /,
+    store: Store | None = None,
+    *,
+    config: ConfigFile = None,
+) -> None:
+    """Take a device's token away. If it is connected, it is dropped.
+
+    Parameters
+    ----------
+    device_id: str
+        The device.
+    config: Path
+        TOML file of settings, as the server has it.
+    """
+    from audio_server.identity import tokens
+
+    tokens.revoke((store or Store()).tokens, device_id)
+
+
+@app.command(name="list")
+def list_devices(
+    store: Store | None = None, *, as_json: AsJson = False, config: ConfigFile = None
+) -> None:
+    """List the devices that have a token.
+
+    Parameters
+    ----------
+    as_json: bool
+        Print one JSON array, for programs.
+    config: Path
+        TOML file of settings, as the server has it.
+    """
+    from audio_server.identity.tokens import read_tokens
+
+    enrolments = read_tokens((store or Store()).tokens).values()
+    if as_json:
+        rows = [{"device_id": one.device_id, "enrolled": one.enrolled_at} for one in enrolments]
+        print(json.dumps(rows, indent=2))
+    else:
+        print(table([HEADINGS, *((one.device_id, one.enrolled_at) for one in enrolments)]))
