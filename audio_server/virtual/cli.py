@@ -5,17 +5,13 @@ Nothing heavy is imported until a device runs, so that `--help` is instant.
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.validators import Number
 
 from audio_server.cli.help import HELP_FORMATTER
 from audio_server.virtual.errors import UsageError
@@ -37,86 +33,21 @@ app = App(
 )
 
 
-def _valid_id(_: Any, value: str | None) -> None:
-    if value is not None and not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value):
-        raise ValueError("a device id is 1 to 64 characters of A-Z a-z 0-9 . _ : -")
-
-
-def _valid_target(_: Any, value: str | None) -> None:
-    if value is not None and (not value or (value.startswith("-") and value != "-")):
-        raise ValueError("a file is needed, or - for standard output")
-
-
-Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
-Milliseconds = Annotated[int, Parameter(validator=Number(gte=0, lte=60_000))]
-Count = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
-
-
 @app.default
-def device(
-    *,
-    host: str = "127.0.0.1",
-    port: Port = 50051,
-    device_id: Annotated[str | None, Parameter(name="--id", validator=_valid_id)] = None,
-    script: str | None = None,
-    record: Path | None = None,
-    pcm: Annotated[
-        str | None, Parameter(allow_leading_hyphen=True, validator=_valid_target)
-    ] = None,
-    play: Annotated[bool | None, Parameter(negative="--no-play")] = None,
-    devices: Count = 1,
-    seed: int = 0,
-    modes: Annotated[int | None, Parameter(validator=Number(gte=5))] = None,
-    lead_ms: Milliseconds = 300,
-    tolerance_ms: Milliseconds = 100,
-    whole_takes: bool = False,
-    trace: bool = False,
-) -> int:
+def device(options: Options | None = None) -> int:
     """Run a device: on this terminal, or by a script that judges the server.
 
     Parameters
     ----------
-    host: str
-        Address or name of the server.
-    port: int
-        Port of the server.
-    device_id: str
-        Who the device is; the server keeps the mode of each. Default: a new one every time.
-    script: str
-        Steps to take without a terminal, such as "connect mode play wait:2 stop". Exit status 0:
-        the server kept the contract; 1: it broke it; 2: wrong usage, or nobody answered.
-    record: Path
-        Keep the sound: FILE.opus bit for bit as received, or FILE.wav.
-    pcm: str
-        Write the sound in real time, s16le 48 kHz mono, to a file or - (standard output).
-    play: bool
-        Play the sound through what is installed (paplay, pw-cat, aplay, sox, ffplay). Default:
-        on a terminal, unless --pcm is given.
-    devices: int
-        With --script: so many devices at once, ID-1, ID-2 and so on.
-    seed: int
-        With --script: what random steps begin with.
-    modes: int
-        How many clips the server has, to judge where modes wrap. Default: found out.
-    lead_ms: int
-        The lead that the server is set to, to judge its pace.
-    tolerance_ms: int
-        How much the network may add to any time.
-    whole_takes: bool
-        Read nothing while a take plays that has come whole, as the reference client does.
-    trace: bool
-        With --script: print what happens to standard error.
+    options: Options
+        Where the server is, and what becomes of what it sends.
     """
-    options = Options(
-        host=host, port=port, device_id=device_id or f"virtual-{os.getpid()}", devices=devices,
-        seed=seed, record=record, pcm=pcm, play=play, whole_takes=whole_takes, modes=modes,
-        lead_ms=lead_ms, tolerance_ms=tolerance_ms,
-    )  # fmt: skip
-    if script is None:
+    options = options or Options()
+    if options.script is None:
         return _interactive(options)
-    if devices > 1 and (record or pcm or play):
+    if options.devices > 1 and (options.record or options.pcm or options.play):
         raise UsageError("--record, --pcm and --play are for one device")
-    return _scripted(options, parse_script(script), trace=trace)
+    return _scripted(options, parse_script(options.script))
 
 
 def _interactive(options: Options) -> int:
@@ -130,10 +61,10 @@ def _interactive(options: Options) -> int:
     return KEPT
 
 
-def _scripted(options: Options, steps: list[Step], *, trace: bool) -> int:
+def _scripted(options: Options, steps: list[Step]) -> int:
     from audio_server.virtual.scripted import run_script
 
-    fleet = run_script(options, steps, trace=trace)
+    fleet = run_script(options, steps)
     out = sys.stderr if options.pcm == "-" else sys.stdout
     for line in _verdict(fleet):
         print(line, file=out)

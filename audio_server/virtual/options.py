@@ -1,29 +1,96 @@
-"""What a virtual device is started with, once the command line has been understood."""
+"""What a virtual device is started with; its flags, their bounds and what they mean.
+
+The help page is the docstrings of the fields.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from audio_server.virtual.verdict import Limits
 
 
+def _valid_id(_: Any, value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value):
+        raise ValueError("a device id is 1 to 64 characters of A-Z a-z 0-9 . _ : -")
+
+
+def _valid_target(_: Any, value: str | None) -> None:
+    if value is not None and (not value or (value.startswith("-") and value != "-")):
+        raise ValueError("a file is needed, or - for standard output")
+
+
+def _new_id() -> str:
+    return f"virtual-{os.getpid()}"
+
+
+Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
+Id = Annotated[
+    str, Parameter(name="--id", validator=_valid_id, show_default=lambda _: "a new one each time")
+]
+Script = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+Target = Annotated[str | None, Parameter(allow_leading_hyphen=True, validator=_valid_target)]
+Play = Annotated[bool | None, Parameter(negative="--no-play")]
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
+Modes = Annotated[int | None, Parameter(validator=Number(gte=5))]
+Milliseconds = Annotated[int, Parameter(validator=Number(gte=0, lte=60_000))]
+
+
+@Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Values are taken as they are; the command line checks them."""
+    """Values made in Python are taken as they are."""
 
     host: str = "127.0.0.1"
-    port: int = 50051
-    device_id: str = "virtual"
-    devices: int = 1
-    seed: int = 0
+    """Address or name of the server."""
+
+    port: Port = 50051
+    """Port of the server."""
+
+    device_id: Id = field(default_factory=_new_id)
+    """Who the device is; the server keeps the mode of each."""
+
+    script: Script = None
+    """Steps to take without a terminal, such as "connect mode play wait:2 stop". Exit status 0:
+    the server kept the contract; 1: it broke it; 2: wrong usage, or nobody answered."""
+
     record: Path | None = None
-    pcm: str | None = None
-    play: bool | None = None
+    """Keep the sound: FILE.opus bit for bit as received, or FILE.wav."""
+
+    pcm: Target = None
+    """Write the sound in real time, s16le 48 kHz mono, to a file or - (standard output)."""
+
+    play: Play = None
+    """Play the sound through what is installed (paplay, pw-cat, aplay, sox, ffplay). Default: on
+    a terminal, unless --pcm is given."""
+
+    devices: Count = 1
+    """With --script: so many devices at once, ID-1, ID-2 and so on."""
+
+    seed: int = 0
+    """With --script: what random steps begin with."""
+
+    modes: Modes = None
+    """How many clips the server has, to judge where modes wrap. Default: found out."""
+
+    lead_ms: Milliseconds = 300
+    """The lead that the server is set to, to judge its pace."""
+
+    tolerance_ms: Milliseconds = 100
+    """How much the network may add to any time."""
+
     whole_takes: bool = False
-    modes: int | None = None
-    lead_ms: int = 300
-    tolerance_ms: int = 100
+    """Read nothing while a take plays that has come whole, as the reference client does."""
+
+    trace: bool = False
+    """With --script: print what happens to standard error."""
 
     @property
     def address(self) -> str:

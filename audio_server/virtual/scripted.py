@@ -91,14 +91,14 @@ async def tick(oracle: Oracle) -> None:
 
 
 async def perform(
-    options: Options, steps: Sequence[Step], *, open_channel: OpenChannel, trace: bool = False
+    options: Options, steps: Sequence[Step], *, open_channel: OpenChannel
 ) -> list[Judged]:
     """Run a script on `options.devices` devices at once; what became of each.
 
     Raises `CannotConnect` in a group, and `OSError` or `CannotRecord` for a file.
     """
     fleet = [Judged(options, number, open_channel) for number in range(1, options.devices + 1)]
-    if trace:
+    if options.trace:
         for judged in fleet:
             judged.device.observers.insert(0, _tracer(judged.device.device_id))
     async with trio.open_nursery() as nursery:
@@ -118,7 +118,7 @@ def _tracer(device_id: str) -> Callable[[float, Happening], None]:
     return trace
 
 
-def run_script(options: Options, steps: Sequence[Step], *, trace: bool = False) -> list[Judged]:
+def run_script(options: Options, steps: Sequence[Step]) -> list[Judged]:
     """`perform` as a program of its own, over TCP."""
     connect = partial(open_channel, options.host, options.port)
-    return trio.run(partial(perform, options, steps, open_channel=connect, trace=trace))
+    return trio.run(partial(perform, options, steps, open_channel=connect))

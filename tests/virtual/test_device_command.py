@@ -12,7 +12,8 @@ from opus_sound import tone
 from stub_server import StubService
 from tcp_server import in_thread, serving, serving_clips
 
-from audio_server.virtual import cli
+from audio_server.virtual import cli, speaker
+from audio_server.virtual.decode import OpusDecoder
 
 NOBODY = ("--port", "1")
 
@@ -123,3 +124,31 @@ def test_a_contract_that_is_broken_is_status_1(capsys: pytest.CaptureFixture[str
     assert out.count("Play was pressed, but no take started (Play starts the clip)") == 2
     assert "contract broken 2 times" in out
     assert "Play" in err
+
+
+def test_sound_goes_to_a_file_and_to_a_player(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player, played, pcm = tmp_path / "player", tmp_path / "played", tmp_path / "pcm"
+    player.write_text(f"#!/bin/sh\nexec cat > {played}\n")
+    player.chmod(0o755)
+    monkeypatch.setattr(speaker, "PLAYERS", (f"{player} -",))
+    sound = tone(10)
+    with in_thread(lambda: serving_clips(sound, sound, sound, sound, sound)) as port:
+        argv = ("--port", str(port), "--script", "connect mode play until-end")
+        status, _, _ = run(capsys, *argv, "--pcm", str(pcm), "--play")
+    assert status == cli.KEPT
+    heard = b"".join(map(OpusDecoder().decode, sound))
+    assert heard in pcm.read_bytes()
+    assert heard in played.read_bytes()
+
+
+def test_a_script_can_take_a_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sound, file = tone(50), tmp_path / "device.svg"
+    with in_thread(lambda: serving_clips(sound, sound, sound, sound, sound)) as port:
+        script = f"connect mode play wait:0.2 picture:{file}"
+        status, _, _ = run(capsys, "--port", str(port), "--id", "hall", "--script", script)
+    assert status == cli.KEPT
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("<svg")
+    assert "hall" in text
