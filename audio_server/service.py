@@ -88,10 +88,11 @@ class DeviceService(DeviceServiceBase):
                 await call.send_framed(_ACK if await _apply(event, link) else _NACK)
 
     async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
-        if await call.recv_message() is None:
-            raise GRPCError(Status.INTERNAL, "the request has no message")
         writer = await call.open_writer()
+        # Attached before the request is waited for: of two calls the newer one shall win.
         with self._devices.attach_audio(device_id, call.connection_number, writer) as link:
+            if await call.recv_message() is None:
+                raise GRPCError(Status.INTERNAL, "the request has no message")
             await link.wait_ended()
 
 

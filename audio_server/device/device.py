@@ -129,8 +129,8 @@ class Device:
             return
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
-            nursery.start_soon(self._keep_status)
-            nursery.start_soon(self._player.run, self._take_is_over)
+            nursery.start_soon(self._keep_status, name="status")
+            nursery.start_soon(self._player.run, self._take_is_over, name="audio")
             await self._take_presses()
 
     def end(self) -> None:

@@ -141,7 +141,7 @@ class Devices:
             raise Superseded("the device was on a newer connection")
         device = Device(link.device_id, link.connection, self._common)
         self._devices[link.device_id] = device
-        self._nursery.start_soon(self._keep, device)
+        self._nursery.start_soon(self._keep, device, name="device")
         return device
 
     def _replace(self, device: Device, link: Link) -> None:

@@ -149,7 +149,7 @@ class ServerConnection(Connection):
         if request.deadline_s is not None:
             stream.scope.deadline = trio.current_time() + request.deadline_s
         self._accepted.append((stream, request, method))
-        calls.start_soon(self._serve_next)
+        calls.start_soon(self._serve_next, name="call")
 
     async def _serve_next(self) -> None:
         """Serve the oldest call: trio begins tasks in any order, and of two calls that come
