@@ -8,6 +8,7 @@ async with open_channel(host, port) as channel:
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -219,9 +220,37 @@ async def channel_over(
 
 @asynccontextmanager
 async def open_channel(
-    host: str, port: int, *, limits: Limits | None = None
+    host: str,
+    port: int,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Channel]:
-    """Connect in plaintext. Raises `OSError` when nobody answers there."""
-    transport = await trio.open_tcp_stream(host, port)
-    async with channel_over(transport, limits=limits, authority=f"{host}:{port}") as channel:
+    """Connect, over TLS if there is a context for it, else in plaintext.
+
+    Raises `OSError` when nobody answers there or the handshake fails.
+    """
+    transport: trio.abc.Stream = await trio.open_tcp_stream(host, port)
+    if ssl_context is not None:
+        transport = await _over_tls(transport, ssl_context, host)
+    scheme = "http" if ssl_context is None else "https"
+    authority = f"{host}:{port}"
+    async with channel_over(
+        transport, limits=limits, scheme=scheme, authority=authority
+    ) as channel:
         yield channel
+
+
+async def _over_tls(
+    transport: trio.abc.Stream, context: ssl.SSLContext, host: str
+) -> trio.abc.Stream:
+    """Do the client's handshake; closes the transport if it fails."""
+    stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
+    try:
+        await stream.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(transport)
+        if isinstance(error, trio.BrokenResourceError):
+            raise ConnectionError(f"TLS: {error.__cause__ or error}") from error
+        raise
+    return stream
