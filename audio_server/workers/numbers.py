@@ -49,8 +49,11 @@ def silent_ms(transport: trio.abc.Stream) -> int:
     """For how long the peer has sent nothing; 0 where that cannot be told."""
     if sys.platform != "linux" or not isinstance(transport, trio.SocketStream):
         return 0
-    info = transport.socket.getsockopt(
-        socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.size
-    )
+    try:
+        info = transport.socket.getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.size
+        )
+    except OSError:
+        return 0
     (last_ms,) = _LAST_DATA_RECEIVED.unpack(info)
     return int(last_ms)

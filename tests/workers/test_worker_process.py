@@ -1,0 +1,86 @@
+"""The life of one worker's process, with programs of a line for workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+import trio
+
+from audio_server.workers.cores import worker_count
+from audio_server.workers.messages import Moved
+from audio_server.workers.process import PAUSE_MAX_S, PAUSE_S, WorkerProcess, pause_s
+
+READS = "import sys; sys.stdin.read(1)"
+"""Ends when it has been told something, or the supervisor is gone."""
+
+
+def program(text: str) -> list[str]:
+    return [sys.executable, "-S", "-E", "-c", text]
+
+
+def test_pauses_grow_but_not_for_ever() -> None:
+    pauses = [pause_s(quick_ends) for quick_ends in range(1000)]
+    assert pauses[:4] == [0, 0, PAUSE_S, 2 * PAUSE_S]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == PAUSE_MAX_S
+
+
+async def test_one_that_ends_before_it_was_ever_ready_is_an_error() -> None:
+    with pytest.raises(ChildProcessError, match=r"worker 3 ended before it was ready \(status 7\)"):
+        await WorkerProcess(3).run(program("raise SystemExit(7)"), ())
+
+
+async def test_one_that_ends_is_started_again_until_drained(log) -> None:
+    worker = WorkerProcess(1)
+    worker.on_ready()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, program("raise SystemExit(7)"), ())
+        first = await log.wait("worker ended")
+        second = await log.wait("worker ended", 2)
+        worker.drain()
+    assert (first["worker"], first["status"], first["next_in_s"]) == (1, 7, 0)
+    assert second["next_in_s"] == PAUSE_S
+
+
+async def test_a_drain_is_heard_and_the_last_end_is_not_mourned(log) -> None:
+    worker = WorkerProcess(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, program(READS), ())
+        await log.wait("worker started")
+        worker.drain()
+    assert [line["event"] for line in log.lines] == ["worker started"]
+
+
+async def test_a_cancel_kills(log) -> None:
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(WorkerProcess(1).run, program("while True: pass"), ())
+            pid = (await log.wait("worker started"))["pid"]
+            nursery.cancel_scope.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_one_that_hangs_is_killed_and_another_one_started(log) -> None:
+    worker = WorkerProcess(1)
+    worker.on_ready()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, program("import time; time.sleep(1000)"), ())
+        await log.wait("worker started")
+        while not log.find("worker ended"):
+            worker.post.send(Moved("x" * 64, 1))  # far more than the pipe takes
+            await trio.lowlevel.checkpoint()
+        assert log.find("worker hangs")
+        assert (await log.wait("worker ended"))["status"] == -signal.SIGKILL
+        await log.wait("worker started", 2)
+        nursery.cancel_scope.cancel()
+
+
+def test_auto_is_the_cores_that_there_are_to_use(monkeypatch) -> None:
+    assert worker_count(3) == 3
+    assert worker_count("auto") >= 1
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(6), raising=False)
+    assert worker_count("auto") == 6

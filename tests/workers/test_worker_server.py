@@ -1,0 +1,159 @@
+"""The real thing: a supervisor, its workers, and signals."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import pytest
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from worker_server import MODE, PLAY, Panel, WorkerServer, open_server
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[WorkerServer]:
+    async with open_server("--workers", "2", folder=tmp_path) as server:
+        yield server
+
+
+async def met(stack: AsyncExitStack, server: WorkerServer, device_id: str, worker: int) -> Panel:
+    """A device that has connected until it met a worker; its other connections stay open."""
+    while True:
+        panel = await stack.enter_async_context(server.device(device_id))
+        if panel.worker == worker:
+            return panel
+
+
+async def ends_well(panel: Panel) -> None:
+    """What plays gets its `is_end`, and then the calls end so that the device comes back."""
+    with pytest.raises(GRPCError) as ended:
+        await panel.events.recv_message()
+    assert ended.value.status is Status.UNAVAILABLE
+    packet = None
+    with suppress(GRPCError):
+        while packet is None or not packet.is_end:
+            packet = await panel.audio.recv_message()
+    assert packet is not None
+    assert packet.is_end
+
+
+async def gone(pid: int) -> None:
+    """Return when a process has ended that need not be our child."""
+    with suppress(ProcessLookupError), trio.fail_after(5):
+        await trio.lowlevel.wait_readable(os.pidfd_open(pid))
+
+
+async def test_a_device_that_comes_back_to_another_worker(server) -> None:
+    async with AsyncExitStack() as stack:
+        old = await met(stack, server, "one", 1)
+        await old.press(MODE, MODE, MODE)
+        new = await met(stack, server, "one", 2)
+        assert await new.mode() == 3
+        with pytest.raises(GRPCError) as ended:
+            await old.events.recv_message()
+        assert ended.value.status is Status.ABORTED
+        assert await (await met(stack, server, "one", 1)).mode() == 3
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_the_others_play_on(server) -> None:
+    async with AsyncExitStack() as stack:
+        stays = await met(stack, server, "stays", 1)
+        await stays.press(MODE, PLAY)
+        lost = await met(stack, server, "lost", 2)
+        await lost.press(MODE, MODE, PLAY)
+
+        os.kill(server.pids[2], signal.SIGKILL)
+        assert (await server.log.wait("worker ended"))["status"] == -signal.SIGKILL
+        async with server.device("lost") as back:
+            assert await back.mode() == 2
+        await server.log.wait("worker ready", 3)
+        back = await met(stack, server, "lost", 2)
+        assert await back.mode() == 2
+        for _ in range(20):
+            packet = await stays.audio.recv_message()
+            assert not packet.is_end
+
+
+async def test_one_signal_drains_all_even_if_all_get_it(server) -> None:
+    """As Ctrl-C has it: it goes to every process of a terminal."""
+    async with AsyncExitStack() as stack:
+        panels = [await met(stack, server, f"at-{worker}", worker) for worker in (1, 2)]
+        for panel in panels:
+            await panel.press(PLAY)
+        os.killpg(server.process.pid, signal.SIGINT)
+        for panel in panels:
+            await ends_well(panel)
+        with trio.fail_after(5):
+            assert await server.process.wait() == 0
+    for pid in server.pids.values():
+        await gone(pid)
+    assert server.log.find("stopped")
+    assert [line for line in server.log.lines if line["level"] in ("warning", "error")] == []
+    stopping = {line.get("worker") for line in server.log.find("stopping")}
+    assert stopping == {None, 1, 2}
+
+
+async def test_a_second_signal_ends_all_at_once(server) -> None:
+    async with AsyncExitStack() as stack:
+        (panel,) = [await met(stack, server, "one", 1)]
+        os.kill(server.pids[1], signal.SIGSTOP)  # it will not drain
+        server.process.send_signal(signal.SIGTERM)
+        await server.log.wait("stopping", 2)
+        server.process.send_signal(signal.SIGTERM)
+        with trio.fail_after(5):
+            assert await server.process.wait() == 0
+        with pytest.raises(GRPCError):
+            await panel.events.recv_message()
+    for pid in server.pids.values():
+        await gone(pid)
+
+
+async def test_workers_do_not_outlive_their_supervisor(server) -> None:
+    async with AsyncExitStack() as stack:
+        panel = await met(stack, server, "one", 1)
+        await panel.press(PLAY)
+        server.process.kill()
+        await ends_well(panel)
+    for pid in server.pids.values():
+        await gone(pid)
+
+
+async def test_a_worker_that_is_asked_to_end_drains_and_is_replaced(server) -> None:
+    async with AsyncExitStack() as stack:
+        panel = await met(stack, server, "one", 1)
+        await panel.press(MODE, PLAY)
+        os.kill(server.pids[1], signal.SIGTERM)
+        await ends_well(panel)
+        assert (await server.log.wait("worker ended"))["status"] == 0
+        assert await (await met(stack, server, "one", 1)).mode() == 1
+
+
+def run(*flags: str) -> str:
+    """The one line of a server that cannot start."""
+    command = [sys.executable, "-m", "audio_server", "--workers", "2", *flags]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    return ended.stderr
+
+
+def test_what_keeps_it_from_starting_is_said_once(tmp_path) -> None:
+    folders = ["--cache", str(tmp_path / "cache"), "--data", str(tmp_path / "data")]
+    clip = tmp_path / "0.opus"
+    clip.touch()
+    assert str(clip) in run("--clips", str(tmp_path), *folders)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = run("--port", str(port), *folders)
+    assert line == f"audio-server: 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}\n"
