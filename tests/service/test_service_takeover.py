@@ -10,6 +10,7 @@ from service_home import CALLS, frame, open_home
 from trio.testing import MockClock
 
 from audio_server.device.rules import Button
+from audio_server.wire.comms_pb2 import AudioStreamRequest
 
 ATTENDED_ABORTED = dict.fromkeys(("StatusStream", "ServerAudioStream"), Status.ABORTED)
 """A panel only learns of its `EventStream` when it is used."""
@@ -85,3 +86,21 @@ async def test_a_call_that_is_cancelled_before_it_began_takes_nothing_over(
         await trio.testing.wait_all_tasks_blocked()
         assert (await opened[0].recv_message()).HasField("set")
         assert home.devices.by_id["one"].status.value.greeting
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_of_audio_calls_that_come_together_the_last_is_heard(
+    seed: int, autojump_clock: MockClock
+) -> None:
+    """With their requests: what a handler waits for may come to it in any order as well."""
+    async with open_home() as home, home.connect() as stub:
+        opened = [stub.ServerAudioStream.open(metadata={"device_id": "one"}) for _ in range(2)]
+        for call in opened:
+            await call.__aenter__()
+            await call.send_message(AudioStreamRequest(start=True))
+        assert await status_of(opened[0]) is Status.ABORTED
+        async with home.device("other", calls=[]) as panel, trio.open_nursery() as nursery:
+            await panel.attend("EventStream", stub, "one", nursery)
+            await panel.press(Button.PLAY)
+            assert (await opened[1].recv_message()).is_start
+            nursery.cancel_scope.cancel()
