@@ -75,7 +75,13 @@ class Cluster:
 
     def __init__(self, workers: int) -> None:
         self.workers = {number: Worker() for number in range(1, workers + 1)}
+        self.relay = trio.CancelScope()
         self._next = cycle(self.workers)
+
+    async def run_relay(self, relay: Relay, read_fd: int) -> None:
+        stream = trio.lowlevel.FdStream(os.dup(read_fd))
+        with self.relay:
+            await relay.run(stream)
 
     def open(self, worker: int) -> AbstractAsyncContextManager[Channel]:
         """One more connection to a worker."""
@@ -96,13 +102,14 @@ async def open_cluster(
     read_fd, write_fd = os.pipe()
     async with trio.open_nursery() as nursery:
         relay = Relay(Registry(workers, store=store), cluster.workers, store)
-        nursery.start_soon(relay.run, trio.lowlevel.FdStream(read_fd))
+        nursery.start_soon(cluster.run_relay, relay, read_fd)
         for number, worker in cluster.workers.items():
             nursery.start_soon(worker.run, number, boot, write_fd)
             nursery.start_soon(worker.post.deliver, worker.sender)
             await worker.ready.wait()
         yield cluster
         nursery.cancel_scope.cancel()
+    os.close(read_fd)
     os.close(write_fd)
 
 

@@ -54,7 +54,7 @@ async def gone(pid: int) -> None:
         await trio.lowlevel.wait_readable(os.pidfd_open(pid))
 
 
-async def test_a_device_that_comes_back_to_another_worker(server) -> None:
+async def test_a_device_meets_another_worker_and_one_that_is_killed(server) -> None:
     async with AsyncExitStack() as stack:
         old = await met(stack, server, "one", 1)
         await old.press(MODE, MODE, MODE)
@@ -64,25 +64,26 @@ async def test_a_device_that_comes_back_to_another_worker(server) -> None:
             await old.events.recv_message()
         assert ended.value.status is Status.ABORTED
         assert await (await met(stack, server, "one", 1)).mode() == 3
+        await check_kill(stack, server)
 
 
-async def test_a_worker_that_is_killed_is_replaced_and_the_others_play_on(server) -> None:
-    async with AsyncExitStack() as stack:
-        stays = await met(stack, server, "stays", 1)
-        await stays.press(MODE, PLAY)
-        lost = await met(stack, server, "lost", 2)
-        await lost.press(MODE, MODE, PLAY)
+async def check_kill(stack: AsyncExitStack, server: WorkerServer) -> None:
+    """A worker that is killed is replaced, and the devices of the others play on."""
+    stays = await met(stack, server, "stays", 1)
+    await stays.press(MODE, PLAY)
+    lost = await met(stack, server, "lost", 2)
+    await lost.press(MODE, MODE, PLAY)
 
-        os.kill(server.pids[2], signal.SIGKILL)
-        assert (await server.log.wait("worker ended"))["status"] == -signal.SIGKILL
-        async with server.device("lost") as back:
-            assert await back.mode() == 2
-        await server.log.wait("worker ready", 3)
-        back = await met(stack, server, "lost", 2)
+    os.kill(server.pids[2], signal.SIGKILL)
+    assert (await server.log.wait("worker ended"))["status"] == -signal.SIGKILL
+    async with server.device("lost") as back:
         assert await back.mode() == 2
-        for _ in range(20):
-            packet = await stays.audio.recv_message()
-            assert not packet.is_end
+    await server.log.wait("worker ready", 3)
+    back = await met(stack, server, "lost", 2)
+    assert await back.mode() == 2
+    for _ in range(20):
+        packet = await stays.audio.recv_message()
+        assert not packet.is_end
 
 
 async def test_one_signal_drains_all_even_if_all_get_it(server) -> None:
