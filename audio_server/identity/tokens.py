@@ -49,8 +49,8 @@ Enrolments = dict[str, Enrolment]
 
 
 def hash_token(token: str) -> bytes:
-    """What is kept of a token: 32 bytes."""
-    return hashlib.sha256(token.encode()).digest()
+    """What is kept of a token, or whatever else was sent as one: 32 bytes."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def read_tokens(path: Path) -> Enrolments:

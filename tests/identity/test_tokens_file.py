@@ -1,0 +1,105 @@
+"""The file of tokens: what is in it, who may read it, and what two commands at once do to it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from audio_server.identity.tokens import TokenError, enroll, hash_token, read_tokens, revoke
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "tokens.json"
+
+
+def test_nobody_is_enrolled_where_there_is_no_file(path) -> None:
+    assert read_tokens(path) == {}
+
+
+def test_a_device_gets_a_token_and_the_file_its_hash(path) -> None:
+    token = enroll(path, "kitchen")
+    assert len(token) >= 43  # 32 bytes
+    assert token not in path.read_text()
+    assert read_tokens(path)["kitchen"].token_hash == hash_token(token)
+
+
+def test_every_token_is_another(path) -> None:
+    assert len({enroll(path, f"device-{number}") for number in range(5)}) == 5
+
+
+def test_a_device_has_one_token(path) -> None:
+    enroll(path, "kitchen")
+    before = path.read_bytes()
+    with pytest.raises(TokenError, match="kitchen is enrolled already; revoke it first"):
+        enroll(path, "kitchen")
+    assert path.read_bytes() == before
+
+
+def test_revoking(path) -> None:
+    enroll(path, "kitchen")
+    enroll(path, "hall")
+    revoke(path, "kitchen")
+    assert list(read_tokens(path)) == ["hall"]
+    with pytest.raises(TokenError, match="kitchen is not enrolled"):
+        revoke(path, "kitchen")
+
+
+def test_nobody_else_may_read_it(path) -> None:
+    for device_id in ("kitchen", "hall"):
+        enroll(path, device_id)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert sorted(file.name for file in path.parent.iterdir()) == ["tokens.json", "tokens.lock"]
+
+
+def test_commands_at_once_lose_nothing(path) -> None:
+    ids = [f"device-{number:02}" for number in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        tokens = list(pool.map(lambda device_id: enroll(path, device_id), ids))
+    enrolments = read_tokens(path)
+    assert [enrolments[device_id].token_hash for device_id in ids] == list(map(hash_token, tokens))
+
+
+def test_a_write_that_fails_leaves_the_file(path, monkeypatch) -> None:
+    enroll(path, "kitchen")
+    before = path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="no room"):
+        enroll(path, "hall")
+    assert path.read_bytes() == before
+    assert sorted(file.name for file in path.parent.iterdir()) == ["tokens.json", "tokens.lock"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        json.dumps({"version": 1, "devices": {"kitchen": {"sha256": "no hex", "enrolled": ""}}}),
+        json.dumps({"version": 1, "devices": {"kitchen": {"enrolled": ""}}}),
+        json.dumps({"version": 1, "devices": ["kitchen"]}),
+    ],
+)
+def test_a_file_that_is_none_of_ours(content, path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(TokenError, match=r"tokens\.json: is not a file of tokens"):
+        read_tokens(path)
+
+
+def test_a_file_of_another_version(path) -> None:
+    path.parent.mkdir()
+    path.write_text(json.dumps({"version": 2, "devices": {}}))
+    with pytest.raises(TokenError, match="is of version 2, not 1"):
+        read_tokens(path)
