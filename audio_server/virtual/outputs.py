@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TypeAlias
 
 import trio
@@ -12,7 +12,7 @@ import trio
 from audio_server.virtual.device import VirtualDevice
 from audio_server.virtual.options import Options
 from audio_server.virtual.record import Recorder
-from audio_server.virtual.speaker import Speaker, Write, find_player, open_player, write_to
+from audio_server.virtual.speaker import Speaker, find_players, open_player, write_to
 
 STDOUT = 1
 
@@ -31,30 +31,43 @@ async def open_outputs(device: VirtualDevice, options: Options, say: Say) -> Asy
         if options.record is not None:
             device.observers.append(stack.enter_context(Recorder(options.record)))
             say(f"records to {options.record}")
-        voices = await _voices(stack, options)
         nursery = await stack.enter_async_context(trio.open_nursery())
-        for name, write in voices.items():
-            speaker = Speaker()
-            device.observers.append(speaker)
-            nursery.start_soon(_speak, speaker, write, name, say)
+        if (path := options.pcm) is not None:
+            nursery.start_soon(_write, device, _open(stack, path), path, say)
+        if options.play:
+            nursery.start_soon(_play, device, say)
         yield
         nursery.cancel_scope.cancel()
 
 
-async def _speak(speaker: Speaker, write: Write, name: str, say: Say) -> None:
-    say(f"sound goes to {name}")
-    await speaker.run(write)
-    say(f"{name} takes no more sound")
+async def _write(device: VirtualDevice, fd: int, path: str, say: Say) -> None:
+    name = "standard output" if path == "-" else path
+    with _speaker(device) as speaker:
+        say(f"sound goes to {name}")
+        await speaker.run(write_to(fd))
+        say(f"{name} takes no more sound")
 
 
-async def _voices(stack: AsyncExitStack, options: Options) -> dict[str, Write]:
-    voices: dict[str, Write] = {}
-    if options.pcm is not None:
-        name = "standard output" if options.pcm == "-" else options.pcm
-        voices[name] = write_to(_open(stack, options.pcm))
-    if options.play and (command := find_player()) is not None:
-        voices[command[0]] = await stack.enter_async_context(open_player(command))
-    return voices
+async def _play(device: VirtualDevice, say: Say) -> None:
+    """Play through the first player that is installed and does not give up (no sound card)."""
+    for command in find_players():
+        async with open_player(command) as write:
+            with _speaker(device) as speaker:
+                say(f"sound goes to {command[0]}")
+                await speaker.run(write)
+                say(f"{command[0]} takes no more sound")
+    say("no player to hear it with: see --pcm and --record")
+
+
+@contextmanager
+def _speaker(device: VirtualDevice) -> Iterator[Speaker]:
+    """A speaker that listens to the device for as long as it has a voice, and no longer."""
+    speaker = Speaker()
+    device.observers.append(speaker)
+    try:
+        yield speaker
+    finally:
+        device.observers.remove(speaker)
 
 
 def _open(stack: AsyncExitStack, path: str) -> int:

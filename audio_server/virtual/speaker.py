@@ -69,10 +69,10 @@ def write_to(fd: int) -> Write:
     return write
 
 
-def find_player() -> list[str] | None:
-    """The command line of a player that is installed here."""
+def find_players() -> list[list[str]]:
+    """The command lines of all players that are installed here, the best first."""
     commands = (line.split() for line in PLAYERS)
-    return next((command for command in commands if shutil.which(command[0])), None)
+    return [command for command in commands if shutil.which(command[0])]
 
 
 @asynccontextmanager

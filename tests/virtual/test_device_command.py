@@ -132,10 +132,10 @@ def test_sound_goes_to_a_file_and_to_a_player(
     player, played, pcm = tmp_path / "player", tmp_path / "played", tmp_path / "pcm"
     player.write_text(f"#!/bin/sh\nexec cat > {played}\n")
     player.chmod(0o755)
-    monkeypatch.setattr(speaker, "PLAYERS", (f"{player} -",))
+    monkeypatch.setattr(speaker, "PLAYERS", ("false", f"{player} -"))
     sound = tone(10)
     with in_thread(lambda: serving_clips(sound, sound, sound, sound, sound)) as port:
-        argv = ("--port", str(port), "--script", "connect mode play until-end")
+        argv = ("--port", str(port), "--script", "connect mode wait:0.4 play until-end")
         status, _, _ = run(capsys, *argv, "--pcm", str(pcm), "--play")
     assert status == cli.KEPT
     heard = b"".join(map(OpusDecoder().decode, sound))

@@ -13,11 +13,14 @@ from opus_sound import take, tone
 
 from audio_server.virtual import speaker as speaker_module
 from audio_server.virtual.decode import PACKET_BYTES, QUIET, OpusDecoder
+from audio_server.virtual.device import VirtualDevice
 from audio_server.virtual.errors import CannotRecord
 from audio_server.virtual.happenings import Disconnected, PacketReceived
+from audio_server.virtual.options import Options
+from audio_server.virtual.outputs import open_outputs
 from audio_server.virtual.playout import Playout
 from audio_server.virtual.record import Recorder
-from audio_server.virtual.speaker import Speaker, find_player, open_player, write_to
+from audio_server.virtual.speaker import Speaker, find_players, open_player, write_to
 
 PACKETS = tone(60)
 
@@ -141,7 +144,7 @@ async def test_a_player_that_is_installed_gets_the_sound(
     player.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(speaker_module, "PLAYERS", ("nobody -", "aplay -q -"))
-    command = find_player()
+    (command,) = find_players()
     assert command == ["aplay", "-q", "-"]
     async with open_player(command) as write:
         await write(b"sound")
@@ -155,7 +158,7 @@ def _first_bytes(fifo: Path) -> bytes:
 
 def test_without_a_player_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert find_player() is None
+    assert find_players() == []
 
 
 def hear(playout: Playout, at_s: float, packets: list[bytes]) -> None:
@@ -203,3 +206,24 @@ def test_off_line_nothing_is_heard() -> None:
     playout(0.0, PacketReceived(True, False, PACKETS[0]))
     playout(0.01, Disconnected())
     assert playout.heard(0.011) is None
+
+
+async def test_who_cannot_be_heard_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker_module, "PLAYERS", ("true",))
+    device = VirtualDevice("den", no_channel)  # type: ignore[arg-type]
+    said: list[str] = []
+    silent = trio.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("no player"):
+            silent.set()
+
+    async with open_outputs(device, Options(play=True), say):
+        await silent.wait()
+        assert device.observers == []
+    assert said[:2] == ["sound goes to true", "true takes no more sound"]
+
+
+def no_channel() -> None:
+    raise AssertionError("nothing connects here")
