@@ -72,7 +72,7 @@ class DeviceService(DeviceServiceBase):
             raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
 
     async def _show_frames(self, call: ServerCall, device_id: str) -> None:
-        with self._devices.attach_status(device_id, call.connection_number) as link:
+        with self._devices.attach_status(device_id, call.connection_number, call.scope) as link:
             frame = None
             while True:
                 frame = await link.next_frame(frame)
@@ -82,7 +82,7 @@ class DeviceService(DeviceServiceBase):
                     return
 
     async def _take_events(self, call: ServerCall, device_id: str) -> None:
-        with self._devices.attach_events(device_id, call.connection_number) as link:
+        with self._devices.attach_events(device_id, call.connection_number, call.scope) as link:
             await call.send_initial_metadata()
             async for event in call:
                 await call.send_framed(_ACK if await _apply(event, link) else _NACK)
@@ -90,7 +90,8 @@ class DeviceService(DeviceServiceBase):
     async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
         writer = await call.open_writer()
         # Attached before the request is waited for: of two calls the newer one shall win.
-        with self._devices.attach_audio(device_id, call.connection_number, writer) as link:
+        number = call.connection_number
+        with self._devices.attach_audio(device_id, number, writer, call.scope) as link:
             if await call.recv_message() is None:
                 raise GRPCError(Status.INTERNAL, "the request has no message")
             await link.wait_ended()

@@ -6,7 +6,7 @@
     └─ audio          one take at a time (`Player`)
 
 The requests of the device's connection run elsewhere. They come and go through `adopt`, `attach`
-and `detach`, which are synchronous, and they read `status` and send `Press`es.
+and `detach`, which are synchronous, and they read `status` and `press`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ from audio_server.device.take import Pace, Position, Stalled, TakeFailed
 
 if TYPE_CHECKING:
     from audio_server.device.links import Link
-
-PRESSES_MAX = 4
-"""How many presses may wait to be applied; a device has one on its way at a time."""
 
 log = structlog.get_logger()
 
@@ -85,13 +82,13 @@ class Device:
         "_common",
         "_greeted",
         "_player",
+        "_pressed",
         "_presses",
         "_scope",
         "buttons",
         "connection",
         "id",
         "links",
-        "presses",
         "report",
         "since",
         "status",
@@ -107,7 +104,8 @@ class Device:
         self.links: dict[type[Link], Link] = {}
         self.buttons: dict[Button, Action] = {}
         self.report = Report()
-        self.presses, self._presses = trio.open_memory_channel[Press](PRESSES_MAX)
+        self._presses: list[Press] = []  # each with a request that waits: a handful at most
+        self._pressed = trio.Event()
         self._common = common
         self._greeted = False
         self._player = Player(common.pace, common.metronome)
@@ -171,11 +169,20 @@ class Device:
 
     # -- event intake
 
-    async def _take_presses(self) -> None:
-        async for press in self._presses:
-            if press.connection == self.connection and not self._common.ending:
-                self._press(press.button, press.action)
-            press.applied.set()
+    def press(self, press: Press) -> None:
+        """Have a press applied after those before it; it says when that is done."""
+        self._presses.append(press)
+        self._pressed.set()
+
+    async def _take_presses(self) -> NoReturn:
+        while True:
+            await self._pressed.wait()
+            self._pressed = trio.Event()
+            while self._presses:
+                press = self._presses.pop(0)
+                if press.connection == self.connection and not self._common.ending:
+                    self._press(press.button, press.action)
+                press.applied.set()
 
     def _press(self, button: Button, action: Action) -> None:
         self.buttons[button] = action

@@ -72,17 +72,30 @@ class Devices:
             self._nursery = nursery
             task_status.started()
 
-    def attach_status(self, device_id: str, connection: int) -> StatusLink:
-        """The hold of a `StatusStream` request. Connections count up: newer is larger."""
-        return StatusLink(self, device_id, connection)
+    def attach_status(
+        self, device_id: str, connection: int, scope: trio.CancelScope | None = None
+    ) -> StatusLink:
+        """The hold of a `StatusStream` request. Connections count up: newer is larger.
 
-    def attach_events(self, device_id: str, connection: int) -> EventLink:
+        `scope` is one that the request runs in (see `Link`).
+        """
+        return StatusLink(self, device_id, connection, scope)
+
+    def attach_events(
+        self, device_id: str, connection: int, scope: trio.CancelScope | None = None
+    ) -> EventLink:
         """The hold of an `EventStream` request."""
-        return EventLink(self, device_id, connection)
+        return EventLink(self, device_id, connection, scope)
 
-    def attach_audio(self, device_id: str, connection: int, outlet: AudioOutlet) -> AudioLink:
+    def attach_audio(
+        self,
+        device_id: str,
+        connection: int,
+        outlet: AudioOutlet,
+        scope: trio.CancelScope | None = None,
+    ) -> AudioLink:
         """The hold of a `ServerAudioStream` request."""
-        return AudioLink(self, device_id, connection, outlet)
+        return AudioLink(self, device_id, connection, outlet, scope)
 
     async def end_takes(self) -> None:
         """Cut every take, for a shutdown; nothing starts any more, and presses do nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, cast
 
+import trio
 from google.protobuf.message import DecodeError
 from grpclib.const import Handler, Status
 from grpclib.encoding.proto import ProtoCodec
@@ -62,6 +63,11 @@ class ServerCall(Stream[Any, Any]):
     def connection_number(self) -> int:
         """Grows with every connection that the server accepts."""
         return getattr(self._rpc.connection, "number", 0)
+
+    @property
+    def scope(self) -> trio.CancelScope:
+        """What the handler runs in."""
+        return self._rpc.scope
 
     async def recv_message(self) -> Any:
         """The client's next message; None when it has ended its side."""

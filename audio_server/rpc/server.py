@@ -53,7 +53,7 @@ class ServerConnection(Connection):
         self._client_leaves = False
         self._complaints: set[str] = set()
         self._conduct = Conduct(limits)
-        self._accepted: list[tuple[RpcStream, Request, Handler]] = []
+        self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
 
     async def drain(self, *, settle_s: float = 1.0) -> None:
         """Tell the client to go, end its calls with UNAVAILABLE, then the connection.
@@ -148,17 +148,16 @@ class ServerConnection(Connection):
         stream.attended = True
         if request.deadline_s is not None:
             stream.scope.deadline = trio.current_time() + request.deadline_s
-        self._accepted.append((stream, request, method))
-        calls.start_soon(self._serve_next, name="call")
+        self._accepted.append((stream, ServerCall(stream, request, method), method))
+        calls.start_soon(self._serve_call, name="call")
 
-    async def _serve_next(self) -> None:
-        """Serve the oldest call: trio begins tasks in any order, and of two calls that come
-        together the later one is the newer to its handler too."""
-        await self._serve_call(*self._accepted.pop(0))
+    async def _serve_call(self) -> None:
+        """The edge round one request: of those that were accepted, the one that is next.
 
-    async def _serve_call(self, stream: RpcStream, request: Request, method: Handler) -> None:
-        """The edge round one request."""
-        call = ServerCall(stream, request, method)
+        trio begins tasks in any order, and of two calls that come together the later one is to
+        be the newer to its handler too.
+        """
+        stream, call, method = self._accepted.pop(0)
         try:
             failure = await self._run_handler(call, stream, method)
             await self._answer(call, failure)
