@@ -22,12 +22,15 @@ from audio_server.rpc.limits import Limits
 RawHeaders = list[tuple[bytes, bytes]]
 
 CONTENT_TYPE = "application/grpc"
+_MAX_REASON = 200
+"""Characters of a message, for it may hold what the peer has sent."""
 _PSEUDO = {b":method", b":scheme", b":path", b":authority"}
 _REQUIRED_PSEUDO = {b":method", b":scheme", b":path"}
 _CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 _NOT_METADATA = {b"te", b"content-type", b"user-agent", b"content-length", b"host"}
 _NAME = re.compile(rb"[0-9a-z_.\-]+")
-_VALUE = re.compile(rb"[ -~]*")
+_VALUE = re.compile(rb"[^\x00\r\n]*")
+_CONTENT_TYPE = re.compile(r"application/grpc([+;].*)?")
 _TIMEOUT = re.compile(r"[0-9]{1,8}[HMSmun]")
 
 
@@ -72,23 +75,26 @@ def _fields(headers: RawHeaders) -> dict[bytes, bytes]:
             raise MalformedRequestError(f"header name {name[:64]!r}")
         else:
             regular = True
+        if not _VALUE.fullmatch(value):
+            raise MalformedRequestError(f"the value of {name[:64]!r}")
         fields[name] = value
     if missing := _REQUIRED_PSEUDO - fields.keys():
         raise MalformedRequestError(f"no {sorted(missing)[0].decode()}")
-    if not fields[b":path"].startswith(b"/"):
-        raise MalformedRequestError("a path without a slash")
+    if not fields[b":path"]:
+        raise MalformedRequestError("an empty path")
     return fields
 
 
 def _check_http(fields: dict[bytes, bytes]) -> None:
     if fields[b":method"] != b"POST":
-        raise refusal(Status.UNKNOWN, "the method of a gRPC request is POST", http_status=405)
+        raise refusal(Status.INTERNAL, "the method of a gRPC request is POST", http_status=405)
+    if fields[b":scheme"] not in (b"http", b"https"):
+        raise refusal(Status.INTERNAL, "the scheme is http or https")
     content_type = _text(fields.get(b"content-type", b""))
-    base, _, subtype = content_type.partition(";")[0].strip().partition("+")
-    if base != CONTENT_TYPE or subtype not in ("", "proto"):
+    if not _CONTENT_TYPE.fullmatch(content_type):
         raise refusal(Status.UNKNOWN, f"content-type {content_type!r}", http_status=415)
     if fields.get(b"te") != b"trailers":
-        raise refusal(Status.INTERNAL, "no 'te: trailers'", http_status=400)
+        raise refusal(Status.INTERNAL, "no 'te: trailers'")
 
 
 def _check_encoding(fields: dict[bytes, bytes]) -> None:
@@ -123,17 +129,16 @@ def _metadata(headers: RawHeaders) -> _Metadata:
             continue
         key = name.decode("ascii")
         if not key.endswith("-bin"):
-            metadata.add(key, _text(value, key))
+            metadata.add(key, _text(value))
         else:
             for part in value.split(b","):  # repeated values may come joined
                 metadata.add(key, _binary(key, part.strip()))
     return metadata
 
 
-def _text(value: bytes, key: str = "a header") -> str:
-    if not _VALUE.fullmatch(value):
-        raise refusal(Status.INTERNAL, f"{key} has a value that is not printable ASCII")
-    return value.decode("ascii")
+def _text(value: bytes) -> str:
+    """A value as text: ASCII if it is right, and whatever it is readable for those who check."""
+    return value.decode("latin-1")
 
 
 def _binary(key: str, value: bytes) -> bytes:
@@ -147,6 +152,7 @@ def _binary(key: str, value: bytes) -> bytes:
 
 def refusal(status: Status, message: str, *, http_status: int = 200) -> RefusedRequestError:
     """A refusal that is answered with trailers only."""
+    message = message[:_MAX_REASON]
     headers = [
         (":status", str(http_status)),
         ("content-type", CONTENT_TYPE),
