@@ -5,6 +5,7 @@ Nothing heavy is imported until a command runs, so that `--help` is instant.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 
@@ -19,9 +20,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     from audio_server.cli.errors import exit_status
 
     try:
-        app(argv, exit_on_error=False, print_error=False, help_on_error=False)
+        try:
+            app(argv, exit_on_error=False, print_error=False, help_on_error=False)
+        finally:
+            _flush_output()
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
         status = exit_status(error)
         if status is None:
             raise
         raise SystemExit(status) from None
+
+
+def _flush_output() -> None:
+    """Python would do it too late to find out quietly that nobody reads any more."""
+    if sys.stdout is not None:  # None: the process was started with it closed
+        sys.stdout.flush()

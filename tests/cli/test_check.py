@@ -58,9 +58,13 @@ def test_a_process_that_hangs_does_not_pass(fail) -> None:
         assert "timed out" in fail("check", "--port", port, "--within-s", "0.01")
 
 
-def test_the_address_comes_from_where_the_server_has_it(answering, monkeypatch, tmp_path) -> None:
+def test_the_port_comes_from_where_the_server_has_it(answering, monkeypatch) -> None:
     monkeypatch.setenv("AUDIO_SERVER_PORT", answering(SETTINGS))
-    (tmp_path / "settings.toml").write_text("host = 'localhost'\nclips = 'elsewhere'\n")
     with pytest.raises(SystemExit) as exit:
-        main(["check", "--config", "settings.toml"])
+        main(["check"])
     assert not exit.value.code
+
+
+def test_the_host_comes_from_where_the_server_has_it(fail, tmp_path) -> None:
+    (tmp_path / "settings.toml").write_text("host = '127.0.0.2'\nport = 1\nclips = 'elsewhere'\n")
+    assert "127.0.0.2:1:" in fail("check", "--config", "settings.toml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -64,7 +65,10 @@ def test_a_wrong_value_has_no_traceback(run_command) -> None:
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path) -> None:
     command = [sys.executable, "-m", "audio_server", "clips", "list", "--cache", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(
+        command, env=buffered, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout
         assert process.stderr
         process.stdout.close()
