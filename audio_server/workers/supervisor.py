@@ -23,14 +23,12 @@ from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
 from audio_server.settings import Settings
 from audio_server.workers.boot import Boot, packed
+from audio_server.workers.lifeline import ABORT_S
 from audio_server.workers.messages import Reload
 from audio_server.workers.process import WorkerProcess
 from audio_server.workers.registry import Registry
 from audio_server.workers.relay import Relay
 from audio_server.workers.sockets import reserved, resolve
-
-ABORT_S = 2.0
-"""How long after the grace time workers that are still there are killed."""
 
 log = structlog.get_logger()
 

@@ -26,6 +26,7 @@ from audio_server.rpc.listener import Server
 from audio_server.serve import make_devices, serve_on
 from audio_server.workers.boot import Boot, unpack
 from audio_server.workers.claims import ClaimingService, Claims
+from audio_server.workers.lifeline import ABORT_S, follow_supervisor
 from audio_server.workers.messages import (
     Drain,
     Granted,
@@ -56,6 +57,7 @@ def main() -> None:
     os.close(boot_fd)
     configure_logs(boot.settings.log_format, boot.settings.log_level)
     structlog.contextvars.bind_contextvars(worker=number)
+    follow_supervisor(sys.stdin.fileno(), within_s=boot.settings.grace_s + ABORT_S)
     try:
         trio.run(_run, number, boot, uplink_fd)
     except Exception:

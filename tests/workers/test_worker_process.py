@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import time
 
 import pytest
 import trio
@@ -77,6 +79,28 @@ async def test_one_that_hangs_is_killed_and_another_one_started(log) -> None:
         assert (await log.wait("worker ended"))["status"] == -signal.SIGKILL
         await log.wait("worker started", 2)
         nursery.cancel_scope.cancel()
+
+
+FOLLOWS = """
+from audio_server.workers.lifeline import follow_supervisor
+follow_supervisor(0, within_s=0.01)
+print("ready", flush=True)
+while True: pass
+"""
+
+
+def test_one_that_hangs_does_not_outlive_its_supervisor() -> None:
+    command = [sys.executable, "-c", FOLLOWS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.stdin.write(b"news")
+        process.stdin.flush()
+        time.sleep(0.05)
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(5) == 1
 
 
 def test_auto_is_the_cores_that_there_are_to_use(monkeypatch) -> None:
