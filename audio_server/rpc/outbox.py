@@ -127,7 +127,15 @@ class Outbox:
         if self._fd >= 0 and self._flusher is not None:
             self._flusher.add(self)
         else:
-            self._nursery.start_soon(self.drain)
+            self._drain_in(self._nursery)
+
+    def _drain_in(self, nursery: trio.Nursery) -> None:
+        try:
+            nursery.start_soon(self.drain)
+        except RuntimeError:
+            # A client's calls are tasks elsewhere: one may end after the connection's own tasks
+            # have. The connection then drains what waits as its last act.
+            self._marked = False
 
     def flush_nowait(self) -> None:
         """Write what the socket takes now; the rest is written when it takes more."""
@@ -135,7 +143,7 @@ class Outbox:
             self._marked = False
             self._drained()
         elif self._nursery is not None:
-            self._nursery.start_soon(self.drain)
+            self._drain_in(self._nursery)
 
     def close(self) -> None:
         """Nothing may touch the transport any more: it is about to be closed."""
