@@ -41,6 +41,7 @@ class Door:
 
         Raises nothing that a client could cause. A cancel closes the connection.
         """
+        peer = Peer(transport)
         stream = trio.SSLStream(transport, self._context, server_side=True, https_compatible=True)
         is_secure = False
         try:
@@ -50,7 +51,7 @@ class Door:
             if not is_secure:
                 await trio.aclose_forcefully(transport)
         if reason is not None:
-            log.info("TLS handshake failed", peer=str(Peer(transport)), reason=reason)
+            log.info("TLS handshake failed", peer=str(peer), reason=reason)
         return stream if is_secure else None
 
 
