@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,7 +22,7 @@ from audio_server.device.rules import Button
 from audio_server.rpc.client import channel_over, open_channel
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.listener import Server
-from audio_server.serve import TAKES_END_S, make_devices, serve_on, serve_until
+from audio_server.serve import TAKES_END_S, make_devices, serve, serve_on, serve_until
 from audio_server.service import DeviceService
 from audio_server.settings import Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
@@ -177,3 +178,35 @@ async def test_a_port_that_is_taken_is_its_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="in use"):
         await serve_until(trio.Event(), settings)
     await taken.aclose()
+
+
+async def test_a_second_signal_ends_all_at_once(logs: list[Any], tmp_path: Path) -> None:
+    """The first one gives calls a second to settle; whoever is in a hurry asks twice."""
+    port = await _free_port()
+    settings = Settings(port=port, clips=SHIPPED, cache=tmp_path, data=None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, settings)
+        await _wait_logged(logs, "listening")
+        async with open_channel("127.0.0.1", port) as channel:
+            untyped: Any = channel
+            stub = DeviceServiceStub(untyped)
+            async with stub.StatusStream.open(metadata={"device_id": "one"}) as call:
+                await call.recv_message()
+                for event in ("stopping", "stopping at once"):
+                    signal.raise_signal(signal.SIGTERM)
+                    await _wait_logged(logs, event)
+                assert await status_of(call) is Status.UNAVAILABLE
+    assert "stopped" not in [line["event"] for line in logs]
+
+
+async def _free_port() -> int:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port: int = listener.socket.getsockname()[1]
+        return port
+
+
+async def _wait_logged(logs: list[Any], event: str) -> None:
+    with trio.fail_after(10.0):
+        while event not in [line["event"] for line in logs]:  # noqa: ASYNC110
+            await trio.sleep(0.01)  # a list cannot be waited for
