@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 
-_YOUNG_OBJECTS = 2_000
+_YOUNG_OBJECTS = 5_000
 _NEVER = 1_000_000_000
 
 
