@@ -56,6 +56,7 @@ async def test_all_addresses_of_a_name_get_the_same_port() -> None:
     names = [*await resolve("127.0.0.1", 0), *await resolve("::1", 0)]
     try:
         with reserved(names) as addresses:
+            assert len(addresses) == 2
             assert len({address.port for address in addresses}) == 1
             for listener in listen(addresses):
                 await listener.aclose()
