@@ -77,6 +77,12 @@ def test_what_is_not_given_keeps_its_default(serve, tmp_path) -> None:
     assert serve() == Settings()
 
 
+def test_as_many_workers_as_cores(serve, tmp_path) -> None:
+    assert serve("--workers", "auto").workers == "auto"
+    config = write_toml(tmp_path / "settings.toml", workers="auto")
+    assert serve("--config", str(config)).workers == "auto"
+
+
 def test_the_environment_can_name_the_file(serve, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("AUDIO_SERVER_CONFIG", str(write_toml(tmp_path / "a.toml", port="7")))
     assert serve().port == 7
