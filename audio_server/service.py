@@ -64,6 +64,7 @@ class DeviceService(DeviceServiceBase):
         device_id = device_id_of(call)
         try:
             with self._identity.admit(call, device_id):
+                call.identified()
                 await self.claim(device_id, call.connection_number)
                 await handle(call, device_id)
         except Superseded:

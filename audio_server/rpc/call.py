@@ -69,6 +69,10 @@ class ServerCall(Stream[Any, Any]):
         """What the handler runs in."""
         return self._rpc.scope
 
+    def identified(self) -> None:
+        """Whose call it is is known and proved: its connection is no stranger's any more."""
+        self._rpc.connection.identified()
+
     async def recv_message(self) -> Any:
         """The client's next message; None when it has ended its side."""
         data = await self._rpc.receive_message()

@@ -87,6 +87,9 @@ class Connection:
             self.abort("the peer does not read")
         self._outbox.flush_soon()
 
+    def identified(self) -> None:
+        """It is known who the peer is."""
+
     async def give_way(self) -> None:
         """Let what other peers wait for be done first."""
         if self._turnstile is not None:

@@ -9,10 +9,17 @@ from audio_server.rpc.rates import Rate
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one connection; the defaults fit devices with three calls and small messages.
+    """Bounds of a server and of each connection.
 
-    Frames past a `Rate` end the connection with ENHANCE_YOUR_CALM.
+    The defaults fit devices with three calls and small messages. Frames past a `Rate` end the
+    connection with ENHANCE_YOUR_CALM.
     """
+
+    max_connections: int = 10_000
+    """Of one server; what is over is closed at once."""
+
+    max_strangers: int = 100
+    """Connections from one address (of IPv6: one /64) that have not yet said who they are."""
 
     max_streams: int = 16
     """Concurrent calls, counted until the handler has exited; more are refused."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 import trio
 
+from audio_server.rpc.gate import Gate, Pass
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher
 from audio_server.rpc.peer import Peer
@@ -42,6 +43,7 @@ class Server:
         self._limits = limits or Limits()
         self._flusher = Flusher()
         self._turnstile = Turnstile()
+        self._gate = Gate(self._limits)
         self._number = number or _counting()
         self._secure = secure
         self._securing: set[trio.CancelScope] = set()
@@ -70,13 +72,28 @@ class Server:
                     )
             nursery.cancel_scope.cancel()
 
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How many connections were closed at once, by reason."""
+        return self._gate.refused
+
     async def _serve(self, transport: trio.abc.Stream) -> None:
+        admission = self._gate.enter(Peer(transport).host)
+        if admission is None:
+            await trio.aclose_forcefully(transport)
+            return
+        try:
+            await self._serve_admitted(transport, admission)
+        finally:
+            admission.leave()
+
+    async def _serve_admitted(self, transport: trio.abc.Stream, admission: Pass) -> None:
         number = self._number(transport)
         stream = await self._secured(transport)
         if stream is None or self._draining:
             await trio.aclose_forcefully(transport)
         else:
-            await self._serve_on(stream, number)
+            await self._serve_on(stream, number, admission)
 
     async def _secured(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
         """What a connection goes on over. A drain waits for no handshake."""
@@ -92,7 +109,7 @@ class Server:
                 self._securing.discard(scope)
         return None
 
-    async def _serve_on(self, transport: trio.abc.Stream, number: int) -> None:
+    async def _serve_on(self, transport: trio.abc.Stream, number: int, admission: Pass) -> None:
         """The edge round one connection: no fault in it reaches another one."""
         connection = ServerConnection(
             self._services,
@@ -101,6 +118,7 @@ class Server:
             number=number,
             flusher=self._flusher,
             turnstile=self._turnstile,
+            on_identified=admission.know,
         )
         self._connections.add(connection)
         try:

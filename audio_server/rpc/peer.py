@@ -25,6 +25,11 @@ class Peer:
         was verified."""
         return (self._tls.getpeercert() or None) if self._tls is not None else None
 
+    @property
+    def host(self) -> str:
+        """The address without its port."""
+        return str(self._address[0]) if self._address else "local"
+
     def __str__(self) -> str:
         return f"{self._address[0]}:{self._address[1]}" if self._address else "local"
 

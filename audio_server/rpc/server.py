@@ -6,7 +6,7 @@ whatever a peer does ends at most its own connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 import trio
@@ -45,15 +45,22 @@ class ServerConnection(Connection):
         number: int,
         flusher: Flusher | None = None,
         turnstile: Turnstile | None = None,
+        on_identified: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(transport, limits=limits, flusher=flusher, turnstile=turnstile)
         self.number = number
+        self._on_identified = on_identified
         self._services = services
         self._refusing = False
         self._client_leaves = False
         self._complaints: set[str] = set()
         self._conduct = Conduct(limits)
         self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
+
+    def identified(self) -> None:
+        """The client has said who it is, and that is so: it is no stranger any more."""
+        if self._on_identified is not None:
+            self._on_identified()
 
     async def drain(self, *, settle_s: float = 1.0) -> None:
         """Tell the client to go, end its calls with UNAVAILABLE, then the connection.

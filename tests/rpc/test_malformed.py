@@ -16,11 +16,12 @@ streaming server, which takes it for the end.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, MutableMapping
-from concurrent import futures
+from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 import trio
 from hyperframe.frame import GoAwayFrame, HeadersFrame, RstStreamFrame
@@ -28,8 +29,6 @@ from malformed import CASES
 from raw_peer import Closed, RawPeer
 from serving import echo, serving
 from trio.testing import MockClock
-
-from audio_server.wire.comms_pb2 import AudioPacket
 
 # Name of the case: our answer, the C core's.
 ANSWERS = {
@@ -144,21 +143,13 @@ async def test_reasons_that_are_ever_new_are_not_logged_for_ever(
 @pytest.fixture
 def core_port() -> Iterator[int]:
     """The same service on grpcio."""
-
-    def echo_all(messages: Iterator[AudioPacket], context: Any) -> Iterator[AudioPacket]:
-        yield from messages
-
-    method = grpc.stream_stream_rpc_method_handler(
-        echo_all, AudioPacket.FromString, AudioPacket.SerializeToString
-    )
-    server = grpc.server(futures.ThreadPoolExecutor(16))
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("test.Echo", {"Echo": method}),)
-    )
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield port
-    server.stop(None).wait()
+    command = [sys.executable, str(Path(__file__).with_name("core_server.py"))]
+    pipe = subprocess.PIPE
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=quiet, text=True) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        process.kill()
 
 
 async def test_the_c_core_answers_as_it_was_recorded(core_port: int) -> None:

@@ -1,0 +1,93 @@
+"""Who may come in: so many connections in all, so many from one address that is a stranger's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import IPv6Address, ip_address
+
+import structlog
+import trio
+
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.rates import TokenBucket
+
+log = structlog.get_logger()
+
+_LINES = (10, 1.0)
+"""Refusals that are logged; the others are only counted."""
+
+
+class Gate:
+    """Counts connections. A stranger is a connection that has not yet said who it is."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._inside = 0
+        self._strangers: Counter[str] = Counter()
+        self._lines = TokenBucket(_LINES, 0.0)
+        self.refused: Counter[str] = Counter()
+        """How many were turned away, by reason."""
+
+    def enter(self, host: str) -> Pass | None:
+        """A pass for a new connection from `host`, or None when it is to be closed at once."""
+        place = _place(host)
+        if self._inside >= self._limits.max_connections:
+            self._refuse("too many connections", host)
+            return None
+        if self._strangers.get(place, 0) >= self._limits.max_strangers:
+            self._refuse("too many strangers from one address", host)
+            return None
+        self._inside += 1
+        self._strangers[place] += 1
+        return Pass(self, place)
+
+    def _refuse(self, reason: str, host: str) -> None:
+        self.refused[reason] += 1
+        if self._lines.take(trio.current_time()):
+            count = self.refused.total()
+            log.warning("connection refused", peer=host, reason=reason, refused=count)
+
+    def know(self, place: str) -> None:
+        """One stranger fewer at a place."""
+        self._strangers[place] -= 1
+        if not self._strangers[place]:
+            del self._strangers[place]
+
+    def leave(self) -> None:
+        """One connection fewer."""
+        self._inside -= 1
+
+
+class Pass:
+    """One connection's place inside; it gives it back by `leave`."""
+
+    __slots__ = ("_gate", "_place", "_stranger")
+
+    def __init__(self, gate: Gate, place: str) -> None:
+        self._gate = gate
+        self._place = place
+        self._stranger = True
+
+    def know(self) -> None:
+        """The connection has said who it is, and that is so. Any number of times."""
+        if self._stranger:
+            self._stranger = False
+            self._gate.know(self._place)
+
+    def leave(self) -> None:
+        """The connection is over. Once."""
+        self.know()
+        self._gate.leave()
+
+
+def _place(host: str) -> str:
+    """What counts as one address: of IPv6 the /64 that one customer has to himself."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.exploded[:19]
