@@ -3,9 +3,10 @@
 import signal
 
 if __name__ == "__main__":
-    # Ctrl-C goes to all processes of a terminal; it is the supervisor's to answer. Whatever is
-    # imported before this line is time in which it would end the worker with a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a hangup go to all processes of a terminal, and are the supervisor's to answer.
+    # Whatever is imported before this is time in which they would end the worker with a traceback.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
     from audio_server.workers.worker import main
 

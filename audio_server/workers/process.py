@@ -98,7 +98,10 @@ class WorkerProcess:
 
 def pause_s(quick_ends: int) -> float:
     """How long to wait for the next start after so many ends at once."""
-    return min(PAUSE_S * 2.0 ** (quick_ends - 2), PAUSE_MAX_S) if quick_ends > 1 else 0.0
+    if quick_ends < 2:
+        return 0.0
+    doublings = min(quick_ends - 2, 16)  # it may go on for weeks, and floats end somewhere
+    return min(PAUSE_S * 2**doublings, PAUSE_MAX_S)
 
 
 def _environment() -> dict[str, str]:

@@ -134,10 +134,13 @@ async def test_a_worker_that_is_asked_to_end_drains_and_is_replaced(server) -> N
     async with AsyncExitStack() as stack:
         panel = await met(stack, server, "one", 1)
         await panel.press(MODE, PLAY)
+        for ignored in (signal.SIGINT, signal.SIGHUP):
+            os.kill(server.pids[1], ignored)
+        await panel.press(MODE)
         os.kill(server.pids[1], signal.SIGTERM)
         await ends_well(panel)
         assert (await server.log.wait("worker ended"))["status"] == 0
-        assert await (await met(stack, server, "one", 1)).mode() == 1
+        assert await (await met(stack, server, "one", 1)).mode() == 2
 
 
 def run(*flags: str) -> str:
