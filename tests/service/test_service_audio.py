@@ -6,7 +6,7 @@ import pytest
 import trio
 from grpclib.const import Status
 from panel import Panel, status_of
-from service_home import LEAD_S, PACKET_BYTES, PACKET_S, frame, open_home
+from service_home import CALLS, LEAD_S, PACKET_BYTES, PACKET_S, frame, open_home
 from trio.testing import MockClock
 
 from audio_server.device.leds import ERROR
@@ -124,6 +124,27 @@ async def test_a_stalled_device_is_heard_and_shown_to(autojump_clock: MockClock)
             await panel.press(Button.MODE)
             await trio.testing.wait_all_tasks_blocked()
             assert panel.frames[-1] == (float(second), frame((3 + second) % 5, playing=True))
+
+
+async def test_a_lost_stream_ends_its_take_and_nothing_resumes(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.connect() as stub, trio.open_nursery() as nursery:
+        async with home.device("other", calls=[]) as panel:
+            for name in CALLS:
+                await panel.attend(name, stub, "one", nursery)
+            await panel.press(*[Button.MODE] * 3, Button.PLAY)
+            await trio.sleep(2.0)
+            await panel.calls["ServerAudioStream"].cancel()
+            await trio.testing.wait_all_tasks_blocked()
+            assert panel.frames[-1] == (2.0, frame(3))
+            panel.packets.clear()
+            await panel.attend("ServerAudioStream", stub, "one", nursery)
+            await trio.sleep(2.0)
+            assert panel.packets == []
+            assert panel.shown == frame(3)
+            await panel.press(Button.PLAY)
+            await trio.sleep(1.0)
+            assert panel.heard[0] == "3:0"
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_take_waits_a_second_for_its_stream(autojump_clock: MockClock) -> None:
