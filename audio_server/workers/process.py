@@ -101,7 +101,7 @@ def pause_s(quick_ends: int) -> float:
     if quick_ends < 2:
         return 0.0
     doublings = min(quick_ends - 2, 16)  # it may go on for weeks, and floats end somewhere
-    return min(PAUSE_S * 2**doublings, PAUSE_MAX_S)
+    return min(PAUSE_S * (1 << doublings), PAUSE_MAX_S)
 
 
 def _environment() -> dict[str, str]:
