@@ -16,14 +16,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
-import structlog
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from audio_server.identity.tokens import Enrolment, hash_token
-
-log = structlog.get_logger()
 
 
 class Caller(Protocol):
@@ -34,6 +31,9 @@ class Caller(Protocol):
 
     peer: Any
     """Who is at the other end; `cert()` is its certificate, if TLS asked for one."""
+
+    def complain(self, reason: str, **details: object) -> None:
+        """Log what is wrong with the call."""
 
 
 class Identity(Protocol):
@@ -139,5 +139,5 @@ def _unauthenticated(call: Caller, device_id: str, reason: str) -> GRPCError:
 
 
 def _refusal(call: Caller, device_id: str, status: Status, reason: str) -> GRPCError:
-    log.info("device refused", device_id=device_id, peer=str(call.peer), reason=reason)
+    call.complain(reason, device_id=device_id)
     return GRPCError(status, reason)

@@ -73,6 +73,10 @@ class ServerCall(Stream[Any, Any]):
         """Whose call it is is known and proved: its connection is no stranger's any more."""
         self._rpc.connection.identified()
 
+    def complain(self, reason: str, **details: object) -> None:
+        """Have a fault of the client's logged, once for each connection and reason."""
+        self._rpc.connection.complain(reason, **details)
+
     async def recv_message(self) -> Any:
         """The client's next message; None when it has ended its side."""
         data = await self._rpc.receive_message()

@@ -90,6 +90,9 @@ class Connection:
     def identified(self) -> None:
         """It is known who the peer is."""
 
+    def complain(self, reason: str, **details: object) -> None:
+        """The peer's fault is to be logged."""
+
     async def give_way(self) -> None:
         """Let what other peers wait for be done first."""
         if self._turnstile is not None:
@@ -319,10 +322,11 @@ class Connection:
     def _on_reset(self, event: events.StreamReset) -> None:
         if stream := self.streams.get(event.stream_id):
             stream.drop()
-            if not (self.client_side and stream.remote_ended):
-                # To a client whose call has its status a reset only says "stop sending".
-                stream.fail(GRPCError(Status.CANCELLED, f"reset by the peer ({event.error_code})"))
+            self._fail_reset(stream, event)
             self.settle(stream)
+
+    def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
+        stream.fail(GRPCError(Status.CANCELLED, f"reset by the peer ({event.error_code})"))
 
     def _on_room(self) -> None:
         for stream in list(self.streams.values()):

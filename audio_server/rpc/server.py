@@ -128,10 +128,10 @@ class ServerConnection(Connection):
             if method is None:
                 raise refusal(Status.UNIMPLEMENTED, f"no method {request.path}")
         except MalformedRequestError as error:
-            self._complain(str(error))
+            self.complain(str(error))
             self._reset_for_fault(stream_id, ErrorCodes.PROTOCOL_ERROR)
         except RefusedRequestError as error:
-            self._complain(error.reason)
+            self.complain(error.reason)
             self.http2.send_headers(stream_id, error.headers, end_stream=True)
             self.http2.reset(stream_id, ErrorCodes.NO_ERROR)
         else:
@@ -141,11 +141,11 @@ class ServerConnection(Connection):
         self.http2.reset(stream_id, code)
         self._conduct.note_reset(self._heard_at)
 
-    def _complain(self, reason: str) -> None:
+    def complain(self, reason: str, **details: object) -> None:
         """One line per connection and reason, however often a peer repeats it."""
         if reason not in self._complaints and len(self._complaints) < 16:
             self._complaints.add(reason)
-            log.info("request refused", peer=str(self.peer), reason=reason)
+            log.info("request refused", peer=str(self.peer), reason=reason, **details)
 
     def _accept(
         self, stream_id: int, request: Request, method: Handler, calls: trio.Nursery

@@ -38,6 +38,11 @@ class FakeCall:
         pairs = [("device_id", "x"), *(("authorization", value) for value in authorizations)]
         self.metadata = MultiDict(pairs)
         self.peer = FakePeer(names)
+        self.complaints: list[str] = []
+
+    def complain(self, reason: str, **details: object) -> None:
+        assert set(details) == {"device_id"}
+        self.complaints.append(reason)
 
 
 @pytest.fixture
@@ -87,6 +92,7 @@ def test_all_else_is_the_same_for_devices_that_are_and_that_are_not(authorizatio
     refused = (Status.UNAUTHENTICATED, "the device's token is needed")
     assert answer(tokens, call, "kitchen") == refused
     assert answer(tokens, call, "nobody") == refused
+    assert call.complaints == [refused[1]] * 2
 
 
 def test_the_same_work_is_done_for_devices_that_are_and_that_are_not(tokens, monkeypatch) -> None:

@@ -97,7 +97,7 @@ async def test_a_device_with_its_token(settings, tokens) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_wrong_token_does_nothing_to_a_session_and_tells_nothing(
-    name, settings, tokens
+    name, settings, tokens, logged
 ) -> None:
     token, other = enroll(tokens, KITCHEN), enroll(tokens, HALL)
     async with (
@@ -109,8 +109,12 @@ async def test_a_wrong_token_does_nothing_to_a_session_and_tells_nothing(
         for stranger_id in (KITCHEN, "nobody"):
             for wrong in (other, "guessed", None):
                 async with device(server, stranger_id, token=wrong) as stranger:
-                    assert await stranger.ask(name) == NEEDS_TOKEN
+                    for _ in range(3):
+                        assert await stranger.ask(name) == NEEDS_TOKEN
         assert await press(events)
+    refused = [entry for entry in logged if entry["event"] == "request refused"]
+    assert len(refused) == 6  # one for each connection
+    assert {entry["device_id"] for entry in refused} == {KITCHEN, "nobody"}
 
 
 async def test_a_revoked_device_is_dropped_and_the_others_are_not(settings, tokens) -> None:
