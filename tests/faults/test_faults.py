@@ -1,0 +1,126 @@
+"""Stock devices on bad roads to the real server, over real sockets, each watched by an oracle.
+
+All roads are travelled at once, in one process, so that each is also the proof that it does the
+others no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import trio
+from fault_house import House, Watched, open_house, wait_until
+from fault_proxy import Proxy, Weather
+
+from audio_server.virtual.verdict import Limits, Rule
+
+LIVE_S = 2.5
+FAULT_S = 0.9
+STRICT = Limits(tolerance_s=0.2)
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A road, what may be asked of the server over it, and what not even the server can mend."""
+
+    weather: Weather
+    tolerance_s: float = 0.2
+    forgiven: tuple[Rule, ...] = ()
+
+
+TRIPS = {
+    "latency": Trip(Weather(latency_s=0.15), 0.5),
+    "jitter": Trip(Weather(latency_s=0.02, jitter_s=0.15), 0.5),
+    "bandwidth": Trip(Weather(bytes_per_s=12_000, piece_bytes=500), 0.6),
+    "single-bytes": Trip(Weather(piece_bytes=1)),
+    # Less than sound needs: all comes late, and all of it comes in order.
+    "trickle": Trip(
+        Weather(bytes_per_s=2_500, piece_bytes=100),
+        2.0,
+        (Rule.LATE, Rule.ACK, Rule.STOP, Rule.LEDS, Rule.SILENT),
+    ),
+}
+
+
+async def _travel(house: House, name: str, trip: Trip, nursery: trio.Nursery) -> Watched:
+    proxy = Proxy(house.port, trip.weather)
+    port = await nursery.start(proxy.run)
+    return Watched(name, port, Limits(tolerance_s=trip.tolerance_s))
+
+
+async def test_bad_roads_break_no_contract() -> None:
+    async with open_house() as house, trio.open_nursery() as roads:
+        watched = {
+            (name, number): await _travel(house, f"{name}-{number}", trip, roads)
+            for name, trip in TRIPS.items()
+            for number in range(2)
+        }
+        watched |= {("direct", n): Watched(f"direct-{n}", house.port, STRICT) for n in range(3)}
+        async with trio.open_nursery() as nursery:
+            for each in watched.values():
+                nursery.start_soon(each.live, LIVE_S)
+        forgiven = {name: trip.forgiven for name, trip in TRIPS.items()} | {"direct": ()}
+        broken = {key: each.broken(*forgiven[key[0]]) for key, each in watched.items()}
+        assert {key: told for key, told in broken.items() if told} == {}
+        assert {each.connections for each in watched.values()} == {1}
+        assert all(each.takes for (name, _), each in watched.items() if name != "trickle")
+        roads.cancel_scope.cancel()
+
+
+async def _block_a_while(proxy: Proxy) -> None:
+    proxy.block()
+    await trio.sleep(0.3)
+    proxy.unblock()
+
+
+async def test_a_device_comes_back_from_every_fault_and_no_other_notices() -> None:
+    faults = {
+        "cut": Proxy.cut,
+        "reset": Proxy.reset,
+        "lost": Proxy.lose_devices,
+        "half-open": _block_a_while,
+    }
+    async with open_house() as house, trio.open_nursery() as roads:
+        unharmed = [Watched(f"direct-{n}", house.port, STRICT) for n in range(3)]
+        proxies = {name: Proxy(house.port) for name in faults}
+        hit: dict[str, Watched] = {}
+        async with trio.open_nursery() as nursery:
+            for name, proxy in proxies.items():
+                limits = Limits(tolerance_s=0.5 if name == "half-open" else 0.2)
+                port = await roads.start(proxy.run)
+                hit[name] = Watched(name, port, limits, network_fails=True)
+            for each in (*unharmed, *hit.values()):
+                nursery.start_soon(each.live, LIVE_S)
+            await trio.sleep(FAULT_S)
+            before = {name: each.takes for name, each in hit.items()}
+            for name, fault in faults.items():
+                await _do(fault, proxies[name])
+        assert [each.broken() for each in (*unharmed, *hit.values())] == [[]] * 7
+        assert {n: w.connections for n, w in hit.items()} == dict.fromkeys(hit, 2) | {
+            "half-open": 1
+        }
+        assert all(hit[name].takes > before[name] for name in faults)
+        assert {each.connections for each in unharmed} == {1}
+        roads.cancel_scope.cancel()
+
+
+async def _do(fault: object, proxy: Proxy) -> None:
+    assert callable(fault)
+    waits = fault(proxy)
+    if waits is not None:
+        await waits
+
+
+async def test_nothing_is_left_when_all_have_gone() -> None:
+    async with open_house() as house, trio.open_nursery() as roads:
+        proxy = Proxy(house.port, Weather(latency_s=0.01))
+        port = await roads.start(proxy.run)
+        gone = [Watched(f"gone-{n}", port, STRICT, network_fails=True) for n in range(5)]
+        async with trio.open_nursery() as nursery:
+            for each in gone:
+                nursery.start_soon(each.live, 0.6)
+            await trio.sleep(0.3)
+            assert (house.connections, len(house.devices.by_id)) == (5, 5)
+            proxy.reset()
+        await wait_until(lambda: not (house.connections or house.devices.by_id or proxy.roads))
+        roads.cancel_scope.cancel()
