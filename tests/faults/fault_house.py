@@ -109,6 +109,7 @@ class Watched:
             nursery.cancel_scope.cancel()
 
     async def _use(self) -> None:
+        self.device.press(Button.PLAY)
         while True:
             await trio.sleep(self._random.uniform(0.05, 0.5))
             if not self.device.queued:
