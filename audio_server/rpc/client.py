@@ -23,11 +23,13 @@ from grpclib.metadata import USER_AGENT, decode_grpc_message, encode_metadata, e
 from grpclib.stream import StreamIterator
 from h2 import events
 from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
 
 from audio_server.rpc.connection import Connection
 from audio_server.rpc.frames import Frame
 from audio_server.rpc.headers import CONTENT_TYPE
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.statuses import status_of_http, status_of_reset
 from audio_server.rpc.stream import RpcStream
 from audio_server.wire.framing import frame_message
 
@@ -49,7 +51,11 @@ class ClientConnection(Connection):
         """Begin a call. Raises `GRPCError` UNAVAILABLE where the server takes no more."""
         if self.last_welcome_id is not None or self._finished:
             raise GRPCError(Status.UNAVAILABLE, "the connection is closing")
-        stream_id = self.http2.open_stream(headers)
+        try:
+            stream_id = self.http2.open_stream(headers)
+        except ProtocolError as error:
+            # As many calls as the server allows are open, or the server broke the protocol.
+            raise GRPCError(Status.UNAVAILABLE, str(error)) from None
         stream = self.streams[stream_id] = RpcStream(self, stream_id)
         self.flush_soon()
         return stream
@@ -65,6 +71,21 @@ class ClientConnection(Connection):
                     stream.trailers = event.headers
             case _:
                 super()._on_event(event, calls)
+
+    def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
+        """A reset after the status only says "stop sending"."""
+        if not stream.remote_ended:
+            reason = f"the server has reset the call ({event.error_code})"
+            stream.fail(GRPCError(status_of_reset(event.error_code), reason))
+
+    def _end_calls(self, failure: GRPCError) -> None:
+        """The connection is over; a call that has its status keeps it."""
+        self._finished = True
+        for stream in list(self.streams.values()):
+            stream.drop()
+            if not stream.remote_ended:
+                stream.fail(failure)
+            stream.notify()
 
     def _on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
         super()._on_bad_stream(stream, error)
@@ -189,10 +210,14 @@ class ClientCall(StreamIterator[Any]):
     def _raise_status(self) -> None:
         stream = self._opened
         fields = dict(stream.trailers or stream.headers or ())
+        if b"grpc-status" not in fields:
+            http_status = dict(stream.headers or ()).get(b":status", b"")
+            reason = f"the call ended without a gRPC status (HTTP {http_status.decode('latin-1')})"
+            raise GRPCError(status_of_http(http_status), reason)
         try:
             status = Status(int(fields[b"grpc-status"]))
-        except (KeyError, ValueError):
-            raise GRPCError(Status.UNKNOWN, "the call ended without a gRPC status") from None
+        except ValueError:
+            raise GRPCError(Status.UNKNOWN, "the call ended with an odd status") from None
         if status is not Status.OK:
             text = fields.get(b"grpc-message", b"").decode("ascii", "replace")
             raise GRPCError(status, decode_grpc_message(text))

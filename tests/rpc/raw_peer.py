@@ -121,6 +121,13 @@ class RawPeer:
 
     # Receiving
 
+    async def take_preface(self) -> None:
+        """As a server: take the client's preface."""
+        while len(self._buffer) < len(PREFACE):
+            self._buffer += await self.transport.receive_some(len(PREFACE) - len(self._buffer))
+        assert self._buffer == PREFACE
+        self._buffer.clear()
+
     async def read(self) -> None:
         """Take what comes next. Raises `Closed` at the end."""
         try:
