@@ -170,6 +170,38 @@ async def test_an_error_of_the_request_stays_its_error(
         raise KeyError
 
 
+async def test_a_link_may_use_the_scope_of_its_request(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    with trio.CancelScope() as scope:  # noqa: SIM117
+        with pytest.raises(Superseded), devices.attach_status("x", 1, scope):  # noqa: PT012
+            with devices.attach_status("x", 2):
+                assert scope.cancel_called
+            await trio.sleep_forever()
+    assert list(devices.by_id) == []
+
+
+async def test_in_that_scope_too_a_cancelled_request_stays_cancelled(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    with trio.CancelScope() as scope, devices.attach_audio("x", 1, FakeOutlet(), scope):
+        scope.cancel()
+        await trio.sleep_forever()
+    assert scope.cancelled_caught
+    assert list(devices.by_id) == []
+
+
+async def test_in_that_scope_too_an_error_of_the_request_stays_its_error(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    with trio.CancelScope() as scope:  # noqa: SIM117
+        with pytest.raises(KeyError), devices.attach_events("x", 1, scope):  # noqa: PT012
+            await trio.lowlevel.checkpoint()
+            with devices.attach_status("x", 2):
+                pass
+            raise KeyError
+
+
 async def test_attaching_before_run_is_a_mistake(devices: Devices) -> None:
     with pytest.raises(RuntimeError, match="not running"), devices.attach_status("x", 1):
         pass
