@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 from audio_server.cli.help import HELP_FORMATTER
+from audio_server.errors import SetupError
 from audio_server.virtual.errors import UsageError
 from audio_server.virtual.options import Options
 from audio_server.virtual.script import HELP, Step, parse_script
@@ -119,4 +120,4 @@ def _line(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
         return f"{error.filename}: {reason}" if error.filename else reason
-    return str(error) if isinstance(error, UsageError) else None
+    return str(error) if isinstance(error, (UsageError, SetupError)) else None

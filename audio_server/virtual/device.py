@@ -75,6 +75,7 @@ class VirtualDevice:
         *,
         reconnects: bool = True,
         whole_takes: bool = False,
+        token: str | None = None,
     ) -> None:
         self.device_id = device_id
         self.observers: list[Observer] = []
@@ -84,6 +85,7 @@ class VirtualDevice:
         self._open_channel = open_channel
         self._reconnects = reconnects
         self._whole_takes = whole_takes
+        self._token = token
         self._power = AsyncValue(False)
         self._scope: trio.CancelScope | None = None
         self._queue_in, self._queue_out = trio.open_memory_channel[EventSent](math.inf)
@@ -199,7 +201,12 @@ class VirtualDevice:
         """The calls in a scope of their own, so that they are cancelled before the channel."""
         stub = DeviceServiceStub(_as_grpclib(channel))
         session = Session(
-            self, stub, self.device_id, reopens=self._reconnects, whole_takes=self._whole_takes
+            self,
+            stub,
+            self.device_id,
+            token=self._token,
+            reopens=self._reconnects,
+            whole_takes=self._whole_takes,
         )
         with trio.CancelScope() as self._scope:
             return await session.run()

@@ -7,14 +7,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 
 import trio
 from rich.console import Console
 from rich.live import Live
 
-from audio_server.rpc.client import open_channel
 from audio_server.virtual.buttons import Button
+from audio_server.virtual.connect import connecting
 from audio_server.virtual.device import VirtualDevice
 from audio_server.virtual.face import Face
 from audio_server.virtual.keys import next_keys, single_keys
@@ -63,8 +62,9 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
     began_s = trio.current_time()
     device = VirtualDevice(
         options.device_id,
-        partial(open_channel, options.host, options.port),
+        connecting(options),
         whole_takes=options.whole_takes,
+        token=options.token,
     )
     oracle, report = Oracle(options.limits, modes=options.modes), Report(device.device_id, began_s)
     face = Face(device, options.address, oracle)

@@ -35,6 +35,10 @@ Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
 Id = Annotated[
     str, Parameter(name="--id", validator=_valid_id, show_default=lambda _: "a new one each time")
 ]
+TlsFile = Annotated[Path | None, Parameter(show_default=False)]
+Token = Annotated[
+    str | None, Parameter(env_var="AUDIO_DEVICE_TOKEN", show_env_var=False, show_default=False)
+]
 Script = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 Target = Annotated[str | None, Parameter(allow_leading_hyphen=True, validator=_valid_target)]
 Play = Annotated[bool | None, Parameter(negative="--no-play")]
@@ -56,6 +60,22 @@ class Options:
 
     device_id: Id = field(default_factory=_new_id)
     """Who the device is; the server keeps the mode of each."""
+
+    tls: bool = False
+    """Speak TLS, and trust the authorities that the system trusts."""
+
+    tls_ca: TlsFile = None
+    """Speak TLS, and trust these authorities (PEM)."""
+
+    tls_cert: TlsFile = None
+    """Certificate of the device (PEM), for a server that asks for one."""
+
+    tls_key: TlsFile = None
+    """Private key of the certificate (PEM, without a password)."""
+
+    token: Token = None
+    """Token of the device, for a server that asks for one. Better in the environment variable
+    AUDIO_DEVICE_TOKEN, which other users of the machine do not see."""
 
     script: Script = None
     """Steps to take without a terminal, such as "connect mode play wait:2 stop". Exit status 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from audio_server.rpc.client import open_channel
+from audio_server.virtual.connect import connecting
 from audio_server.virtual.describe import describe
 from audio_server.virtual.device import OpenChannel, VirtualDevice
 from audio_server.virtual.face import Face
@@ -31,7 +31,11 @@ class Judged:
     def __init__(self, options: Options, number: int, open_channel: OpenChannel) -> None:
         device_id = options.device_id if options.devices == 1 else f"{options.device_id}-{number}"
         self.device = VirtualDevice(
-            device_id, open_channel, reconnects=False, whole_takes=options.whole_takes
+            device_id,
+            open_channel,
+            reconnects=False,
+            whole_takes=options.whole_takes,
+            token=options.token,
         )
         self.oracle = Oracle(options.limits, modes=options.modes)
         self.report = Report(device_id, trio.current_time())
@@ -120,5 +124,4 @@ def _tracer(device_id: str) -> Callable[[float, Happening], None]:
 
 def run_script(options: Options, steps: Sequence[Step]) -> list[Judged]:
     """`perform` as a program of its own, over TCP."""
-    connect = partial(open_channel, options.host, options.port)
-    return trio.run(partial(perform, options, steps, open_channel=connect))
+    return trio.run(partial(perform, options, steps, open_channel=connecting(options)))

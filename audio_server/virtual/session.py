@@ -61,11 +61,14 @@ class Session:
         stub: DeviceServiceStub,
         device_id: str,
         *,
+        token: str | None = None,
         reopens: bool,
         whole_takes: bool,
     ) -> None:
         self._owner = owner
         self._metadata = {"device_id": device_id}
+        if token is not None:
+            self._metadata["authorization"] = f"Bearer {token}"
         self._methods: dict[Call, Any] = {
             Call.STATUS: stub.StatusStream,
             Call.EVENTS: stub.EventStream,
