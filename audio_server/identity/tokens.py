@@ -77,7 +77,8 @@ def enroll(path: Path, device_id: str) -> str:
         enrolments = read_tokens(path)
         if device_id in enrolments:
             raise TokenError(path, f"{device_id} is enrolled already; revoke it first")
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        # In hexadecimal: other alphabets have a hyphen, which a command takes for a flag's.
+        token = secrets.token_hex(_TOKEN_BYTES)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         enrolments[device_id] = Enrolment(device_id, hash_token(token), now)
         _write(path, enrolments)
