@@ -50,11 +50,15 @@ class Flusher:
                 await self._wait_due()
                 # A turn later there may be an LED frame or sound behind the acknowledgement.
                 await trio.lowlevel.checkpoint()
-            due, self._due = self._due[: self._CHUNK], self._due[self._CHUNK :]
-            for outbox in due:
-                self._flush_one(outbox)
+            self._flush_some()
             if self._due:
                 await trio.lowlevel.checkpoint()
+
+    def _flush_some(self) -> None:
+        # Not in `run`, whose variables would keep outboxes of connections that have ended.
+        due, self._due = self._due[: self._CHUNK], self._due[self._CHUNK :]
+        for outbox in due:
+            self._flush_one(outbox)
 
     @staticmethod
     def _flush_one(outbox: Outbox) -> None:
