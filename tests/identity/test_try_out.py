@@ -15,7 +15,6 @@ import pytest
 
 MODULES = {"audio-server": "audio_server.cli", "audio-device": "audio_server.virtual.cli"}
 SCRIPT = ("--script", "connect mode wait:0.2 off")
-REFUSED = 2
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +70,8 @@ def test_tokens_as_the_commands_give_them() -> None:
         device = f"audio-device --id kitchen --port {port}"
         tried = run(device, "--token", token, *SCRIPT)
         assert tried.returncode == 0, tried.stderr + tried.stdout
-        assert run(device, "--token", "guessed", *SCRIPT).returncode != 0
-        assert run(device, *SCRIPT).returncode != 0
+        stranger = run(device, "--token", "guessed", *SCRIPT)
+        assert (stranger.returncode, "UNAUTHENTICATED" in stranger.stdout) == (1, True)
 
 
 def test_devices_are_listed_and_revoked() -> None:
@@ -88,25 +87,3 @@ def test_devices_are_listed_and_revoked() -> None:
     assert run("audio-server devices revoke kitchen").returncode == 0
     assert json.loads(run("audio-server devices list --json").stdout) == []
     assert run("audio-server devices revoke kitchen").returncode == 2
-
-
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        ("audio-server devices enroll a/b", "a device id is 1-64 characters"),
-        ("audio-server devices list --data off", "tokens need a folder"),
-        ("audio-server dev-certs --id a/b", "a device id is 1-64 characters"),
-        ("audio-server --tls-cert nowhere.pem --tls-key nowhere.key", "nowhere.pem: No such file"),
-        ("audio-server --tls-cert nowhere.pem", "needs both --tls-cert and --tls-key"),
-        ("audio-server --tokens required --data off", "needs a data folder"),
-        ("audio-server --workers 2 --tls-cert nowhere.pem", "needs both --tls-cert and --tls-key"),
-        ("audio-device --tls-ca nowhere.pem --script connect", "nowhere.pem: No such file"),
-        ("audio-device --tls-cert x --script connect", "--tls-cert and --tls-key go together"),
-        ("audio-device --token x --devices 2 --script connect", "a token is for one device"),
-    ],
-)
-def test_a_mistake_is_one_line(line, complaint) -> None:
-    done = run(line)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert complaint in done.stderr
-    assert done.stderr.count("\n") == 1

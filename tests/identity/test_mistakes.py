@@ -1,0 +1,64 @@
+"""What a user gets wrong is one line that says what."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from audio_server.cli import main as audio_server
+from audio_server.virtual.cli import main as audio_device
+
+MAINS = {"audio-server": audio_server, "audio-device": audio_device}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nothing was ever set."""
+    for variable in os.environ:
+        if variable.startswith("AUDIO_"):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command configures the logs of its process, which here is the tests'."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("audio-server devices enroll a/b", "a device id is 1-64 characters"),
+        ("audio-server devices list --data off", "tokens need a folder"),
+        ("audio-server dev-certs --id a/b", "a device id is 1-64 characters"),
+        ("audio-server --tls-cert nowhere.pem --tls-key nowhere.key", "nowhere.pem: No such file"),
+        ("audio-server --tls-cert nowhere.pem", "needs both --tls-cert and --tls-key"),
+        ("audio-server --tokens required --data off", "needs a data folder"),
+        ("audio-server --workers 2 --tls-cert nowhere.pem", "needs both --tls-cert and --tls-key"),
+        ("audio-device --tls-ca nowhere.pem --script connect", "nowhere.pem: No such file"),
+        ("audio-device --tls-cert x --script connect", "--tls-cert and --tls-key go together"),
+        ("audio-device --token x --devices 2 --script connect", "a token is for one device"),
+    ],
+)
+def test_a_mistake_is_one_line(line, complaint, capsys) -> None:
+    program, *words = shlex.split(line)
+    with pytest.raises(SystemExit) as exit:
+        MAINS[program](words)
+    said = capsys.readouterr()
+    assert (exit.value.code, said.out) == (2, "")
+    assert complaint in said.err
+    assert said.err.count("\n") == 1
