@@ -162,7 +162,7 @@ class Devices:
         old = device.links.get(type(link))
         if old is not None:
             old.finish(device)
-            old.end(Superseded("the stream was opened again"))
+            old.end(Superseded, "the stream was opened again")
         device.links[type(link)] = link
 
     async def _keep(self, device: Device) -> None:
@@ -189,4 +189,4 @@ class Devices:
         links = list(device.links.values())
         device.links.clear()
         for link in links:
-            link.end(kind(why))
+            link.end(kind, why)

@@ -59,7 +59,7 @@ class Link:
         self._devices = devices
         self._own = scope is None
         self._scope = scope or trio.CancelScope()
-        self._ended: LinkEnded | None = None
+        self._ended: tuple[type[LinkEnded], str] | None = None
 
     def __enter__(self) -> Self:
         self._device = self._devices.enter(self)
@@ -78,15 +78,15 @@ class Link:
         caught = self._own and self._scope.__exit__(kind, error, traceback)
         cancelled = caught or (not self._own and isinstance(error, trio.Cancelled))
         if self._ended is not None and (error is None or cancelled):
-            try:
-                raise self._ended
-            finally:
-                self._ended = None  # kept, it would keep its traceback, and that this link
+            kind_of_end, why = self._ended
+            raise kind_of_end(why)
         return caught
 
-    def end(self, why: LinkEnded) -> None:
-        """Cancel the block; it raises `why`."""
-        self._ended = why
+    def end(self, kind: type[LinkEnded], why: str) -> None:
+        """Cancel the block; it raises `kind`."""
+        # Not an exception made here: the block's `Cancelled` keeps the frames that led to the
+        # cancel, and would be the context of one that they hold.
+        self._ended = kind, why
         self._scope.cancel()
 
     def begin(self, device: Device) -> None:
