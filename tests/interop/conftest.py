@@ -17,11 +17,11 @@ from stock_session import Options
 def clips(tmp_path_factory: pytest.TempPathFactory) -> MadeClips:
     """Six clips; `house` names their modes."""
     folder = tmp_path_factory.mktemp("clips")
-    write_tone(folder / f"{TONE}-tone.wav", 1.0)
+    write_tone(folder / f"{TONE}-tone.wav", 0.6)
     return MadeClips(
         folder,
         tmp_path_factory.mktemp("cache"),
-        home=write_noise(folder / f"{HOME}-home.opus", 60),
+        home=write_noise(folder / f"{HOME}-home.opus", 40),
         short=write_noise(folder / f"{SHORT}-short.opus", 20),
         single=write_noise(folder / f"{SINGLE}-single.opus", 1),
         long=write_noise(folder / f"{LONG}-long.opus", 1000),

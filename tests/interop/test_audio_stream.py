@@ -41,15 +41,15 @@ def test_a_clip_is_sent_whole_and_at_its_pace(device: StockDevice, clips: MadeCl
 
 
 def test_a_clip_that_is_no_opus_is_sent_as_opus(device: StockDevice) -> None:
-    """A second of 440 Hz: as long, and as high, when a device has decoded it."""
+    """0.6 s of 440 Hz: as long, and as high, when a device has decoded it."""
     select(device, TONE)
     device.press(Button.PLAY)
     (take,) = wait_takes(device, 1)
-    assert 1.0 <= len(take.packets) * PACKET_S <= 1.0 + 2 * PACKET_S
+    assert 0.6 <= len(take.packets) * PACKET_S <= 0.6 + 2 * PACKET_S
     sound = [sample for packet in decode(take.data) for sample in packet]
-    middle = sound[RATE_HZ // 4 : RATE_HZ * 3 // 4]
+    middle = sound[RATE_HZ // 10 : RATE_HZ // 2]
     rises = sum(a < 0 <= b for a, b in pairwise(middle))
-    assert 218 <= rises <= 222
+    assert 174 <= rises <= 178
 
 
 def test_a_clip_of_one_packet_starts_and_ends_with_it(

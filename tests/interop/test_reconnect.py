@@ -83,8 +83,7 @@ def test_off_and_on_within_milliseconds_100_times(
             case 3:
                 device.wait_answered()
         device.switch_off()
-        for stream in device.streams:
-            takes_of(stream)
+        takes_of(device.packets)
     device.switch_on()
     device.wait_answered()
     device.press(Button.STOP, Button.MODE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import grpc
 import pytest
@@ -22,7 +24,9 @@ GRACE_S = 2
 def mortals(clips: MadeClips) -> Iterator[list[ServerProcess]]:
     """Two servers for one test alone."""
     flags = ("--grace-s", str(GRACE_S))
-    servers = [ServerProcess(clips.folder, clips.cache, *flags) for _ in range(2)]
+    start = partial(ServerProcess, clips.folder, clips.cache, *flags)
+    with ThreadPoolExecutor() as pool:
+        servers = [starting.result() for starting in [pool.submit(start), pool.submit(start)]]
     yield servers
     for server in servers:
         server.stop()

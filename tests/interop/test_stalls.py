@@ -114,7 +114,7 @@ def test_play_over_play_while_it_does_not_read(make_device: MakeDevice, clips: M
     device = make_device(options=SMALL_WINDOW)
     device.switch_on()
     stall(device)
-    time.sleep(0.5)
+    time.sleep(0.3)
     device.press(*[Button.PLAY] * 5, Button.STOP, Button.MODE, Button.PLAY)
     device.wait_answered()
     wait_shown(device, 1, playing=True)
