@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,37 +39,57 @@ def run(line: str, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(line, *more), capture_output=True, text=True, check=False)
 
 
+class Server:
+    """A server that says what it does."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self.process = process
+        self._lines = iter(process.stderr)
+        self.port = str(self.wait_logged("listening")["port"])
+
+    def wait_logged(self, event: str) -> dict[str, Any]:
+        """The next line about `event`."""
+        entries = (json.loads(line) for line in self._lines)
+        return next(entry for entry in entries if entry["event"] == event)
+
+
 @contextmanager
-def serving(line: str) -> Iterator[str]:
-    """A server; its port."""
+def serving(line: str) -> Iterator[Server]:
+    """A server on a free port."""
     flags = ("--port", "0", "--log-format", "json")
     with subprocess.Popen(command(line, *flags), stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stderr is not None
-            events = (json.loads(line) for line in process.stderr)
-            yield str(next(event["port"] for event in events if event["event"] == "listening"))
+            yield Server(process)
         finally:
             process.kill()
 
 
-def test_mutual_tls_as_dev_certs_says() -> None:
+def test_mutual_tls_as_dev_certs_says_and_new_certificates_after_a_hangup() -> None:
     made = run("audio-server dev-certs 'my certs' --id kitchen --id hall")
-    assert made.returncode == 0, made.stderr
     server, device = made.stdout.splitlines()
-    with serving(server) as port:
-        tried = run(device, "--port", port, *SCRIPT)
+    with serving(f"{server} --workers 2") as running:
+        port = ("--port", running.port)
+        tried = run(device, *port, *SCRIPT)
         assert tried.returncode == 0, tried.stderr + tried.stdout
         assert "contract kept" in tried.stdout
-        thief = run(device.replace("--id kitchen", "--id hall"), "--port", port, *SCRIPT)
+        thief = run(device.replace("--id kitchen", "--id hall"), *port, *SCRIPT)
         assert (thief.returncode, "PERMISSION_DENIED" in thief.stdout) == (1, True)
-        checked = run("audio-server check --tls-cert 'my certs/server.pem'", "--port", port)
-        assert checked.returncode == 0, checked.stderr
+
+        _, device = run("audio-server dev-certs new --id kitchen").stdout.splitlines()
+        for name in ("ca.pem", "server.pem", "server.key"):
+            Path("my certs", name).write_bytes(Path("new", name).read_bytes())
+        running.process.send_signal(signal.SIGHUP)
+        workers = {running.wait_logged("certificates reloaded")["worker"] for _ in range(2)}
+        assert workers == {1, 2}
+        tried = run(device, *port, *SCRIPT)
+        assert tried.returncode == 0, tried.stderr + tried.stdout
 
 
 def test_tokens_as_the_commands_give_them() -> None:
     token = run("audio-server devices enroll kitchen").stdout.strip()
-    with serving("audio-server --tokens required") as port:
-        device = f"audio-device --id kitchen --port {port}"
+    with serving("audio-server --tokens required --workers 2") as server:
+        device = f"audio-device --id kitchen --port {server.port}"
         tried = run(device, "--token", token, *SCRIPT)
         assert tried.returncode == 0, tried.stderr + tried.stdout
         stranger = run(device, "--token", "guessed", *SCRIPT)
