@@ -180,6 +180,29 @@ async def test_a_full_disk_is_one_warning_and_delays_nobody(path, logged) -> Non
     assert file.rows == {"a": 3}
 
 
+async def test_a_file_that_may_not_grow(path, logged) -> None:
+    """SQLite itself says that there is no room."""
+
+    class SmallFile(StateFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self._db.execute("PRAGMA max_page_count = 8")
+
+    async with running(FileModeStore(path, open_file=SmallFile)) as store:
+        store.put("first", 1)
+        await store.wait_kept("first")
+        for number in range(1000):
+            store.put(f"device-{number:050}", 1)
+        await store.wait_kept(f"device-{0:050}")
+        store.put("last", 2)
+        await store.wait_kept("last")
+        assert store.get("last") == 2
+    assert warnings(logged) == ["modes are kept in memory only"]
+    assert "full" in logged[0]["reason"]
+    with StateFile(path) as file:
+        assert file.read() == {"first": 1}
+
+
 async def test_a_disk_that_has_room_again_gets_what_it_missed(path, logged, autojump_clock) -> None:
     file = SlowFile()
     async with stored(file, path) as store:
