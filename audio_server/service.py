@@ -20,6 +20,7 @@ from audio_server.device.links import DeviceFailed, EventLink, StatusLink, Super
 from audio_server.device.rules import Action, Button
 from audio_server.device_ids import WHAT, is_device_id
 from audio_server.identity.check import Anybody, Identity
+from audio_server.press_pace import PressPace
 from audio_server.rpc.call import ServerCall
 from audio_server.wire.comms_grpc import DeviceServiceBase
 from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse, DeviceStatusResponse
@@ -41,6 +42,7 @@ class DeviceService(DeviceServiceBase):
     def __init__(self, devices: Devices, identity: Identity | None = None) -> None:
         self._devices = devices
         self._identity = identity or Anybody()
+        self._pace = PressPace()
 
     async def claim(self, device_id: str, connection: int) -> None:
         """What a call needs before it may attach to the device that it is from; here nothing."""
@@ -86,6 +88,7 @@ class DeviceService(DeviceServiceBase):
         with self._devices.attach_events(device_id, call.connection_number, call.scope) as link:
             await call.send_initial_metadata()
             async for event in call:
+                await self._pace.wait(device_id)
                 await call.send_framed(_ACK if await _apply(event, link) else _NACK)
 
     async def _lend_stream(self, call: ServerCall, device_id: str) -> None:

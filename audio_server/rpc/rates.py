@@ -24,10 +24,16 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
-    def wait_s(self, now: float) -> float:
-        """Seconds until there is a token; 0 when there is one."""
+    def book(self, now: float) -> float:
+        """Take one token even when there is none; in how many seconds it will be there."""
         self._fill(now)
-        return max(0.0, (1 - self._tokens) / self._per_s)
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._per_s)
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is as it was when it was new."""
+        self._fill(now)
+        return self._tokens >= self._burst
 
     def _fill(self, now: float) -> None:
         gained = (now - self._filled_at) * self._per_s
