@@ -24,6 +24,7 @@ from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
 from audio_server.rpc.listener import Server
 from audio_server.service import DeviceService
+from audio_server.services import all_services
 from audio_server.settings import Settings
 from audio_server.state.modes import open_modes
 from audio_server.workers.cores import worker_count
@@ -85,7 +86,8 @@ async def serve_until(
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)
     devices = make_devices(settings, clips, store=store)
-    server = Server(DeviceService(devices, guard).__mapping__(), secure=guard.secure)
+    services = all_services(DeviceService(devices, guard), stop)
+    server = Server(services, secure=guard.secure)
     hangups = reload_on_hangup(settings, guard.reload)
     async with guard.at_work(), hangups, trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)

@@ -24,6 +24,7 @@ from audio_server.device.devices import Devices
 from audio_server.identity.guard import Guard
 from audio_server.rpc.listener import Server
 from audio_server.serve import make_devices, serve_on
+from audio_server.services import all_services
 from audio_server.workers.boot import Boot, unpack
 from audio_server.workers.claims import ClaimingService, Claims
 from audio_server.workers.lifeline import ABORT_S, follow_supervisor
@@ -91,7 +92,7 @@ async def run_worker(
     devices = make_devices(boot.settings, boot.clips, store=claims)
     guard = Guard(boot.settings)
     server = Server(
-        ClaimingService(devices, claims, guard).__mapping__(),
+        all_services(ClaimingService(devices, claims, guard), stop),
         number=ArrivalNumbers(number, boot.workers),
         secure=guard.secure,
     )
