@@ -14,6 +14,10 @@ from audio_server.rpc.peer import Peer
 HANDSHAKE_S = 10.0
 """How long a client may take for the handshake."""
 
+AT_ONCE = 8
+"""How many steps of handshakes are taken in one turn of the loop; each costs up to a millisecond,
+in which no sound is sent."""
+
 log = structlog.get_logger()
 
 MakeContext = Callable[[], ssl.SSLContext]
@@ -28,6 +32,7 @@ class Door:
     def __init__(self, make: MakeContext) -> None:
         self._make = make
         self._context = make()
+        self._turns = trio.CapacityLimiter(AT_ONCE)
 
     def reload(self) -> None:
         """Use new files for new connections; raises `TlsError` and goes on with the old ones.
@@ -42,7 +47,10 @@ class Door:
         Raises nothing that a client could cause. A cancel closes the connection.
         """
         peer = Peer(transport)
-        stream = trio.SSLStream(transport, self._context, server_side=True, https_compatible=True)
+        queued = InTurn(transport, self._turns)
+        stream: trio.SSLStream[trio.abc.Stream] = trio.SSLStream(
+            queued, self._context, server_side=True, https_compatible=True
+        )
         is_secure = False
         try:
             reason = await _shake_hands(stream)
@@ -52,7 +60,40 @@ class Door:
                 await trio.aclose_forcefully(transport)
         if reason is not None:
             log.info("TLS handshake failed", peer=str(peer), reason=reason)
-        return stream if is_secure else None
+            return None
+        stream.transport_stream = transport
+        return stream
+
+
+class InTurn(trio.abc.Stream):
+    """A transport whose readers get what has come in turns.
+
+    When a thousand devices come back at once their handshakes would be one long turn of the loop;
+    so they are many short ones, with sound and timers in between.
+    """
+
+    def __init__(self, transport: trio.abc.Stream, turns: trio.CapacityLimiter) -> None:
+        self._transport = transport
+        self._turns = turns
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """As the transport's, in a turn of the loop that has few others."""
+        data = await self._transport.receive_some(max_bytes)
+        async with self._turns:
+            await trio.lowlevel.checkpoint()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As the transport's."""
+        await self._transport.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As the transport's."""
+        await self._transport.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """As the transport's."""
+        await self._transport.aclose()
 
 
 async def _shake_hands(stream: trio.SSLStream[trio.abc.Stream]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import trio.testing
 from papers import KITCHEN, Papers
 from structlog.typing import EventDict
 
-from audio_server.identity.door import HANDSHAKE_S, Door
+from audio_server.identity.door import AT_ONCE, HANDSHAKE_S, Door, InTurn
 from audio_server.identity.tls import TlsError, server_context
 from audio_server.rpc.peer import Peer
 
@@ -219,3 +220,35 @@ async def test_bad_new_files_leave_the_old_ones(papers, logged, tmp_path) -> Non
     meeting = Meeting(door)
     await meeting.shake(papers.context())
     assert meeting.error is None
+
+
+async def test_a_storm_of_handshakes_is_many_short_turns() -> None:
+    turns = trio.CapacityLimiter(AT_ONCE)
+    turn = 0
+    served: list[int] = []
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            await trio.lowlevel.checkpoint()
+            turn += 1
+
+    async def read(stream: InTurn) -> None:
+        assert await stream.receive_some() == b"hello"
+        served.append(turn)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        async with trio.open_nursery() as readers:
+            for _ in range(5 * AT_ONCE):
+                near, far = trio.testing.memory_stream_pair()
+                await near.send_all(b"hello")
+                readers.start_soon(read, InTurn(far, turns))
+        nursery.cancel_scope.cancel()
+    assert max(Counter(served).values()) <= AT_ONCE
+
+
+async def test_after_the_handshake_nobody_waits_for_a_turn(papers) -> None:
+    meeting = Meeting(make_door(papers))
+    await meeting.shake(papers.context())
+    assert meeting.secured.transport_stream is meeting.far
