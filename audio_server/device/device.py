@@ -22,6 +22,7 @@ from trio_util import AsyncValue
 from audio_server.clips.clip import Clip
 from audio_server.device import rules as table
 from audio_server.device.leds import STARTUP, Frame, LedFrame, leds
+from audio_server.device.meter import Meter
 from audio_server.device.metronome import Metronome
 from audio_server.device.modes import ModeStore
 from audio_server.device.outlet import AudioOutlet
@@ -43,8 +44,12 @@ class Common:
     rules: Rules
     pace: Pace
     store: ModeStore
-    metronome: Metronome = field(default_factory=Metronome)
+    meter: Meter = field(default_factory=Meter)
+    metronome: Metronome = field(init=False)
     ending: bool = False
+
+    def __post_init__(self) -> None:
+        self.metronome = Metronome(self.meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class Device:
         self._pressed = trio.Event()
         self._common = common
         self._greeted = False
-        self._player = Player(common.pace, common.metronome)
+        self._player = Player(common.pace, common.metronome, common.meter)
         self._scope = trio.CancelScope()
 
     @property
@@ -134,6 +139,7 @@ class Device:
     def end(self) -> None:
         """Nobody is attached any more, or the device has failed: end its tasks."""
         self._player.unplug()
+        self._player.cut()
         self._scope.cancel()
 
     def adopt(self, connection: int) -> None:

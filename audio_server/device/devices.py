@@ -25,6 +25,7 @@ from audio_server.device.links import (
     StatusLink,
     Superseded,
 )
+from audio_server.device.meter import Meter
 from audio_server.device.modes import MemoryModeStore, ModeStore
 from audio_server.device.outlet import AudioOutlet
 from audio_server.device.rules import Rules
@@ -51,11 +52,12 @@ class Devices:
         *,
         stall_s: float = 30.0,
         store: ModeStore | None = None,
+        meter: Meter | None = None,
     ) -> None:
         if rules.clips != len(clips):
             raise ValueError(f"rules for {rules.clips} clips, but there are {len(clips)}")
         store = MemoryModeStore() if store is None else store
-        self._common = Common(clips, rules, Pace(lead_s, stall_s), store)
+        self._common = Common(clips, rules, Pace(lead_s, stall_s), store, meter or Meter())
         self._devices: dict[str, Device] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._nursery: trio.Nursery | None = None
@@ -64,6 +66,11 @@ class Devices:
     def by_id(self) -> Mapping[str, Device]:
         """The devices that are connected, to look at."""
         return MappingProxyType(self._devices)
+
+    @property
+    def meter(self) -> Meter:
+        """Who counts what the devices do."""
+        return self._common.meter
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the tasks of all devices until cancelled. Requests must have ended before."""
@@ -122,6 +129,7 @@ class Devices:
             self._forget(device)
             self._end_links(device, Superseded, "the device came back on a newer connection")
             device.end()
+            self.meter.device_taken_over()
         if device_id not in self._devices and self._gone.get(device_id, 0) < connection:
             self._remember_gone(device_id, connection)
 
@@ -133,6 +141,7 @@ class Devices:
         if link.connection > device.connection:
             self._end_links(device, Superseded, "the device came back on a newer connection")
             device.adopt(link.connection)
+            self.meter.device_taken_over()
         self._replace(device, link)
         return device
 
@@ -154,6 +163,7 @@ class Devices:
             raise Superseded("the device was on a newer connection")
         device = Device(link.device_id, link.connection, self._common)
         self._devices[link.device_id] = device
+        self.meter.device_came(back=newest < link.connection)
         self._nursery.start_soon(self._keep, device, name="device")
         return device
 
@@ -178,6 +188,7 @@ class Devices:
 
     def _forget(self, device: Device) -> None:
         del self._devices[device.id]
+        self.meter.device_gone()
         self._remember_gone(device.id, device.connection)
 
     def _remember_gone(self, device_id: str, connection: int) -> None:

@@ -21,6 +21,8 @@ from typing import NoReturn, TypeAlias
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task
 
+from audio_server.device.meter import Meter
+
 TICKS_PER_S = 100
 """A tick is 10 ms."""
 
@@ -56,9 +58,10 @@ class Metronome:
     everyone whose tick has passed is served at once.
     """
 
-    __slots__ = ("_alarm", "_buckets", "_phases")
+    __slots__ = ("_alarm", "_buckets", "_meter", "_phases")
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter | None = None) -> None:
+        self._meter = meter or Meter()
         self._phases = itertools.count()
         self._buckets: dict[int, _Bucket] = {}
         self._alarm = trio.CancelScope()
@@ -119,7 +122,9 @@ class Metronome:
         for tick in sorted(tick for tick in self._buckets if tick <= now):
             bucket = self._buckets.pop(tick)
             while bucket:
-                for _ in range(min(CHUNK, len(bucket))):
+                steps = min(CHUNK, len(bucket))
+                self._meter.served(steps, trio.current_time() - tick / TICKS_PER_S)
+                for _ in range(steps):
                     self._serve(bucket.popitem()[0])
                 await trio.lowlevel.checkpoint()
 

@@ -8,9 +8,10 @@ from typing import NoReturn, TypeAlias
 import trio
 
 from audio_server.clips.clip import Clip
+from audio_server.device.meter import Meter, Outcome
 from audio_server.device.metronome import Metronome
 from audio_server.device.outlet import AudioOutlet
-from audio_server.device.take import Pace, Position, Take, TakeFailed
+from audio_server.device.take import Pace, Position, Stalled, Take, TakeFailed
 from audio_server.device.track import Track
 
 PATIENCE_S = 1.0
@@ -33,11 +34,21 @@ class Player:
     first packets of a take do not wait for `run`: they go out with the Play itself.
     """
 
-    __slots__ = ("_changed", "_deadline", "_metronome", "_pace", "_step", "_take", "_track")
+    __slots__ = (
+        "_changed",
+        "_deadline",
+        "_meter",
+        "_metronome",
+        "_pace",
+        "_step",
+        "_take",
+        "_track",
+    )
 
-    def __init__(self, pace: Pace, metronome: Metronome) -> None:
+    def __init__(self, pace: Pace, metronome: Metronome, meter: Meter | None = None) -> None:
         self._pace = pace
         self._metronome = metronome
+        self._meter = meter or Meter()
         self._track: Track | None = None
         self._take: Take | None = None
         self._deadline = 0.0
@@ -47,7 +58,8 @@ class Player:
     def start(self, clip: Clip) -> None:
         """Play a clip from its beginning instead of what plays."""
         self.cut()
-        self._take = Take(clip, self._pace, self._metronome)
+        self._take = Take(clip, self._pace, self._metronome, self._meter)
+        self._meter.take_begun()
         self._deadline = trio.current_time() + PATIENCE_S
         if self._track is not None:
             self._take.begin(self._track)
@@ -56,7 +68,7 @@ class Player:
         """Play nothing. What plays is closed now, or as soon as there is room for it."""
         if self._take is not None:
             self._take.cut()
-            self._take = None
+            self._let_go(Outcome.LOST if self._track is None else Outcome.CUT)
         self._end_step()
 
     def plug(self, outlet: AudioOutlet) -> None:
@@ -102,10 +114,14 @@ class Player:
         if take is not None:
             failure = await self._perform(take)
             if take is self._take:
-                self._take = None
+                self._let_go(_outcome(failure))
                 over(failure)
         elif self._track is not None:
             await self._track.close()  # the take before still owes its end
+
+    def _let_go(self, outcome: Outcome) -> None:
+        self._take = None
+        self._meter.take_over(outcome)
 
     async def _perform(self, take: Take) -> TakeFailed | None:
         try:
@@ -120,3 +136,9 @@ class Player:
             await trio.sleep_until(self._deadline)
             raise NoStream(f"no audio stream came within {PATIENCE_S:g} s")
         return self._track
+
+
+def _outcome(failure: TakeFailed | None) -> Outcome:
+    if failure is None:
+        return Outcome.ENDED
+    return Outcome.LOST if isinstance(failure, Stalled) else Outcome.FAILED

@@ -27,6 +27,7 @@ from typing import NamedTuple
 import trio
 
 from audio_server.clips.clip import Clip
+from audio_server.device.meter import Meter
 from audio_server.device.metronome import Metronome
 from audio_server.device.track import Track
 from audio_server.wire.audio import PACKET_MS
@@ -84,6 +85,7 @@ class Take:
     __slots__ = (
         "_first_refill",
         "_is_cut",
+        "_meter",
         "_metronome",
         "_pace",
         "_packets",
@@ -94,8 +96,11 @@ class Take:
         "clip",
     )
 
-    def __init__(self, clip: Clip, pace: Pace, metronome: Metronome) -> None:
+    def __init__(
+        self, clip: Clip, pace: Pace, metronome: Metronome, meter: Meter | None = None
+    ) -> None:
         self.clip = clip
+        self._meter = meter or Meter()
         self._packets = clip.packets
         self._pace = pace
         self._refill = pace.refill
@@ -206,5 +211,6 @@ class Take:
             frames = self.clip.slice(self._sent, stop)
         except Exception as error:
             raise ClipUnreadable(f"clip {self.clip.name!r} cannot be read") from error
+        self._meter.sent(stop - self._sent, len(frames))
         self._sent = stop
         track.send(frames, ends=stop == self._packets)
