@@ -53,6 +53,7 @@ class Connection:
         self.http2 = Http2(limits, client_side=self.client_side)
         self.streams: dict[int, RpcStream] = {}
         self._finished = False
+        self._lingers = False
         self._alarm = trio.CancelScope()
         self._transport = transport
         self._frames = FrameReader(limits, client_side=self.client_side)
@@ -116,10 +117,14 @@ class Connection:
             stream.give_back_all()
             self._called_at = trio.current_time()
 
-    def abort(self, reason: str) -> None:
-        """End the connection now and without farewell."""
+    def note_dropped(self, reason: str) -> None:
+        """We end the connection, for something that the peer did or did not do."""
+
+    def abort(self, reason: str, *, silent: bool = False) -> None:
+        """End the connection now and without farewell: its peer is silent, or does not read."""
         if not self._outbox.broken:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
+            self.note_dropped("silent" if silent else "not_reading")
         self._outbox.close()
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
@@ -155,10 +160,12 @@ class Connection:
             self.flush_soon()
             await self._read(calls)
         except PeerError as error:
+            self._lingers = True
             log.info("peer broke the rules", peer=str(self.peer), reason=str(error))
+            self.note_dropped(error.code.name.lower())
             self.http2.goaway(error.code, error.reason, last_stream_id=self.http2.last_stream_id)
         except PeerSilentError as error:
-            self.abort(str(error))
+            self.abort(str(error), silent=True)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self._outbox.close()
         finally:
@@ -171,6 +178,8 @@ class Connection:
     async def _close(self) -> None:
         with trio.move_on_after(self.limits.farewell_s, shield=True):
             await self._outbox.drain()
+            if self._lingers:
+                await self._source.linger()
         self._outbox.close()
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._transport)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 import trio
 
@@ -42,6 +43,18 @@ class Source:
                 return os.read(self._fd, _READ_BYTES)
             except BlockingIOError:
                 continue
+
+    async def linger(self) -> None:
+        """Say that we are done, and throw away what comes until the peer is done too.
+
+        A socket that is closed with bytes unread is reset, and the reset may overtake the
+        GOAWAY that says why. Raises nothing; for plain sockets only.
+        """
+        if isinstance(self._transport, trio.SocketStream):
+            with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._transport.send_eof()
+                while await self._transport.receive_some(_READ_BYTES):
+                    pass
 
     async def _receive(self) -> bytes:
         data = bytes(await self._transport.receive_some(_READ_BYTES))

@@ -9,6 +9,7 @@ nobody else.
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 import trio
@@ -55,12 +56,21 @@ class Turnstile:
 
     async def run(self) -> NoReturn:
         """Turn, for ever. Costs nothing while nobody goes through."""
-        while True:
-            if not self._passed:
-                await self._wait_passed()
-            await trio.lowlevel.checkpoint()
-            self._passed = _wake(self._line, WIDTH)
-            self._passed += _wake(self._giving_way, max(1, WIDTH - self._passed))
+        try:
+            while True:
+                if not self._passed:
+                    await self._wait_passed()
+                await trio.lowlevel.checkpoint()
+                self._passed = _wake(self._line, WIDTH)
+                self._passed += _wake(self._giving_way, max(1, WIDTH - self._passed))
+        finally:
+            self._stand_open()
+
+    def _stand_open(self) -> None:
+        """Nobody turns it any more, and who is told to end must come through to do so."""
+        self._passed = -sys.maxsize
+        _wake(self._line, len(self._line))
+        _wake(self._giving_way, len(self._giving_way))
 
     async def _wait_passed(self) -> None:
         def abort(_: RaiseCancelT) -> Abort:

@@ -1,0 +1,190 @@
+"""The main promises over real sockets, where writes go past trio's streams."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from hyperframe.frame import PingFrame, SettingsFrame, WindowUpdateFrame
+from raw_peer import RawPeer, framed
+from serving import packet, service
+
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.listener import Server
+from audio_server.rpc.turnstile import WIDTH, Turnstile
+
+BIG = framed(packet(10_000))
+
+
+class Log:
+    """What the handlers of a test have come to."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.ended = 0
+
+
+@asynccontextmanager
+async def listening(limits: Limits) -> AsyncIterator[tuple[Server, int, Log]]:
+    """A server on a real port whose method echoes, or talks without end (`kind: talk`)."""
+    log = Log()
+
+    async def handle(call: Any) -> None:
+        call.identified()
+        log.begun += 1
+        try:
+            while call.metadata.get("kind") == "talk":
+                await call.send_framed(BIG)
+            async for message in call:
+                await call.send_message(message)
+        finally:
+            log.ended += 1
+
+    server = Server(service(handle), limits=limits)
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            await nursery.start(server.run, listeners)
+            yield server, listeners[0].socket.getsockname()[1], log
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def peer_of(port: int, *, small: bool = False) -> AsyncIterator[RawPeer]:
+    """A peer; a `small` one has hardly any room for what it does not read."""
+    with trio.socket.socket() as raw:
+        if small:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await raw.connect(("127.0.0.1", port))
+        peer = RawPeer(trio.SocketStream(raw))
+        await peer.greet({4: 2**30})
+        yield peer
+
+
+async def until(condition: Any) -> None:
+    while not condition():  # noqa: ASYNC110
+        await trio.sleep(0.01)
+
+
+async def test_a_goaway_arrives_although_much_is_unread() -> None:
+    async with listening(Limits()) as (_, port, _log), peer_of(port) as peer:
+        await peer.open(1)
+        await peer.next(SettingsFrame)
+        await peer.raw(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100_000)
+        assert (await peer.goaway()).error_code == 6
+        # An end in peace: were it a reset, this would raise.
+        await trio.sleep(0.05)
+        assert await peer.transport.receive_some(1000) == b""
+
+
+async def test_who_does_not_read_holds_little_and_stops_nobody() -> None:
+    async with (
+        listening(Limits()) as (server, port, log),
+        peer_of(port, small=True) as stalled,
+        peer_of(port) as healthy,
+    ):
+        await stalled.send(WindowUpdateFrame(0, window_increment=2**30))
+        await stalled.open(1, ("kind", "talk"))
+        await healthy.open(1)
+        await until(lambda: log.begun == 2)
+        for number in range(1, 51):
+            before = trio.current_time()
+            await healthy.message(1, packet(20))
+            await healthy.received(1, 25 * number)
+            assert trio.current_time() - before < 0.5
+        waiting = [len(connection.http2.out) for connection in server._connections]
+        assert max(waiting) < 64 * 1024
+
+
+async def test_who_neither_reads_nor_speaks_is_gone_with_its_tasks() -> None:
+    limits = replace(Limits(), keepalive_s=0.2, keepalive_answer_s=0.2)
+    async with listening(limits) as (server, port, log), peer_of(port, small=True) as peer:
+        await peer.send(WindowUpdateFrame(0, window_increment=2**30))
+        await peer.open(1, ("kind", "talk"))
+        await until(lambda: log.begun)
+        start = trio.current_time()
+        await until(lambda: log.ended and not server._connections)
+        assert trio.current_time() - start < 2
+
+
+async def test_an_attacker_is_closed_and_the_others_go_on() -> None:
+    async with listening(Limits()) as (server, port, _log), peer_of(port) as healthy:
+        await healthy.open(1)
+        for number in range(1, 6):
+            async with peer_of(port) as attacker:
+                await attacker.send(*(SettingsFrame(0) for _ in range(200)))
+                assert (await attacker.goaway()).error_code == 11
+            await healthy.message(1, packet(20))
+            await healthy.received(1, 25 * number)
+        await until(lambda: len(server._connections) == 1)
+
+
+async def test_a_drain_waits_for_nobody_who_is_stalled() -> None:
+    async with (
+        listening(Limits(farewell_s=0.5)) as (server, port, log),
+        peer_of(port, small=True) as stalled,
+        peer_of(port) as healthy,
+    ):
+        await stalled.send(WindowUpdateFrame(0, window_increment=2**30))
+        await stalled.open(1, ("kind", "talk"))
+        await healthy.open(1)
+        await until(lambda: log.begun == 2)
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.drain)
+            first, second = await healthy.goaway(), await healthy.goaway()
+            assert first.last_stream_id > second.last_stream_id == 1
+            assert await healthy.status(1) == Status.UNAVAILABLE.value
+            await healthy.closed()
+        assert trio.current_time() - start < 2
+        assert log.ended == 2
+
+
+async def test_a_drained_server_takes_nobody_new() -> None:
+    async with listening(Limits()) as (server, port, _log), peer_of(port) as peer:
+        await peer.ping()
+        await peer.next(PingFrame)
+        await server.drain()
+        with suppress(OSError):
+            async with peer_of(port) as late:
+                assert not any(isinstance(f, SettingsFrame) for f in await late.closed())
+
+
+async def test_who_is_in_line_comes_through_when_the_turnstile_ends() -> None:
+    turnstile = Turnstile()
+    through = 0
+
+    async def enter() -> None:
+        nonlocal through
+        with trio.CancelScope(shield=True):
+            await turnstile.enter()
+        through += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turnstile.run)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3 * WIDTH):
+            nursery.start_soon(enter)
+        await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert through == 3 * WIDTH
+
+
+async def test_a_status_that_is_raised_arrives_over_a_socket() -> None:
+    async def handle(call: Any) -> None:
+        raise GRPCError(Status.NOT_FOUND, "no")
+
+    server = Server(service(handle))
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await nursery.start(server.run, listeners)
+        async with peer_of(listeners[0].socket.getsockname()[1]) as peer:
+            await peer.open(1, end=True)
+            assert await peer.status(1) == Status.NOT_FOUND.value
+        nursery.cancel_scope.cancel()
