@@ -26,9 +26,13 @@ class MalformedRequestError(Exception):
 
 
 class RefusedRequestError(Exception):
-    """The request is not one we serve: it is answered with `headers`, trailers only."""
+    """The request is not one we serve: it is answered with `headers`, trailers only.
 
-    def __init__(self, headers: list[tuple[str, str]], reason: str) -> None:
+    `kind` is its reason in one of a few words, for counters.
+    """
+
+    def __init__(self, headers: list[tuple[str, str]], reason: str, kind: str) -> None:
         super().__init__(reason)
         self.headers = headers
         self.reason = reason
+        self.kind = kind

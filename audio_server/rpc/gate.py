@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.meter import Meter
 from audio_server.rpc.rates import TokenBucket
 
 log = structlog.get_logger()
@@ -20,8 +21,9 @@ _LINES = (10, 1.0)
 class Gate:
     """Counts connections. A stranger is a connection that has not yet said who it is."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, meter: Meter | None = None) -> None:
         self._limits = limits
+        self._meter = meter or Meter()
         self._inside = 0
         self._strangers: Counter[str] = Counter()
         self._lines = TokenBucket(_LINES, 0.0)
@@ -43,6 +45,7 @@ class Gate:
 
     def _refuse(self, reason: str, host: str) -> None:
         self.refused[reason] += 1
+        self._meter.connection_refused(reason.replace(" ", "_"))
         if self._lines.take(trio.current_time()):
             count = self.refused.total()
             log.warning("connection refused", peer=host, reason=reason, refused=count)

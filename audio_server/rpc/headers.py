@@ -107,10 +107,10 @@ def _check_encoding(fields: dict[bytes, bytes]) -> None:
 
 def _check_size(headers: RawHeaders, limits: Limits) -> None:
     if len(headers) > limits.max_metadata_fields:
-        raise refusal(Status.RESOURCE_EXHAUSTED, f"{len(headers)} header fields")
+        raise refusal(Status.RESOURCE_EXHAUSTED, f"{len(headers)} header fields", kind="too_large")
     size = sum(len(name) + len(value) for name, value in headers)
     if size > limits.max_metadata_bytes:
-        raise refusal(Status.RESOURCE_EXHAUSTED, f"{size} bytes of metadata")
+        raise refusal(Status.RESOURCE_EXHAUSTED, f"{size} bytes of metadata", kind="too_large")
 
 
 def _deadline_s(fields: dict[bytes, bytes]) -> float | None:
@@ -150,7 +150,9 @@ def _binary(key: str, value: bytes) -> bytes:
         raise refusal(Status.INTERNAL, f"{key} is not base64") from None
 
 
-def refusal(status: Status, message: str, *, http_status: int = 200) -> RefusedRequestError:
+def refusal(
+    status: Status, message: str, *, http_status: int = 200, kind: str = "not_grpc"
+) -> RefusedRequestError:
     """A refusal that is answered with trailers only."""
     message = message[:_MAX_REASON]
     headers = [
@@ -159,4 +161,4 @@ def refusal(status: Status, message: str, *, http_status: int = 200) -> RefusedR
         ("grpc-status", str(status.value)),
         ("grpc-message", encode_grpc_message(message)),
     ]
-    return RefusedRequestError(headers, f"{status.name}: {message}")
+    return RefusedRequestError(headers, f"{status.name}: {message}", kind)

@@ -10,6 +10,7 @@ import trio
 
 from audio_server.rpc.gate import Gate, Pass
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.meter import Meter
 from audio_server.rpc.outbox import Flusher
 from audio_server.rpc.peer import Peer
 from audio_server.rpc.server import ServerConnection, Services
@@ -38,12 +39,14 @@ class Server:
         limits: Limits | None = None,
         number: Numbering | None = None,
         secure: Securing | None = None,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter or Meter()
         self._services = services
         self._limits = limits or Limits()
         self._flusher = Flusher()
         self._turnstile = Turnstile()
-        self._gate = Gate(self._limits)
+        self._gate = Gate(self._limits, self._meter)
         self._number = number or _counting()
         self._secure = secure
         self._securing: set[trio.CancelScope] = set()
@@ -82,14 +85,18 @@ class Server:
         if admission is None:
             await trio.aclose_forcefully(transport)
             return
+        self._meter.connection_opened()
         try:
             await self._serve_admitted(transport, admission)
         finally:
+            self._meter.connection_closed()
             admission.leave()
 
     async def _serve_admitted(self, transport: trio.abc.Stream, admission: Pass) -> None:
         number = self._number(transport)
         stream = await self._secured(transport)
+        if stream is None and not self._draining:
+            self._meter.connection_refused("handshake")
         if stream is None or self._draining:
             await trio.aclose_forcefully(transport)
         else:
@@ -119,6 +126,7 @@ class Server:
             flusher=self._flusher,
             turnstile=self._turnstile,
             on_identified=admission.know,
+            meter=self._meter,
         )
         self._connections.add(connection)
         try:

@@ -23,6 +23,7 @@ from audio_server.rpc.frames import ACK, PING, Frame
 from audio_server.rpc.headers import Request, parse_request, refusal
 from audio_server.rpc.http2 import LAST_POSSIBLE_STREAM
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.meter import Meter
 from audio_server.rpc.outbox import Flusher
 from audio_server.rpc.stream import RpcStream
 from audio_server.rpc.turnstile import Turnstile
@@ -46,10 +47,12 @@ class ServerConnection(Connection):
         flusher: Flusher | None = None,
         turnstile: Turnstile | None = None,
         on_identified: Callable[[], None] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         super().__init__(transport, limits=limits, flusher=flusher, turnstile=turnstile)
         self.number = number
         self._on_identified = on_identified
+        self._meter = meter or Meter()
         self._services = services
         self._refusing = False
         self._client_leaves = False
@@ -61,6 +64,9 @@ class ServerConnection(Connection):
         """The client has said who it is, and that is so: it is no stranger any more."""
         if self._on_identified is not None:
             self._on_identified()
+
+    def note_dropped(self, reason: str) -> None:
+        self._meter.connection_dropped(reason)
 
     async def drain(self, *, settle_s: float = 1.0) -> None:
         """Tell the client to go, end its calls with UNAVAILABLE, then the connection.
@@ -117,21 +123,27 @@ class ServerConnection(Connection):
     def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
         stream_id = event.stream_id
         if self._refusing:
+            self._meter.request_refused("draining")
             self.http2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         if len(self.streams) >= self.limits.max_streams:
+            self._meter.request_refused("too_many_calls")
             self._reset_for_fault(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         try:
             request = parse_request(event.headers, self.limits)
             method = self._services.get(request.path)
             if method is None:
-                raise refusal(Status.UNIMPLEMENTED, f"no method {request.path}")
+                raise refusal(
+                    Status.UNIMPLEMENTED, f"no method {request.path}", kind="unknown_method"
+                )
         except MalformedRequestError as error:
             self.complain(str(error))
+            self._meter.request_refused("not_http")
             self._reset_for_fault(stream_id, ErrorCodes.PROTOCOL_ERROR)
         except RefusedRequestError as error:
             self.complain(error.reason)
+            self._meter.request_refused(error.kind)
             self.http2.send_headers(stream_id, error.headers, end_stream=True)
             self.http2.reset(stream_id, ErrorCodes.NO_ERROR)
         else:
@@ -156,6 +168,7 @@ class ServerConnection(Connection):
         if request.deadline_s is not None:
             stream.scope.deadline = trio.current_time() + request.deadline_s
         self._accepted.append((stream, ServerCall(stream, request, method), method))
+        self._meter.call_begun(request.path)
         calls.start_soon(self._serve_call, name="call")
 
     async def _serve_call(self) -> None:
@@ -165,10 +178,13 @@ class ServerConnection(Connection):
         be the newer to its handler too.
         """
         stream, call, method = self._accepted.pop(0)
+        status = Status.CANCELLED
         try:
             failure = await self._run_handler(call, stream, method)
+            status = Status.OK if failure is None else failure.status
             await self._answer(call, failure)
         finally:
+            self._meter.call_ended(call._method_name, status)
             stream.attended = False
             self.settle(stream)
 
