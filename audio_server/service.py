@@ -17,6 +17,7 @@ from grpclib.exceptions import GRPCError
 from audio_server.device.device import Report
 from audio_server.device.devices import Devices
 from audio_server.device.links import DeviceFailed, EventLink, StatusLink, Superseded
+from audio_server.device.meter import LedFault
 from audio_server.device.rules import Action, Button
 from audio_server.device_ids import WHAT, is_device_id
 from audio_server.identity.check import Anybody, Identity
@@ -81,15 +82,34 @@ class DeviceService(DeviceServiceBase):
                 frame = await link.next_frame(frame)
                 await call.give_way()
                 await call.send_framed(frame_leds(frame.leds))
-                if not await _take_answer(call, link, device_id):
-                    return
+                with trio.move_on_after(ANSWER_S) as patience:
+                    if not await self._take_answer(call, link, device_id):
+                        return
+                if patience.cancelled_caught:
+                    self._devices.meter.led_fault(LedFault.LATE)
+
+    async def _take_answer(self, call: ServerCall, link: StatusLink, device_id: str) -> bool:
+        """Take the answer to one request; False when no more will come."""
+        answer: DeviceStatusResponse | None = await call.recv_message()
+        if answer is None:
+            return False
+        match answer.WhichOneof("response"):
+            case "state":
+                link.report(Report(leds=reported_leds(answer.state)))
+            case "status" if answer.status != "success":
+                self._devices.meter.led_fault(LedFault.REFUSED)
+                error = answer.status[:200]
+                log.warning("device refused a frame", device_id=device_id, error=error)
+        return True
 
     async def _take_events(self, call: ServerCall, device_id: str) -> None:
         with self._devices.attach_events(device_id, call.connection_number, call.scope) as link:
             await call.send_initial_metadata()
             async for event in call:
+                received_at = trio.current_time()
                 await self._pace.wait(device_id)
                 await call.send_framed(_ACK if await _apply(event, link) else _NACK)
+                self._devices.meter.acknowledged(trio.current_time() - received_at)
 
     async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
         writer = await call.open_writer()
@@ -111,22 +131,6 @@ def device_id_of(call: ServerCall) -> str:
         reason = f"metadata needs exactly one device_id of {WHAT}"
         raise GRPCError(Status.INVALID_ARGUMENT, reason)
     return ids[0]
-
-
-async def _take_answer(call: ServerCall, link: StatusLink, device_id: str) -> bool:
-    """Take the answer to one request, or stop waiting for it; False when no more will come."""
-    with trio.move_on_after(ANSWER_S):
-        answer: DeviceStatusResponse | None = await call.recv_message()
-        if answer is None:
-            return False
-        match answer.WhichOneof("response"):
-            case "state":
-                link.report(Report(leds=reported_leds(answer.state)))
-            case "status" if answer.status != "success":
-                log.warning(
-                    "device refused a frame", device_id=device_id, error=answer.status[:200]
-                )
-    return True
 
 
 async def _apply(event: DeviceEvent, link: EventLink) -> bool:
