@@ -90,7 +90,7 @@ def test_a_burst_of_plays_and_stops_keeps_the_grammar(
     device: StockDevice, clips: MadeClips
 ) -> None:
     """As fast as acks come. The last Play is the one that is heard whole."""
-    device.press(*[Button.PLAY, Button.STOP, Button.PLAY, Button.PLAY, Button.MODE] * 20)
+    device.press(*[Button.PLAY, Button.STOP, Button.PLAY, Button.PLAY, Button.MODE] * 9)
     device.press(Button.STOP, Button.MODE, Button.PLAY)
     device.wait_answered()
     device.wait(lambda: device.packets[-1].data == clips.short[-1])
