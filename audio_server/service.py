@@ -16,7 +16,13 @@ from grpclib.exceptions import GRPCError
 
 from audio_server.device.device import Report
 from audio_server.device.devices import Devices
-from audio_server.device.links import DeviceFailed, EventLink, StatusLink, Superseded
+from audio_server.device.links import (
+    DeviceFailed,
+    EventLink,
+    StatusLink,
+    Superseded,
+    TooManyDevices,
+)
 from audio_server.device.meter import LedFault
 from audio_server.device.rules import Action, Button
 from audio_server.device_ids import WHAT, is_device_id
@@ -72,6 +78,8 @@ class DeviceService(DeviceServiceBase):
                 await handle(call, device_id)
         except Superseded:
             raise GRPCError(Status.ABORTED, "the device has opened this stream again") from None
+        except TooManyDevices:
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, "the server has no room left") from None
         except DeviceFailed:
             raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
 

@@ -24,6 +24,7 @@ from audio_server.device.links import (
     LinkEnded,
     StatusLink,
     Superseded,
+    TooManyDevices,
 )
 from audio_server.device.meter import Meter
 from audio_server.device.modes import MemoryModeStore, ModeStore
@@ -51,6 +52,7 @@ class Devices:
         lead_s: float,
         *,
         stall_s: float = 30.0,
+        max_devices: int = 10_000,
         store: ModeStore | None = None,
         meter: Meter | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class Devices:
             raise ValueError(f"rules for {rules.clips} clips, but there are {len(clips)}")
         store = MemoryModeStore() if store is None else store
         self._common = Common(clips, rules, Pace(lead_s, stall_s), store, meter or Meter())
+        self._max_devices = max_devices
         self._devices: dict[str, Device] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._nursery: trio.Nursery | None = None
@@ -134,7 +137,7 @@ class Devices:
             self._remember_gone(device_id, connection)
 
     def enter(self, link: Link) -> Device:
-        """Find or make the device of a link that begins. Raises `Superseded`."""
+        """Find or make the device of a link that begins. Raises `Superseded`, `TooManyDevices`."""
         device = self._devices.get(link.device_id) or self._make(link)
         if link.connection < device.connection:
             raise Superseded("the device is on a newer connection")
@@ -157,6 +160,8 @@ class Devices:
     def _make(self, link: Link) -> Device:
         if self._nursery is None:
             raise RuntimeError("Devices.run is not running")
+        if len(self._devices) >= self._max_devices:
+            raise TooManyDevices
         newest = self._gone.pop(link.device_id, link.connection)
         if link.connection < newest:
             self._gone[link.device_id] = newest

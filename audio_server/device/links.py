@@ -32,12 +32,17 @@ class DeviceFailed(LinkEnded):
     """The device's own tasks failed: our fault, logged there. It may be attached anew."""
 
 
+class TooManyDevices(LinkEnded):
+    """There are as many devices as the server takes, and this would be one more."""
+
+
 class Link:
     """One request's hold on a device, for as long as its `with` block. Entered once.
 
-    Entering raises `Superseded` if the device has been seen on a newer connection. When the link
-    is ended from the device's side, what runs in the block is cancelled and the block raises
-    `LinkEnded`, unless the request was cancelled too or fails by itself.
+    Entering raises `Superseded` if the device has been seen on a newer connection, and
+    `TooManyDevices` if it is one more than the server takes. When the link is ended from the
+    device's side, what runs in the block is cancelled and the block raises `LinkEnded`, unless
+    the request was cancelled too or fails by itself.
 
     With `scope`, a cancel scope that the block runs in and that has no other use any more when
     the link is ended, the link makes none of its own, and is half a kilobyte lighter.
