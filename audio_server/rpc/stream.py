@@ -103,7 +103,8 @@ class RpcStream:
     def fail(self, failure: GRPCError) -> None:
         """End the call from outside: its task is cancelled and finds out why in `failure`."""
         if self.failure is None:
-            self.failure = failure
+            # A copy: the traceback of one that was raised leads back to this stream.
+            self.failure = GRPCError(failure.status, failure.message)
             self.notify()
             self.scope.cancel()
 
