@@ -54,6 +54,7 @@ class Connection:
         self.streams: dict[int, RpcStream] = {}
         self._finished = False
         self._lingers = False
+        self._farewell: trio.CancelScope | None = None
         self._alarm = trio.CancelScope()
         self._transport = transport
         self._frames = FrameReader(limits, client_side=self.client_side)
@@ -126,6 +127,8 @@ class Connection:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
             self.note_dropped("silent" if silent else "not_reading")
         self._outbox.close()
+        if self._farewell is not None:
+            self._farewell.cancel()
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -176,7 +179,7 @@ class Connection:
             stream.fail(failure)
 
     async def _close(self) -> None:
-        with trio.move_on_after(self.limits.farewell_s, shield=True):
+        with trio.move_on_after(self.limits.farewell_s, shield=True) as self._farewell:
             await self._outbox.drain()
             if self._lingers:
                 await self._source.linger()

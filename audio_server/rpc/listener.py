@@ -140,15 +140,24 @@ class Server:
         """Take no new connections; those that are open go on."""
         self._accepting.cancel()
 
+    def abort(self) -> None:
+        """End all connections now and without farewell; `run` then returns."""
+        self._stop_admitting()
+        for connection in list(self._connections):
+            connection.abort("the server stops at once")
+
+    def _stop_admitting(self) -> None:
+        self.stop_accepting()
+        self._draining = True
+        for scope in self._securing:
+            scope.cancel()
+
     async def drain(self) -> None:
         """Tell every client to go and end its calls, all at once; `run` then returns.
 
         One that is stalled delays nobody, but `run` waits for it: bound that with a deadline.
         """
-        self.stop_accepting()
-        self._draining = True
-        for scope in self._securing:
-            scope.cancel()
+        self._stop_admitting()
         async with trio.open_nursery() as nursery:
             for connection in self._connections:
                 nursery.start_soon(connection.drain)

@@ -6,8 +6,10 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import pytest
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
@@ -144,6 +146,39 @@ async def test_a_drain_waits_for_nobody_who_is_stalled() -> None:
             await healthy.closed()
         assert trio.current_time() - start < 2
         assert log.ended == 2
+
+
+@pytest.mark.parametrize("cancelled_before", [False, True])
+async def test_an_abort_waits_for_nothing(*, cancelled_before: bool) -> None:
+    """Not even for a farewell that is under way to one who does not read."""
+    log = Log()
+    server = Server(service(partial(talk, log)), limits=Limits(farewell_s=60))
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            await nursery.start(server.run, listeners)
+            async with peer_of(listeners[0].socket.getsockname()[1], small=True) as stalled:
+                await stalled.send(WindowUpdateFrame(0, window_increment=2**30))
+                await stalled.open(1)
+                await until(lambda: log.begun)
+                await trio.sleep(0.1)
+                if cancelled_before:
+                    nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(0.1)
+                    start = trio.current_time()
+                    server.abort()
+        assert trio.current_time() - start < 0.5
+        assert log.ended
+
+
+async def talk(log: Log, call: Any) -> None:
+    log.begun += 1
+    try:
+        while True:
+            await call.send_framed(BIG)
+    finally:
+        log.ended += 1
 
 
 async def test_a_drained_server_takes_nobody_new() -> None:
