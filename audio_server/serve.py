@@ -2,7 +2,8 @@
 
     serve
     ├─ devices      one nursery a device: event intake, status, audio
-    └─ connections  one nursery a connection: reader, writer, one task a call
+    ├─ connections  one nursery a connection: reader, writer, one task a call
+    └─ pages        what a browser is shown; it ends last, and nothing depends on it
 
 Connections are ended before devices, so that every take has closed by then.
 """
@@ -27,6 +28,8 @@ from audio_server.service import DeviceService
 from audio_server.services import all_services
 from audio_server.settings import Settings
 from audio_server.state.modes import open_modes
+from audio_server.web.house import House, titles
+from audio_server.web.server import open_pages
 from audio_server.workers.cores import worker_count
 
 TAKES_END_S = 0.5
@@ -89,9 +92,11 @@ async def serve_until(
     services = all_services(DeviceService(devices, guard), stop)
     server = Server(services, secure=guard.secure)
     hangups = reload_on_hangup(settings, guard.reload)
-    async with guard.at_work(), hangups, trio.open_nursery() as nursery:
+    port: int = listeners[0].socket.getsockname()[1]
+    house = House(settings, port, titles(clips), devices, stop)
+    async with guard.at_work(), hangups, open_pages(house), trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
-        port = listeners[0].socket.getsockname()[1]
+        house.ready.set()
         log.info("listening", host=settings.host, port=port, clips=len(clips))
         task_status.started(port)
     log.info("stopped")

@@ -17,6 +17,8 @@ from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from audio_server.clips.folder import default_clips as shipped_clips
+from audio_server.web.address import DEFAULT as DEFAULT_HTTP
+from audio_server.web.address import parse_address
 
 PlayWhilePlaying = Literal["restart", "ignore", "queue"]
 ModeWhilePlaying = Literal["keep", "stop", "switch"]
@@ -79,6 +81,11 @@ def _path_or_off(_: Any, tokens: Sequence[Token]) -> Path | None:
     return None if text in ("", "off") else Path(text).expanduser()
 
 
+def _http(_: Any, tokens: Sequence[Token]) -> str:
+    parse_address(tokens[0].value)
+    return tokens[0].value
+
+
 def _not_empty(_: Any, value: str) -> None:
     if not value.strip():
         raise ValueError("A host name or address is needed.")
@@ -96,6 +103,7 @@ Data = Annotated[Path | None, Parameter(converter=_path_or_off)]
 Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
 Host = Annotated[str, Parameter(validator=_not_empty)]
 ExactInt = Annotated[int, Parameter(converter=_exact_int)]
+Http = Annotated[str, Parameter(converter=_http)]
 Port = Annotated[ExactInt, Parameter(validator=Number(gte=0, lte=65535))]
 LeadMs = Annotated[ExactInt, Parameter(validator=Number(gte=LEAD_MS_MIN, lte=LEAD_MS_MAX))]
 GraceS = Annotated[float, Parameter(validator=(_finite, Number(gte=0, lte=300)))]
@@ -111,6 +119,9 @@ class Settings:
 
     port: Port = 50051
     """TCP port; 0 takes a free one, which the listening line names."""
+
+    http: Http = DEFAULT_HTTP
+    """HOST:PORT of the pages for a browser, or off; the default gives way to whoever is there."""
 
     clips: Clips = field(default_factory=default_clips)
     """Folder of clips; the order of the file names gives the modes."""

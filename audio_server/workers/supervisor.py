@@ -22,6 +22,8 @@ from audio_server.device.modes import ModeStore
 from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
 from audio_server.settings import Settings
+from audio_server.web.house import House, titles
+from audio_server.web.server import open_pages
 from audio_server.workers.boot import Boot, packed
 from audio_server.workers.lifeline import ABORT_S
 from audio_server.workers.messages import Reload
@@ -58,11 +60,13 @@ async def supervise(
         port = addresses[0].port
         confirms = store is not None
         boot = stack.enter_context(packed(Boot(settings, workers, addresses, clips, confirms)))
+        house = House(settings, port, titles(clips), None, stop)
         del clips
         crew = Crew(workers, store)
         hangups = reload_on_hangup(settings, crew.reload)
-        async with hangups, trio.open_nursery() as nursery:
+        async with hangups, open_pages(house), trio.open_nursery() as nursery:
             await nursery.start(crew.run, boot)
+            house.ready.set()
             log.info("listening", host=settings.host, port=port, clips=count, workers=workers)
             task_status.started(port)
             await stop.wait()

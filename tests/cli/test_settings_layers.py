@@ -14,6 +14,7 @@ from audio_server.settings import Settings, default_cache, default_clips, defaul
 VALUES: dict[str, tuple[str, str, str]] = {
     "host": ("10.0.0.1", "::1", "localhost"),
     "port": ("1", "2", "0"),
+    "http": ("127.0.0.1:0", "[::1]:81", "off"),
     "clips": ("from-file", "from-environment", "from-flag"),
     "cache": ("from-file", "from-environment", "from-flag"),
     "data": ("from-file", "from-environment", "from-flag"),

@@ -1,0 +1,74 @@
+"""What the pages need to know of the server they belong to."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.device.devices import Devices
+from audio_server.settings import Settings
+from audio_server.web.address import reachable
+
+if TYPE_CHECKING:
+    from audio_server.rpc.client import Channel
+
+
+class Title(NamedTuple):
+    """What a page says of a clip."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """`devices` is None where they live in other processes (`--workers`).
+
+    `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when
+    it has, and then whatever still runs for a page ends.
+    """
+
+    settings: Settings
+    port: int
+    titles: Sequence[Title]
+    devices: Devices | None
+    stop: trio.Event
+    ready: trio.Event = field(default_factory=trio.Event)
+    over: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def closed_because(self) -> str | None:
+        """Why no page can have a device here; None where it can."""
+        if self.settings.tokens == "required":
+            return "this server asks each device for its token"
+        if self.settings.tls_client_ca is not None:
+            return "this server asks each device for its certificate"
+        return None
+
+    def open_channel(self) -> AbstractAsyncContextManager[Channel]:
+        """A connection to this server, as any device opens one."""
+        from audio_server.rpc.client import open_channel
+
+        host = reachable(self.settings.host)
+        return open_channel(host, self.port, ssl_context=_trusting(self.settings))
+
+
+def titles(clips: Sequence[Clip]) -> tuple[Title, ...]:
+    """The clips, without their sound."""
+    return tuple(Title(clip.name, clip.duration_s) for clip in clips)
+
+
+def _trusting(settings: Settings) -> ssl.SSLContext | None:
+    """Trust in the server's own certificate, whatever name is in it: it is us whom we ask."""
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(cafile=str(settings.tls_cert))
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context

@@ -1,0 +1,146 @@
+// The device: what is drawn follows from what the server's device reports; buttons go back to it.
+
+import { Face } from "./face.js";
+import { Link } from "./link.js";
+import { oggOpus } from "./ogg.js";
+import { unpack } from "./packet.js";
+import { Player, canDecode } from "./player.js";
+
+const KEYS = { c: "connect", m: "mode", s: "stop", p: "play", " ": "play" };
+
+// Each page (tab) is a device of its own, and stays it when it is loaded again.
+function deviceId() {
+  const asked = new URLSearchParams(location.search).get("id");
+  if (asked) return asked;
+  const kept = sessionStorage.getItem("device-id");
+  const id = kept ?? `browser-${Array.from(crypto.getRandomValues(new Uint8Array(4)), (b) => b.toString(16).padStart(2, "0")).join("")}`;
+  sessionStorage.setItem("device-id", id);
+  return id;
+}
+
+class Device {
+  #wanted = false;     // whether it is switched on, wherever the server is
+  #stopsPending = 0;   // Stops that have been pressed and were not acknowledged yet
+  #sent = [];
+  #deaf = false;       // what comes belongs to a take that has been stopped
+  #recorded = null;
+  #fileUrl = null;
+
+  constructor() {
+    this.id = deviceId();
+    this.face = new Face(this.id);
+    this.player = new Player((reason) => this.face.log(`The sound failed: ${reason}`, true));
+    this.link = new Link(this.id, !canDecode, this);
+    this.face.keepDrawing(this.player);
+    this.#listen();
+  }
+
+  #listen() {
+    for (const button of document.querySelectorAll("[data-press]")) {
+      button.addEventListener("click", () => this.press(button.dataset.press));
+    }
+    document.getElementById("power").addEventListener("click", () => this.power(false));
+    document.getElementById("record").addEventListener("click", () => this.record());
+    document.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("pointerdown", () => this.player.unlock(), { passive: true });
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    const onControl = event.target.closest("button, a, input");
+    const name = KEYS[event.key.toLowerCase()];
+    if (!name || (event.key === " " && onControl)) return;
+    event.preventDefault();
+    this.press(name);
+    this.face.flash(name);
+  }
+
+  // -- what the user does
+
+  press(name) {
+    this.player.unlock();
+    if (name === "connect" && !this.#wanted) {
+      this.power(true);
+      return;
+    }
+    if (!this.#wanted) {
+      this.face.say("Off. Press Connect.");
+      return;
+    }
+    const said = this.link.say({ press: name });
+    if (!said) this.face.log(`${name} was pressed while the server was away: lost`, true);
+    else if (name === "stop") this.#silence();
+  }
+
+  #silence() {
+    this.#stopsPending += 1;
+    this.#deaf = true;
+    this.player.flush();
+  }
+
+  power(on) {
+    this.#wanted = on;
+    this.face.power(on);
+    if (!on) this.player.flush();
+    this.link.say({ power: on });
+  }
+
+  record() {
+    const recorded = this.#recorded;
+    this.#recorded = recorded ? null : [];
+    this.face.recording(!recorded);
+    if (recorded?.length) this.#keep(recorded);
+    else if (recorded) this.face.log("Nothing was heard, so there is nothing to keep");
+  }
+
+  #keep(packets) {
+    if (this.#fileUrl) URL.revokeObjectURL(this.#fileUrl);
+    this.#fileUrl = URL.createObjectURL(oggOpus(packets));
+    this.face.recorded(this.#fileUrl, packets.length);
+  }
+
+  // -- what the link says
+
+  opened() {
+    this.#stopsPending = 0;
+    this.#sent = [];
+    this.#deaf = false;
+    if (this.#wanted) this.link.say({ power: true });
+  }
+
+  closed() {
+    this.player.flush();
+    this.face.link("away");
+  }
+
+  refused(reason) {
+    this.#wanted = false;
+    this.player.flush();
+    this.face.refuse(reason);
+  }
+
+  event(event) {
+    if (event.event === "sent") this.#sent.push(event.button);
+    if (event.event === "acked" && this.#sent.shift() === "stop" && this.#stopsPending) this.#stopsPending -= 1;
+    if (event.event === "lost") this.#lose();
+    this.face.event(event);
+  }
+
+  #lose() {
+    this.player.flush();
+    this.#sent = [];
+    this.#stopsPending = 0;
+    this.#deaf = false;
+  }
+
+  // What was sent before a Stop was obeyed is not heard; the next take is.
+  packet(buffer) {
+    const packet = unpack(buffer);
+    this.#recorded?.push(packet.opus.slice());
+    if (packet.isStart && !this.#stopsPending) this.#deaf = false;
+    if (packet.isStart) this.face.takeStarts();
+    if (!this.#deaf) this.player.accept(packet);
+  }
+}
+
+globalThis.device = new Device();

@@ -1,0 +1,177 @@
+// What the page shows: LEDs, words for them, position, level, and a log.
+
+const SHAPES = ["square", "rhomboid", "triangle", "circle"];
+const LOG_LINES = 200;
+const AWAY = {
+  off: "Off. Press Connect.",
+  connecting: "Connecting …",
+  waiting: "The server does not answer; trying again.",
+  away: "The server is away; this page comes back with it.",
+};
+
+const byId = (id) => document.getElementById(id);
+const seconds = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
+
+export class Face {
+  #hello = { modes: [], states: {} };
+  #link = "off";
+  #leds = [0xffffffff, 0, 0, 0, 0, 0];
+  #playing = null;
+  #starting = false;
+
+  constructor(id) {
+    byId("device-id").textContent = id;
+    document.title = `${id} · Streaming Audio Server`;
+    this.power(false);
+    this.#draw();
+  }
+
+  // -- what happens
+
+  event(event) {
+    switch (event.event) {
+      case "hello": this.#hello = event; break;
+      case "link": this.link(event.link); break;
+      case "leds": this.#show(event.leds); break;
+      case "sent": this.log(`${capital(event.button)} pressed`); break;
+      case "acked": this.#acked(event); break;
+      case "lost": if (event.reason) this.log(`Connection lost: ${event.reason}`, true); break;
+      case "call lost": this.log(`${event.call} lost: ${event.reason}`, true); break;
+      case "call reopened": this.log(`${event.call} opened again`); break;
+    }
+  }
+
+  #acked({ ack, ms }) {
+    byId("ack").textContent = `${ms.toFixed(1)} ms`;
+    if (!ack) this.log("The server refused the event", true);
+  }
+
+  link(link) {
+    if (link !== this.#link) this.log({ online: "Connected", off: "Switched off" }[link] ?? AWAY[link]);
+    this.#link = link;
+    if (link !== "online") this.#playing = null;
+    this.#draw();
+  }
+
+  power(on) {
+    byId("power").disabled = !on;
+    document.querySelector('[data-press="connect"]').classList.toggle("wanted", !on);
+  }
+
+  refuse(reason) {
+    this.power(false);
+    this.#link = "off";
+    this.say(reason);
+    this.log(reason, true);
+  }
+
+  #show(leds) {
+    this.#leds = leds.map((led) => led ?? 0);
+    const mode = this.#mode();
+    if (this.#starting && this.#status() === "playing" && mode) {
+      this.#playing = mode;
+      this.#starting = false;
+    }
+    this.#draw();
+  }
+
+  // The mode that the LEDs show is the one that plays, unless their frame is still on its way.
+  takeStarts() {
+    this.#playing = this.#mode();
+    this.#starting = this.#status() !== "playing";
+  }
+
+  // -- what the LEDs say
+
+  #mode() {
+    const shown = this.#leds.slice(2).join();
+    return this.#hello.modes.find((mode) => mode.leds.join() === shown);
+  }
+
+  #status() {
+    return Object.entries(this.#hello.states).find(([, colour]) => colour === this.#leds[1])?.[0];
+  }
+
+  #words() {
+    if (this.#link !== "online") return AWAY[this.#link];
+    const mode = this.#mode(), status = this.#status();
+    if (!mode || !status) return "Connected. Starting up.";
+    const number = this.#hello.modes.indexOf(mode);
+    const shape = number ? `, ${SHAPES[(number - 1) % SHAPES.length]}` : ", home";
+    const state = { idle: "Idle", playing: "Playing", error: "Cannot play this clip" }[status];
+    return `${state}. Mode ${number}${shape}${mode.name ? ` (${mode.name})` : ""}.`;
+  }
+
+  // -- drawing
+
+  #draw() {
+    const on = this.#link === "online";
+    this.#leds.forEach((rgba, number) => light(byId(`led-${number}`), on || number === 0 ? rgba : 0));
+    this.say(this.#words());
+  }
+
+  say(text) {
+    if (byId("state").textContent !== text) byId("state").textContent = text;
+  }
+
+  flash(name) {
+    const button = document.querySelector(`[data-press="${name}"]`);
+    button.classList.add("down");
+    setTimeout(() => button.classList.remove("down"), 120);
+  }
+
+  recording(on) {
+    byId("record").setAttribute("aria-pressed", String(on));
+    byId("record").textContent = on ? "Stop recording" : "Record";
+  }
+
+  recorded(url, packets) {
+    const link = byId("recording");
+    link.href = url;
+    link.download = `${byId("device-id").textContent}.opus`;
+    link.textContent = `Save the recording (${(packets * 0.02).toFixed(1)} s)`;
+    link.hidden = false;
+    this.log("Recording ready to be saved");
+  }
+
+  log(text, bad = false) {
+    const line = document.createElement("li");
+    const time = document.createElement("time");
+    time.textContent = new Date().toLocaleTimeString([], { hour12: false });
+    line.append(time, text);
+    line.classList.toggle("bad", bad);
+    byId("log").prepend(line);
+    while (byId("log").childElementCount > LOG_LINES) byId("log").lastElementChild.remove();
+  }
+
+  keepDrawing(player) {
+    const draw = () => {
+      this.#drawSound(player);
+      requestAnimationFrame(draw);
+    };
+    draw();
+  }
+
+  #drawSound(player) {
+    const { position, level } = player;
+    const length = this.#playing?.seconds ?? 0;
+    byId("position").max = length || 1;
+    byId("position").value = position ?? 0;
+    byId("clip").textContent = position === null ? "\u00a0" : this.#playing?.name ?? "\u00a0";
+    byId("time").textContent = position === null ? "" : `${seconds(position)} / ${seconds(length)}`;
+    byId("level").value = level;
+    byId("buffered").textContent = `${Math.round(1000 * player.ahead)} ms`;
+    byId("sound").textContent = player.running ? "on" : "starts with the first press";
+    for (const part of ["cone", "cap"]) byId(part).style.setProperty("--throw", 1 + 0.06 * level);
+  }
+}
+
+function light(led, rgba) {
+  const intensity = (rgba & 0xff) / 255;
+  const colour = `#${(rgba >>> 8).toString(16).padStart(6, "0")}`;
+  led.classList.toggle("lit", intensity > 0);
+  led.style.setProperty("--light", colour);
+  led.style.setProperty("--intensity", intensity);
+}
+
+const capital = (name) => name[0].toUpperCase() + name.slice(1);

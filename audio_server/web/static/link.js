@@ -1,0 +1,60 @@
+// The connection to the device that the server keeps for this page. It comes back by itself.
+
+const FIRST_PAUSE_MS = 250, LONGEST_PAUSE_MS = 3000;
+const GIVEN_UP = new Map([
+  [4001, "This device was opened in another page."],
+  [4003, "The server gives this page no device"],
+  [1008, "The server did not understand this page. Load it again."],
+]);
+
+export class Link {
+  #socket = null;
+  #pause = FIRST_PAUSE_MS;
+  #address;
+  #listener;
+
+  // The listener has `opened`, `event`, `packet`, `closed`, and `refused` with the reason.
+  constructor(id, pcm, listener) {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const query = new URLSearchParams({ id, pcm: pcm ? "1" : "0" });
+    this.#address = `${scheme}://${location.host}/device/socket?${query}`;
+    this.#listener = listener;
+    this.#open();
+  }
+
+  say(message) {
+    if (!this.isOpen) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  get isOpen() {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  #open() {
+    const socket = new WebSocket(this.#address);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#listener.opened();
+    socket.onmessage = ({ data }) => this.#take(data);
+    socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+    this.#socket = socket;
+  }
+
+  #take(data) {
+    this.#pause = FIRST_PAUSE_MS;
+    if (data instanceof ArrayBuffer) this.#listener.packet(data);
+    else this.#listener.event(JSON.parse(data));
+  }
+
+  #closed(code, reason) {
+    if (GIVEN_UP.has(code)) {
+      this.#listener.refused(reason ? `${GIVEN_UP.get(code)}: ${reason}.` : GIVEN_UP.get(code));
+      return;
+    }
+    this.#listener.closed();
+    // One that fails is an error in the browser's console; asking first would be one too.
+    setTimeout(() => this.#open(), this.#pause);
+    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE_MS);
+  }
+}
