@@ -121,6 +121,13 @@ def test_each_cause_of_a_group_is_told(lines) -> None:
     assert line["exception"] == "KeyError: 'x'; OSError; EOFError"
 
 
+def test_an_exception_may_be_told_in_three_parts(lines) -> None:
+    configure_logs("json")
+    error = ValueError("no such clip")
+    structlog.get_logger().error("failed", exc_info=(ValueError, error, None))
+    assert lines()[0]["exception"] == "ValueError: no such clip"
+
+
 def test_where_it_left_our_hands_is_told(lines) -> None:
     configure_logs("json")
     try:
