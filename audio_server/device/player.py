@@ -113,9 +113,12 @@ class Player:
         take = self._take
         if take is not None:
             failure = await self._perform(take)
-            if take is self._take:
-                self._let_go(_outcome(failure))
-                over(failure)
+            try:
+                if take is self._take:
+                    self._let_go(_outcome(failure))
+                    over(failure)
+            finally:
+                del failure  # its traceback leads to this frame
         elif self._track is not None:
             await self._track.close()  # the take before still owes its end
 
