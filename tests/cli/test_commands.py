@@ -11,7 +11,18 @@ from importlib import metadata
 
 import pytest
 
-HEAVY = ("trio", "av", "grpclib", "google.protobuf", "structlog", "rich.progress", "asyncio")
+HEAVY = (
+    "asyncio",
+    "av",
+    "cryptography",
+    "google.protobuf",
+    "grpclib",
+    "hypercorn",
+    "rich.progress",
+    "starlette",
+    "structlog",
+    "trio",
+)
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["clips", "add", "--help"], ["--version"]])
