@@ -117,6 +117,7 @@ async def serve_on(
     """
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
+        await nursery.start(_abort_if_cancelled, server)
         async with trio.open_nursery() as connections:
             await connections.start(server.run, listeners)
             task_status.started()
@@ -125,6 +126,15 @@ async def serve_on(
             connections.cancel_scope.deadline = trio.current_time() + grace_s
             await _end(server, devices)
         nursery.cancel_scope.cancel()
+
+
+async def _abort_if_cancelled(server: Server, *, task_status: trio.TaskStatus[None]) -> None:
+    """Whoever cancels all of it waits for no farewells; at the end there are none."""
+    try:
+        task_status.started()
+        await trio.sleep_forever()
+    finally:
+        server.abort()
 
 
 async def _end(server: Server, devices: Devices) -> None:
@@ -145,4 +155,6 @@ def make_devices(
         mode_while_playing=settings.mode_while_playing,
         stop_goes=settings.stop_goes,
     )
-    return Devices(clips, rules, settings.lead_ms / 1000, store=store)
+    return Devices(
+        clips, rules, settings.lead_ms / 1000, max_devices=settings.max_devices, store=store
+    )

@@ -106,6 +106,7 @@ ExactInt = Annotated[int, Parameter(converter=_exact_int)]
 Http = Annotated[str, Parameter(converter=_http)]
 Port = Annotated[ExactInt, Parameter(validator=Number(gte=0, lte=65535))]
 LeadMs = Annotated[ExactInt, Parameter(validator=Number(gte=LEAD_MS_MIN, lte=LEAD_MS_MAX))]
+MaxDevices = Annotated[ExactInt, Parameter(validator=Number(gte=1))]
 GraceS = Annotated[float, Parameter(validator=(_finite, Number(gte=0, lte=300)))]
 
 
@@ -155,6 +156,9 @@ class Settings:
 
     stop_goes: StopGoes = "home"
     """Whether Stop goes back to mode 0 or keeps the mode."""
+
+    max_devices: MaxDevices = 10_000
+    """How many devices a worker takes at once; one more is answered RESOURCE_EXHAUSTED."""
 
     grace_s: GraceS = 10.0
     """How long a stopping server waits for its devices, in seconds (0 to 300)."""

@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "tls_client_ca": ("from-file", "from-environment", "from-flag"),
     "tokens": ("required", "off", "required"),
     "lead_ms": ("60", "100", "2000"),
+    "max_devices": ("1", "500", "100000"),
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),
     "stop_goes": ("keep", "home", "keep"),
