@@ -6,6 +6,7 @@ and LED frames and sound into messages, and knows no rule of the device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -37,6 +38,9 @@ from audio_server.wire.leds import frame_leds, reported_leds
 ANSWER_S = 5.0
 """How long a device may take to answer a request before it is sent the newest frame anyway."""
 
+UNANSWERED_MAX = 4
+"""With so many requests unanswered a device is sent nothing more: it would only fall behind."""
+
 _ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
 _NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
 
@@ -55,7 +59,7 @@ class DeviceService(DeviceServiceBase):
         """What a call needs before it may attach to the device that it is from; here nothing."""
 
     async def StatusStream(self, call: Any) -> None:  # noqa: N802
-        """Send the newest LED frame, wait for the answer, again; at most one is unanswered."""
+        """Send the newest LED frame, wait for the answer, again."""
         await self._attend(call, self._show_frames)
 
     async def EventStream(self, call: Any) -> None:  # noqa: N802
@@ -85,14 +89,18 @@ class DeviceService(DeviceServiceBase):
 
     async def _show_frames(self, call: ServerCall, device_id: str) -> None:
         with self._devices.attach_status(device_id, call.connection_number, call.scope) as link:
-            frame = None
+            frame, unanswered = None, 0
             while True:
                 frame = await link.next_frame(frame)
                 await call.give_way()
                 await call.send_framed(frame_leds(frame.leds))
-                with trio.move_on_after(ANSWER_S) as patience:
-                    if not await self._take_answer(call, link, device_id):
-                        return
+                unanswered += 1
+                patience_s = ANSWER_S if unanswered < UNANSWERED_MAX else math.inf
+                with trio.move_on_after(patience_s) as patience:
+                    while unanswered:
+                        if not await self._take_answer(call, link, device_id):
+                            return
+                        unanswered -= 1
                 if patience.cancelled_caught:
                     self._devices.meter.led_fault(LedFault.LATE)
 

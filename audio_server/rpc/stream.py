@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Headers = list[tuple[str, str]]
 
 _PORTION_BYTES = 4096
-"""Windows are given back in portions of at least this; they are many times larger."""
+"""Windows are given back in portions of this, or half of a window that is smaller."""
 
 
 class RpcStream:
@@ -156,7 +156,8 @@ class RpcStream:
     def _give_back(self, size: int) -> None:
         """Let the peer send `size` bytes anew, in portions that are worth telling."""
         self._spent_bytes += size
-        if self._spent_bytes >= _PORTION_BYTES:
+        half_bytes = self.connection.limits.stream_window_bytes // 2
+        if self._spent_bytes >= min(_PORTION_BYTES, half_bytes):
             self._tell_spent()
 
     def _tell_spent(self) -> None:

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from audio_server.device.device import Report
 from audio_server.device.leds import STARTUP
 from audio_server.device.rules import Action, Button
-from audio_server.service import ANSWER_S
+from audio_server.service import ANSWER_S, UNANSWERED_MAX
 from audio_server.wire.comms_pb2 import DeviceEvent, DeviceStatus, DeviceStatusResponse, RGBAColor
 
 STARTUP_FRAMES = [leds for _, leds in STARTUP]
@@ -74,6 +74,14 @@ async def test_an_answer_that_never_comes_holds_back_the_rest(autojump_clock: Mo
         await trio.sleep(20.0)
     times = [0.0, ANSWER_S, 2 * ANSWER_S]
     assert panel.frames == list(zip(times, (STARTUP_FRAMES[0], frame(0), frame(2)), strict=True))
+
+
+async def test_a_device_that_never_answers_is_not_buried(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.device(answer=None) as panel:
+        for _ in range(20):
+            await trio.sleep(6.0)
+            await panel.press(Button.MODE)
+    assert len(panel.frames) == UNANSWERED_MAX
 
 
 async def test_a_slow_device_gets_the_newest_frame(autojump_clock: MockClock) -> None:
