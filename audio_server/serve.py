@@ -19,10 +19,12 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.library import Progress, load_clips
 from audio_server.device.devices import Devices
+from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
 from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
+from audio_server.metrics.board import Board
 from audio_server.rpc.listener import Server
 from audio_server.service import DeviceService
 from audio_server.services import all_services
@@ -88,13 +90,16 @@ async def serve_until(
     clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)
-    devices = make_devices(settings, clips, store=store)
+    board = Board()
+    meter = board.row()
+    devices = make_devices(settings, clips, store=store, meter=meter)
     services = all_services(DeviceService(devices, guard), stop)
-    server = Server(services, secure=guard.secure)
+    server = Server(services, secure=guard.secure, meter=meter)
     hangups = reload_on_hangup(settings, guard.reload)
     port: int = listeners[0].socket.getsockname()[1]
-    house = House(settings, port, titles(clips), devices, stop)
-    async with guard.at_work(), hangups, open_pages(house), trio.open_nursery() as nursery:
+    house = House(settings, port, titles(clips), devices, stop, board.text)
+    measuring, guarding = meter.at_work(), guard.at_work()
+    async with measuring, guarding, hangups, open_pages(house), trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
         house.ready.set()
         log.info("listening", host=settings.host, port=port, clips=len(clips))
@@ -146,7 +151,11 @@ async def _end(server: Server, devices: Devices) -> None:
 
 
 def make_devices(
-    settings: Settings, clips: Sequence[Clip], *, store: ModeStore | None = None
+    settings: Settings,
+    clips: Sequence[Clip],
+    *,
+    store: ModeStore | None = None,
+    meter: Meter | None = None,
 ) -> Devices:
     """The devices that `settings` ask for; without a `store` modes are kept in memory."""
     rules = Rules(
@@ -156,5 +165,10 @@ def make_devices(
         stop_goes=settings.stop_goes,
     )
     return Devices(
-        clips, rules, settings.lead_ms / 1000, max_devices=settings.max_devices, store=store
+        clips,
+        rules,
+        settings.lead_ms / 1000,
+        max_devices=settings.max_devices,
+        store=store,
+        meter=meter,
     )

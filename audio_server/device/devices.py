@@ -144,6 +144,7 @@ class Devices:
         if link.connection > device.connection:
             self._end_links(device, Superseded, "the device came back on a newer connection")
             device.adopt(link.connection)
+            self.meter.device_back()
             self.meter.device_taken_over()
         self._replace(device, link)
         return device
@@ -168,7 +169,9 @@ class Devices:
             raise Superseded("the device was on a newer connection")
         device = Device(link.device_id, link.connection, self._common)
         self._devices[link.device_id] = device
-        self.meter.device_came(back=newest < link.connection)
+        self.meter.device_came()
+        if newest < link.connection:
+            self.meter.device_back()
         self._nursery.start_soon(self._keep, device, name="device")
         return device
 

@@ -31,14 +31,17 @@ class LedFault(Enum):
 class Meter:
     """Counts nothing: subclass it. Every method is called where it happens, and must not block."""
 
-    def device_came(self, *, back: bool) -> None:
-        """A device is there that was not; `back`: it had been there before."""
+    def device_came(self) -> None:
+        """A device is there that was not."""
+
+    def device_back(self) -> None:
+        """A device is on another connection than it was known to be, or to have been."""
 
     def device_gone(self) -> None:
         """A device is there no more."""
 
     def device_taken_over(self) -> None:
-        """A device that was there came on a newer connection."""
+        """A device that was there has come on a newer connection, here or elsewhere."""
 
     def take_begun(self) -> None:
         """A clip is to be played to a device."""

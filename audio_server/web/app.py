@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from audio_server.metrics.text import CONTENT_TYPE
 from audio_server.web.address import may_be_named
 from audio_server.web.browsers import Browsers
 from audio_server.web.house import House
@@ -42,7 +43,7 @@ HEADERS = {
 
 def make_app(house: House, *, loopback: bool) -> ASGIApp:
     """The application; `loopback` says that it listens on nothing else."""
-    app = Starlette(routes=[*_health(house), *_device(house)])
+    app = Starlette(routes=[*_health(house), *_metrics(house), *_device(house)])
     return Careful(app, loopback_only=loopback)
 
 
@@ -64,6 +65,13 @@ def _health(house: House) -> list[BaseRoute]:
         return PlainTextResponse("ready\n")
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def _metrics(house: House) -> list[BaseRoute]:
+    async def metrics(request: Request) -> Response:
+        return Response(house.metrics(), media_type=CONTENT_TYPE)
+
+    return [Route("/metrics", metrics)]
 
 
 def _device(house: House) -> list[BaseRoute]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,7 +28,8 @@ class Title(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """`devices` is None where they live in other processes (`--workers`).
+    """`devices` is None where they live in other processes (`--workers`), which `metrics`, the
+    text for Prometheus, is about all the same.
 
     `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when
     it has, and then whatever still runs for a page ends.
@@ -39,6 +40,7 @@ class House:
     titles: Sequence[Title]
     devices: Devices | None
     stop: trio.Event
+    metrics: Callable[[], str]
     ready: trio.Event = field(default_factory=trio.Event)
     over: trio.Event = field(default_factory=trio.Event)
 

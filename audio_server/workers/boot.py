@@ -29,18 +29,17 @@ class Boot:
     clips: Sequence[Clip]
     confirms: bool = False
     """Whether the supervisor says when a mode is kept."""
+    board_fd: int = -1
+    """The file of `Board`, which workers inherit."""
 
 
 @contextmanager
 def packed(boot: Boot) -> Iterator[int]:
     """A file descriptor that processes which inherit it can `unpack`; closed with the block."""
-    fd = _nameless_file()
-    try:
+    with nameless_file() as fd:
         with open(fd, "wb", closefd=False) as file:
             pickle.dump(boot, file, pickle.HIGHEST_PROTOCOL)
         yield fd
-    finally:
-        os.close(fd)
 
 
 def unpack(fd: int) -> Boot:
@@ -51,7 +50,17 @@ def unpack(fd: int) -> Boot:
     return boot
 
 
-def _nameless_file() -> int:
+@contextmanager
+def nameless_file() -> Iterator[int]:
+    """A file in memory that processes can inherit; closed with the block."""
+    fd = _new_file()
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _new_file() -> int:
     if sys.platform == "linux":
         return os.memfd_create("audio-server")
     with tempfile.TemporaryFile() as file:

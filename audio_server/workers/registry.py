@@ -111,6 +111,11 @@ class Registry:
             (claim.worker, Granted(claim.device_id, claim.connection, mode)),
         ]
 
+    def is_back(self, claim: Claim) -> bool:
+        """Whether a claim is for a device that was on an older connection."""
+        last = self._seats.get(claim.device_id)
+        return last is not None and last.connection < claim.connection
+
     def change(self, changed: Changed) -> None:
         """Keep a mode, unless the device is on a newer connection."""
         last = self._seats.get(changed.device_id)

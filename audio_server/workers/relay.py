@@ -7,6 +7,7 @@ from typing import Protocol
 
 import trio
 
+from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
 from audio_server.workers.messages import Changed, Claim, Kept, Lines, Ready, Up, decode_up
 from audio_server.workers.post import Post
@@ -31,8 +32,13 @@ class Relay:
     """
 
     def __init__(
-        self, registry: Registry, members: Mapping[int, Member], store: ModeStore | None = None
+        self,
+        registry: Registry,
+        members: Mapping[int, Member],
+        store: ModeStore | None = None,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter or Meter()
         self._registry = registry
         self._members = members
         self._store = store
@@ -48,6 +54,8 @@ class Relay:
     def _take(self, message: Up, nursery: trio.Nursery) -> None:
         match message:
             case Claim():
+                if self._registry.is_back(message):
+                    self._meter.device_back()
                 for worker, news in self._registry.claim(message):
                     self._members[worker].post.send(news)
             case Changed():

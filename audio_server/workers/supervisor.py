@@ -18,13 +18,15 @@ import structlog
 import trio
 
 from audio_server.clips.library import Progress, load_clips
+from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
 from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
+from audio_server.metrics.board import Board
 from audio_server.settings import Settings
 from audio_server.web.house import House, titles
 from audio_server.web.server import open_pages
-from audio_server.workers.boot import Boot, packed
+from audio_server.workers.boot import Boot, nameless_file, packed
 from audio_server.workers.lifeline import ABORT_S
 from audio_server.workers.messages import Reload
 from audio_server.workers.process import WorkerProcess
@@ -59,13 +61,17 @@ async def supervise(
         guard.warn(address.name for address in addresses)
         port = addresses[0].port
         confirms = store is not None
-        boot = stack.enter_context(packed(Boot(settings, workers, addresses, clips, confirms)))
-        house = House(settings, port, titles(clips), None, stop)
-        del clips
-        crew = Crew(workers, store)
+        board_fd = stack.enter_context(nameless_file())
+        contents = Boot(settings, workers, addresses, clips, confirms, board_fd)
+        boot = stack.enter_context(packed(contents))
+        board = Board(workers, board_fd)
+        meter = board.row()
+        house = House(settings, port, titles(clips), None, stop, board.text)
+        del clips, contents
+        crew = Crew(workers, store, meter)
         hangups = reload_on_hangup(settings, crew.reload)
-        async with hangups, open_pages(house), trio.open_nursery() as nursery:
-            await nursery.start(crew.run, boot)
+        async with meter.at_work(), hangups, open_pages(house), trio.open_nursery() as nursery:
+            await nursery.start(crew.run, boot, board_fd)
             house.ready.set()
             log.info("listening", host=settings.host, port=port, clips=count, workers=workers)
             task_status.started(port)
@@ -79,12 +85,17 @@ async def supervise(
 class Crew:
     """All workers, numbered from 1, and what goes to and fro between them."""
 
-    def __init__(self, workers: int, store: ModeStore | None = None) -> None:
+    def __init__(
+        self, workers: int, store: ModeStore | None = None, meter: Meter | None = None
+    ) -> None:
         self._workers = {number: WorkerProcess(number) for number in range(1, workers + 1)}
-        self._relay = Relay(Registry(workers, store=store), self._workers, store)
+        self._relay = Relay(Registry(workers, store=store), self._workers, store, meter)
 
     async def run(
-        self, boot_fd: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        boot_fd: int,
+        *inherited_fds: int,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Keep the workers until they are drained; started when all of them are ready.
 
@@ -93,14 +104,20 @@ class Crew:
         with _pipe() as (read_fd, write_fd):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._relay.run, trio.lowlevel.FdStream(read_fd))
-                await self._run_workers((boot_fd, write_fd), task_status)
+                await self._run_workers((boot_fd, write_fd), inherited_fds, task_status)
                 nursery.cancel_scope.cancel()
 
-    async def _run_workers(self, fds: tuple[int, int], task_status: trio.TaskStatus[None]) -> None:
+    async def _run_workers(
+        self,
+        told_fds: tuple[int, int],
+        other_fds: tuple[int, ...],
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        fds = (*told_fds, *other_fds)
         async with trio.open_nursery() as nursery:
             for worker in self._workers.values():
                 command = [sys.executable, "-m", "audio_server.workers", str(worker.number)]
-                nursery.start_soon(worker.run, [*command, *map(str, fds)], fds)
+                nursery.start_soon(worker.run, [*command, *map(str, told_fds)], fds)
             for worker in self._workers.values():
                 await worker.ready.wait()
             task_status.started()

@@ -22,6 +22,7 @@ import trio
 from audio_server.cli.logs import configure_logs
 from audio_server.device.devices import Devices
 from audio_server.identity.guard import Guard
+from audio_server.metrics.board import Board
 from audio_server.rpc.listener import Server
 from audio_server.serve import make_devices, serve_on
 from audio_server.services import all_services
@@ -87,16 +88,18 @@ async def run_worker(
 
     Closes the listeners and `news`.
     """
+    meter = Board(boot.workers, boot.board_fd).row(number)
     replica = Replica(number, lambda device_id: device_id in devices.by_id)
     claims = Claims(number, uplink, replica, confirms=boot.confirms)
-    devices = make_devices(boot.settings, boot.clips, store=claims)
+    devices = make_devices(boot.settings, boot.clips, store=claims, meter=meter)
     guard = Guard(boot.settings)
     server = Server(
         all_services(ClaimingService(devices, claims, guard), stop),
         number=ArrivalNumbers(number, boot.workers),
         secure=guard.secure,
+        meter=meter,
     )
-    async with guard.at_work(), trio.open_nursery() as nursery:
+    async with meter.at_work(), guard.at_work(), trio.open_nursery() as nursery:
         nursery.start_soon(uplink.run)
         nursery.start_soon(_hear, news, claims, devices, guard, stop)
         async with trio.open_nursery() as serving:

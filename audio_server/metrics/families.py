@@ -1,0 +1,163 @@
+"""All that is counted. The numbers of one process lie in one array, family after family."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from grpclib.const import Status
+
+from audio_server.device.meter import LedFault, Outcome
+from audio_server.metrics.family import Family, Labels, counter, counters, gauge, histogram
+
+OTHER = "other"
+"""The value of a label for whatever has none of its own."""
+
+METHODS = (
+    *(f"com.opalcamera.test.DeviceService/{m}" for m in ("StatusStream", "EventStream")),
+    "com.opalcamera.test.DeviceService/ServerAudioStream",
+    *(f"grpc.health.v1.Health/{method}" for method in ("Check", "Watch")),
+    *(f"grpc.reflection.{v}.ServerReflection/ServerReflectionInfo" for v in ("v1", "v1alpha")),
+    OTHER,
+)
+
+_FINE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+DEVICES = gauge("audio_server_devices_connected", "Devices that are connected.")
+PLAYING = gauge("audio_server_devices_playing", "Devices that have a take.")
+ARRIVALS = counter(
+    "audio_server_device_arrivals_total", "Devices that connected while not connected."
+)
+RECONNECTS = counter(
+    "audio_server_device_reconnects_total",
+    "Devices that came on another connection than the one they were last known on.",
+)
+TAKEOVERS = counter(
+    "audio_server_device_takeovers_total",
+    "Reconnects for which the connection before had to be ended.",
+)
+TAKES = counters(
+    "audio_server_takes_total",
+    "Takes that are over, by how they ended.",
+    "outcome",
+    [outcome.value for outcome in Outcome],
+)
+PACKETS = counter(
+    "audio_server_sound_packets_total", "Packets of sound (20 ms each) handed over for sending."
+)
+SOUND_BYTES = counter(
+    "audio_server_sound_bytes_total", "Bytes of sound, framed for gRPC, handed over for sending."
+)
+REFILLS = histogram(
+    "audio_server_refill_lateness_seconds",
+    "How long after its due time a take was served by the metronome.",
+    _FINE_S,
+)
+ACKS = histogram(
+    "audio_server_press_ack_seconds", "From receiving a button's event to sending its ack.", _FINE_S
+)
+LED_FAULTS = counters(
+    "audio_server_led_faults_total",
+    "LED frames that a device refused, or did not answer in time.",
+    "fault",
+    [fault.value for fault in LedFault],
+)
+CONNECTIONS = gauge("audio_server_connections_open", "Connections that are open.")
+CONNECTIONS_OPENED = counter("audio_server_connections_total", "Connections that were let in.")
+CONNECTIONS_REFUSED = counters(
+    "audio_server_connections_refused_total",
+    "Connections that were closed before they began.",
+    "reason",
+    ["too_many_connections", "too_many_strangers_from_one_address", "handshake", OTHER],
+)
+CONNECTIONS_DROPPED = counters(
+    "audio_server_connections_dropped_total",
+    "Connections that the server ended for what their peer did or did not do.",
+    "reason",
+    [
+        "silent",
+        "not_reading",
+        "idle",
+        "protocol_error",
+        "enhance_your_calm",
+        "flow_control_error",
+        "frame_size_error",
+        "compression_error",
+        "stream_closed",
+        OTHER,
+    ],
+)
+REQUESTS_REFUSED = counters(
+    "audio_server_requests_refused_total",
+    "Requests that came to no handler.",
+    "reason",
+    ["draining", "too_many_calls", "unknown_method", "too_large", "not_grpc", "not_http", OTHER],
+)
+CALLS_OPEN = Family(
+    "audio_server_calls_open",
+    "gauge",
+    "Calls that are open.",
+    ("method",),
+    tuple((method,) for method in METHODS),
+)
+CALLS = Family(
+    "audio_server_calls_total",
+    "counter",
+    "Calls that are over, by gRPC status.",
+    ("method", "code"),
+    tuple(product(METHODS, [status.name for status in Status])),
+    sparse=True,
+)
+LOOP_LAG = histogram(
+    "audio_server_loop_lag_seconds",
+    "How long after its due time a task ran that is due ten times a second.",
+    _FINE_S,
+)
+
+FAMILIES = (
+    DEVICES,
+    PLAYING,
+    ARRIVALS,
+    RECONNECTS,
+    TAKEOVERS,
+    TAKES,
+    PACKETS,
+    SOUND_BYTES,
+    REFILLS,
+    ACKS,
+    LED_FAULTS,
+    CONNECTIONS,
+    CONNECTIONS_OPENED,
+    CONNECTIONS_REFUSED,
+    CONNECTIONS_DROPPED,
+    REQUESTS_REFUSED,
+    CALLS_OPEN,
+    CALLS,
+    LOOP_LAG,
+)
+
+PID_AT = 0
+"""Where the process has its id."""
+
+
+def _starts() -> dict[str, int]:
+    starts, at = {}, PID_AT + 1
+    for family in FAMILIES:
+        starts[family.name] = at
+        at += family.size
+    return starts
+
+
+_STARTS = _starts()
+SIZE = PID_AT + 1 + sum(family.size for family in FAMILIES)
+"""How many numbers a process has."""
+
+
+def start_of(family: Family) -> int:
+    """Where the numbers of a family begin."""
+    return _STARTS[family.name]
+
+
+def places(family: Family) -> dict[Labels, int]:
+    """Where the numbers of each series of a family begin."""
+    start = start_of(family)
+    return {labels: start + n * family.width for n, labels in enumerate(family.series)}
