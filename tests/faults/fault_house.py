@@ -57,12 +57,13 @@ class House:
 @asynccontextmanager
 async def open_house(*, stop: trio.Event | None = None) -> AsyncIterator[House]:
     """A server for as long as the block; it drains when `stop` is set."""
+    stop = trio.Event() if stop is None else stop
     devices = Devices(clips(), Rules(clips=len(SECONDS)), 0.3)
     server = Server(DeviceService(devices).__mapping__())
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
-        await nursery.start(serve_on, listeners, server, devices, stop or trio.Event(), 1.0)
+        await nursery.start(serve_on, listeners, server, devices, stop, 1.0)
         yield House(port, server, devices)
         nursery.cancel_scope.cancel()
 
