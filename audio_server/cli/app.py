@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import metadata
 
 from cyclopts import App, Parameter
 
@@ -16,12 +15,15 @@ from audio_server.settings import ConfigFile, Settings
 
 HELP = """Play clips on devices that have six LEDs, four buttons and a loudspeaker.
 
-Every setting can be a flag (--lead-ms 200), an environment variable (AUDIO_SERVER_LEAD_MS=200) or
-a line of a TOML file (lead_ms = 200); the first of these that is there counts.
+Every setting can be a flag (--lead-ms 200), an environment variable
+(AUDIO_SERVER_LEAD_MS=200) or a line of a TOML file (lead_ms = 200); the
+first of these that is there counts.
 """
 
 
 def _version() -> str:
+    from importlib import metadata
+
     return metadata.version("streaming-audio-server")
 
 
@@ -29,6 +31,7 @@ app = App(
     name="audio-server",
     help=HELP,
     version=_version,
+    help_format="plaintext",  # Markdown would take a third of the time of a help page
     help_formatter=HELP_FORMATTER,
     config=(layers.environment, layers.toml_file),
     default_parameter=Parameter(negative=()),

@@ -13,13 +13,13 @@ import pytest
 
 from audio_server.clips.folder import default_clips
 
-FOLDERS = ("--cache", "cache", "--data", "off")
+ALONE = ("--cache", "cache", "--data", "off", "--http", "off")
 
 
 @contextmanager
 def server(*argv: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
     """A server on a free port and its first line, which is read when it listens."""
-    command = [sys.executable, "-m", "audio_server", "--port", "0", *FOLDERS, *argv]
+    command = [sys.executable, "-m", "audio_server", "--port", "0", *ALONE, *argv]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -36,7 +36,7 @@ def test_listening_means_ready_and_a_signal_ends_it(number, fail) -> None:
         assert (line["event"], line["host"]) == ("listening", "127.0.0.1")
         assert line["clips"] == len(list(default_clips().glob("*.opus")))
         port = str(line["port"])
-        said = fail("--port", port, *FOLDERS)
+        said = fail("--port", port, *ALONE)
         assert said == f"audio-server: 127.0.0.1:{port}: Address already in use\n"
         process.send_signal(number)
         said, complaints = process.communicate()
