@@ -1,19 +1,17 @@
-"""One HTTP/2 connection on a trio stream: its tasks, its timers, its calls.
+"""One HTTP/2 connection on a trio stream: its tasks and its calls.
 
-Three objects, one concern each: `Http2` is the protocol without I/O, `Outbox` the way out, and
-`Connection` what runs between them and a transport. Where the two ends differ, who opens calls
-and what becomes of a call, they are `ServerConnection` and `ClientConnection`.
+One concern each: `Http2` is the protocol without I/O, `Source` and `Outbox` the way in and out,
+`Vigil` what the peer owes in time, `Traffic` what frames mean for calls, and `Connection` what runs
+between them and a transport. Where the two ends differ, who opens calls and what becomes of a
+call, they are `ServerConnection` and `ClientConnection`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import structlog
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from h2 import events
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.errors import PeerError, PeerSilentError
@@ -23,19 +21,17 @@ from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher, Outbox
 from audio_server.rpc.peer import Peer
 from audio_server.rpc.source import Source
-from audio_server.rpc.stream import RpcStream
+from audio_server.rpc.traffic import Traffic
 from audio_server.rpc.turnstile import Turnstile
+from audio_server.rpc.vigil import Vigil
 
 log = structlog.get_logger()
 
 _FRAMES_A_TURN = 16
 """Frames taken from one peer before all others have had their turn: about a millisecond."""
 
-Timer = tuple[float, Callable[[], None]]
-"""When something is due (trio's clock), and what is to be done then."""
 
-
-class Connection:
+class Connection(Traffic):
     """What both ends share. `run` serves it and closes the transport; the rest is for streams."""
 
     client_side = False
@@ -48,26 +44,21 @@ class Connection:
         flusher: Flusher | None = None,
         turnstile: Turnstile | None = None,
     ) -> None:
-        self.limits = limits
+        super().__init__(Http2(limits, client_side=self.client_side), limits)
         self.peer = Peer(transport)
-        self.http2 = Http2(limits, client_side=self.client_side)
-        self.streams: dict[int, RpcStream] = {}
         self._finished = False
         self._lingers = False
         self._farewell: trio.CancelScope | None = None
         self._alarm = trio.CancelScope()
         self._transport = transport
         self._frames = FrameReader(limits, client_side=self.client_side)
+        self._vigil = Vigil(limits, self._frames, trio.current_time())
         self._turnstile = turnstile
         self._source = Source(transport, turnstile)
         self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
         self._was_busy = False
         self._answers_waiting = 0
         self._nursery: trio.Nursery | None = None
-        now = trio.current_time()
-        self._started_at = self._heard_at = self._called_at = now
-        self._pinged_at: float | None = None
-        self._block_since: float | None = None
 
     def get_peer(self) -> Peer:
         """Who is at the other end (named as grpclib calls it)."""
@@ -100,23 +91,8 @@ class Connection:
         if self._turnstile is not None:
             await self._turnstile.give_way()
 
-    def consumed(self, stream_id: int, size: int) -> None:
-        """The application has `size` bytes that the peer sent: they may be sent anew."""
-        self.http2.consumed(stream_id, size)
-        self.flush_soon()
-
-    def want(self, stream_id: int, size: int) -> None:
-        """See to it that the peer may send `size` bytes on a stream."""
-        self.http2.want(stream_id, size)
-        self.flush_soon()
-
-    def settle(self, stream: RpcStream) -> None:
-        """Forget a call that is over on the wire and has no task any more."""
-        if stream.attended or self.http2.is_open(stream.id):
-            return
-        if self.streams.pop(stream.id, None) is not None:
-            stream.give_back_all()
-            self._called_at = trio.current_time()
+    def _on_settled(self) -> None:
+        self._vigil.called_at = trio.current_time()
 
     def note_dropped(self, reason: str) -> None:
         """We end the connection, for something that the peer did or did not do."""
@@ -204,7 +180,7 @@ class Connection:
         come, and `PeerError` when the peer had its time for something that it owes.
         """
         while not self._finished:
-            self._alarm = trio.CancelScope(deadline=min(due_at for due_at, _ in self._timers()))
+            self._alarm = trio.CancelScope(deadline=self._vigil.next_at(idle=self._may_idle))
             with self._alarm:
                 await self._read_frames(calls)
                 return
@@ -213,59 +189,26 @@ class Connection:
 
     async def _read_frames(self, calls: trio.Nursery) -> None:
         while data := await self._source.read():
-            self._heard_at = trio.current_time()
-            self._pinged_at = None
+            self._vigil.hear(trio.current_time())
             for number, frame in enumerate(self._frames.feed(data), start=1):
                 self._watch(frame)
                 self._on_frame(frame, calls)
                 if number % _FRAMES_A_TURN == 0:
                     self.flush_soon()
                     await trio.lowlevel.cancel_shielded_checkpoint()
-            self._watch_header_block()
+            if (due_at := self._vigil.watch_block()) is not None:
+                self._alarm.deadline = min(self._alarm.deadline, due_at)
             self.flush_soon()
 
-    def _watch_header_block(self) -> None:
-        if not self._frames.in_header_block:
-            self._block_since = None
-        elif self._block_since is None:
-            self._block_since = self._heard_at
-            self._alarm.deadline = min(
-                self._alarm.deadline, self._heard_at + self.limits.header_block_s
-            )
-
     def _do_what_is_due(self) -> None:
-        now = trio.current_time()
-        for due_at, act in self._timers():
-            if due_at <= now:
-                act()
+        if self._vigil.check(trio.current_time(), idle=self._may_idle):
+            self.http2.ping()
         self.flush_soon()
 
-    def _timers(self) -> list[Timer]:
-        """What is due next, and when."""
-        limits = self.limits
-        timers: list[Timer] = []
-        if self._pinged_at is None:
-            timers.append((self._heard_at + limits.keepalive_s, self._ping))
-        else:
-            timers.append((self._pinged_at + limits.keepalive_answer_s, self._give_up_silent))
-        if not self._frames.settled:
-            timers.append((self._started_at + limits.preface_s, self._give_up_preface))
-        if self._block_since is not None:
-            timers.append((self._block_since + limits.header_block_s, self._give_up_block))
-        return timers
-
-    def _ping(self) -> None:
-        self._pinged_at = trio.current_time()
-        self.http2.ping()
-
-    def _give_up_silent(self) -> None:
-        raise PeerSilentError("the peer did not answer a PING")
-
-    def _give_up_preface(self) -> None:
-        raise PeerError(ErrorCodes.PROTOCOL_ERROR, "no preface in time")
-
-    def _give_up_block(self) -> None:
-        raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a header block was not ended in time")
+    @property
+    def _may_idle(self) -> bool:
+        """Whether the connection is there for nothing just now."""
+        return False
 
     # Frames and events
 
@@ -294,59 +237,6 @@ class Connection:
         """The peer opens no more calls; those that are open go on."""
         if frame.stream_id:
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a GOAWAY on a stream")
-
-    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
-        match event:
-            case events.DataReceived():
-                self._on_data(event.stream_id, event.data, event.flow_controlled_length)
-            case events.StreamEnded():
-                self._on_end(event)
-            case events.StreamReset():
-                self._on_reset(event)
-            case events.WindowUpdated(stream_id=0) | events.RemoteSettingsChanged():
-                self._on_room()
-            case events.WindowUpdated():
-                if stream := self.streams.get(event.stream_id or 0):
-                    self._offer_room(stream)
-
-    def _on_data(self, stream_id: int, data: bytes, window_bytes: int) -> None:
-        stream = self.streams.get(stream_id)
-        if stream is None or stream.failure is not None:
-            self.consumed(stream_id, window_bytes)
-            return
-        try:
-            stream.feed(data, window_bytes)
-        except GRPCError as error:
-            self._on_bad_stream(stream, error)
-
-    def _on_end(self, event: events.StreamEnded) -> None:
-        if stream := self.streams.get(event.stream_id):
-            try:
-                stream.end_remote()
-            except GRPCError as error:
-                self._on_bad_stream(stream, error)
-            self.settle(stream)
-
-    def _on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
-        """The peer sent what it may not on this stream; the others go on."""
-        stream.fail(error)
-
-    def _on_reset(self, event: events.StreamReset) -> None:
-        if stream := self.streams.get(event.stream_id):
-            stream.drop()
-            self._fail_reset(stream, event)
-            self.settle(stream)
-
-    def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
-        stream.fail(GRPCError(Status.CANCELLED, f"reset by the peer ({event.error_code})"))
-
-    def _on_room(self) -> None:
-        for stream in list(self.streams.values()):
-            self._offer_room(stream)
-
-    def _offer_room(self, stream: RpcStream) -> None:
-        stream.flush()
-        stream.notify()
 
     def _on_drained(self) -> None:
         self._answers_waiting = 0

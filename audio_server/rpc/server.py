@@ -17,8 +17,8 @@ from h2.errors import ErrorCodes
 
 from audio_server.rpc.call import ServerCall
 from audio_server.rpc.conduct import Conduct
-from audio_server.rpc.connection import Connection, Timer
-from audio_server.rpc.errors import MalformedRequestError, PeerError, RefusedRequestError
+from audio_server.rpc.connection import Connection
+from audio_server.rpc.errors import MalformedRequestError, RefusedRequestError
 from audio_server.rpc.frames import ACK, PING, Frame
 from audio_server.rpc.headers import Request, parse_request, refusal
 from audio_server.rpc.http2 import LAST_POSSIBLE_STREAM
@@ -98,17 +98,12 @@ class ServerConnection(Connection):
         self._client_leaves = True
         self._stop_if_done()
 
-    def _timers(self) -> list[Timer]:
-        timers = super()._timers()
-        if not self.streams:
-            timers.append((self._called_at + self.limits.idle_s, self._give_up_idle))
-        return timers
-
-    def _give_up_idle(self) -> None:
-        raise PeerError(ErrorCodes.NO_ERROR, "no call for a long time")
+    @property
+    def _may_idle(self) -> bool:
+        return not self.streams
 
     def _watch(self, frame: Frame) -> None:
-        self._conduct.note(frame, self._heard_at, answered=self.http2.spoke)
+        self._conduct.note(frame, self._vigil.heard_at, answered=self.http2.spoke)
         if frame.type == PING and not frame.flags & ACK:
             self.http2.spoke = False
 
@@ -118,7 +113,7 @@ class ServerConnection(Connection):
             return
         super()._on_event(event, calls)
         if isinstance(event, events.StreamReset) and not event.remote_reset:
-            self._conduct.note_reset(self._heard_at)
+            self._conduct.note_reset(self._vigil.heard_at)
 
     def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
         stream_id = event.stream_id
@@ -151,7 +146,7 @@ class ServerConnection(Connection):
 
     def _reset_for_fault(self, stream_id: int, code: ErrorCodes) -> None:
         self.http2.reset(stream_id, code)
-        self._conduct.note_reset(self._heard_at)
+        self._conduct.note_reset(self._vigil.heard_at)
 
     def complain(self, reason: str, **details: object) -> None:
         """One line per connection and reason, however often a peer repeats it."""

@@ -1,0 +1,109 @@
+"""What frames mean for the calls of a connection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from h2 import events
+
+from audio_server.rpc.http2 import Http2
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.stream import RpcStream
+
+
+class Traffic(ABC):
+    """The calls of a connection by the ids of their streams, and what happens to them.
+
+    Nothing here blocks, and nothing is raised that concerns one call alone.
+    """
+
+    def __init__(self, http2: Http2, limits: Limits) -> None:
+        self.http2 = http2
+        self.limits = limits
+        self.streams: dict[int, RpcStream] = {}
+
+    @abstractmethod
+    def flush_soon(self) -> None:
+        """Have what waits written."""
+
+    @abstractmethod
+    def _on_settled(self) -> None:
+        """A call was forgotten."""
+
+    # For the streams
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """The application has `size` bytes that the peer sent: they may be sent anew."""
+        self.http2.consumed(stream_id, size)
+        self.flush_soon()
+
+    def want(self, stream_id: int, size: int) -> None:
+        """See to it that the peer may send `size` bytes on a stream."""
+        self.http2.want(stream_id, size)
+        self.flush_soon()
+
+    def settle(self, stream: RpcStream) -> None:
+        """Forget a call that is over on the wire and has no task any more."""
+        if stream.attended or self.http2.is_open(stream.id):
+            return
+        if self.streams.pop(stream.id, None) is not None:
+            stream.give_back_all()
+            self._on_settled()
+
+    # From the peer
+
+    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
+        match event:
+            case events.DataReceived():
+                self._on_data(event.stream_id, event.data, event.flow_controlled_length)
+            case events.StreamEnded():
+                self._on_end(event)
+            case events.StreamReset():
+                self._on_reset(event)
+            case events.WindowUpdated(stream_id=0) | events.RemoteSettingsChanged():
+                self._on_room()
+            case events.WindowUpdated():
+                if stream := self.streams.get(event.stream_id or 0):
+                    self._offer_room(stream)
+
+    def _on_data(self, stream_id: int, data: bytes, window_bytes: int) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.failure is not None:
+            self.consumed(stream_id, window_bytes)
+            return
+        try:
+            stream.feed(data, window_bytes)
+        except GRPCError as error:
+            self._on_bad_stream(stream, error)
+
+    def _on_end(self, event: events.StreamEnded) -> None:
+        if stream := self.streams.get(event.stream_id):
+            try:
+                stream.end_remote()
+            except GRPCError as error:
+                self._on_bad_stream(stream, error)
+            self.settle(stream)
+
+    def _on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
+        """The peer sent what it may not on this stream; the others go on."""
+        stream.fail(error)
+
+    def _on_reset(self, event: events.StreamReset) -> None:
+        if stream := self.streams.get(event.stream_id):
+            stream.drop()
+            self._fail_reset(stream, event)
+            self.settle(stream)
+
+    def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
+        stream.fail(GRPCError(Status.CANCELLED, f"reset by the peer ({event.error_code})"))
+
+    def _on_room(self) -> None:
+        for stream in list(self.streams.values()):
+            self._offer_room(stream)
+
+    def _offer_room(self, stream: RpcStream) -> None:
+        stream.flush()
+        stream.notify()
