@@ -81,8 +81,9 @@ async def _serve(house: House, listener: socket.socket) -> None:
 
     loopback = is_loopback(listener.getsockname()[0])
     try:
-        app: Any = make_app(house, loopback=loopback)  # each has its own types for one protocol
-        await serve(app, _config(listener), shutdown_trigger=house.over.wait, mode="asgi")
+        with listener:
+            app: Any = make_app(house, loopback=loopback)  # each has its own types for a protocol
+            await serve(app, _config(listener), shutdown_trigger=house.over.wait, mode="asgi")
     except* Exception:
         log.exception("pages failed")
 

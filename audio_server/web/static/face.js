@@ -2,6 +2,8 @@
 
 const SHAPES = ["square", "rhomboid", "triangle", "circle"];
 const LOG_LINES = 200;
+// LEDs run through all shapes after connecting (about a second): they are no mode yet.
+const STARTUP_MS = 1200;
 const AWAY = {
   off: "Off. Press Connect.",
   connecting: "Connecting …",
@@ -18,6 +20,7 @@ export class Face {
   #leds = [0xffffffff, 0, 0, 0, 0, 0];
   #playing = null;
   #starting = false;
+  #greeting = null;    // the timer that runs while LEDs show the start-up sequence
 
   constructor(id) {
     byId("device-id").textContent = id;
@@ -42,6 +45,7 @@ export class Face {
   }
 
   #acked({ ack, ms }) {
+    this.#greet(false);
     byId("ack").textContent = `${ms.toFixed(1)} ms`;
     if (!ack) this.log("The server refused the event", true);
   }
@@ -50,6 +54,13 @@ export class Face {
     if (link !== this.#link) this.log({ online: "Connected", off: "Switched off" }[link] ?? AWAY[link]);
     this.#link = link;
     if (link !== "online") this.#playing = null;
+    this.#greet(link === "online");
+  }
+
+  // A press ends the start-up sequence, and so does its time.
+  #greet(on) {
+    clearTimeout(this.#greeting);
+    this.#greeting = on ? setTimeout(() => this.#greet(false), STARTUP_MS) : null;
     this.#draw();
   }
 
@@ -95,7 +106,7 @@ export class Face {
   #words() {
     if (this.#link !== "online") return AWAY[this.#link];
     const mode = this.#mode(), status = this.#status();
-    if (!mode || !status) return "Connected. Starting up.";
+    if (this.#greeting || !mode || !status) return "Connected. Starting up.";
     const number = this.#hello.modes.indexOf(mode);
     const shape = number ? `, ${SHAPES[(number - 1) % SHAPES.length]}` : ", home";
     const state = { idle: "Idle", playing: "Playing", error: "Cannot play this clip" }[status];

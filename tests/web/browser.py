@@ -1,0 +1,94 @@
+"""A page in headless Chromium, as a user has it: pressed by its buttons, heard by its analyser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WITHIN_MS = 8000
+
+# The loudest frequency (Hz) in what the page plays now; 0 where it is quiet.
+PITCH = """() => {
+  const analyser = device.player.analyser;
+  if (!analyser || device.player.level === 0) return 0;
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(bins);
+  return bins.indexOf(Math.max(...bins)) * analyser.context.sampleRate / analyser.fftSize;
+}"""
+
+# How long it takes until the page is silent, and stays so, once Stop is pressed (ms).
+SILENCED = """async () => {
+  const pressed = performance.now();
+  document.querySelector('[data-press="stop"]').click();
+  let sounded = pressed;
+  while (performance.now() < pressed + 600) {
+    if (device.player.level > 0) sounded = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return sounded - pressed;
+}"""
+
+
+class DevicePage:
+    """`/device` in a page of its own."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.set_default_timeout(WITHIN_MS)
+        page.on("console", lambda said: self._note(said.type, said.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(f"{url}/device")
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.errors.append(text)
+
+    def press(self, name: str) -> None:
+        """Press a button with the mouse."""
+        self.page.click(f'[data-press="{name}"]')
+
+    def wait_state(self, words: str) -> None:
+        """Wait for what the page says of its state, to the eye and to a screen reader."""
+        self.page.wait_for_function(
+            "words => document.getElementById('state').textContent.startsWith(words)", arg=words
+        )
+
+    def connect(self) -> None:
+        """Switch it on. A press ends the start-up sequence of its LEDs."""
+        self.press("connect")
+        self.wait_state("Connected")
+
+    def led(self, number: int) -> tuple[str, float]:
+        """Colour and intensity of a LED as it is drawn."""
+        read = "(led, name) => led.style.getPropertyValue(name)"
+        led = self.page.locator(f"#led-{number}")
+        return led.evaluate(read, "--light"), float(led.evaluate(read, "--intensity"))
+
+    def wait_pitch(self, hertz: float) -> None:
+        """Wait until the page plays a tone of this pitch, as well as the analyser can tell."""
+        near = f"({PITCH})"
+        self.page.wait_for_function(f"hertz => Math.abs({near}() - hertz) < 24", arg=hertz)
+
+    def ms_to_silence(self) -> float:
+        """Press Stop while it plays; how long sound goes on."""
+        return float(self.page.evaluate(SILENCED))
+
+    def evaluate(self, expression: str) -> Any:
+        return self.page.evaluate(expression)
+
+    def save(self, folder: Path, name: str) -> None:
+        """Keep a screenshot."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=folder / f"{name}.png", full_page=True)

@@ -1,0 +1,93 @@
+"""Chromium, and a server with clips of known tones.
+
+Playwright brings an asyncio loop of its own, so where a browser is used the proof that none is
+made does not hold; there the product is a process of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import wave
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browser import FLAGS, DevicePage
+from playwright.sync_api import Browser, sync_playwright
+from web_server import WebServer
+
+RATE_HZ = 48_000
+TONES = ((440, 0.6), (880, 8.0), (1320, 8.0))
+"""Pitch and length (s) of the clips."""
+
+MakePage = Callable[..., DevicePage]
+
+
+def write_tone(path: Path, hertz: float, length_s: float) -> None:
+    """A WAV file of a tone."""
+    moments = (index / RATE_HZ for index in range(round(RATE_HZ * length_s)))
+    samples = array("h", (round(16000 * math.sin(math.tau * hertz * t)) for t in moments))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(samples.tobytes())
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of clips, one a tone."""
+    folder = tmp_path_factory.mktemp("tones")
+    for mode, (hertz, length_s) in enumerate(TONES):
+        write_tone(folder / f"{mode}-{hertz}-hertz.wav", hertz, length_s)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots are kept: `SCREENSHOTS`, else a temporary folder."""
+    kept = os.environ.get("SCREENSHOTS")
+    return Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The machine's Chromium, headless."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("there is no chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def web_server(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """A server with pages."""
+    server = WebServer(tmp_path_factory.mktemp("server"), tones)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def make_page(chromium: Browser, web_server: WebServer) -> Iterator[MakePage]:
+    """Opens pages, each as if by another user; in the end none may have had an error."""
+    pages: list[DevicePage] = []
+
+    def make(*, script: str = "", **options: object) -> DevicePage:
+        context = chromium.new_context(**options)  # type: ignore[arg-type]
+        if script:
+            context.add_init_script(script)
+        pages.append(DevicePage(context.new_page(), web_server.url))
+        return pages[-1]
+
+    yield make
+    errors = [error for page in pages for error in page.errors]
+    for page in pages:
+        page.page.context.close()
+    assert errors == []
