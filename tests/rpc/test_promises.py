@@ -1,0 +1,36 @@
+"""docs/reliability.md names a test for every promise: each must be there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from audio_server.rpc.limits import Limits
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+TEXT = (ROOT / "docs" / "reliability.md").read_text()
+FILES = sorted(set(re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", TEXT)))
+NAMED = [
+    (file, name)
+    for file, names in re.findall(r"`(test_\w+\.py)`: ((?:`[\w…]+`(?:, )?)+)", TEXT)
+    for name in re.findall(r"`([\w…]+)`", names)
+]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_file_is_there(file: str) -> None:
+    assert ((ROOT if "/" in file else HERE) / file).is_file()
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_the_test_is_there(file: str, name: str) -> None:
+    assert f"def test_{name.rstrip('…')}" in (HERE / file).read_text()
+
+
+@pytest.mark.parametrize("limit", [field.name for field in fields(Limits)])
+def test_every_limit_is_told(limit: str) -> None:
+    assert f"`{limit}`" in TEXT
