@@ -92,6 +92,14 @@ def image(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """500 devices, a tenth of them foes, for `-- MINUTES` (default 3); ends with a verdict."""
+    session.install("-r", lock_of("tests"))
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "tests/faults/soak.py", *session.posargs, env={"PYTHONPATH": "."})
+
+
+@nox.session(default=False)
 def lock(session: nox.Session) -> None:
     """Make locks/ again from pyproject.toml; `-- --upgrade` takes the newest versions."""
     session.install("-r", lock_of("lock"))
