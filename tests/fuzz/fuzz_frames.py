@@ -79,8 +79,9 @@ messages = st.one_of(
 )
 payloads = st.lists(messages, max_size=4).map(b"".join)
 
-headers = st.builds(lambda f, s, b: frame(1, f, s, b), st.sampled_from([4, 4, 4, 5, 0]), stream_ids, blocks())  # fmt: skip
-data = st.builds(lambda f, s, p: frame(0, f, s, p), st.sampled_from([0, 0, 0, 1, 8]), stream_ids, payloads)  # fmt: skip
+header_flags, data_flags = st.sampled_from([4, 4, 4, 5, 0]), st.sampled_from([0, 0, 0, 1, 8])
+headers = st.builds(frame, st.just(1), header_flags, stream_ids, blocks())
+data = st.builds(frame, st.just(0), data_flags, stream_ids, payloads)
 settings = st.lists(st.tuples(st.sampled_from([1, 2, 3, 4, 5, 6, 8, 99]), numbers), max_size=4).map(
     lambda values: frame(4, 0, 0, b"".join(struct.pack(">HI", k, v % 2**32) for k, v in values))
 )
