@@ -11,48 +11,65 @@ PREFIX_BYTES = 5
 
 
 class MessageReader:
-    """Collects bytes, gives whole messages; holds at most one message that is not whole."""
+    """Collects bytes and gives whole messages.
 
-    __slots__ = ("_buffer", "_max_bytes")
+    Messages that wait stay the bytes that they came as: a window full of empty ones is no larger
+    than any other.
+    """
+
+    __slots__ = ("_buffer", "_max_bytes", "_whole_bytes", "whole")
 
     def __init__(self, max_bytes: int) -> None:
         self._buffer = bytearray()
         self._max_bytes = max_bytes
+        self._whole_bytes = 0  # of the buffer: messages that are there
+        self.whole = 0
+        """How many messages are there to be taken."""
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The messages that `data` completes.
+    def feed(self, data: bytes) -> bool:
+        """Whether `data` completes a message.
 
         Raises `GRPCError`, the peer's fault: RESOURCE_EXHAUSTED for a message whose prefix
         names too many bytes, INTERNAL for a compressed one, as none was agreed on.
         """
+        before = self.whole
         self._buffer += data
-        messages = []
-        while (size := self.wanted_bytes) is not None and len(self._buffer) >= size:
-            messages.append(bytes(self._buffer[PREFIX_BYTES:size]))
-            del self._buffer[:size]
-        return messages
+        while (end := self._next_end()) is not None and end <= len(self._buffer):
+            self._whole_bytes = end
+            self.whole += 1
+        return self.whole > before
+
+    def take(self) -> bytes:
+        """The oldest message that is whole; there must be one."""
+        end = PREFIX_BYTES + int.from_bytes(self._buffer[1:PREFIX_BYTES], "big")
+        message = bytes(self._buffer[PREFIX_BYTES:end])
+        del self._buffer[:end]
+        self._whole_bytes -= end
+        self.whole -= 1
+        return message
 
     @property
-    def wanted_bytes(self) -> int | None:
-        """The size of the message under way, prefix included; None while that is unknown."""
-        if len(self._buffer) < PREFIX_BYTES:
-            return None
-        compressed, size = struct.unpack_from(">BI", self._buffer)
-        if compressed:
-            raise GRPCError(Status.INTERNAL, "a compressed message, but no grpc-encoding")
-        if size > self._max_bytes:
-            raise GRPCError(
-                Status.RESOURCE_EXHAUSTED,
-                f"a message of {size} bytes; {self._max_bytes} are allowed",
-            )
-        return PREFIX_BYTES + int(size)
+    def partial_bytes(self) -> int:
+        """What is there of the message under way; where it is not 0 a stream may not end."""
+        return len(self._buffer) - self._whole_bytes
 
     @property
     def missing_bytes(self) -> int:
         """What the message under way lacks, as far as is known; 0 when there is none."""
-        have = len(self._buffer)
-        return (self.wanted_bytes or PREFIX_BYTES) - have if have else 0
+        have = self.partial_bytes
+        if not have:
+            return 0
+        end = self._next_end()
+        return PREFIX_BYTES - have if end is None else end - len(self._buffer)
 
-    def __len__(self) -> int:
-        """Bytes of the message under way; where it is not 0 a stream may not end."""
-        return len(self._buffer)
+    def _next_end(self) -> int | None:
+        """Where in the buffer the message under way ends; None while that is unknown."""
+        if self.partial_bytes < PREFIX_BYTES:
+            return None
+        compressed, size = struct.unpack_from(">BI", self._buffer, self._whole_bytes)
+        if compressed:
+            raise GRPCError(Status.INTERNAL, "a compressed message, but no grpc-encoding")
+        if size > self._max_bytes:
+            reason = f"a message of {size} bytes; {self._max_bytes} are allowed"
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, reason)
+        return self._whole_bytes + PREFIX_BYTES + int(size)

@@ -41,7 +41,6 @@ class RpcStream:
         "_reader",
         "_spent_bytes",
         "_trailers",
-        "_unread",
         "attended",
         "connection",
         "failure",
@@ -64,7 +63,6 @@ class RpcStream:
         self.local_ended = False
         self.remote_ended = False
         self._reader = MessageReader(connection.limits.max_message_bytes)
-        self._unread: list[bytes] = []
         self._held_bytes = 0  # of the peer's windows
         self._spent_bytes = 0  # of these: read, but not yet given back
         self._pending = b""
@@ -80,16 +78,14 @@ class RpcStream:
         """
         self._held_bytes += flow_bytes
         self._give_back(flow_bytes - len(data))
-        messages = self._reader.feed(data)
-        if messages:
-            self._unread += messages
+        if self._reader.feed(data):
             self.notify()
         self._let_rest_in()
 
     def _let_rest_in(self) -> None:
         """A message under way must be able to arrive, once nothing is unread before it."""
         missing = self._reader.missing_bytes
-        if missing and not self._unread:
+        if missing and not self._reader.whole:
             self._tell_spent()
             self.connection.want(self.id, missing)
 
@@ -97,7 +93,7 @@ class RpcStream:
         """The peer has said all it will. Raises `GRPCError` if that was in mid-message."""
         self.remote_ended = True
         self.notify()
-        if len(self._reader):
+        if self._reader.partial_bytes:
             raise GRPCError(Status.INTERNAL, "the stream ended inside a message")
 
     def fail(self, failure: GRPCError) -> None:
@@ -134,16 +130,16 @@ class RpcStream:
         Raises the call's failure. A cancelled receive has taken nothing.
         """
         # A handler that never has to wait must let others run all the same.
-        if self._unread:
+        if self._reader.whole:
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
-        while not self._unread:
+        while not self._reader.whole:
             self._raise_failure()
             if self.remote_ended:
                 return None
             await self._wait_change()
-        message = self._unread.pop(0)
+        message = self._reader.take()
         self._give_back(len(message) + PREFIX_BYTES)
         self._let_rest_in()
         return message
