@@ -25,9 +25,13 @@ from audio_server.rpc.frames import (
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.rates import Rate, TokenBucket
 
+_FIRST_COUNTED_STREAM = 17
+"""A device opens three calls, and some again: most connections need no bucket for them."""
+
 
 class Conduct:
-    """Counts what one peer does. Every method raises `PeerError` ENHANCE_YOUR_CALM past a limit."""
+    """Counts what one peer does. `note` and `note_reset` raise `PeerError` ENHANCE_YOUR_CALM past
+    a limit."""
 
     __slots__ = ("_buckets", "_limits", "_pinged_at", "_strikes")
 
@@ -74,9 +78,18 @@ class Conduct:
             if self._strikes > self._limits.ping_strikes:
                 raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, "too_many_pings")
 
+    def delay_s(self, stream_id: int, now: float) -> float:
+        """A call was opened: for how long nothing is to be read, that calls keep to their rate."""
+        if stream_id < _FIRST_COUNTED_STREAM:
+            return 0.0
+        return self._bucket("calls", self._limits.calls, now).book(now)
+
     def _take(self, what: str, rate: Rate, now: float) -> None:
+        if not self._bucket(what, rate, now).take(now):
+            raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {what}")
+
+    def _bucket(self, what: str, rate: Rate, now: float) -> TokenBucket:
         bucket = self._buckets.get(what)
         if bucket is None:
             bucket = self._buckets[what] = TokenBucket(rate, now)
-        if not bucket.take(now):
-            raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {what}")
+        return bucket

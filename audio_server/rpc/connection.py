@@ -199,6 +199,10 @@ class Connection(Traffic):
             if (due_at := self._vigil.watch_block()) is not None:
                 self._alarm.deadline = min(self._alarm.deadline, due_at)
             self.flush_soon()
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Return when the peer may be heard again."""
 
     def _do_what_is_due(self) -> None:
         if self._vigil.check(trio.current_time(), idle=self._may_idle):

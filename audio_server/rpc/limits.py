@@ -24,6 +24,9 @@ class Limits:
     max_streams: int = 16
     """Concurrent calls, counted until the handler has exited; more are refused."""
 
+    calls: Rate = (100, 10)
+    """Calls opened; past it the connection is not read for a while, and nothing is lost."""
+
     max_message_bytes: int = 64 * 1024
     """One gRPC message, judged on its prefix."""
 

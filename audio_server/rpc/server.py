@@ -58,6 +58,7 @@ class ServerConnection(Connection):
         self._client_leaves = False
         self._complaints: set[str] = set()
         self._conduct = Conduct(limits)
+        self._delay_s = 0.0
         self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
 
     def identified(self) -> None:
@@ -115,8 +116,14 @@ class ServerConnection(Connection):
         if isinstance(event, events.StreamReset) and not event.remote_reset:
             self._conduct.note_reset(self._vigil.heard_at)
 
+    async def _pause(self) -> None:
+        delay_s, self._delay_s = self._delay_s, 0.0
+        if delay_s:
+            await trio.sleep(delay_s)
+
     def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
         stream_id = event.stream_id
+        self._delay_s = self._conduct.delay_s(stream_id, self._vigil.heard_at)
         if self._refusing:
             self._meter.request_refused("draining")
             self.http2.reset(stream_id, ErrorCodes.REFUSED_STREAM)

@@ -140,7 +140,7 @@ async def test_1000_answers_may_wait_for_a_peer_that_does_not_read(
 async def test_256_kib_may_wait_for_a_peer_that_does_not_read(
     autojump_clock: MockClock, logs: Logs
 ) -> None:
-    limits = replace(LENIENT, resets=(10**6, 1))
+    limits = replace(LENIENT, resets=(10**6, 1), calls=(10**6, 1))
     async with beside_a_healthy_device(
         limits=limits, pair=trio.testing.lockstep_stream_pair
     ) as served:
