@@ -46,6 +46,8 @@ class Panel:
         self._stub = stub
         self._metadata = {"device_id": device_id}
         self.events: Any = None
+        self.heard = trio.Event()
+        """Set when sound has come."""
 
     async def press(self, *events: DeviceEvent) -> None:
         """Press, each when the one before is acknowledged."""
@@ -75,7 +77,7 @@ class Panel:
             task_status.started()
             try:
                 async for _ in call:
-                    pass
+                    self.heard.set()
             except GRPCError:
                 pass  # the test looks at what the server says of it
 
