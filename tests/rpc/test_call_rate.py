@@ -36,7 +36,7 @@ async def test_calls_come_at_a_rate_and_none_is_lost(autojump_clock: MockClock) 
 async def test_a_pause_over_calls_are_taken_as_before(autojump_clock: MockClock) -> None:
     async with serving(at_once) as served:
         await _call(served, range(150))
-        await trio.sleep(60 - 1)
+        await trio.sleep(15)
         start = trio.current_time()
         await _call(served, range(150, 160))
         assert trio.current_time() - start < 0.1
