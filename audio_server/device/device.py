@@ -93,6 +93,7 @@ class Device:
         "buttons",
         "connection",
         "id",
+        "last_press",
         "links",
         "report",
         "since",
@@ -108,6 +109,7 @@ class Device:
         self.status = AsyncValue(Status(state, LedFrame(leds(state))))
         self.links: dict[type[Link], Link] = {}
         self.buttons: dict[Button, Action] = {}
+        self.last_press: tuple[Button, float] | None = None
         self.report = Report()
         self._presses: list[Press] = []  # each with a request that waits: a handful at most
         self._pressed = trio.Event()
@@ -193,6 +195,8 @@ class Device:
     def _press(self, button: Button, action: Action) -> None:
         self.buttons[button] = action
         is_press = action is Action.PRESS
+        if is_press:
+            self.last_press = (button, trio.current_time())
         self._greeted = self._greeted or is_press
         step = table.pressed(self._common.rules, self.state, button, action)
         self._apply(step, greeting=not is_press)

@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from audio_server.metrics.text import CONTENT_TYPE
 from audio_server.web.address import may_be_named
 from audio_server.web.browsers import Browsers
+from audio_server.web.fleet import Fleet
+from audio_server.web.fleet_routes import fleet_routes
 from audio_server.web.house import House
 
 STATIC = Path(__file__).parent / "static"
@@ -41,9 +43,10 @@ HEADERS = {
 }
 
 
-def make_app(house: House, *, loopback: bool) -> ASGIApp:
+def make_app(house: House, fleet: Fleet | None, *, loopback: bool) -> ASGIApp:
     """The application; `loopback` says that it listens on nothing else."""
-    app = Starlette(routes=[*_health(house), *_metrics(house), *_device(house)])
+    routes = [*_health(house), *_metrics(house), *_pages(house)]
+    app = Starlette(routes=[*routes, *fleet_routes(house, fleet, loopback=loopback)])
     return Careful(app, loopback_only=loopback)
 
 
@@ -74,12 +77,15 @@ def _metrics(house: House) -> list[BaseRoute]:
     return [Route("/metrics", metrics)]
 
 
-def _device(house: House) -> list[BaseRoute]:
+def _pages(house: House) -> list[BaseRoute]:
+    async def fleet(request: Request) -> Response:
+        return page("fleet.html")
+
     async def device(request: Request) -> Response:
         return page("device.html")
 
     return [
-        Route("/", RedirectResponse("/device")),
+        Route("/", fleet),
         Route("/device", device),
         WebSocketRoute("/device/socket", Browsers(house).attend),
         Mount("/static", StaticFiles(directory=STATIC)),

@@ -17,6 +17,8 @@ from audio_server.web.house import House
 if TYPE_CHECKING:
     from hypercorn.config import Config
 
+    from audio_server.web.fleet import Fleet
+
 END_S = 1.0
 """How long pages have to be told that the server is gone."""
 
@@ -78,14 +80,27 @@ async def _serve(house: House, listener: socket.socket) -> None:
     from hypercorn.trio import serve
 
     from audio_server.web.app import make_app
+    from audio_server.web.fleet import Fleet
 
+    fleet = Fleet(house.devices, house.titles) if house.devices is not None else None
     loopback = is_loopback(listener.getsockname()[0])
     try:
         with listener:
-            app: Any = make_app(house, loopback=loopback)  # each has its own types for a protocol
-            await serve(app, _config(listener), shutdown_trigger=house.over.wait, mode="asgi")
+            # Any: each of the two has types of its own for the one protocol
+            app: Any = make_app(house, fleet, loopback=loopback)
+            async with trio.open_nursery() as nursery:
+                if fleet is not None:
+                    nursery.start_soon(_keep, fleet, house.over)
+                await serve(app, _config(listener), shutdown_trigger=house.over.wait, mode="asgi")
     except* Exception:
         log.exception("pages failed")
+
+
+async def _keep(fleet: Fleet, over: trio.Event) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fleet.run)
+        await over.wait()
+        nursery.cancel_scope.cancel()
 
 
 def _config(listener: socket.socket) -> Config:

@@ -1,0 +1,126 @@
+"""The fleet over HTTP: its page, its stream of changes, and a press of a button."""
+
+from __future__ import annotations
+
+import json
+
+import trio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from audio_server.device.device import Press
+from audio_server.device.devices import Devices
+from audio_server.device.rules import Action, Button
+from audio_server.web.address import is_own_origin
+from audio_server.web.fleet import Fleet
+from audio_server.web.house import House
+
+APPLIED_S = 2.0
+"""How long a press may take to be applied."""
+
+KEEP_ALIVE_S = 15.0
+BODY_MAX_BYTES = 200
+NO_FLEET = "with --workers the devices live in several processes, and this page covers none\n"
+NO_ACTIONS = "buttons can be pressed from here only while the pages listen on loopback\n"
+
+
+def fleet_routes(house: House, fleet: Fleet | None, *, loopback: bool) -> list[BaseRoute]:
+    """Without a `fleet`, which `--workers` has not, a line says so. Not on `loopback` nothing can
+    be done to a device: there is no login that could say who does it."""
+
+    async def changes(request: Request) -> Response:
+        if fleet is None:
+            return PlainTextResponse(NO_FLEET, status_code=501)
+        if fleet.is_full:
+            return PlainTextResponse("too many pages watch already\n", status_code=503)
+        return Changes(fleet)
+
+    async def about(request: Request) -> Response:
+        return JSONResponse({"fleet": fleet is not None, "actions": loopback})
+
+    async def press(request: Request) -> Response:
+        if house.devices is None:
+            return PlainTextResponse(NO_FLEET, status_code=501)
+        if not loopback:
+            return PlainTextResponse(NO_ACTIONS, status_code=403)
+        if not is_own_origin(request.headers.get("origin"), request.headers.get("host")):
+            return PlainTextResponse("only a page of this server may do that\n", status_code=403)
+        button = _button(await _body(request))
+        if button is None:
+            return PlainTextResponse('{"button": "mode"}, stop, play or connect\n', status_code=400)
+        return await _press(house.devices, request.path_params["id"], button)
+
+    return [
+        Route("/api/about", about),
+        Route("/api/devices/changes", changes),
+        Route("/api/devices/{id}/press", press, methods=["POST"]),
+    ]
+
+
+class Changes(Response):
+    """The stream of changes, until the page is gone or the fleet lets go of it."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(media_type="text/event-stream")
+        del self.headers["content-length"]
+        self._fleet = fleet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        with self._fleet.watching() as events:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
+                while (event := await _next(events)) is not None:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                nursery.cancel_scope.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _next(events: trio.MemoryReceiveChannel[bytes]) -> bytes | None:
+    """The next event, or a comment when there is none for long; None when it is over."""
+    try:
+        with trio.move_on_after(KEEP_ALIVE_S):
+            return await events.receive()
+    except trio.EndOfChannel:
+        return None
+    return b": still there\n\n"
+
+
+async def _cancel_when_gone(receive: Receive, watching: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    watching.cancel()
+
+
+async def _body(request: Request) -> bytes:
+    """The body, or what of it is more than any that is right."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_MAX_BYTES:
+            break
+    return body
+
+
+def _button(body: bytes) -> Button | None:
+    try:
+        return Button[str(json.loads(body)["button"]).upper()]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+async def _press(devices: Devices, device_id: str, button: Button) -> Response:
+    """Press as the device itself would; its state afterwards."""
+    device = devices.by_id.get(device_id)
+    if device is None:
+        return PlainTextResponse("no such device is connected\n", status_code=404)
+    press = Press(button, Action.PRESS, device.connection, trio.Event())
+    device.press(press)
+    with trio.move_on_after(APPLIED_S):
+        await press.applied.wait()
+        return JSONResponse({"mode": device.state.mode, "playing": device.state.playing})
+    return PlainTextResponse("the device went away\n", status_code=409)
