@@ -188,9 +188,15 @@ class Device:
             self._pressed = trio.Event()
             while self._presses:
                 press = self._presses.pop(0)
-                if press.connection == self.connection and not self._common.ending:
+                if self._counts(press):
                     self._press(press.button, press.action)
                 press.applied.set()
+
+    def _counts(self, press: Press) -> bool:
+        # This task may have been woken for a press before it was cancelled, and by now the same
+        # device may be somewhere else, or another `Device`.
+        is_over = self._common.ending or self._scope.cancel_called
+        return press.connection == self.connection and not is_over
 
     def _press(self, button: Button, action: Action) -> None:
         self.buttons[button] = action

@@ -11,6 +11,7 @@ from fake_outlet import FakeOutlet, make_clip
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from audio_server.device.device import Press
 from audio_server.device.devices import Devices
 from audio_server.device.leds import STARTUP, leds
 from audio_server.device.links import Superseded
@@ -132,6 +133,19 @@ async def test_an_older_press_is_applied_before_the_take_over_or_never(
                     await wait_all_tasks_blocked()
                 assert devices.by_id["x"].state.mode == mode
         nursery.cancel_scope.cancel()
+
+
+async def test_a_press_that_comes_with_the_last_end_changes_nothing_later(
+    devices: Devices, device: Connection, autojump_clock: MockClock
+) -> None:
+    """The intake has been woken for it, and then the device ends before the intake runs."""
+    with devices.attach_events("x", 1):
+        await wait_all_tasks_blocked()
+        devices.by_id["x"].press(Press(MODE, Action.PRESS, 1, trio.Event()))
+    for number in (2, 3):
+        with devices.attach_events("x", number):
+            await wait_all_tasks_blocked()
+            assert devices.by_id["x"].state.mode == 0
 
 
 async def test_a_play_on_a_newer_connection_never_sounds_on_the_older_stream(

@@ -10,8 +10,10 @@ import trio
 from cluster import CLIPS
 from trio.testing import wait_all_tasks_blocked
 
+from audio_server.device.device import Press
 from audio_server.device.devices import Devices
 from audio_server.device.links import Superseded
+from audio_server.device.rules import Action, Button
 from audio_server.serve import make_devices
 from audio_server.settings import Settings
 from audio_server.workers.claims import Claims
@@ -189,3 +191,21 @@ async def test_devices_end_what_is_older_than_what_is_heard(devices, nursery) ->
     assert list(devices.by_id) == ["two"]
     await wait_all_tasks_blocked()
     assert ended == ["one"]
+
+
+async def test_a_press_that_comes_with_the_move_is_not_told_as_the_newer_connections(
+    uplink, pipe, nursery
+) -> None:
+    replica = Replica(1, lambda device_id: device_id in devices.by_id)
+    claims = Claims(1, uplink, replica)
+    devices = make_devices(Settings(), CLIPS, store=claims)
+    await nursery.start(devices.run)
+    claims.hear(Granted("one", 10, 0))
+    with pytest.raises(Superseded), devices.attach_events("one", 10):  # noqa: PT012
+        await wait_all_tasks_blocked()
+        devices.by_id["one"].press(Press(Button.MODE, Action.PRESS, 10, trio.Event()))
+        devices.supersede("one", 20)
+        claims.hear(Moved("one", 20))
+        with trio.CancelScope(shield=True):
+            await wait_all_tasks_blocked()
+    assert pipe.said() == []
