@@ -30,8 +30,7 @@ _FIRST_COUNTED_STREAM = 17
 
 
 class Conduct:
-    """Counts what one peer does. `note` and `note_reset` raise `PeerError` ENHANCE_YOUR_CALM past
-    a limit."""
+    """Counts what one peer does. Every method raises `PeerError` ENHANCE_YOUR_CALM past a limit."""
 
     __slots__ = ("_buckets", "_limits", "_pinged_at", "_strikes")
 
@@ -82,7 +81,10 @@ class Conduct:
         """A call was opened: for how long nothing is to be read, that calls keep to their rate."""
         if stream_id < _FIRST_COUNTED_STREAM:
             return 0.0
-        return self._bucket("calls", self._limits.calls, now).book(now)
+        delay_s = self._bucket("calls", self._limits.calls, now).book(now)
+        if delay_s > self._limits.max_pause_s:
+            raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, "too many calls")
+        return delay_s
 
     def _take(self, what: str, rate: Rate, now: float) -> None:
         if not self._bucket(what, rate, now).take(now):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -40,3 +41,34 @@ async def test_a_pause_over_calls_are_taken_as_before(autojump_clock: MockClock)
         start = trio.current_time()
         await _call(served, range(150, 160))
         assert trio.current_time() - start < 0.1
+
+
+async def test_many_more_at_once_than_the_rate_are_an_attack(autojump_clock: MockClock) -> None:
+    """Not to be read for long would also mean not to notice that the peer has gone."""
+    async with serving(at_once) as served:
+        start = trio.current_time()
+        for number in range(150):
+            with suppress(trio.BrokenResourceError):
+                await served.peer.open(2 * number + 1, end=True)
+        code, reason = await served.peer.ended_with()
+        assert (code, reason) == (11, b"too many calls")
+        assert trio.current_time() - start < 1
+
+
+async def test_who_goes_while_he_has_to_wait_is_soon_gone(autojump_clock: MockClock) -> None:
+    async with serving(at_once) as served:
+        await _call(served, range(108))
+        for number in range(108, 125):
+            await served.peer.open(2 * number + 1, end=True)
+        await served.peer.transport.aclose()
+        with trio.fail_after(3):
+            await served.ended.wait()
+
+
+async def test_many_more_at_once_end_the_connection(autojump_clock: MockClock) -> None:
+    async with serving(at_once) as served:
+        peer = served.peer
+        requests = [peer.headers_frame(2 * n + 1, request_headers(), end=True) for n in range(170)]
+        for start in range(0, 170, 10):
+            await peer.send(*requests[start : start + 10])
+        assert await peer.ended_with() == (11, b"too many calls")
