@@ -16,7 +16,7 @@ SUPPORTED = ("3.11", "3.12", "3.13")
 WIRE = "audio_server/wire"
 
 # Groups of pyproject.toml in the order they are locked, and which need the package's own needs.
-WITH_PROJECT = ("run", "tests", "typecheck", "protos")
+WITH_PROJECT = ("run", "tests", "typecheck", "protos", "bench")
 LOCKS = (*WITH_PROJECT, "lint", "nox", "lock")
 
 
@@ -71,6 +71,17 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the server and its peers on the same devices; `-- --help` for the options."""
+    session.install("-r", lock_of("bench"))
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "-m", "benchmarks", *(session.posargs or BENCH_OPTIONS))
+
+
+BENCH_OPTIONS = ("--json=benchmarks.json", "--svg=docs/performance.svg")
 
 
 @nox.session(default=False)
