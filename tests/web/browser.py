@@ -49,7 +49,7 @@ class DevicePage:
         page.set_default_timeout(WITHIN_MS)
         page.on("console", lambda said: self._note(said.type, said.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.goto(f"{url}/device")
+        page.goto(url)
 
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
@@ -68,7 +68,8 @@ class DevicePage:
     def connect(self) -> None:
         """Switch it on. A press ends the start-up sequence of its LEDs."""
         self.press("connect")
-        self.wait_state("Connected")
+        connected = "/^(Connected|Idle)/.test(document.getElementById('state').textContent)"
+        self.page.wait_for_function(f"() => {connected}")
 
     def led(self, number: int) -> tuple[str, float]:
         """Colour and intensity of a LED as it is drawn."""

@@ -79,11 +79,11 @@ def make_page(chromium: Browser, web_server: WebServer) -> Iterator[MakePage]:
     """Opens pages, each as if by another user; in the end none may have had an error."""
     pages: list[DevicePage] = []
 
-    def make(*, script: str = "", **options: object) -> DevicePage:
+    def make(*, query: str = "", script: str = "", **options: object) -> DevicePage:
         context = chromium.new_context(**options)  # type: ignore[arg-type]
         if script:
             context.add_init_script(script)
-        pages.append(DevicePage(context.new_page(), web_server.url))
+        pages.append(DevicePage(context.new_page(), web_server.url + "/device" + query))
         return pages[-1]
 
     yield make

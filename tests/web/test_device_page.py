@@ -89,10 +89,10 @@ def test_two_pages_are_two_devices(make_page: MakePage) -> None:
 
 
 def test_a_device_opened_twice_is_on_the_newer_page(make_page: MakePage) -> None:
-    old, new = make_page(), make_page()
-    for page in (old, new):
-        page.page.goto(page.page.url + "?id=same")
-        page.connect()
+    old = make_page(query="?id=same")
+    old.connect()
+    new = make_page(query="?id=same")
+    new.connect()
     old.wait_state("This device was opened in another page.")
     new.press("mode")
     new.wait_state("Idle. Mode 1")
