@@ -27,9 +27,6 @@ class Limits:
     calls: Rate = (100, 10)
     """Calls opened; past it the connection is not read for a while, and nothing is lost."""
 
-    calls_delay_s: float = 5.0
-    """A peer whose calls would have to wait longer than this is told to go."""
-
     max_pause_s: float = 2.0
     """The longest such while; calls so many at once that it would be longer are an attack."""
 

@@ -57,10 +57,19 @@ class House:
 @asynccontextmanager
 async def open_house(*, stop: trio.Event | None = None) -> AsyncIterator[House]:
     """A server for as long as the block; it drains when `stop` is set."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with serving_on(listeners, stop=stop) as house:
+        yield house
+
+
+@asynccontextmanager
+async def serving_on(
+    listeners: list[trio.SocketListener], *, stop: trio.Event | None = None
+) -> AsyncIterator[House]:
+    """`open_house` on listeners that are there already."""
     stop = trio.Event() if stop is None else stop
     devices = Devices(clips(), Rules(clips=len(SECONDS)), 0.3)
     server = Server(DeviceService(devices).__mapping__())
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, 1.0)

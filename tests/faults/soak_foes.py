@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from random import Random
+from typing import Any
 
 import trio
 from soak_attacks import ATTACKS
@@ -26,7 +27,7 @@ from benchmarks.frames import PRESSES, Button, opening
 GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 _LONGEST_ATTACK_S = 20.0
 
-Foe = Callable[[int, "Site"], Coroutine[object, None, None]]
+Foe = Callable[[int, "Site"], Coroutine[Any, Any, None]]
 
 
 class Site:

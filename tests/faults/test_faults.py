@@ -14,8 +14,8 @@ from fault_proxy import Proxy, Weather
 
 from audio_server.virtual.verdict import Limits, Rule
 
-LIVE_S = 2.5
-FAULT_S = 0.9
+LIVE_S = 2.0
+FAULT_S = 0.7
 STRICT = Limits(tolerance_s=0.3)
 
 

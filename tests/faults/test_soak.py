@@ -60,5 +60,5 @@ def test_slope() -> None:
 
 
 def test_twenty_devices_two_of_them_foes() -> None:
-    verdict = judge(soak(seconds=2.5, devices=20, oracles=2, foes=3), timing=False)
+    verdict = judge(soak(seconds=1.5, devices=20, oracles=2, foes=3), timing=False)
     assert [str(line) for line in verdict if not line.holds] == []

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks.frames import PRESSES, Button, opening
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 SEEDS = sorted((Path(__file__).parent / "seeds").iterdir())
 
 

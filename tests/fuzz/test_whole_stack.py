@@ -107,7 +107,7 @@ def check(audio: bytearray) -> None:
 
 
 @given(initials, histories)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_windows_and_cuts_keep_the_grammar(
     initial: int, history: list[tuple[Any, ...]]
 ) -> None:

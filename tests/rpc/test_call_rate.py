@@ -63,12 +63,3 @@ async def test_who_goes_while_he_has_to_wait_is_soon_gone(autojump_clock: MockCl
         await served.peer.transport.aclose()
         with trio.fail_after(3):
             await served.ended.wait()
-
-
-async def test_many_more_at_once_end_the_connection(autojump_clock: MockClock) -> None:
-    async with serving(at_once) as served:
-        peer = served.peer
-        requests = [peer.headers_frame(2 * n + 1, request_headers(), end=True) for n in range(170)]
-        for start in range(0, 170, 10):
-            await peer.send(*requests[start : start + 10])
-        assert await peer.ended_with() == (11, b"too many calls")
