@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 
 import trio
 from starlette.requests import Request
@@ -99,10 +100,11 @@ async def _cancel_when_gone(receive: Receive, watching: trio.CancelScope) -> Non
 async def _body(request: Request) -> bytes:
     """The body, or what of it is more than any that is right."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_MAX_BYTES:
-            break
+    async with aclosing(request.stream()) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > BODY_MAX_BYTES:
+                break
     return body
 
 
