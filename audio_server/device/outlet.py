@@ -20,7 +20,7 @@ class AudioOutlet(Protocol):
         """Take whole gRPC messages, in order; never blocks.
 
         With any room at all one message may exceed it: the outlet keeps the rest, and there
-        is no room again until it has left.
+        is no room again until it has left. One message may come without room, as the last.
         """
 
     async def wait_room(self) -> None:

@@ -67,8 +67,10 @@ class Track:
             await self._outlet.wait_room()
 
     def abandon(self) -> None:
-        """The stream is lost. An open take is closed if that can be done at once."""
-        self.close_nowait()
+        """The stream is lost. An open take is closed all the same: whoever still reads the stream
+        must find its end, and there will be no other time to say it."""
+        if self._open:
+            self._outlet.send_nowait(CUT)
         self._gone = True
         self._set_open(False)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from audio_server.clips.clip import Clip
+from audio_server.wire.audio import CUT
 from audio_server.wire.comms_pb2 import AudioPacket
 
 read_packet: Callable[[bytes], AudioPacket] = AudioPacket.FromString
@@ -30,12 +31,14 @@ class FakeOutlet:
     """Room for `room_bytes` at first, and as much as a test gives it later.
 
     Checks on every send what the outlet's contract demands of the sender: whole messages, and no
-    more of them than there is room for, but one where there is any.
+    more of them than there is room for, but one where there is any, and where there is none the
+    end of a take, after which nothing comes.
     """
 
     def __init__(self, room_bytes: float = math.inf) -> None:
         self.packets: list[Sent] = []
         self.sends = 0
+        self.is_over = False
         self._room = room_bytes
         self._grown = trio.Event()
 
@@ -43,7 +46,9 @@ class FakeOutlet:
         return int(max(0, min(self._room, 1 << 30)))
 
     def send_nowait(self, frames: bytes) -> None:
-        assert self._room > 0, "sent without room"
+        assert not self.is_over, "sent after the last word"
+        self.is_over = self._room <= 0
+        assert not self.is_over or frames == CUT, "sent without room"
         packets = list(parse(frames))
         assert len(packets) == 1 or len(frames) <= self._room, "sent more than the room"
         self.packets += packets
@@ -100,6 +105,6 @@ def make_long_clip(packets: int) -> Clip:
     return Clip.from_packets("long", [b"x" * 20] * packets)
 
 
-def is_grammatical(flags: str, *, lost: bool = False) -> bool:
-    """Whether takes open and close in turn; on a stream that was `lost` the last may be open."""
-    return re.fullmatch(r"(Sm*E|B)*" + (r"(Sm*)?" if lost else ""), flags) is not None
+def is_grammatical(flags: str) -> bool:
+    """Whether takes open and close in turn."""
+    return re.fullmatch(r"(Sm*E|B)*", flags) is not None

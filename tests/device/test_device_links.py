@@ -128,7 +128,7 @@ async def test_take_over_does_not_wait_for_an_old_stream_that_stalls(
     assert audio.outlet.flags == "S" + "m" * 14
     stalled.give(math.inf)
     await trio.sleep(1)
-    assert stalled.flags == "S" + "m" * 14
+    assert stalled.flags == "S" + "m" * 14 + "E"
 
 
 async def test_a_hundred_reconnects_without_a_farewell(

@@ -150,6 +150,20 @@ async def test_a_device_that_does_not_read_delays_nobody_but_the_end(
         assert server.stopped_s <= 5.0 + GRACE_S + 2.0
 
 
+async def test_who_reads_again_while_it_stops_hears_the_end_of_the_take(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving() as server, server.device("deaf", SMALL) as deaf:
+        await deaf.press(*[Button.MODE] * 3, Button.PLAY)
+        await trio.sleep(5.0)
+        server.stop.set()
+        await trio.sleep(TAKES_END_S + 2.0)
+        deaf.reads.set()
+        await trio.sleep(GRACE_S)
+        assert deaf.heard[-1] == "cut."
+        assert deaf.ended["ServerAudioStream"] is Status.UNAVAILABLE
+
+
 async def test_the_port_is_told_when_all_is_ready(tmp_path: Path) -> None:
     settings = Settings(port=0, clips=SHIPPED, cache=tmp_path)
     stop = trio.Event()
