@@ -116,7 +116,7 @@ async def haunt(port: int, seconds: float, counts: dict[Foe, int]) -> dict[str, 
 def main() -> None:
     """Run, and print what was done."""
     port, seconds, *counts = sys.argv[1:]
-    foes = dict(zip((freeze, flap, attack), map(int, counts), strict=True))
+    foes: dict[Foe, int] = dict(zip((freeze, flap, attack), map(int, counts), strict=True))
     print(json.dumps(trio.run(partial(haunt, int(port), float(seconds), foes))))
 
 
