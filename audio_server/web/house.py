@@ -71,6 +71,7 @@ def _trusting(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None:
         return None
     context = ssl.create_default_context(cafile=str(settings.tls_cert))
+    context.set_alpn_protocols(["h2"])
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
