@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audio_server.metrics.text import CONTENT_TYPE
 from audio_server.web.address import may_be_named
 from audio_server.web.browsers import Browsers
+from audio_server.web.files import Files
 from audio_server.web.fleet import Fleet
 from audio_server.web.fleet_routes import fleet_routes
 from audio_server.web.house import House
-
-STATIC = Path(__file__).parent / "static"
 
 POLICY = "; ".join(
     (
@@ -50,11 +46,6 @@ def make_app(house: House, fleet: Fleet | None, *, loopback: bool) -> ASGIApp:
     return Careful(app, loopback_only=loopback)
 
 
-def page(name: str) -> FileResponse:
-    """One of our HTML pages. A browser asks each time whether it is still the same."""
-    return FileResponse(STATIC / name, headers={"cache-control": "no-cache"})
-
-
 def _health(house: House) -> list[BaseRoute]:
     async def healthz(request: Request) -> Response:
         """The loop answers."""
@@ -78,17 +69,19 @@ def _metrics(house: House) -> list[BaseRoute]:
 
 
 def _pages(house: House) -> list[BaseRoute]:
+    files = Files()
+
     async def fleet(request: Request) -> Response:
-        return page("fleet.html")
+        return files.answer(request, "fleet.html")
 
     async def device(request: Request) -> Response:
-        return page("device.html")
+        return files.answer(request, "device.html")
 
     return [
         Route("/", fleet),
         Route("/device", device),
         WebSocketRoute("/device/socket", Browsers(house).attend),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/static/{name}", files.static),
     ]
 
 

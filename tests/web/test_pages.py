@@ -52,7 +52,7 @@ async def ask(at: str, path: str, host: str = "", more: str = "") -> str:
         await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: {host or at}\r\n{more}\r\n".encode())
         with trio.fail_after(5):
             head, _, body = (await _received(stream)).partition(b"\r\n\r\n")
-            (length,) = map(int, re.findall(rb"content-length: (\d+)", head))
+            length = sum(map(int, re.findall(rb"content-length: (\d+)", head)))
             while len(body) < length:
                 body += await _received(stream)
     return (head + b"\r\n\r\n" + body).decode()
@@ -85,6 +85,24 @@ async def test_every_answer_forbids_what_is_not_ours(path: str) -> None:
         answer = await ask(at, path)
     assert "content-security-policy: default-src 'none'; script-src 'self';" in answer
     assert "x-content-type-options: nosniff" in answer
+
+
+@pytest.mark.parametrize("path", ["/device", "/static/device.js"])
+async def test_a_file_that_is_known_is_not_sent_again(path: str) -> None:
+    async with pages(house_at("127.0.0.1:0")) as at:
+        (tag,) = re.findall(r'etag: (".+?")', await ask(at, path))
+        assert status(await ask(at, path, more=f"if-none-match: {tag}\r\n")) == 304
+        assert status(await ask(at, path, more='if-none-match: "other"\r\n')) == 200
+
+
+async def test_who_asks_to_close_is_closed() -> None:
+    async with pages(house_at("127.0.0.1:0")) as at:
+        name, port = at.split(":")
+        async with await trio.open_tcp_stream(name, int(port)) as stream:
+            request = f"GET /device HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n"
+            await stream.send_all(request.encode())
+            with trio.fail_after(5):
+                assert b"".join([part async for part in stream]).endswith(b"</html>\n")
 
 
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py"])
