@@ -22,6 +22,7 @@ class Device {
   #wanted = false;     // whether it is switched on, wherever the server is
   #stopsPending = 0;   // Stops that have been pressed and were not acknowledged yet
   #sent = [];
+  #waiting = [];       // what was pressed while the server was away, as a device keeps it
   #deaf = false;       // what comes belongs to a take that has been stopped
   #recorded = null;
   #fileUrl = null;
@@ -68,7 +69,7 @@ class Device {
       return;
     }
     const said = this.link.say({ press: name });
-    if (!said) this.face.log(`${name} was pressed while the server was away: lost`, true);
+    if (!said) this.#waiting.push(name);
     else if (name === "stop") this.#silence();
   }
 
@@ -80,6 +81,7 @@ class Device {
 
   power(on) {
     this.#wanted = on;
+    this.#waiting = [];
     this.face.power(on);
     if (!on) this.player.flush();
     this.link.say({ power: on });
@@ -105,7 +107,9 @@ class Device {
     this.#stopsPending = 0;
     this.#sent = [];
     this.#deaf = false;
-    if (this.#wanted) this.link.say({ power: true });
+    if (!this.#wanted) return;
+    this.link.say({ power: true });
+    for (const name of this.#waiting.splice(0)) this.link.say({ press: name });
   }
 
   closed() {
