@@ -65,12 +65,21 @@ def tests(session: nox.Session) -> None:
     session.install("-r", lock_of("tests"))
     session.install("--no-deps", "-e", ".")
     if session.python != PYTHONS[0]:
-        session.run("pytest", *session.posargs)
+        session.run("pytest", *SLOW_AND_THE_SAME, *session.posargs)
         return
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+# What a browser, a benchmark and a soak show does not depend on the version of Python.
+SLOW_AND_THE_SAME = (
+    "--ignore=tests/benchmarks/test_bench_smoke.py",
+    "--ignore=tests/faults/test_soak.py",
+    "--ignore=tests/web/test_device_page.py",
+    "--ignore=tests/web/test_fleet_page.py",
+)
 
 
 @nox.session(default=False)
