@@ -183,14 +183,18 @@ class Http2:
             self.spoke = True
             self.out += _frame_header(len(_ACCEPTED), HEADERS, END_HEADERS, stream_id) + _ACCEPTED
 
-    def window(self, stream_id: int) -> int:
-        """How many bytes of DATA the peer would take on this stream now; never below 0."""
+    def window(self, stream_id: int, *, spare_bytes: int = 0) -> int:
+        """How many bytes of DATA the peer would take on this stream now; never below 0.
+
+        Of the connection's window `spare_bytes` are left to other streams.
+        """
         stream = self._h2.streams.get(stream_id)
         if stream is None:
             return 0
         room = stream.outbound_flow_control_window
-        if room > self._h2.outbound_flow_control_window:
-            room = self._h2.outbound_flow_control_window
+        shared = self._h2.outbound_flow_control_window - spare_bytes
+        if room > shared:
+            room = shared
         return room if room > 0 else 0
 
     def send_data(self, stream_id: int, data: bytes) -> int:

@@ -25,6 +25,11 @@ Headers = list[tuple[str, str]]
 _PORTION_BYTES = 4096
 """Windows are given back in portions of this, or half of a window that is smaller."""
 
+SPARE_BYTES = 4096
+"""Of the connection's window, so much is left to single messages. A peer that gives this window
+back only for what it has read would else lose its acknowledgements behind sound that it leaves
+unread."""
+
 
 class RpcStream:
     """The two directions of one call. One task reads, one writes; `Connection` feeds it.
@@ -169,11 +174,14 @@ class RpcStream:
 
     # Sending
 
-    def room(self) -> int:
-        """How many bytes would leave at once: what windows and socket take; else 0."""
+    def room(self, *, spare_bytes: int = SPARE_BYTES) -> int:
+        """How many bytes would leave at once: what windows and socket take; else 0.
+
+        The last `spare_bytes` of the connection's window are not for those who ask here.
+        """
         if self._pending or self.local_ended or self.connection.is_busy:
             return 0
-        return self.connection.http2.window(self.id)
+        return self.connection.http2.window(self.id, spare_bytes=spare_bytes)
 
     def send_nowait(self, frames: bytes) -> None:
         """Take whole framed messages; what the windows do not take is kept in order.
@@ -211,7 +219,7 @@ class RpcStream:
         Raises the call's failure. A cancelled send has sent nothing, a finished one all.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        while not self.room():
+        while not self.room(spare_bytes=0):
             self._raise_failure()
             if self.local_ended:
                 raise GRPCError(Status.INTERNAL, "the stream was ended by this side already")

@@ -15,6 +15,7 @@ from audio_server.rpc.limits import Limits
 
 EXACTLY_S = 1e-6
 SMALL = Limits(stream_window_bytes=4096)
+SHARED = Limits(stream_window_bytes=70_000, connection_window_bytes=65_536)
 """A device that holds less than a second of sound that it has not read."""
 
 
@@ -124,6 +125,24 @@ async def test_a_stalled_device_is_heard_and_shown_to(autojump_clock: MockClock)
             await panel.press(Button.MODE)
             await trio.testing.wait_all_tasks_blocked()
             assert panel.frames[-1] == (float(second), frame((3 + second) % 5, playing=True))
+
+
+async def test_sound_that_is_not_read_leaves_room_for_acks_and_leds(
+    autojump_clock: MockClock,
+) -> None:
+    """A device whose whole connection has no more room than one stream, and that gives back only
+    what it has read."""
+    async with open_home() as home, home.device(limits=SHARED, reads=False) as panel:
+        await panel.press(*[Button.MODE] * 3)
+        for _ in range(12):
+            with trio.fail_after(0.1):
+                await panel.press(Button.PLAY)
+            await trio.sleep(10.0)
+        for mode in (4, 0, 1):
+            with trio.fail_after(0.1):
+                await panel.press(Button.MODE)
+            await trio.testing.wait_all_tasks_blocked()
+            assert panel.shown[2:] == frame(mode)[2:]
 
 
 async def test_a_lost_stream_ends_its_take_and_nothing_resumes(autojump_clock: MockClock) -> None:
