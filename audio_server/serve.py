@@ -25,6 +25,7 @@ from audio_server.device.rules import Rules
 from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
 from audio_server.metrics.board import Board
+from audio_server.rpc.limits import Limits
 from audio_server.rpc.listener import Server
 from audio_server.service import DeviceService
 from audio_server.services import all_services
@@ -94,7 +95,7 @@ async def serve_until(
     meter = board.row()
     devices = make_devices(settings, clips, store=store, meter=meter)
     services = all_services(DeviceService(devices, guard), stop)
-    server = Server(services, secure=guard.secure, meter=meter)
+    server = Server(services, limits=make_limits(settings), secure=guard.secure, meter=meter)
     hangups = reload_on_hangup(settings, guard.reload)
     port: int = listeners[0].socket.getsockname()[1]
     house = House(settings, port, titles(clips), devices, stop, board.text)
@@ -148,6 +149,11 @@ async def _end(server: Server, devices: Devices) -> None:
     with trio.move_on_after(TAKES_END_S):
         await devices.end_takes()
     await server.drain()
+
+
+def make_limits(settings: Settings) -> Limits:
+    """Bounds of the connections: never fewer of them than devices are let in."""
+    return Limits(max_connections=max(Limits().max_connections, settings.max_devices))
 
 
 def make_devices(

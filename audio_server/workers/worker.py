@@ -24,7 +24,7 @@ from audio_server.device.devices import Devices
 from audio_server.identity.guard import Guard
 from audio_server.metrics.board import Board
 from audio_server.rpc.listener import Server
-from audio_server.serve import make_devices, serve_on
+from audio_server.serve import make_devices, make_limits, serve_on
 from audio_server.services import all_services
 from audio_server.workers.boot import Boot, unpack
 from audio_server.workers.claims import ClaimingService, Claims
@@ -95,6 +95,7 @@ async def run_worker(
     guard = Guard(boot.settings)
     server = Server(
         all_services(ClaimingService(devices, claims, guard), stop),
+        limits=make_limits(boot.settings),
         number=ArrivalNumbers(number, boot.workers),
         secure=guard.secure,
         meter=meter,

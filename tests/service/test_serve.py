@@ -22,7 +22,14 @@ from audio_server.device.rules import Button
 from audio_server.rpc.client import channel_over, open_channel
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.listener import Server
-from audio_server.serve import TAKES_END_S, make_devices, serve, serve_on, serve_until
+from audio_server.serve import (
+    TAKES_END_S,
+    make_devices,
+    make_limits,
+    serve,
+    serve_on,
+    serve_until,
+)
 from audio_server.service import DeviceService
 from audio_server.settings import Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
@@ -224,3 +231,8 @@ async def _wait_logged(logs: list[Any], event: str) -> None:
     with trio.fail_after(10.0):
         while event not in [line["event"] for line in logs]:  # noqa: ASYNC110
             await trio.sleep(0.01)  # a list cannot be waited for
+
+
+@pytest.mark.parametrize(("max_devices", "expected"), [(1, 10_000), (50_000, 50_000)])
+def test_never_fewer_connections_than_devices(max_devices: int, expected: int) -> None:
+    assert make_limits(Settings(max_devices=max_devices)).max_connections == expected
