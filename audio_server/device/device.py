@@ -195,8 +195,11 @@ class Device:
     def _counts(self, press: Press) -> bool:
         # This task may have been woken for a press before it was cancelled, and by now the same
         # device may be somewhere else, or another `Device`.
-        is_over = self._common.ending or self._scope.cancel_called
-        return press.connection == self.connection and not is_over
+        is_elsewhere = self._scope.cancel_called or press.connection != self.connection
+        # In a shutdown nothing starts any more, but the mode that a press selects is kept: it is
+        # about to be acknowledged.
+        starts_late = self._common.ending and press.button is Button.PLAY
+        return not is_elsewhere and not starts_late
 
     def _press(self, button: Button, action: Action) -> None:
         self.buttons[button] = action

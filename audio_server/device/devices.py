@@ -108,7 +108,7 @@ class Devices:
         return AudioLink(self, device_id, connection, outlet, scope)
 
     async def end_takes(self) -> None:
-        """Cut every take, for a shutdown; nothing starts any more, and presses do nothing.
+        """Cut every take, for a shutdown; nothing starts any more, but modes still change.
 
         Returns when every take has got its `is_end`. A device that does not read keeps it from
         returning, but not the others from getting theirs: give it a deadline.

@@ -119,7 +119,7 @@ async def test_end_takes_waits_for_a_stalled_device_but_the_others_do_not(
     assert stalled.flags == well.flags
 
 
-async def test_after_that_presses_are_acknowledged_and_do_nothing(
+async def test_after_that_nothing_starts_but_a_mode_that_is_acknowledged_is_kept(
     devices: Devices, connect: Open, autojump_clock: MockClock
 ) -> None:
     device = connect(1)
@@ -129,7 +129,7 @@ async def test_after_that_presses_are_acknowledged_and_do_nothing(
     await device.press(MODE, PLAY)
     await trio.sleep(2)
     assert audio.outlet.flags == ""
-    assert device.state == State(1)
+    assert device.state == State(2)
 
 
 async def test_a_device_that_is_gone_leaves_nothing_behind(
