@@ -100,5 +100,6 @@ def test_a_slow_device_gets_the_newest_frame_and_no_backlog(device: StockDevice)
         device.changed.notify_all()
     wait_shown(device, 4)
     shown = [shown.leds for shown in device.frames[before - 1 :]]
-    assert shown == [frame(1), frame(4)]
+    # The first may be sent before the second press is taken or after it.
+    assert shown in ([frame(1), frame(4)], [frame(2), frame(4)])
     assert all(one.at_s <= other.at_s for one, other in pairwise(device.frames))

@@ -100,8 +100,15 @@ def _hex(port: int) -> str:
 
 
 def _has_socket(pid: int, inode: str) -> bool:
-    links = Path(f"/proc/{pid}/fd").iterdir()
-    return any(os.path.realpath(link).endswith(f"socket:[{inode}]") for link in links)
+    links = list(Path(f"/proc/{pid}/fd").iterdir())
+    return any(_target(link).endswith(f"socket:[{inode}]") for link in links)
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:  # closed meanwhile
+        return ""
 
 
 @asynccontextmanager
