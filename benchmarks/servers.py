@@ -50,6 +50,7 @@ def _ours(setup: Setup, port: int) -> list[str]:
         *(sys.executable, "-m", "audio_server", "--port", str(port)),
         *("--clips", str(setup.folder / "clips"), "--cache", str(setup.folder / "cache")),
         *(() if "--data" in setup.args else ("--data", "off")),
+        *(() if "--http" in setup.args else ("--http", "off")),
         *(*workers, *setup.args),
     ]
 
