@@ -106,7 +106,7 @@ def _has_socket(pid: int, inode: str) -> bool:
 
 def _target(link: Path) -> str:
     try:
-        return os.readlink(link)
+        return str(link.readlink())
     except FileNotFoundError:  # closed meanwhile
         return ""
 
