@@ -22,6 +22,7 @@ from audio_server.device.devices import Devices
 from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
+from audio_server.fleet.local import LocalFleet
 from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
 from audio_server.metrics.board import Board
@@ -98,7 +99,7 @@ async def serve_until(
     server = Server(services, limits=make_limits(settings), secure=guard.secure, meter=meter)
     hangups = reload_on_hangup(settings, guard.reload)
     port: int = listeners[0].socket.getsockname()[1]
-    house = House(settings, port, titles(clips), devices, stop, board.text)
+    house = House(settings, port, titles(clips), LocalFleet(devices), stop, board.text)
     measuring, guarding = meter.at_work(), guard.at_work()
     async with measuring, guarding, hangups, open_pages(house), trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)

@@ -88,7 +88,8 @@ class DeviceService(DeviceServiceBase):
             raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
 
     async def _show_frames(self, call: ServerCall, device_id: str) -> None:
-        with self._devices.attach_status(device_id, call.connection_number, call.scope) as link:
+        number = call.connection_number
+        with self._devices.attach_status(device_id, number, call.scope, call.peer) as link:
             frame, unanswered = None, 0
             while True:
                 frame = await link.next_frame(frame)
@@ -119,7 +120,8 @@ class DeviceService(DeviceServiceBase):
         return True
 
     async def _take_events(self, call: ServerCall, device_id: str) -> None:
-        with self._devices.attach_events(device_id, call.connection_number, call.scope) as link:
+        number = call.connection_number
+        with self._devices.attach_events(device_id, number, call.scope, call.peer) as link:
             await call.send_initial_metadata()
             async for event in call:
                 received_at = trio.current_time()
@@ -131,7 +133,7 @@ class DeviceService(DeviceServiceBase):
         writer = await call.open_writer()
         # Attached before the request is waited for: of two calls the newer one shall win.
         number = call.connection_number
-        with self._devices.attach_audio(device_id, number, writer, call.scope) as link:
+        with self._devices.attach_audio(device_id, number, writer, call.scope, call.peer) as link:
             if await call.recv_message() is None:
                 raise GRPCError(Status.INTERNAL, "the request has no message")
             await link.wait_ended()

@@ -95,16 +95,20 @@ class Device:
         "id",
         "last_press",
         "links",
+        "peer",
         "report",
         "since",
         "status",
     )
 
-    def __init__(self, device_id: str, connection: int, common: Common) -> None:
+    def __init__(
+        self, device_id: str, connection: int, common: Common, peer: object = None
+    ) -> None:
         mode = common.store.get(device_id)
         state = State(mode if 0 <= mode < common.rules.modes else 0)
         self.id = device_id
         self.connection = connection
+        self.peer = peer
         self.since = trio.current_time()
         self.status = AsyncValue(Status(state, LedFrame(leds(state))))
         self.links: dict[type[Link], Link] = {}
@@ -128,6 +132,11 @@ class Device:
         """Where the take is that plays; None when nothing plays."""
         return self._player.position()
 
+    @property
+    def clip(self) -> Clip | None:
+        """What plays; None when nothing does."""
+        return self._player.clip
+
     async def run(self) -> None:
         """Keep the device until `end`. Raises what fails in one of its tasks."""
         if self._scope.cancel_called:
@@ -144,10 +153,11 @@ class Device:
         self._player.cut()
         self._scope.cancel()
 
-    def adopt(self, connection: int) -> None:
+    def adopt(self, connection: int, peer: object = None) -> None:
         """Go on with a newer connection: idle, in the same mode, to be greeted again."""
         self._player.unplug()
         self.connection = connection
+        self.peer = peer
         self.since = trio.current_time()
         self._greeted = False
         self._apply(table.taken_over(self.state), greeting=False)
@@ -174,6 +184,23 @@ class Device:
     async def wait_closed(self) -> None:
         """Return when the audio stream owes no `is_end` any more."""
         await self._player.wait_closed()
+
+    # -- what an operator asks for
+
+    def play(self, mode: int) -> bool:
+        """Start the clip of a mode now; the device's own mode stays. False in a shutdown, where
+        nothing starts any more."""
+        if not self._common.ending:
+            self._obey(table.told_to_play(self._common.rules, self.state, mode))
+        return not self._common.ending
+
+    def stop(self) -> None:
+        """Cut what plays, and forget what would follow; the device's mode stays."""
+        self._obey(table.told_to_stop(self.state))
+
+    def _obey(self, step: Step) -> None:
+        self._greeted = True
+        self._apply(step, greeting=False)
 
     # -- event intake
 

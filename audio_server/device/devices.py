@@ -71,6 +71,11 @@ class Devices:
         return MappingProxyType(self._devices)
 
     @property
+    def clips(self) -> Sequence[Clip]:
+        """The clip of each mode that has one."""
+        return self._common.clips
+
+    @property
     def meter(self) -> Meter:
         """Who counts what the devices do."""
         return self._common.meter
@@ -83,19 +88,27 @@ class Devices:
             task_status.started()
 
     def attach_status(
-        self, device_id: str, connection: int, scope: trio.CancelScope | None = None
+        self,
+        device_id: str,
+        connection: int,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
     ) -> StatusLink:
         """The hold of a `StatusStream` request. Connections count up: newer is larger.
 
-        `scope` is one that the request runs in (see `Link`).
+        `scope` is one that the request runs in, `peer` who is there (see `Link`).
         """
-        return StatusLink(self, device_id, connection, scope)
+        return StatusLink(self, device_id, connection, scope, peer)
 
     def attach_events(
-        self, device_id: str, connection: int, scope: trio.CancelScope | None = None
+        self,
+        device_id: str,
+        connection: int,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
     ) -> EventLink:
         """The hold of an `EventStream` request."""
-        return EventLink(self, device_id, connection, scope)
+        return EventLink(self, device_id, connection, scope, peer)
 
     def attach_audio(
         self,
@@ -103,9 +116,10 @@ class Devices:
         connection: int,
         outlet: AudioOutlet,
         scope: trio.CancelScope | None = None,
+        peer: object = None,
     ) -> AudioLink:
         """The hold of a `ServerAudioStream` request."""
-        return AudioLink(self, device_id, connection, outlet, scope)
+        return AudioLink(self, device_id, connection, outlet, scope, peer)
 
     async def end_takes(self) -> None:
         """Cut every take, for a shutdown; nothing starts any more, but modes still change.
@@ -143,7 +157,7 @@ class Devices:
             raise Superseded("the device is on a newer connection")
         if link.connection > device.connection:
             self._end_links(device, Superseded, "the device came back on a newer connection")
-            device.adopt(link.connection)
+            device.adopt(link.connection, link.peer)
             self.meter.device_back()
             self.meter.device_taken_over()
         self._replace(device, link)
@@ -167,7 +181,7 @@ class Devices:
         if link.connection < newest:
             self._gone[link.device_id] = newest
             raise Superseded("the device was on a newer connection")
-        device = Device(link.device_id, link.connection, self._common)
+        device = Device(link.device_id, link.connection, self._common, link.peer)
         self._devices[link.device_id] = device
         self.meter.device_came()
         if newest < link.connection:

@@ -45,10 +45,20 @@ class Link:
     the request was cancelled too or fails by itself.
 
     With `scope`, a cancel scope that the block runs in and that has no other use any more when
-    the link is ended, the link makes none of its own, and is half a kilobyte lighter.
+    the link is ended, the link makes none of its own, and is half a kilobyte lighter. `peer` is
+    who is at the other end of the connection, for those who look at devices; its text is shown.
     """
 
-    __slots__ = ("_device", "_devices", "_ended", "_own", "_scope", "connection", "device_id")
+    __slots__ = (
+        "_device",
+        "_devices",
+        "_ended",
+        "_own",
+        "_scope",
+        "connection",
+        "device_id",
+        "peer",
+    )
 
     _device: Device
 
@@ -58,8 +68,10 @@ class Link:
         device_id: str,
         connection: int,
         scope: trio.CancelScope | None = None,
+        peer: object = None,
     ) -> None:
         self.device_id = device_id
+        self.peer = peer
         self.connection = connection
         self._devices = devices
         self._own = scope is None
@@ -151,8 +163,9 @@ class AudioLink(Link):
         connection: int,
         outlet: AudioOutlet,
         scope: trio.CancelScope | None = None,
+        peer: object = None,
     ) -> None:
-        super().__init__(devices, device_id, connection, scope)
+        super().__init__(devices, device_id, connection, scope, peer)
         self._outlet = outlet
 
     def begin(self, device: Device) -> None:

@@ -83,6 +83,11 @@ class Player:
             self._track = None
         self._end_step()
 
+    @property
+    def clip(self) -> Clip | None:
+        """What plays."""
+        return None if self._take is None else self._take.clip
+
     def position(self) -> Position | None:
         """Where the take is that plays, None when none does."""
         return None if self._take is None else self._take.position()

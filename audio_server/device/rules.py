@@ -4,12 +4,14 @@ How it works
 ============
 
 A device is in one of `Rules.modes` modes, and it is idle or it plays the clip of one mode,
-which need not be the mode it is in. Everything that happens to it is one of seven events:
+which need not be the mode it is in. Everything that happens to it is one of nine events:
 
 - a press of one of the four buttons (`pressed`),
 - the end of what plays, in four ways: its sound ended (`take_ended`), it could not be played
   (`take_failed`), its audio stream was lost or stopped taking bytes (`take_lost`), or a newer
-  connection took the device over (`taken_over`).
+  connection took the device over (`taken_over`),
+- an operator's wish: that the clip of any mode plays now (`told_to_play`), or that nothing does
+  (`told_to_stop`).
 
 Each is a function of the rules and the state that returns a `Step`: the state that follows, and
 the one `Effect` that the audio or the LEDs need. There is no time here, no task and no I/O; who
@@ -45,6 +47,9 @@ What follows from the table in its corners:
   on as it was.)
 - The error is shown until the next press of any button, which first of all clears it.
 - HOLD and RELEASE change nothing.
+- What an operator wishes leaves the mode to the user, and no setting changes it: the clip starts
+  at once, and what plays is cut. It clears the error, as a press does. The clip of a mode that has
+  none is no wish that could be fulfilled: nothing changes.
 """
 
 from __future__ import annotations
@@ -143,6 +148,18 @@ def take_lost(state: State) -> Step:
 
 def taken_over(state: State) -> Step:
     """The device is on a newer connection: it is idle there, in the mode it was in."""
+    return State(state.mode), Effect.CUT
+
+
+def told_to_play(rules: Rules, state: State, mode: int) -> Step:
+    """An operator wants the clip of a mode to play now, whatever plays; the device's mode stays."""
+    if not 0 <= mode < rules.clips:
+        return state, Effect.NONE
+    return State(state.mode, playing=mode), Effect.START
+
+
+def told_to_stop(state: State) -> Step:
+    """An operator wants nothing to play; the device's mode stays."""
     return State(state.mode), Effect.CUT
 
 

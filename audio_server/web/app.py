@@ -13,7 +13,6 @@ from audio_server.metrics.text import CONTENT_TYPE
 from audio_server.web.address import may_be_named
 from audio_server.web.browsers import Browsers
 from audio_server.web.files import Files
-from audio_server.web.fleet import Fleet
 from audio_server.web.fleet_routes import fleet_routes
 from audio_server.web.house import House
 
@@ -39,10 +38,10 @@ HEADERS = {
 }
 
 
-def make_app(house: House, fleet: Fleet | None, *, loopback: bool) -> ASGIApp:
+def make_app(house: House, *, loopback: bool) -> ASGIApp:
     """The application; `loopback` says that it listens on nothing else."""
     routes = [*_health(house), *_metrics(house), *_pages(house)]
-    app = Starlette(routes=[*routes, *fleet_routes(house, fleet, loopback=loopback)])
+    app = Starlette(routes=[*routes, *fleet_routes(house, loopback=loopback)])
     return Careful(app, loopback_only=loopback)
 
 

@@ -11,39 +11,29 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from audio_server.device.device import Press
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Action, Button
+from audio_server.device.rules import Button
+from audio_server.fleet.interface import Fleet, Outcome
 from audio_server.web.address import is_own_origin
-from audio_server.web.fleet import Fleet
 from audio_server.web.house import House
-
-APPLIED_S = 2.0
-"""How long a press may take to be applied."""
 
 KEEP_ALIVE_S = 15.0
 BODY_MAX_BYTES = 200
-NO_FLEET = "with --workers the devices live in several processes, and this page covers none\n"
 NO_ACTIONS = "buttons can be pressed from here only while the pages listen on loopback\n"
 
 
-def fleet_routes(house: House, fleet: Fleet | None, *, loopback: bool) -> list[BaseRoute]:
-    """Without a `fleet`, which `--workers` has not, a line says so. Not on `loopback` nothing can
-    be done to a device: there is no login that could say who does it."""
+def fleet_routes(house: House, *, loopback: bool) -> list[BaseRoute]:
+    """Not on `loopback` nothing can be done to a device: there is no login that could say who
+    does it."""
 
     async def changes(request: Request) -> Response:
-        if fleet is None:
-            return PlainTextResponse(NO_FLEET, status_code=501)
-        if fleet.is_full:
+        if house.fleet.is_full:
             return PlainTextResponse("too many pages watch already\n", status_code=503)
-        return Changes(fleet)
+        return Changes(house.fleet)
 
     async def about(request: Request) -> Response:
-        return JSONResponse({"fleet": fleet is not None, "actions": loopback})
+        return JSONResponse({"actions": loopback})
 
     async def press(request: Request) -> Response:
-        if house.devices is None:
-            return PlainTextResponse(NO_FLEET, status_code=501)
         if not loopback:
             return PlainTextResponse(NO_ACTIONS, status_code=403)
         if not is_own_origin(request.headers.get("origin"), request.headers.get("host")):
@@ -51,7 +41,7 @@ def fleet_routes(house: House, fleet: Fleet | None, *, loopback: bool) -> list[B
         button = _button(await _body(request))
         if button is None:
             return PlainTextResponse('{"button": "mode"}, stop, play or connect\n', status_code=400)
-        return await _press(house.devices, request.path_params["id"], button)
+        return _said(await house.fleet.press(request.path_params["id"], button))
 
     return [
         Route("/api/about", about),
@@ -115,14 +105,9 @@ def _button(body: bytes) -> Button | None:
         return None
 
 
-async def _press(devices: Devices, device_id: str, button: Button) -> Response:
-    """Press as the device itself would; its state afterwards."""
-    device = devices.by_id.get(device_id)
-    if device is None:
+def _said(outcome: Outcome) -> Response:
+    if outcome.result == "gone":
         return PlainTextResponse("no such device is connected\n", status_code=404)
-    press = Press(button, Action.PRESS, device.connection, trio.Event())
-    device.press(press)
-    with trio.move_on_after(APPLIED_S):
-        await press.applied.wait()
-        return JSONResponse({"mode": device.state.mode, "playing": device.state.playing})
-    return PlainTextResponse("the device went away\n", status_code=409)
+    if outcome.result == "failed":
+        return PlainTextResponse(f"{outcome.reason}\n", status_code=409)
+    return JSONResponse({"result": "done"})

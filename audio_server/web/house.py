@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
+from audio_server.fleet.interface import Fleet
 from audio_server.settings import Settings
 from audio_server.web.address import reachable
 
@@ -28,8 +28,8 @@ class Title(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """`devices` is None where they live in other processes (`--workers`), which `metrics`, the
-    text for Prometheus, is about all the same.
+    """`fleet` is all devices, wherever they live; whoever serves the pages runs it. `metrics` is
+    the text for Prometheus, of all processes.
 
     `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when
     it has, and then whatever still runs for a page ends.
@@ -38,7 +38,7 @@ class House:
     settings: Settings
     port: int
     titles: Sequence[Title]
-    devices: Devices | None
+    fleet: Fleet
     stop: trio.Event
     metrics: Callable[[], str]
     ready: trio.Event = field(default_factory=trio.Event)

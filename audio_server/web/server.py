@@ -17,7 +17,7 @@ from audio_server.web.house import House
 if TYPE_CHECKING:
     from hypercorn.config import Config
 
-    from audio_server.web.fleet import Fleet
+    from audio_server.fleet.interface import Fleet
 
 END_S = 1.0
 """How long pages have to be told that the server is gone."""
@@ -80,17 +80,14 @@ async def _serve(house: House, listener: socket.socket) -> None:
     from hypercorn.trio import serve
 
     from audio_server.web.app import make_app
-    from audio_server.web.fleet import Fleet
 
-    fleet = Fleet(house.devices, house.titles) if house.devices is not None else None
     loopback = is_loopback(listener.getsockname()[0])
     try:
         with listener:
             # Any: each of the two has types of its own for the one protocol
-            app: Any = make_app(house, fleet, loopback=loopback)
+            app: Any = make_app(house, loopback=loopback)
             async with trio.open_nursery() as nursery:
-                if fleet is not None:
-                    nursery.start_soon(_keep, fleet, house.over)
+                nursery.start_soon(_keep, house.fleet, house.over)
                 await serve(app, _config(listener), shutdown_trigger=house.over.wait, mode="asgi")
     except* Exception:
         log.exception("pages failed")

@@ -18,8 +18,11 @@ import structlog
 import trio
 
 from audio_server.clips.library import Progress, load_clips
+from audio_server.device.devices import Devices
 from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
+from audio_server.device.rules import Rules
+from audio_server.fleet.local import LocalFleet
 from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
 from audio_server.metrics.board import Board
@@ -66,7 +69,8 @@ async def supervise(
         boot = stack.enter_context(packed(contents))
         board = Board(workers, board_fd)
         meter = board.row()
-        house = House(settings, port, titles(clips), None, stop, board.text)
+        nobody = LocalFleet(Devices((), Rules(clips=0), settings.lead_ms / 1000))
+        house = House(settings, port, titles(clips), nobody, stop, board.text)
         del clips, contents
         crew = Crew(workers, store, meter)
         hangups = reload_on_hangup(settings, crew.reload)

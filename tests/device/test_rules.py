@@ -21,6 +21,8 @@ from audio_server.device.rules import (
     take_failed,
     take_lost,
     taken_over,
+    told_to_play,
+    told_to_stop,
 )
 
 FIVE = Rules(clips=5)
@@ -202,6 +204,27 @@ def test_a_device_that_was_taken_over_is_idle_in_its_mode() -> None:
     assert taken_over(State(2, error=True))[0] == State(2)
 
 
+# -- what an operator wishes
+
+
+@pytest.mark.parametrize("state", [State(3), PLAYING, QUEUED, State(1, error=True)])
+def test_any_clip_plays_at_once_and_the_mode_stays(state: State) -> None:
+    for settings in (FIVE, Rules(5, "queue", "switch", "keep"), Rules(5, "ignore")):
+        played = (State(state.mode, playing=4), Effect.START)
+        assert told_to_play(settings, state, 4) == played
+
+
+@pytest.mark.parametrize("mode", [-1, 3, 4, 99])
+def test_a_wish_for_a_clip_that_is_not_there_changes_nothing(mode: int) -> None:
+    for state in (PLAYING, QUEUED, State(1, error=True)):
+        assert told_to_play(Rules(clips=3), state, mode) == (state, Effect.NONE)
+
+
+@pytest.mark.parametrize("state", [State(2), State(2, 1), QUEUED, State(2, error=True)])
+def test_an_operators_stop_keeps_the_mode(state: State) -> None:
+    assert told_to_stop(state) == (State(2), Effect.CUT)
+
+
 # -- any history
 
 all_settings = st.builds(
@@ -269,6 +292,24 @@ class Histories(RuleBasedStateMachine):
     @rule(button=st.sampled_from(Button), action=st.sampled_from([Action.HOLD, Action.RELEASE]))
     def other(self, button: Button, action: Action) -> None:
         assert pressed(self.settings, self.state, button, action) == (self.state, Effect.NONE)
+
+    @rule(mode=st.integers(-1, 10))
+    def told_to_play(self, mode: int) -> None:
+        before = self.state
+        effect = self.step(told_to_play(self.settings, before, mode))
+        if 0 <= mode < self.settings.clips:
+            self.asked = [mode]
+            assert (effect, self.state.error) == (Effect.START, False)
+        else:
+            assert self.state == before
+        assert self.state.mode == before.mode
+
+    @rule()
+    def told_to_stop(self) -> None:
+        before = self.state
+        assert self.step(told_to_stop(before)) is Effect.CUT
+        assert self.state == State(before.mode)
+        self.asked = []
 
     @rule(end=st.sampled_from([take_failed, take_lost, taken_over]))
     def broken_off(self, end: Any) -> None:

@@ -12,6 +12,9 @@ import structlog.testing
 import trio
 import trio.testing
 
+from audio_server.device.devices import Devices
+from audio_server.device.rules import Rules
+from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
 from audio_server.web import server
 from audio_server.web.address import (
@@ -24,6 +27,7 @@ from audio_server.web.house import House, Title
 from audio_server.web.server import open_pages
 
 TITLES = (Title("bell", 1.0),)
+NOBODY = LocalFleet(Devices((), Rules(clips=0), 0.3))
 UPGRADE = (
     "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -31,7 +35,7 @@ UPGRADE = (
 
 
 def house_at(http: str, **settings: Any) -> House:
-    return House(Settings(http=http, **settings), 1, TITLES, None, trio.Event(), str)
+    return House(Settings(http=http, **settings), 1, TITLES, NOBODY, trio.Event(), str)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message
 from audio_server.clips.clip import Clip
 from audio_server.device.devices import Devices
 from audio_server.device.rules import Rules
+from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
 from audio_server.web.app import make_app
 from audio_server.web.house import House, titles
@@ -28,12 +29,12 @@ async def serving(*, loopback: bool = True) -> AsyncIterator[tuple[ASGIApp, Devi
     devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
-        yield make_app(house_of(devices), None, loopback=loopback), devices
+        yield make_app(house_of(devices), loopback=loopback), devices
         nursery.cancel_scope.cancel()
 
 
-def house_of(devices: Devices | None) -> House:
-    return House(Settings(), 1, titles(CLIPS), devices, trio.Event(), str)
+def house_of(devices: Devices) -> House:
+    return House(Settings(), 1, titles(CLIPS), LocalFleet(devices), trio.Event(), str)
 
 
 async def press(
@@ -59,7 +60,7 @@ async def test_a_press_is_as_the_devices_own() -> None:
     async with serving() as (app, devices):
         with devices.attach_events("a", 1), devices.attach_events("b", 2):
             status, said = await press(app)
-            assert (status, json.loads(said)) == (200, {"mode": 1, "playing": None})
+            assert (status, json.loads(said)) == (200, {"result": "done"})
             assert devices.by_id["a"].state.mode == 1
             assert devices.by_id["b"].state.mode == 0
             assert await press(app, "c") == (404, "no such device is connected\n")
@@ -89,8 +90,3 @@ async def test_beyond_loopback_nobody_presses() -> None:
             status, said = await press(app)
             assert (status, "only while the pages listen on loopback" in said) == (403, True)
             assert devices.by_id["a"].state.mode == 0
-
-
-async def test_with_workers_it_says_that_it_covers_no_device() -> None:
-    status, said = await press(make_app(house_of(None), None, loopback=True))
-    assert (status, "--workers" in said) == (501, True)

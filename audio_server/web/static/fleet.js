@@ -13,7 +13,7 @@ const ORDERS = {
   since: (a, b) => b.since - a.since,
   mode: (a, b) => a.mode - b.mode,
   playing: (a, b) => (a.playing === null) - (b.playing === null),
-  press: (a, b) => (b.press?.at ?? 0) - (a.press?.at ?? 0),
+  press: (a, b) => (b.last_press?.at ?? 0) - (a.last_press?.at ?? 0),
 };
 
 class Fleet {
@@ -34,10 +34,6 @@ class Fleet {
     try {
       const about = await (await fetch("/api/about")).json();
       this.#actions = about.actions;
-      if (!about.fleet) {
-        this.#notice("With --workers the devices live in several processes, and this page covers none.", true);
-        return;
-      }
     } catch {
       setTimeout(() => this.#begin(), 1000);
       return;
@@ -105,7 +101,7 @@ class Fleet {
     row.dataset.id = device.id;
     row.classList.toggle("current", current);
     row.append(cell(this.#name(device)), cell(lamps(device.leds)), cell(modeName(device)),
-      plays(device), cell(device.press ? `${device.press.button}, ${clock(device.press.at)}` : "none yet"),
+      plays(device), cell(device.last_press ? `${device.last_press.button}, ${clock(device.last_press.at)}` : "none yet"),
       cell(clock(device.since)));
     this.#drawn.set(device.id, { device, current, row });
     return row;
@@ -177,13 +173,13 @@ function cell(content) {
 
 function lamps(leds) {
   const box = element("span", "lamps");
-  const lit = leds.flatMap((rgba, number) => (rgba & 0xff ? [number] : []));
+  const lit = leds.flatMap((rgba, number) => (rgba.endsWith("00") ? [] : [number]));
   box.setAttribute("role", "img");
   box.setAttribute("aria-label", `LEDs lit: ${lit.join(", ") || "none"}`);
   for (const rgba of leds) {
     const lamp = element("span", "lamp");
-    lamp.style.setProperty("--light", `#${(rgba >>> 8).toString(16).padStart(6, "0")}`);
-    lamp.style.setProperty("--intensity", (rgba & 0xff) / 255);
+    lamp.style.setProperty("--light", rgba.slice(0, 7));
+    lamp.style.setProperty("--intensity", parseInt(rgba.slice(7), 16) / 255);
     box.append(lamp);
   }
   return box;
@@ -191,25 +187,25 @@ function lamps(leds) {
 
 function modeName(device) {
   const shape = SHAPES[device.mode && ((device.mode - 1) % 4) + 1];
-  return `${device.mode}, ${device.name || shape}`;
+  return `${device.mode}, ${device.mode_name || shape}`;
 }
 
 function plays(device) {
   const made = cell("");
   made.className = "plays";
-  if (device.error) made.append(element("span", "failed", "cannot play"));
+  if (device.state === "error") made.append(element("span", "failed", "cannot play"));
   if (device.playing === null) return made;
-  const [name, seconds] = device.playing;
+  const { clip, seconds, position_s: position, at } = device.playing;
   const bar = element("span", "bar", element("span", ""));
-  const begun = device.started === null ? 0 : device.started - Date.now() / 1000;
+  const begun = at - position - Date.now() / 1000;
   bar.firstChild.style.setProperty("--length", `${seconds}s`);
   bar.firstChild.style.setProperty("--begun", `${begun}s`);
-  made.append(`${name} (${seconds.toFixed(0)} s)`, bar);
+  made.append(`${clip} (${seconds.toFixed(0)} s)`, bar);
   return made;
 }
 
 function haystack(device) {
-  return [device.id, modeName(device), device.playing?.[0] ?? ""].join(" ").toLowerCase();
+  return [device.id, modeName(device), device.playing?.clip ?? ""].join(" ").toLowerCase();
 }
 
 function clock(at) {

@@ -1,0 +1,74 @@
+"""What an operator does to devices of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from audio_server.device.device import Device, Press
+from audio_server.device.devices import Devices
+from audio_server.device.links import AudioLink
+from audio_server.device.rules import Action, Button
+from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
+
+APPLIED_S = 2.0
+"""How long a press may take to be applied and kept."""
+
+BATCH = 10
+"""To how many devices something is done before others have their turn."""
+
+NO_AUDIO = Outcome("failed", "it has no audio stream open")
+NO_CLIP = Outcome("failed", "there is no such clip")
+STOPPING = Outcome("failed", "the server is stopping")
+
+
+async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
+    """Press as the device itself would; returns when the press has been applied and kept."""
+    device = devices.by_id.get(device_id)
+    if device is None:
+        return GONE
+    press = Press(button, Action.PRESS, device.connection, trio.Event())
+    device.press(press)
+    with trio.move_on_after(APPLIED_S):
+        await press.applied.wait()
+        await devices.wait_kept(device_id)
+    return DONE if press.applied.is_set() and devices.by_id.get(device_id) is device else GONE
+
+
+async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
+    """Play the clip of mode `clip` on some devices, or on all."""
+
+    def play(device: Device) -> Outcome:
+        if not 0 <= clip < len(devices.clips):
+            return NO_CLIP
+        if AudioLink not in device.links:
+            return NO_AUDIO
+        return DONE if device.play(clip) else STOPPING
+
+    return await _each(devices, device_ids, play)
+
+
+async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
+    """Cut what plays on some devices, or on all."""
+
+    def stop(device: Device) -> Outcome:
+        device.stop()
+        return DONE
+
+    return await _each(devices, device_ids, stop)
+
+
+async def _each(
+    devices: Devices, device_ids: Sequence[str] | None, do: Callable[[Device], Outcome]
+) -> Outcomes:
+    """Do it to each, a few at a time."""
+    outcomes = {}
+    for number, device_id in enumerate(
+        list(devices.by_id if device_ids is None else device_ids), 1
+    ):
+        device = devices.by_id.get(device_id)
+        outcomes[device_id] = GONE if device is None else do(device)
+        if number % BATCH == 0:
+            await trio.lowlevel.checkpoint()
+    return outcomes

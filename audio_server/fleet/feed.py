@@ -1,0 +1,103 @@
+"""Rows as whoever watches is told of them: all of them first, then those that change.
+
+What changes is one text for all who watch. Whoever is too slow to take it is let go; a page comes
+back by itself and begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import trio
+
+from audio_server.fleet.look import Changes
+from audio_server.fleet.names import NameStore
+
+WATCHERS_MAX = 32
+BEHIND_MAX = 20
+"""How many events may wait for one who watches."""
+
+Watcher: TypeAlias = trio.MemorySendChannel[bytes]
+
+
+class Feed:
+    """Whoever holds the devices tells it what changes (`tell`), while anybody is watching."""
+
+    def __init__(self, names: NameStore) -> None:
+        self._names = names
+        self._rows: dict[str, str] = {}
+        self._renamed: set[str] = set()
+        self._watchers: dict[Watcher, bool] = {}  # and whether it has had all rows
+        self._watched = trio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may watch."""
+        return len(self._watchers) >= WATCHERS_MAX
+
+    async def wait_watched(self) -> None:
+        """Return when, or as soon as, somebody watches."""
+        await self._watched.wait()
+
+    @contextmanager
+    def watching(self) -> Iterator[trio.MemoryReceiveChannel[bytes]]:
+        """Server-sent events: all devices first, then what changes."""
+        send, receive = trio.open_memory_channel[bytes](BEHIND_MAX)
+        self._watchers[send] = False
+        self._watched.set()
+        try:
+            yield receive
+        finally:
+            self._let_go(send)
+
+    def rename(self, device_id: str) -> None:
+        """A device has another name: its row is told again."""
+        self._renamed.add(device_id)
+
+    def tell(self, changes: Changes) -> None:
+        """Pass on what has changed, to each who watches."""
+        self._take(changes)
+        told = changes.rows.keys() | (self._renamed & self._rows.keys())
+        self._renamed.clear()
+        event = self._event("changes", told, changes.gone) if told or changes.gone else None
+        everything: bytes | None = None
+        for watcher, has_all in list(self._watchers.items()):
+            if has_all and event:
+                self._send(watcher, event)
+            elif not has_all:
+                everything = everything or self._event("all", self._rows, [])
+                self._send(watcher, everything)
+
+    def close(self) -> None:
+        """End all watching."""
+        for watcher in self._watchers:
+            watcher.close()
+
+    def _take(self, changes: Changes) -> None:
+        for device_id in changes.gone:
+            self._rows.pop(device_id, None)
+        self._rows.update(changes.rows)
+
+    def _send(self, watcher: Watcher, event: bytes) -> None:
+        try:
+            watcher.send_nowait(event)
+            self._watchers[watcher] = True
+        except trio.WouldBlock:
+            self._let_go(watcher)
+
+    def _let_go(self, watcher: Watcher) -> None:
+        watcher.close()
+        self._watchers.pop(watcher, None)
+        if not self._watchers:
+            self._watched = trio.Event()
+
+    def _event(self, name: str, device_ids: Iterable[str], gone: list[str]) -> bytes:
+        rows = ", ".join(self._row(device_id) for device_id in device_ids)
+        return f'event: {name}\ndata: {{"rows": [{rows}], "gone": {json.dumps(gone)}}}\n\n'.encode()
+
+    def _row(self, device_id: str) -> str:
+        name = json.dumps(self._names.get(device_id))
+        return f'{{"id": {json.dumps(device_id)}, "name": {name}, {self._rows[device_id]}}}'

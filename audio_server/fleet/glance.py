@@ -1,0 +1,127 @@
+"""A device at one moment, and the same as JSON has it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.device.device import Device, Report, Status
+from audio_server.device.links import AudioLink, EventLink, Link, StatusLink
+from audio_server.device.rules import Button
+from audio_server.wire.audio import PACKET_MS
+
+DRIFT_S = 0.3
+"""How far the clock of a take may be off before it is news: a take can pause."""
+
+STREAMS: tuple[tuple[type[Link], str], ...] = (
+    (StatusLink, "status"),
+    (EventLink, "events"),
+    (AudioLink, "audio"),
+)
+
+
+class Playing(NamedTuple):
+    """The take that plays. `begun` is when it would have begun, had it never paused."""
+
+    clip: Clip
+    begun: float
+    lead_ms: int
+
+
+class Glance(NamedTuple):
+    """What there was to be seen of a device. Times are those of the loop."""
+
+    device_id: str
+    peer: object
+    since: float
+    status: Status
+    report: Report
+    last_press: tuple[Button, float] | None
+    streams: tuple[str, ...]
+    mode_name: str | None
+    playing: Playing | None
+
+
+def glance(device: Device, mode_name: str | None) -> Glance:
+    """Look at a device; costs microseconds."""
+    return Glance(
+        device.id,
+        device.peer,
+        device.since,
+        device.status.value,
+        device.report,
+        device.last_press,
+        tuple(name for kind, name in STREAMS if kind in device.links),
+        mode_name,
+        _playing(device),
+    )
+
+
+def is_news(old: Glance, new: Glance) -> bool:
+    """Whether there is something to tell. A take as it goes is none: whoever shows it moves by
+    itself; nor is its lead, which goes up and down all the time."""
+    if old[:-1] != new[:-1]:
+        return True
+    if old.playing is None or new.playing is None:
+        return old.playing is not new.playing
+    same = old.playing.clip is new.playing.clip
+    return not same or abs(old.playing.begun - new.playing.begun) >= DRIFT_S
+
+
+def facts(seen: Glance, worker: int | None = None) -> dict[str, Any]:
+    """A row without the id and the name of its device.
+
+    Times are seconds since 1970; `position_s` is where the take was `at` that time. What is not
+    known is null: `battery` (0 to 1), what the device has `confirmed` its LEDs to be.
+    """
+    state, report, press = seen.status.state, seen.report, seen.last_press
+    return {
+        "connected": True,
+        "address": None if seen.peer is None else str(seen.peer),
+        "worker": worker,
+        "since": epoch_s(seen.since),
+        "mode": state.mode,
+        "mode_name": seen.mode_name,
+        "state": "error" if state.error else "idle" if state.playing is None else "playing",
+        "playing": _playing_facts(seen),
+        "leds": [f"#{colour:08x}" for colour in seen.status.frame.leds],
+        "confirmed": report.leds and [f"#{colour >> 8:06x}" for colour in report.leds],
+        "last_press": press and {"button": press[0].name.lower(), "at": epoch_s(press[1])},
+        "battery": report.battery,
+        "lead_ms": seen.playing and seen.playing.lead_ms,
+        "round_trip_ms": None,
+        "errors": 0,
+        "last_error": None,
+        "corrections": 0,
+        "streams": list(seen.streams),
+    }
+
+
+def epoch_s(at: float) -> float:
+    """A time of the loop as seconds since 1970."""
+    return round(time.time() - trio.current_time() + at, 3)
+
+
+def _playing(device: Device) -> Playing | None:
+    clip, position = device.clip, device.position
+    if clip is None or position is None:
+        return None
+    lead_ms = round(position.sent * PACKET_MS - 1000 * position.played_s)
+    return Playing(clip, trio.current_time() - position.played_s, lead_ms)
+
+
+def _playing_facts(seen: Glance) -> dict[str, Any] | None:
+    if seen.playing is None:
+        return None
+    now = trio.current_time()
+    clip = seen.playing.clip
+    return {
+        "clip": clip.name,
+        "mode": seen.status.state.playing,
+        "seconds": round(clip.duration_s, 3),
+        "position_s": round(now - seen.playing.begun, 3),
+        "at": epoch_s(now),
+    }

@@ -1,0 +1,100 @@
+"""The fleet of devices that are connected to this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import NoReturn
+
+import trio
+
+from audio_server.device.devices import Devices
+from audio_server.device.rules import Button
+from audio_server.fleet import actions
+from audio_server.fleet.feed import Feed
+from audio_server.fleet.glance import Glance, facts
+from audio_server.fleet.interface import DONE, GONE, Happening, Outcome, Outcomes, Row
+from audio_server.fleet.look import Look
+from audio_server.fleet.names import MemoryNames, NameStore, checked_name
+
+LOOK_S = 0.25
+"""How often devices are looked at, while somebody watches."""
+
+
+class LocalFleet:
+    """A `Fleet`. Without `names` they are kept until the process ends."""
+
+    def __init__(self, devices: Devices, names: NameStore | None = None) -> None:
+        self._devices = devices
+        self._names: NameStore = MemoryNames() if names is None else names
+        self._feed = Feed(self._names)
+        self._look = Look(devices)
+
+    async def run(self) -> NoReturn:
+        """Look at the devices for ever, while somebody watches. A cancel ends all watching."""
+        try:
+            while True:
+                await self._feed.wait_watched()
+                self._feed.tell(await self._look.changes())
+                await trio.sleep(LOOK_S)
+        finally:
+            self._feed.close()
+
+    # -- what is seen
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may watch."""
+        return self._feed.is_full
+
+    def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
+        """Server-sent events."""
+        return self._feed.watching()
+
+    async def rows(self) -> Sequence[Row]:
+        """All devices, a few at a time."""
+        return [self._row(seen) async for seen in self._look.each()]
+
+    async def row(self, device_id: str) -> Row | None:
+        """One device."""
+        device = self._devices.by_id.get(device_id)
+        return None if device is None else self._row(self._look.at(device))
+
+    def _row(self, seen: Glance) -> Row:
+        name = self._names.get(seen.device_id)
+        return {"id": seen.device_id, "name": name, **facts(seen)}
+
+    async def happenings(self, device_id: str | None) -> Sequence[Happening]:
+        """What has happened lately."""
+        return []
+
+    @contextmanager
+    def following(self, device_id: str | None) -> Iterator[trio.MemoryReceiveChannel[Happening]]:
+        """What happens from now on."""
+        send, receive = trio.open_memory_channel[Happening](0)
+        with send:
+            yield receive
+
+    # -- what is done
+
+    async def press(self, device_id: str, button: Button) -> Outcome:
+        """Press a button."""
+        return await actions.press(self._devices, device_id, button)
+
+    async def play(self, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
+        """Play a clip."""
+        return await actions.play(self._devices, device_ids, clip)
+
+    async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
+        """Cut what plays."""
+        return await actions.stop(self._devices, device_ids)
+
+    async def rename(self, device_id: str, name: str | None) -> Outcome:
+        """Give a device a name."""
+        checked = None if name is None else checked_name(name)
+        if device_id not in self._devices.by_id and self._names.get(device_id) is None:
+            return GONE
+        self._names.put(device_id, checked)
+        self._feed.rename(device_id)
+        await self._names.wait_kept(device_id)
+        return DONE
