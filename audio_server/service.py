@@ -6,45 +6,32 @@ and LED frames and sound into messages, and knows no rule of the device.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from audio_server.device.device import Report
 from audio_server.device.devices import Devices
 from audio_server.device.links import (
     DeviceFailed,
     EventLink,
-    StatusLink,
     Superseded,
     TooManyDevices,
 )
-from audio_server.device.meter import LedFault
 from audio_server.device.rules import Action, Button
 from audio_server.device_ids import WHAT, is_device_id
 from audio_server.identity.check import Anybody, Identity
 from audio_server.press_pace import PressPace
 from audio_server.rpc.call import ServerCall
+from audio_server.status_stream import StatusTalk
 from audio_server.wire.comms_grpc import DeviceServiceBase
-from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse, DeviceStatusResponse
+from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse
 from audio_server.wire.framing import frame_message
-from audio_server.wire.leds import frame_leds, reported_leds
-
-ANSWER_S = 5.0
-"""How long a device may take to answer a request before it is sent the newest frame anyway."""
-
-UNANSWERED_MAX = 4
-"""With so many requests unanswered a device is sent nothing more: it would only fall behind."""
 
 _ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
 _NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
-
-log = structlog.get_logger()
 
 
 class DeviceService(DeviceServiceBase):
@@ -59,7 +46,7 @@ class DeviceService(DeviceServiceBase):
         """What a call needs before it may attach to the device that it is from; here nothing."""
 
     async def StatusStream(self, call: Any) -> None:  # noqa: N802
-        """Send the newest LED frame, wait for the answer, again."""
+        """Show the newest LED frame, and ask now and then what the device shows."""
         await self._attend(call, self._show_frames)
 
     async def EventStream(self, call: Any) -> None:  # noqa: N802
@@ -90,34 +77,7 @@ class DeviceService(DeviceServiceBase):
     async def _show_frames(self, call: ServerCall, device_id: str) -> None:
         number = call.connection_number
         with self._devices.attach_status(device_id, number, call.scope, call.peer) as link:
-            frame, unanswered = None, 0
-            while True:
-                frame = await link.next_frame(frame)
-                await call.give_way()
-                await call.send_framed(frame_leds(frame.leds))
-                unanswered += 1
-                patience_s = ANSWER_S if unanswered < UNANSWERED_MAX else math.inf
-                with trio.move_on_after(patience_s) as patience:
-                    while unanswered:
-                        if not await self._take_answer(call, link, device_id):
-                            return
-                        unanswered -= 1
-                if patience.cancelled_caught:
-                    self._devices.meter.led_fault(LedFault.LATE)
-
-    async def _take_answer(self, call: ServerCall, link: StatusLink, device_id: str) -> bool:
-        """Take the answer to one request; False when no more will come."""
-        answer: DeviceStatusResponse | None = await call.recv_message()
-        if answer is None:
-            return False
-        match answer.WhichOneof("response"):
-            case "state":
-                link.report(Report(leds=reported_leds(answer.state)))
-            case "status" if answer.status != "success":
-                self._devices.meter.led_fault(LedFault.REFUSED)
-                error = answer.status[:200]
-                log.warning("device refused a frame", device_id=device_id, error=error)
-        return True
+            await StatusTalk(call, link, self._devices.meter).run()
 
     async def _take_events(self, call: ServerCall, device_id: str) -> None:
         number = call.connection_number

@@ -12,7 +12,7 @@ and `detach`, which are synchronous, and they read `status` and `press`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -21,13 +21,15 @@ from trio_util import AsyncValue
 
 from audio_server.clips.clip import Clip
 from audio_server.device import rules as table
-from audio_server.device.leds import STARTUP, Frame, LedFrame, leds
+from audio_server.device.leds import STARTUP, Frame
 from audio_server.device.meter import Meter
 from audio_server.device.metronome import Metronome
 from audio_server.device.modes import ModeStore
 from audio_server.device.outlet import AudioOutlet
 from audio_server.device.player import Player
+from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button, Effect, Rules, State, Step
+from audio_server.device.status import Status, is_greeting
 from audio_server.device.take import Pace, Position, Stalled, TakeFailed
 
 if TYPE_CHECKING:
@@ -50,24 +52,6 @@ class Common:
 
     def __post_init__(self) -> None:
         self.metronome = Metronome(self.meter)
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The state of a device, and what its LEDs show: `frame` is made of `state`, but while
-    `greeting` is the number of a connection it is one of the start-up sequence."""
-
-    state: State
-    frame: LedFrame
-    greeting: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a device last said of itself; None is unknown."""
-
-    leds: Frame | None = None
-    battery: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +94,7 @@ class Device:
         self.connection = connection
         self.peer = peer
         self.since = trio.current_time()
-        self.status = AsyncValue(Status(state, LedFrame(leds(state))))
+        self.status = AsyncValue(Status.of(state))
         self.links: dict[type[Link], Link] = {}
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
@@ -160,7 +144,12 @@ class Device:
         self.peer = peer
         self.since = trio.current_time()
         self._greeted = False
+        self.report = self.report.elsewhere()
         self._apply(table.taken_over(self.state), greeting=False)
+
+    def look(self) -> None:
+        """The device is to be asked what it shows, once it has shown what it should."""
+        self.status.value = self.status.value.looked()
 
     def greet(self) -> None:
         """Somebody reads LED frames: unless done on this connection, run the start-up."""
@@ -252,15 +241,14 @@ class Device:
 
     def _show(self, state: State, *, again: bool = False, greeting: bool = False) -> None:
         status = self.status.value
-        frame = status.frame
-        if status.greeting is not None and greeting:
-            self.status.value = Status(state, frame, status.greeting)
+        if is_greeting(status) and greeting:
+            self.status.value = replace(status, state=state)
         else:
-            self.status.value = Status(state, LedFrame(leds(state), frame.serial + again))
+            self.status.value = status.showing(state, again=again)
 
     async def _keep_status(self) -> NoReturn:
         while True:
-            await self.status.wait_value(_is_greeting)
+            await self.status.wait_value(is_greeting)
             greeting = self.status.value.greeting  # by now a press may have ended it
             if greeting is not None:
                 await self._show_startup(greeting)
@@ -283,8 +271,7 @@ class Device:
 
     def _light(self, frame: Frame, greeting: int) -> None:
         """Show a frame of the start-up sequence."""
-        status = self.status.value
-        self.status.value = Status(status.state, LedFrame(frame, status.frame.serial), greeting)
+        self.status.value = self.status.value.greeted_with(frame, greeting)
 
     # -- audio
 
@@ -296,9 +283,6 @@ class Device:
         log.warning(
             "take failed", device_id=self.id, error=str(failure), exc_info=failure.__cause__
         )
+        self.report = self.report.erred(str(failure))
         lost = isinstance(failure, Stalled)
         self._apply(table.take_lost(self.state) if lost else table.take_failed(self.state))
-
-
-def _is_greeting(status: Status) -> bool:
-    return status.greeting is not None

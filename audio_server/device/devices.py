@@ -29,6 +29,7 @@ from audio_server.device.links import (
 from audio_server.device.meter import Meter
 from audio_server.device.modes import MemoryModeStore, ModeStore
 from audio_server.device.outlet import AudioOutlet
+from audio_server.device.rounds import go_round
 from audio_server.device.rules import Rules
 from audio_server.device.take import Pace
 
@@ -84,6 +85,7 @@ class Devices:
         """Hold the tasks of all devices until cancelled. Requests must have ended before."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._common.metronome.run)
+            nursery.start_soon(go_round, self._devices)
             self._nursery = nursery
             task_status.started()
 

@@ -6,15 +6,17 @@ can end the request when it is overtaken, without a task or a channel between th
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import trio
 
-from audio_server.device.device import Device, Press, Report
-from audio_server.device.leds import LedFrame
+from audio_server.device.device import Device, Press
 from audio_server.device.outlet import AudioOutlet
+from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button
+from audio_server.device.status import Status
 
 if TYPE_CHECKING:
     from audio_server.device.devices import Devices
@@ -122,13 +124,20 @@ class StatusLink(Link):
         """The first on a connection runs the start-up sequence."""
         device.greet()
 
-    async def next_frame(self, last: LedFrame | None) -> LedFrame:
-        """The newest frame as soon as it is not `last`; None: any. Cancelling loses nothing."""
-        await trio.lowlevel.checkpoint()
-        status = self._device.status
-        while status.value.frame == last:
-            await status.wait_transition()
-        return status.value.frame
+    @property
+    def status(self) -> Status:
+        """As it is now."""
+        return self._device.status.value
+
+    def wait_status(self, is_wanted: Callable[[Status], bool]) -> Awaitable[Status]:
+        """Wait until the status has been one that is wanted: it may be another by now."""
+        # Not a coroutine of its own: every device waits here.
+        return self._device.status.wait_value(is_wanted)
+
+    @property
+    def known(self) -> Report:
+        """What was reported last."""
+        return self._device.report
 
     def report(self, report: Report) -> None:
         """Keep what the device answered."""

@@ -58,5 +58,8 @@ class Meter:
     def acknowledged(self, after_s: float) -> None:
         """An event of a button was acknowledged, so long after it was received."""
 
+    def led_corrected(self) -> None:
+        """A device showed other LEDs than it had been sent, and is sent them again."""
+
     def led_fault(self, fault: LedFault) -> None:
         """A device did not answer an LED frame as it should."""

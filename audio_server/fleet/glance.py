@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.device.device import Device, Report, Status
+from audio_server.device.device import Device
+from audio_server.device.leds import Frame
 from audio_server.device.links import AudioLink, EventLink, Link, StatusLink
-from audio_server.device.rules import Button
+from audio_server.device.report import Report
+from audio_server.device.rules import Button, State
 from audio_server.wire.audio import PACKET_MS
 
 DRIFT_S = 0.3
@@ -37,7 +39,8 @@ class Glance(NamedTuple):
     device_id: str
     peer: object
     since: float
-    status: Status
+    state: State
+    leds: Frame
     report: Report
     last_press: tuple[Button, float] | None
     streams: tuple[str, ...]
@@ -51,7 +54,8 @@ def glance(device: Device, mode_name: str | None) -> Glance:
         device.id,
         device.peer,
         device.since,
-        device.status.value,
+        device.state,
+        device.status.value.frame.leds,
         device.report,
         device.last_press,
         tuple(name for kind, name in STREAMS if kind in device.links),
@@ -77,7 +81,7 @@ def facts(seen: Glance, worker: int | None = None) -> dict[str, Any]:
     Times are seconds since 1970; `position_s` is where the take was `at` that time. What is not
     known is null: `battery` (0 to 1), what the device has `confirmed` its LEDs to be.
     """
-    state, report, press = seen.status.state, seen.report, seen.last_press
+    state, report, press = seen.state, seen.report, seen.last_press
     return {
         "connected": True,
         "address": None if seen.peer is None else str(seen.peer),
@@ -87,15 +91,15 @@ def facts(seen: Glance, worker: int | None = None) -> dict[str, Any]:
         "mode_name": seen.mode_name,
         "state": "error" if state.error else "idle" if state.playing is None else "playing",
         "playing": _playing_facts(seen),
-        "leds": [f"#{colour:08x}" for colour in seen.status.frame.leds],
+        "leds": [f"#{colour:08x}" for colour in seen.leds],
         "confirmed": report.leds and [f"#{colour >> 8:06x}" for colour in report.leds],
         "last_press": press and {"button": press[0].name.lower(), "at": epoch_s(press[1])},
         "battery": report.battery,
         "lead_ms": seen.playing and seen.playing.lead_ms,
-        "round_trip_ms": None,
-        "errors": 0,
-        "last_error": None,
-        "corrections": 0,
+        "round_trip_ms": report.round_trip_s and round(1000 * report.round_trip_s, 1),
+        "errors": report.errors,
+        "last_error": report.last_error,
+        "corrections": report.corrections,
         "streams": list(seen.streams),
     }
 
@@ -120,7 +124,7 @@ def _playing_facts(seen: Glance) -> dict[str, Any] | None:
     clip = seen.playing.clip
     return {
         "clip": clip.name,
-        "mode": seen.status.state.playing,
+        "mode": seen.state.playing,
         "seconds": round(clip.duration_s, 3),
         "position_s": round(now - seen.playing.begun, 3),
         "at": epoch_s(now),

@@ -57,9 +57,13 @@ ACKS = histogram(
 )
 LED_FAULTS = counters(
     "audio_server_led_faults_total",
-    "LED frames that a device refused, or did not answer in time.",
+    "LED frames, and questions for the LEDs, that a device refused or did not answer in time.",
     "fault",
     [fault.value for fault in LedFault],
+)
+LED_CORRECTIONS = counter(
+    "audio_server_led_corrections_total",
+    "LED frames sent again to a device that showed something else.",
 )
 CONNECTIONS = gauge("audio_server_connections_open", "Connections that are open.")
 CONNECTIONS_OPENED = counter("audio_server_connections_total", "Connections that were let in.")
@@ -125,6 +129,7 @@ FAMILIES = (
     REFILLS,
     ACKS,
     LED_FAULTS,
+    LED_CORRECTIONS,
     CONNECTIONS,
     CONNECTIONS_OPENED,
     CONNECTIONS_REFUSED,

@@ -34,6 +34,7 @@ _ARRIVALS, _RECONNECTS = of.start_of(of.ARRIVALS), of.start_of(of.RECONNECTS)
 _TAKEOVERS = of.start_of(of.TAKEOVERS)
 _PACKETS, _BYTES = of.start_of(of.PACKETS), of.start_of(of.SOUND_BYTES)
 _OPEN, _OPENED = of.start_of(of.CONNECTIONS), of.start_of(of.CONNECTIONS_OPENED)
+_CORRECTIONS = of.start_of(of.LED_CORRECTIONS)
 _TAKES, _LED_FAULTS = _places(of.TAKES), _places(of.LED_FAULTS)
 _REFUSED, _DROPPED = _places(of.CONNECTIONS_REFUSED), _places(of.CONNECTIONS_DROPPED)
 _REQUESTS, _CALLS_OPEN = _places(of.REQUESTS_REFUSED), _places(of.CALLS_OPEN)
@@ -138,6 +139,9 @@ class Metrics(RpcMeter, DeviceMeter):
 
     def acknowledged(self, after_s: float) -> None:
         self._observe(of.ACKS, after_s)
+
+    def led_corrected(self) -> None:
+        self._add(_CORRECTIONS)
 
     def led_fault(self, fault: LedFault) -> None:
         self._add(_LED_FAULTS[fault.value])

@@ -109,6 +109,10 @@ class ServerCall(Stream[Any, Any]):
         await self._rpc.send_message(framed)
         self._send_message_done = True
 
+    async def wait_room(self) -> None:
+        """Return when a message would leave at once. Raises the call's failure."""
+        await self._rpc.wait_message_room()
+
     async def give_way(self) -> None:
         """Let the answers that other clients wait for go first, when there are many of them."""
         await self._rpc.connection.give_way()

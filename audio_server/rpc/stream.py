@@ -218,13 +218,17 @@ class RpcStream:
 
         Raises the call's failure. A cancelled send has sent nothing, a finished one all.
         """
+        await self.wait_message_room()
+        self.send_nowait(framed)
+
+    async def wait_message_room(self) -> None:
+        """Return when what was sent before has left. Raises the call's failure."""
         await trio.lowlevel.checkpoint_if_cancelled()
         while not self.room(spare_bytes=0):
             self._raise_failure()
             if self.local_ended:
                 raise GRPCError(Status.INTERNAL, "the stream was ended by this side already")
             await self._wait_change()
-        self.send_nowait(framed)
 
     def end_local(self) -> None:
         """Close our half (client side); nothing can be sent after it."""

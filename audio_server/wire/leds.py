@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,6 +15,9 @@ from audio_server.wire.comms_pb2 import (
 from audio_server.wire.framing import frame_message
 
 LEDS = 6
+
+GET_STATE = frame_message(DeviceStatusRequest(get=True).SerializeToString())
+"""A `get` request: the device answers with its LEDs."""
 
 
 @lru_cache(maxsize=256)
@@ -31,3 +35,21 @@ def reported_leds(status: DeviceStatus) -> tuple[int, int, int, int, int, int] |
         return None
     zero, one, two, three, four, five = (getattr(status, name).rgba for name in names)
     return zero, one, two, three, four, five
+
+
+def reported_battery(status: DeviceStatus) -> float | None:
+    """The battery of a `get` answer, a share of 1; 0 is what reads where nothing was told."""
+    level = float(status.battery_level)
+    return level if math.isfinite(level) and 0.0 < level <= 1.0 else None
+
+
+def differ(status: DeviceStatus, colours: Sequence[int]) -> bool:
+    """Whether a device shows other colours than these (`0xRRGGBBAA`) on an LED that it tells.
+
+    LED 0 is its own, and it does not keep intensity: neither is looked at.
+    """
+    return any(
+        status.HasField(f"led_{index}")
+        and getattr(status, f"led_{index}").rgba >> 8 != colours[index] >> 8
+        for index in range(1, LEDS)
+    )

@@ -23,6 +23,12 @@ CLIPS = [make_clip(50 * (index + 1), f"clip{index}") for index in range(5)]
 R = TypeVar("R", bound="Request")
 
 
+async def next_frame(link: StatusLink, last: LedFrame | None) -> LedFrame:
+    """The newest frame as soon as it is not `last`."""
+    await link.wait_status(lambda status: status.frame != last)
+    return link.status.frame
+
+
 class Request:
     """A task that holds a link, as the request of a connection does."""
 
@@ -61,7 +67,7 @@ class StatusRequest(Request):
     async def hold(self) -> None:
         frame = None
         while True:
-            frame = await self.link.next_frame(frame)
+            frame = await next_frame(self.link, frame)
             self.frames.append((trio.current_time(), frame))
 
     @property

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from kit import CLIPS, Connection, StatusRequest, running
+from kit import CLIPS, Connection, StatusRequest, next_frame, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.device import Report
 from audio_server.device.devices import Devices
 from audio_server.device.leds import IDLE, PLAYING, STARTUP, Frame, LedFrame, leds
+from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button, Rules, State
 
 
@@ -168,9 +168,9 @@ async def test_a_slow_device_gets_the_newest_frame_and_no_backlog(
 ) -> None:
     await connection.press(Button.MODE)
     with connection._devices.attach_status("x", 1) as link:
-        first = await link.next_frame(None)
+        first = await next_frame(link, None)
         await connection.press(Button.MODE, Button.MODE)
-        assert (await link.next_frame(first)).leds == leds(State(3))
+        assert (await next_frame(link, first)).leds == leds(State(3))
 
 
 async def test_a_frame_that_came_back_to_what_is_shown_is_not_sent(
@@ -183,10 +183,10 @@ async def test_a_frame_that_came_back_to_what_is_shown_is_not_sent(
     assert status.shown.leds == leds(State(1))
     assert len(status.frames) > count  # this device is quick; the slow one is next
     with connection._devices.attach_status("x", 1) as link:
-        first = await link.next_frame(None)
+        first = await next_frame(link, None)
         await connection.press(Button.STOP, Button.MODE)
         with trio.move_on_after(1) as scope:
-            await link.next_frame(first)
+            await next_frame(link, first)
     assert scope.cancelled_caught
 
 
@@ -195,11 +195,11 @@ async def test_a_cancelled_wait_for_a_frame_loses_nothing(
 ) -> None:
     await connection.press(Button.MODE)
     with connection._devices.attach_status("x", 1) as link:
-        first = await link.next_frame(None)
+        first = await next_frame(link, None)
         with trio.move_on_after(1):
-            await link.next_frame(first)
+            await next_frame(link, first)
         await connection.press(Button.MODE)
-        assert (await link.next_frame(first)).leds == leds(State(2))
+        assert (await next_frame(link, first)).leds == leds(State(2))
 
 
 async def test_what_a_device_says_of_itself_is_kept(

@@ -10,7 +10,7 @@ import trio
 from fleet_kit import CLIPS, PEER, press, standing
 from trio.testing import MockClock
 
-from audio_server.device.device import Report
+from audio_server.device.report import Report
 from audio_server.device.rules import Button
 from audio_server.fleet.names import BadName
 
@@ -64,11 +64,15 @@ async def test_a_device_that_plays(autojump_clock: MockClock) -> None:
 async def test_what_a_device_says_of_itself() -> None:
     async with standing() as at:
         with at.connected():
-            at.devices.by_id["a"].report = Report((0xFF0000FF, *[0xFF] * 5), 0.8)
+            at.devices.by_id["a"].report = Report(
+                (0xFF0000FF, *[0xFF] * 5), 0.8, 0.0123, corrections=2
+            ).erred("out of light")
             row = await at.fleet.row("a")
             assert row is not None
             assert row["confirmed"] == ["#ff0000", *["#000000"] * 5]
             assert row["battery"] == 0.8
+            assert (row["round_trip_ms"], row["corrections"]) == (12.3, 2)
+            assert (row["errors"], row["last_error"]) == (1, "out of light")
 
 
 async def test_a_mode_without_a_clip_has_no_name() -> None:

@@ -63,7 +63,7 @@ class StockDevice:
 
     `streams` holds the packets of each audio stream that it ever opened. `ended` tells with which
     status each call ended that did not end by switching off, and `replaced` the same of calls that
-    had been opened again by then.
+    had been opened again by then. `asked` has the times at which it was asked for its LEDs.
     """
 
     def __init__(self, target: str, device_id: str, *, options: Options = ()) -> None:
@@ -78,6 +78,8 @@ class StockDevice:
         self.session: StockSession | None = None
         self.reads_audio = True
         self.answers = True
+        self.asked: list[float] = []
+        self.draws_wrongly = False
         self._options = options
         self._presses: deque[EventSent] = deque()
         self._sent: tuple[float, EventSent] | None = None
@@ -142,6 +144,12 @@ class StockDevice:
     def leds(self) -> tuple[int | None, ...] | None:
         """What it draws."""
         return self.frames[-1].leds if self.frames else None
+
+    def told(self) -> tuple[int | None, ...] | None:
+        """What it tells of its LEDs when it is asked; the lock is held."""
+        self.asked.append(time.monotonic())
+        self.changed.notify_all()
+        return (0x123456FF,) * 6 if self.draws_wrongly else self.leds
 
     def wait(self, sign: Callable[[], T], *, within_s: float = 5.0) -> T:
         """Wait until `sign` is true, and return what it says."""

@@ -139,7 +139,7 @@ class StockSession:
         device = self._device
         with device.changed:
             if request.WhichOneof("request") == "get":
-                return DeviceStatusResponse(state=_state(device.leds))
+                return DeviceStatusResponse(state=_state(device.told()))
             if not self.is_over:
                 device.tell(LedsSet(_leds(request)))
             device.changed.wait_for(lambda: device.answers or not stream.is_active())

@@ -87,6 +87,30 @@ def test_connect_sends_the_leds_again(device: StockDevice) -> None:
         assert device.leds == frame(0)
 
 
+def test_a_device_is_asked_for_its_leds_once_it_shows_the_state(device: StockDevice) -> None:
+    """It answers without intensity, and LED 0 is its own: nothing is to be corrected."""
+    device.wait(lambda: device.asked)
+    wait_shown(device, 0)
+    shown = len(device.frames)
+    device.press(Button.MODE)
+    wait_shown(device, 1)
+    assert (len(device.asked), len(device.frames)) == (1, shown + 1)
+
+
+def test_a_device_whose_leds_are_not_as_sent_is_corrected(make_device: MakeDevice) -> None:
+    """Within a second of its answer, and then it is let alone for a while."""
+    device = make_device()
+    device.draws_wrongly = True
+    device.switch_on()
+    device.wait(lambda: device.asked)
+    device.wait(lambda: [shown.leds for shown in device.frames[-2:]] == [frame(0), frame(0)])
+    assert device.frames[-1].at_s - device.asked[0] < 1.0
+    device.press(Button.MODE, Button.STOP)
+    device.wait_answered()
+    wait_shown(device, 0)
+    assert len(device.asked) == 1
+
+
 def test_a_slow_device_gets_the_newest_frame_and_no_backlog(device: StockDevice) -> None:
     """While it owes an answer it is sent nothing; then the latest state and nothing older."""
     settle(device)

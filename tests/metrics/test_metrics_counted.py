@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device import take
 from audio_server.rpc.limits import Limits
-from audio_server.service import ANSWER_S
+from audio_server.status_stream import ANSWER_S
 from audio_server.wire.comms_pb2 import AudioPacket, DeviceStatusResponse
 
 EVENTS = "com.opalcamera.test.DeviceService/EventStream"

@@ -74,12 +74,14 @@ def test_counters_and_gauges(board: Board, metrics: Metrics) -> None:
     metrics.sent(15, 2500)
     metrics.sent(5, 500)
     metrics.led_fault(LedFault.REFUSED)
+    metrics.led_corrected()
     read = Read(board.text())
     assert (read("devices_connected"), read("device_arrivals_total")) == (1, 2)
     assert (read("device_reconnects_total"), read("device_takeovers_total")) == (1, 1)
     assert (read("devices_playing"), read("takes_total", outcome="cut")) == (1, 1)
     assert (read("sound_packets_total"), read("sound_bytes_total")) == (20, 3000)
     assert (read("led_faults_total", fault="refused"), read.total("led_faults_total")) == (1, 1)
+    assert read("led_corrections_total") == 1
 
 
 def test_calls_by_method_and_status(board: Board, metrics: Metrics) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
@@ -15,8 +16,10 @@ from audio_server.wire.comms_pb2 import (
     AudioStreamRequest,
     ButtonEvent,
     DeviceEvent,
+    DeviceStatus,
     DeviceStatusRequest,
     DeviceStatusResponse,
+    RGBAColor,
 )
 
 SUCCESS = DeviceStatusResponse(status="success")
@@ -28,6 +31,16 @@ def event_of(button: Button, action: Action = Action.PRESS) -> DeviceEvent:
         button_id=ButtonEvent.ButtonId.Name(button), event=ButtonEvent.ButtonEventType.Name(action)
     )
     return DeviceEvent(button_event=event)
+
+
+def state_of(leds: Sequence[int | None], *, battery: float = 0.0) -> DeviceStatusResponse:
+    """What a stock device says of its LEDs: no intensity, and LED 0 is white. None: nothing."""
+    state = DeviceStatus(battery_level=battery)
+    for number, led in enumerate(leds):
+        if led is not None:
+            rgba = led | 0xFF if number else 0xFFFFFFFF
+            getattr(state, f"led_{number}").CopyFrom(RGBAColor(rgba=rgba))
+    return DeviceStatusResponse(state=state)
 
 
 async def status_of(call: Any) -> Status:
@@ -42,7 +55,9 @@ async def status_of(call: Any) -> Status:
 class Panel:
     """What a device on a connection sees, each with when it did; and its buttons.
 
-    `answer` is what it says to a frame, `answer_s` how long it takes; None: nothing, ever.
+    `answer` is what it says to a frame, `answer_s` how long it takes; None: nothing, ever. `looks`
+    has the times at which it was asked what it shows; it answers `state`, or with the LEDs that it
+    was sent. `draw` is what it makes of a frame.
     `ended` has the status of each call that came to its end.
     """
 
@@ -53,6 +68,10 @@ class Panel:
         self.calls: dict[str, Any] = {}
         self.answer = answer
         self.answer_s = 0.0
+        self.looks: list[float] = []
+        self.state: DeviceStatusResponse | None = None
+        self.drawn: tuple[int, ...] = (0,) * 6
+        self.draw: Callable[[Frame], tuple[int, ...]] = lambda leds: leds
         self.reads = trio.Event()
 
     @property
@@ -82,10 +101,18 @@ class Panel:
     async def answer_frames(self, call: Any) -> None:
         """`StatusStream`."""
         async for request in call:
-            self.frames.append((trio.current_time(), _leds(request)))
-            if self.answer is not None:
+            answer = self._answer_to(request)
+            if answer is not None:
                 await trio.sleep(self.answer_s)
-                await call.send_message(self.answer)
+                await call.send_message(answer)
+
+    def _answer_to(self, request: DeviceStatusRequest) -> DeviceStatusResponse | None:
+        if request.WhichOneof("request") == "get":
+            self.looks.append(trio.current_time())
+            return self.answer and (self.state or state_of(self.drawn))
+        self.frames.append((trio.current_time(), _leds(request)))
+        self.drawn = self.draw(self.shown)
+        return self.answer
 
     async def read_packets(self, call: Any) -> None:
         """`ServerAudioStream`."""

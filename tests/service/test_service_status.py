@@ -10,11 +10,10 @@ from panel import SUCCESS
 from service_home import frame, open_home
 from trio.testing import MockClock
 
-from audio_server.device.device import Report
 from audio_server.device.leds import STARTUP
 from audio_server.device.rules import Action, Button
-from audio_server.service import ANSWER_S, UNANSWERED_MAX
-from audio_server.wire.comms_pb2 import DeviceEvent, DeviceStatus, DeviceStatusResponse, RGBAColor
+from audio_server.status_stream import ANSWER_S, UNANSWERED_MAX
+from audio_server.wire.comms_pb2 import DeviceEvent, DeviceStatusResponse
 
 STARTUP_FRAMES = [leds for _, leds in STARTUP]
 
@@ -114,27 +113,6 @@ async def test_an_answer_that_says_nothing_is_an_answer(autojump_clock: MockCloc
         await panel.press(Button.MODE)
         await trio.sleep(0.1)
     assert panel.shown == frame(1)
-
-
-async def test_what_a_device_leaves_out_is_unknown(autojump_clock: MockClock) -> None:
-    """A `get` answer carries LEDs only; unset buttons are not held, the battery is not empty."""
-    colours = (1, 2, 3, 4, 5, 6)
-    state = DeviceStatus()
-    for number, colour in enumerate(colours):
-        getattr(state, f"led_{number}").CopyFrom(RGBAColor(rgba=colour))
-    answer = DeviceStatusResponse(state=state)
-    async with open_home() as home, home.device(answer=answer):
-        await trio.sleep(0.1)
-        device = home.devices.by_id["one"]
-        assert device.report == Report(leds=colours, battery=None)
-        assert device.buttons == {}
-
-
-async def test_a_state_without_leds_is_unknown(autojump_clock: MockClock) -> None:
-    answer = DeviceStatusResponse(state=DeviceStatus())
-    async with open_home() as home, home.device(answer=answer):
-        await trio.sleep(0.1)
-        assert home.devices.by_id["one"].report == Report()
 
 
 async def test_a_device_that_ends_its_side_ends_the_call(autojump_clock: MockClock) -> None:

@@ -15,10 +15,14 @@ from audio_server.clips.clip import Clip
 from audio_server.device.devices import Devices
 from audio_server.device.rules import Rules
 from audio_server.service import DeviceService
+from audio_server.virtual.buttons import Button
+from audio_server.virtual.device import VirtualDevice
+from audio_server.virtual.happenings import Happening, LedsSet, StateAsked
 from audio_server.virtual.options import Options
+from audio_server.virtual.oracle import Oracle
 from audio_server.virtual.script import parse_script
 from audio_server.virtual.scripted import Judged, perform
-from audio_server.virtual.verdict import Rule
+from audio_server.virtual.verdict import Limits, Rule
 
 SOUND = b"\xf8\x01\x02"
 SECONDS = (1.0, 70.0, 5.0, 0.02, 2.5)
@@ -88,6 +92,31 @@ async def test_twenty_devices_that_do_what_they_like(autojump_clock: MockClock) 
     assert told(fleet) == []
     assert min(len(judged.report.takes) for judged in fleet) > 10
     assert sum(judged.report.connections for judged in fleet) > 100
+
+
+async def test_a_device_that_draws_wrongly_is_corrected_and_nobody_is_blamed(
+    autojump_clock: MockClock,
+) -> None:
+    asked: list[float] = []
+    async with server(Rules(clips=len(SECONDS)), 0.3) as there, trio.open_nursery() as nursery:
+        device, oracle = VirtualDevice("den", there.open), Oracle(Limits(), modes=len(SECONDS))
+
+        def draw(at_s: float, happening: Happening) -> None:
+            if isinstance(happening, StateAsked):
+                asked.append(at_s)
+            elif isinstance(happening, LedsSet):
+                device.colours = (0x123456,) * 6
+
+        device.observers += [oracle.feed, draw]
+        nursery.start_soon(device.run)
+        device.switch_on()
+        await trio.sleep(300)
+        device.press(Button.MODE)
+        await trio.sleep(300)
+        oracle.tick(trio.current_time())
+        nursery.cancel_scope.cancel()
+    assert len(asked) > 4
+    assert oracle.violations == []
 
 
 async def test_a_lead_that_is_too_long_is_seen(autojump_clock: MockClock) -> None:

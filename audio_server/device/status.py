@@ -1,0 +1,43 @@
+"""What a device is to show, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from audio_server.device.leds import Frame, LedFrame, leds
+from audio_server.device.rules import State
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of a device, and what its LEDs show: `frame` is made of `state`, but while
+    `greeting` is the number of a connection it is one of the start-up sequence. `looks` grows each
+    time that the device is to be asked what it shows."""
+
+    state: State
+    frame: LedFrame
+    greeting: int | None = None
+    looks: int = 0
+
+    @classmethod
+    def of(cls, state: State) -> Status:
+        """Of a device that has just come."""
+        return cls(state, LedFrame(leds(state)))
+
+    def showing(self, state: State, *, again: bool) -> Status:
+        """The state is shown; `again`: even if it is."""
+        frame = LedFrame(leds(state), self.frame.serial + again)
+        return Status(state, frame, looks=self.looks)
+
+    def greeted_with(self, frame: Frame, greeting: int) -> Status:
+        """A frame of the start-up sequence is shown."""
+        return Status(self.state, LedFrame(frame, self.frame.serial), greeting, self.looks)
+
+    def looked(self) -> Status:
+        """The device is to be asked what it shows."""
+        return replace(self, looks=self.looks + 1)
+
+
+def is_greeting(status: Status) -> bool:
+    """Whether the start-up sequence is under way."""
+    return status.greeting is not None

@@ -1,0 +1,149 @@
+"""What is said on one `StatusStream`: LED frames, questions for the LEDs, and their answers.
+
+It is in lock-step: a request is sent when those before it are answered, or after a while without.
+So what is sent is always the newest frame, and a slow device has no backlog. When there is no
+frame to send, the device is asked now and then what it shows; if that is not what it was sent, it
+is sent the frame again.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import structlog
+import trio
+
+from audio_server.device.leds import Frame, LedFrame
+from audio_server.device.links import StatusLink
+from audio_server.device.meter import LedFault, Meter
+from audio_server.device.status import Status
+from audio_server.rpc.call import ServerCall
+from audio_server.wire.comms_pb2 import DeviceStatus, DeviceStatusResponse
+from audio_server.wire.leds import GET_STATE, differ, frame_leds, reported_battery, reported_leds
+
+ANSWER_S = 5.0
+"""How long a device may take to answer a request before it is sent the newest frame anyway."""
+
+UNANSWERED_MAX = 4
+"""With so many requests unanswered a device is sent nothing more: it would only fall behind."""
+
+LOOKS_MAX = 16
+"""A device that does not agree, however often it is corrected, is asked more and more rarely, down
+to every so many rounds."""
+
+_TEXT_MAX = 200
+
+log = structlog.get_logger()
+
+
+class _Asked(NamedTuple):
+    """A request that has no answer yet."""
+
+    at: float
+    frame: Frame
+    is_look: bool
+
+
+class StatusTalk:
+    """The server's side of the call. `run` is all of it."""
+
+    __slots__ = ("_apart", "_asked", "_call", "_link", "_logged", "_look_at", "_meter", "_shown")
+
+    def __init__(self, call: ServerCall, link: StatusLink, meter: Meter) -> None:
+        self._call = call
+        self._link = link
+        self._meter = meter
+        self._asked: list[_Asked] = []
+        self._shown: LedFrame | None = None  # what was sent last, unless it is to be sent again
+        self._look_at = 0  # the number of the next look that we ask at
+        self._apart = 0  # looks in a row that did not find what they should
+        self._logged: tuple[str, ...] = ()
+
+    async def run(self) -> None:
+        """Send what is due, hear the answer, again; until the device ends its side."""
+        while True:
+            await self._link.wait_status(self._is_due)
+            await self._call.give_way()
+            await self._call.wait_room()
+            await self._ask(self._link.status)
+            if not await self._hear_all():
+                return
+
+    def _is_due(self, status: Status) -> bool:
+        return status.frame != self._shown or self._is_look_due(status)
+
+    def _is_look_due(self, status: Status) -> bool:
+        """A look never takes the last place of a request: that is a frame's."""
+        has_place = len(self._asked) < UNANSWERED_MAX - 1
+        return status.greeting is None and status.looks >= self._look_at and has_place
+
+    async def _ask(self, status: Status) -> None:
+        """Send the newest frame; if the device has it, ask what it shows, if that is due still."""
+        frame = status.frame
+        is_look = frame == self._shown
+        if is_look and not self._is_look_due(status):
+            return
+        self._shown = frame
+        if is_look:
+            self._look_at = status.looks + 1
+        await self._call.send_framed(GET_STATE if is_look else frame_leds(frame.leds))
+        self._asked.append(_Asked(trio.current_time(), frame.leds, is_look))
+
+    async def _hear_all(self) -> bool:
+        """Take the answers to all that was asked, or wait in vain; False: no more will come."""
+        patience_s = ANSWER_S if len(self._asked) < UNANSWERED_MAX else math.inf
+        with trio.move_on_after(patience_s) as patience:
+            while self._asked:
+                answer = await self._call.recv_message()
+                if answer is None:
+                    return False
+                self._hear(self._asked.pop(0), answer)
+        if patience.cancelled_caught:
+            self._meter.led_fault(LedFault.LATE)
+            self._link.report(self._link.known.erred(f"no answer within {ANSWER_S:g} s"))
+        return True
+
+    def _hear(self, asked: _Asked, answer: DeviceStatusResponse) -> None:
+        after_s = trio.current_time() - asked.at
+        leds, battery = None, None
+        match answer.WhichOneof("response"):
+            case "state":
+                leds, battery = reported_leds(answer.state), reported_battery(answer.state)
+                self._compare(asked, answer.state)
+            case "status" if answer.status != "success":
+                self._refused(asked, answer.status[:_TEXT_MAX])
+            case "status" if not asked.is_look:
+                leds = asked.frame
+        self._link.report(self._link.known.answered(after_s, leds, battery))
+
+    def _compare(self, asked: _Asked, state: DeviceStatus) -> None:
+        """What the device shows is what it was sent, or that is sent again."""
+        if not asked.is_look:
+            return
+        if not differ(state, asked.frame):
+            self._apart = 0
+            return
+        self._shown = None
+        self._put_off_looks()
+        self._meter.led_corrected()
+        self._link.report(self._link.known.corrected())
+        self._log_once("device shows other LEDs than it was sent, and is sent them again")
+
+    def _refused(self, asked: _Asked, error: str) -> None:
+        self._meter.led_fault(LedFault.REFUSED)
+        self._link.report(self._link.known.erred(error))
+        if asked.is_look:
+            self._put_off_looks()
+        self._log_once("device refused a frame", error=error)
+
+    def _put_off_looks(self) -> None:
+        """Ask again after one round, after two, after four, and so on."""
+        self._look_at += min(2**self._apart, LOOKS_MAX) - 1
+        self._apart += 1
+
+    def _log_once(self, event: str, **details: object) -> None:
+        """Once a call: a device may go on like this for weeks."""
+        if event not in self._logged:
+            self._logged = (*self._logged, event)
+            log.warning(event, device_id=self._link.device_id, **details)
