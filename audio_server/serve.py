@@ -32,6 +32,7 @@ from audio_server.service import DeviceService
 from audio_server.services import all_services
 from audio_server.settings import Settings
 from audio_server.state.modes import open_modes
+from audio_server.web.address import OFF
 from audio_server.web.house import House, titles
 from audio_server.web.server import open_pages
 from audio_server.workers.cores import worker_count
@@ -99,7 +100,8 @@ async def serve_until(
     server = Server(services, limits=make_limits(settings), secure=guard.secure, meter=meter)
     hangups = reload_on_hangup(settings, guard.reload)
     port: int = listeners[0].socket.getsockname()[1]
-    house = House(settings, port, titles(clips), LocalFleet(devices), stop, board.text)
+    fleet = LocalFleet(devices, records=settings.http != OFF)
+    house = House(settings, port, titles(clips), fleet, stop, board.text)
     measuring, guarding = meter.at_work(), guard.at_work()
     async with measuring, guarding, hangups, open_pages(house), trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)

@@ -11,8 +11,7 @@ and `detach`, which are synchronous, and they read `status` and `press`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -21,37 +20,19 @@ from trio_util import AsyncValue
 
 from audio_server.clips.clip import Clip
 from audio_server.device import rules as table
+from audio_server.device.common import Common
 from audio_server.device.leds import STARTUP, Frame
-from audio_server.device.meter import Meter
-from audio_server.device.metronome import Metronome
-from audio_server.device.modes import ModeStore
+from audio_server.device.observer import Kind
 from audio_server.device.outlet import AudioOutlet
-from audio_server.device.player import Player
 from audio_server.device.report import Report
-from audio_server.device.rules import Action, Button, Effect, Rules, State, Step
+from audio_server.device.rules import Action, Button, Effect, State, Step
 from audio_server.device.status import Status, is_greeting
-from audio_server.device.take import Pace, Position, Stalled, TakeFailed
+from audio_server.device.take import Position, Stalled, TakeFailed
 
 if TYPE_CHECKING:
     from audio_server.device.links import Link
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Common:
-    """What all devices share. `ending` is set when takes have been ended for good."""
-
-    clips: Sequence[Clip]
-    rules: Rules
-    pace: Pace
-    store: ModeStore
-    meter: Meter = field(default_factory=Meter)
-    metronome: Metronome = field(init=False)
-    ending: bool = False
-
-    def __post_init__(self) -> None:
-        self.metronome = Metronome(self.meter)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +84,7 @@ class Device:
         self._pressed = trio.Event()
         self._common = common
         self._greeted = False
-        self._player = Player(common.pace, common.metronome, common.meter)
+        self._player = common.make_player(device_id)
         self._scope = trio.CancelScope()
 
     @property
@@ -151,10 +132,19 @@ class Device:
         """The device is to be asked what it shows, once it has shown what it should."""
         self.status.value = self.status.value.looked()
 
+    def learn(self, report: Report) -> None:
+        """The device has answered, or failed to."""
+        was, self.report = self.report, report
+        if report.corrections != was.corrections:
+            self._common.tell(self.id, Kind.CORRECTION)
+        if report.errors != was.errors:
+            self._common.tell(self.id, Kind.REFUSED, report.last_error)
+
     def greet(self) -> None:
         """Somebody reads LED frames: unless done on this connection, run the start-up."""
         if not self._greeted:
             self._greeted = True
+            self._common.tell(self.id, Kind.LEDS, None)
             self._light(STARTUP[0][1], self.connection)
 
     def plug(self, outlet: AudioOutlet) -> None:
@@ -220,6 +210,7 @@ class Device:
     def _press(self, button: Button, action: Action) -> None:
         self.buttons[button] = action
         is_press = action is Action.PRESS
+        self._common.tell(self.id, Kind.PRESS, button, action)
         if is_press:
             self.last_press = (button, trio.current_time())
         self._greeted = self._greeted or is_press
@@ -244,7 +235,10 @@ class Device:
         if is_greeting(status) and greeting:
             self.status.value = replace(status, state=state)
         else:
-            self.status.value = status.showing(state, again=again)
+            shown = status.showing(state, again=again)
+            if shown.frame != status.frame:
+                self._common.tell(self.id, Kind.LEDS, shown.frame.leds)
+            self.status.value = shown
 
     async def _keep_status(self) -> NoReturn:
         while True:

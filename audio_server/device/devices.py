@@ -15,7 +15,8 @@ import structlog
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.device.device import Common, Device
+from audio_server.device.common import Common
+from audio_server.device.device import Device
 from audio_server.device.links import (
     AudioLink,
     DeviceFailed,
@@ -28,6 +29,7 @@ from audio_server.device.links import (
 )
 from audio_server.device.meter import Meter
 from audio_server.device.modes import MemoryModeStore, ModeStore
+from audio_server.device.observer import Kind, Observer
 from audio_server.device.outlet import AudioOutlet
 from audio_server.device.rounds import go_round
 from audio_server.device.rules import Rules
@@ -35,6 +37,8 @@ from audio_server.device.take import Pace
 
 GONE_MAX = 10_000
 """For how many devices that are gone a request of an older connection is still told apart."""
+
+_OLDER = "a stream of an older connection was refused"
 
 log = structlog.get_logger()
 
@@ -80,6 +84,15 @@ class Devices:
     def meter(self) -> Meter:
         """Who counts what the devices do."""
         return self._common.meter
+
+    def observe(self, observer: Observer) -> None:
+        """Have all that happens from now on told. Devices that are there may keep their takes to
+        themselves, so begin before there are any."""
+        self._common.observer = observer
+
+    def tell(self, device_id: str, kind: Kind, *details: object) -> None:
+        """Tell the observer, if there is one, of something that was done from outside."""
+        self._common.tell(device_id, kind, *details)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the tasks of all devices until cancelled. Requests must have ended before."""
@@ -147,7 +160,7 @@ class Devices:
         if device is not None and device.connection < connection:
             self._forget(device)
             self._end_links(device, Superseded, "the device came back on a newer connection")
-            device.end()
+            self._end(device)
             self.meter.device_taken_over()
         if device_id not in self._devices and self._gone.get(device_id, 0) < connection:
             self._remember_gone(device_id, connection)
@@ -156,10 +169,14 @@ class Devices:
         """Find or make the device of a link that begins. Raises `Superseded`, `TooManyDevices`."""
         device = self._devices.get(link.device_id) or self._make(link)
         if link.connection < device.connection:
+            self._common.tell(
+                device.id, Kind.REFUSED, "a stream of an older connection was refused"
+            )
             raise Superseded("the device is on a newer connection")
         if link.connection > device.connection:
             self._end_links(device, Superseded, "the device came back on a newer connection")
             device.adopt(link.connection, link.peer)
+            self._common.tell(device.id, Kind.CONNECTED, str(link.peer), True)
             self.meter.device_back()
             self.meter.device_taken_over()
         self._replace(device, link)
@@ -172,7 +189,7 @@ class Devices:
             link.finish(device)
             if not device.links:
                 self._forget(device)
-                device.end()
+                self._end(device)
 
     def _make(self, link: Link) -> Device:
         if self._nursery is None:
@@ -186,6 +203,7 @@ class Devices:
         device = Device(link.device_id, link.connection, self._common, link.peer)
         self._devices[link.device_id] = device
         self.meter.device_came()
+        self._common.tell(device.id, Kind.CONNECTED, str(link.peer), False)
         if newest < link.connection:
             self.meter.device_back()
         self._nursery.start_soon(self._keep, device, name="device")
@@ -208,12 +226,16 @@ class Devices:
             if self._devices.get(device.id) is device:
                 self._forget(device)
                 self._end_links(device, DeviceFailed, "the device failed")
-                device.end()
+                self._end(device)
 
     def _forget(self, device: Device) -> None:
         del self._devices[device.id]
         self.meter.device_gone()
         self._remember_gone(device.id, device.connection)
+
+    def _end(self, device: Device) -> None:
+        device.end()
+        self._common.tell(device.id, Kind.GONE, device)
 
     def _remember_gone(self, device_id: str, connection: int) -> None:
         self._gone[device_id] = connection

@@ -141,7 +141,7 @@ class StatusLink(Link):
 
     def report(self, report: Report) -> None:
         """Keep what the device answered."""
-        self._device.report = report
+        self._device.learn(report)
 
 
 class EventLink(Link):

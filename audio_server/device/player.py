@@ -22,6 +22,9 @@ class NoStream(TakeFailed):
     """No audio stream came in time; the device's doing."""
 
 
+Observe: TypeAlias = Callable[[Take, Outcome | None, TakeFailed | None], None]
+"""Told of every take that begins (None), and how and why it ended; raises nothing."""
+
 Over: TypeAlias = Callable[[TakeFailed | None], None]
 """Told of every take that ends by itself: with None when its sound has ended, else why."""
 
@@ -39,16 +42,24 @@ class Player:
         "_deadline",
         "_meter",
         "_metronome",
+        "_observe",
         "_pace",
         "_step",
         "_take",
         "_track",
     )
 
-    def __init__(self, pace: Pace, metronome: Metronome, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        pace: Pace,
+        metronome: Metronome,
+        meter: Meter | None = None,
+        observe: Observe | None = None,
+    ) -> None:
         self._pace = pace
         self._metronome = metronome
         self._meter = meter or Meter()
+        self._observe = observe
         self._track: Track | None = None
         self._take: Take | None = None
         self._deadline = 0.0
@@ -60,6 +71,8 @@ class Player:
         self.cut()
         self._take = Take(clip, self._pace, self._metronome, self._meter)
         self._meter.take_begun()
+        if self._observe is not None:
+            self._observe(self._take, None, None)
         self._deadline = trio.current_time() + PATIENCE_S
         if self._track is not None:
             self._take.begin(self._track)
@@ -120,16 +133,18 @@ class Player:
             failure = await self._perform(take)
             try:
                 if take is self._take:
-                    self._let_go(_outcome(failure))
+                    self._let_go(_outcome(failure), failure)
                     over(failure)
             finally:
                 del failure  # its traceback leads to this frame
         elif self._track is not None:
             await self._track.close()  # the take before still owes its end
 
-    def _let_go(self, outcome: Outcome) -> None:
-        self._take = None
+    def _let_go(self, outcome: Outcome, failure: TakeFailed | None = None) -> None:
+        take, self._take = self._take, None
         self._meter.take_over(outcome)
+        if self._observe is not None and take is not None:
+            self._observe(take, outcome, failure)
 
     async def _perform(self, take: Take) -> TakeFailed | None:
         try:

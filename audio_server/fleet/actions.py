@@ -9,6 +9,7 @@ import trio
 from audio_server.device.device import Device, Press
 from audio_server.device.devices import Devices
 from audio_server.device.links import AudioLink
+from audio_server.device.observer import Kind
 from audio_server.device.rules import Action, Button
 from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
 
@@ -28,6 +29,7 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
     device = devices.by_id.get(device_id)
     if device is None:
         return GONE
+    devices.tell(device_id, Kind.ACTION, "press", button)
     press = Press(button, Action.PRESS, device.connection, trio.Event())
     device.press(press)
     with trio.move_on_after(APPLIED_S):
@@ -44,6 +46,7 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) ->
             return NO_CLIP
         if AudioLink not in device.links:
             return NO_AUDIO
+        devices.tell(device.id, Kind.ACTION, "play", devices.clips[clip].name)
         return DONE if device.play(clip) else STOPPING
 
     return await _each(devices, device_ids, play)
@@ -53,6 +56,7 @@ async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
     """Cut what plays on some devices, or on all."""
 
     def stop(device: Device) -> Outcome:
+        devices.tell(device.id, Kind.ACTION, "stop", None)
         device.stop()
         return DONE
 

@@ -13,6 +13,7 @@ from audio_server.device.leds import Frame
 from audio_server.device.links import AudioLink, EventLink, Link, StatusLink
 from audio_server.device.report import Report
 from audio_server.device.rules import Button, State
+from audio_server.fleet.words import colours
 from audio_server.wire.audio import PACKET_MS
 
 DRIFT_S = 0.3
@@ -45,6 +46,7 @@ class Glance(NamedTuple):
     last_press: tuple[Button, float] | None
     streams: tuple[str, ...]
     mode_name: str | None
+    is_gone: bool
     playing: Playing | None
 
 
@@ -60,6 +62,7 @@ def glance(device: Device, mode_name: str | None) -> Glance:
         device.last_press,
         tuple(name for kind, name in STREAMS if kind in device.links),
         mode_name,
+        False,
         _playing(device),
     )
 
@@ -83,15 +86,15 @@ def facts(seen: Glance, worker: int | None = None) -> dict[str, Any]:
     """
     state, report, press = seen.state, seen.report, seen.last_press
     return {
-        "connected": True,
+        "connected": not seen.is_gone,
         "address": None if seen.peer is None else str(seen.peer),
         "worker": worker,
         "since": epoch_s(seen.since),
         "mode": state.mode,
         "mode_name": seen.mode_name,
-        "state": "error" if state.error else "idle" if state.playing is None else "playing",
+        "state": "error" if state.error else "playing" if seen.playing else "idle",
         "playing": _playing_facts(seen),
-        "leds": [f"#{colour:08x}" for colour in seen.leds],
+        "leds": colours(seen.leds),
         "confirmed": report.leds and [f"#{colour >> 8:06x}" for colour in report.leds],
         "last_press": press and {"button": press[0].name.lower(), "at": epoch_s(press[1])},
         "battery": report.battery,

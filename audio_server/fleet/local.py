@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import NoReturn
 
 import trio
 
 from audio_server.device.devices import Devices
+from audio_server.device.observer import Kind
 from audio_server.device.rules import Button
 from audio_server.fleet import actions
 from audio_server.fleet.feed import Feed
@@ -16,22 +17,36 @@ from audio_server.fleet.glance import Glance, facts
 from audio_server.fleet.interface import DONE, GONE, Happening, Outcome, Outcomes, Row
 from audio_server.fleet.look import Look
 from audio_server.fleet.names import MemoryNames, NameStore, checked_name
+from audio_server.fleet.timeline import Timeline
 
 LOOK_S = 0.25
 """How often devices are looked at, while somebody watches."""
 
 
 class LocalFleet:
-    """A `Fleet`. Without `names` they are kept until the process ends."""
+    """A `Fleet`. Without `names` they are kept until the process ends.
 
-    def __init__(self, devices: Devices, names: NameStore | None = None) -> None:
+    From now on it keeps a record of what happens, unless `records` is false.
+    """
+
+    def __init__(
+        self, devices: Devices, names: NameStore | None = None, *, records: bool = True
+    ) -> None:
         self._devices = devices
         self._names: NameStore = MemoryNames() if names is None else names
         self._feed = Feed(self._names)
         self._look = Look(devices)
+        self._timeline = Timeline(self._look.at)
+        if records:
+            devices.observe(self._timeline)
 
     async def run(self) -> NoReturn:
         """Look at the devices for ever, while somebody watches. A cancel ends all watching."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._timeline.run)
+            await self._feed_watchers()
+
+    async def _feed_watchers(self) -> NoReturn:
         try:
             while True:
                 await self._feed.wait_watched()
@@ -44,8 +59,8 @@ class LocalFleet:
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may watch."""
-        return self._feed.is_full
+        """Whether nobody else may watch or follow."""
+        return self._feed.is_full or self._timeline.is_full
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Server-sent events."""
@@ -58,7 +73,10 @@ class LocalFleet:
     async def row(self, device_id: str) -> Row | None:
         """One device."""
         device = self._devices.by_id.get(device_id)
-        return None if device is None else self._row(self._look.at(device))
+        if device is not None:
+            return self._row(self._look.at(device))
+        seen = self._timeline.gone(device_id)
+        return None if seen is None else self._row(seen)
 
     def _row(self, seen: Glance) -> Row:
         name = self._names.get(seen.device_id)
@@ -66,14 +84,13 @@ class LocalFleet:
 
     async def happenings(self, device_id: str | None) -> Sequence[Happening]:
         """What has happened lately."""
-        return []
+        return await self._timeline.of(device_id)
 
-    @contextmanager
-    def following(self, device_id: str | None) -> Iterator[trio.MemoryReceiveChannel[Happening]]:
+    def following(
+        self, device_id: str | None
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Happening]]:
         """What happens from now on."""
-        send, receive = trio.open_memory_channel[Happening](0)
-        with send:
-            yield receive
+        return self._timeline.following(device_id)
 
     # -- what is done
 
@@ -92,9 +109,14 @@ class LocalFleet:
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name."""
         checked = None if name is None else checked_name(name)
-        if device_id not in self._devices.by_id and self._names.get(device_id) is None:
+        if not self._knows(device_id):
             return GONE
         self._names.put(device_id, checked)
+        self._timeline.happened(device_id, Kind.RENAMED, checked)
         self._feed.rename(device_id)
         await self._names.wait_kept(device_id)
         return DONE
+
+    def _knows(self, device_id: str) -> bool:
+        is_here = device_id in self._devices.by_id or self._timeline.knows(device_id)
+        return is_here or self._names.get(device_id) is not None

@@ -1,0 +1,136 @@
+"""What has happened to each device, lately.
+
+It is an `Observer`, called in the midst of what happens: it only appends to a list. Words and
+times are made when somebody asks.
+
+Memory is bounded. A device has the last `KEPT` happenings, fewer where there are so many devices
+that together they would have more than `KEPT_IN_ALL`, but never fewer than `KEPT_MIN` (about 150
+bytes each). A list is made with the first happening. Of devices that are gone, the last
+`GONE_MAX` are remembered, with what was to be seen of them when they went. Of all devices
+together the last `LATEST` happenings are at hand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias, cast
+
+import trio
+
+from audio_server.device.device import Device
+from audio_server.device.observer import Kind
+from audio_server.fleet.followers import BATCH, Followers
+from audio_server.fleet.glance import Glance, epoch_s
+from audio_server.fleet.interface import Happening
+from audio_server.fleet.words import details_of, text_of
+
+KEPT = 200
+KEPT_MIN = 20
+KEPT_IN_ALL = 200_000
+LATEST = 1_000
+GONE_MAX = 1_000
+
+WORKERS_MAX = 256
+"""How many processes there may be that number what happens."""
+
+Entry: TypeAlias = tuple[Any, ...]
+"""Number, time of the loop, kind and details."""
+
+
+class Timeline:
+    """The record of one process; `worker` is its number. `run` must be running for followers.
+
+    `at` gives what is to be seen of a device.
+    """
+
+    def __init__(self, at: Callable[[Device], Glance], worker: int = 0) -> None:
+        self._at = at
+        self._worker = worker
+        self._last = int(1000 * time.time())  # so that a server started again numbers on
+        self._entries: dict[str, list[Entry]] = {}
+        self._latest: deque[tuple[str, Entry]] = deque(maxlen=LATEST)
+        self._gone: OrderedDict[str, Glance] = OrderedDict()
+        self._followers = Followers(self._told)
+
+    async def run(self) -> None:
+        """Tell those who follow, until cancelled, which ends all following."""
+        await self._followers.run()
+
+    # -- as an observer
+
+    def happened(self, device_id: str, kind: Kind, *details: object) -> None:
+        """Note it; what happens to a device before it has connected is nothing."""
+        if kind is Kind.CONNECTED:
+            self._gone.pop(device_id, None)
+            self._entries.setdefault(device_id, [])
+        elif kind is Kind.GONE:
+            self._went(cast(Device, details[0]))
+            details = ()
+        if (entries := self._entries.get(device_id)) is not None:
+            self._last += 1
+            entry = (self._last, trio.current_time(), kind, *details)
+            entries.append(entry)
+            if len(entries) > KEPT_MIN:
+                del entries[: -self._room()]
+            self._latest.append((device_id, entry))
+            self._followers.note(device_id, entry)
+
+    def _room(self) -> int:
+        return max(KEPT_MIN, min(KEPT, KEPT_IN_ALL // len(self._entries)))
+
+    def _went(self, device: Device) -> None:
+        seen = self._at(device)
+        peer = None if seen.peer is None else str(seen.peer)
+        self._gone[device.id] = seen._replace(peer=peer, streams=(), is_gone=True, playing=None)
+        if len(self._gone) > GONE_MAX:
+            device_id, _ = self._gone.popitem(last=False)
+            self._entries.pop(device_id, None)
+
+    # -- for those who ask
+
+    def knows(self, device_id: str) -> bool:
+        """Whether a device is there, or was lately."""
+        return device_id in self._entries
+
+    def gone(self, device_id: str) -> Glance | None:
+        """What was seen last of a device that is gone."""
+        return self._gone.get(device_id)
+
+    async def of(self, device_id: str | None) -> list[Happening]:
+        """What has happened to one device or to all, oldest first, a few at a time."""
+        found = list(self._latest)
+        if device_id is not None:
+            found = [(device_id, entry) for entry in self._entries.get(device_id, ())]
+        told = []
+        for number, (key, entry) in enumerate(found, 1):
+            told.append(self._told(key, entry))
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+        return told
+
+    def _told(self, device_id: str, entry: Entry) -> Happening:
+        number, at, kind, *details = entry
+        return {
+            "seq": number * WORKERS_MAX + self._worker,
+            "at": epoch_s(at),
+            "device": device_id,
+            "kind": kind.value,
+            "text": text_of(kind, details),
+            **details_of(kind, details),
+        }
+
+    # -- for those who follow
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may follow."""
+        return self._followers.is_full
+
+    def following(
+        self, device_id: str | None
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Happening]]:
+        """What happens from now on, for as long as it is taken."""
+        return self._followers.following(device_id)
