@@ -98,10 +98,10 @@ async def serve_until(
     devices = make_devices(settings, clips, store=store, meter=meter)
     services = all_services(DeviceService(devices, guard), stop)
     server = Server(services, limits=make_limits(settings), secure=guard.secure, meter=meter)
-    hangups = reload_on_hangup(settings, guard.reload)
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, records=settings.http != OFF)
     house = House(settings, port, titles(clips), fleet, stop, board.text)
+    hangups = reload_on_hangup(settings, guard.reload, house.reload)
     measuring, guarding = meter.at_work(), guard.at_work()
     async with measuring, guarding, hangups, open_pages(house), trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)

@@ -124,6 +124,9 @@ class Settings:
     http: Http = DEFAULT_HTTP
     """HOST:PORT of the pages for a browser, or off; the default gives way to whoever is there."""
 
+    http_token_file: File = None
+    """File with the operators' token; beyond loopback one is made in the data folder."""
+
     clips: Clips = field(default_factory=default_clips)
     """Folder of clips; the order of the file names gives the modes."""
 

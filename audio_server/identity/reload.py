@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import trio
@@ -12,21 +12,22 @@ from audio_server.settings import Settings
 
 
 @asynccontextmanager
-async def reload_on_hangup(settings: Settings, reload: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `reload` on every SIGHUP as long as the block lasts.
+async def reload_on_hangup(settings: Settings, *reloads: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `reloads` on every SIGHUP as long as the block lasts.
 
     Where there is nothing to read anew SIGHUP stays what it is when a terminal goes: the end.
     """
-    if settings.tls_cert is None:
+    if settings.tls_cert is None and settings.http_token_file is None:
         yield
         return
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(signal.SIGHUP) as signals:
-            nursery.start_soon(_obey, signals, reload)
+            nursery.start_soon(_obey, signals, reloads)
             yield
             nursery.cancel_scope.cancel()
 
 
-async def _obey(signals: AsyncIterator[int], reload: Callable[[], None]) -> None:
+async def _obey(signals: AsyncIterator[int], reloads: Iterable[Callable[[], None]]) -> None:
     async for _ in signals:
-        reload()
+        for reload in reloads:
+            reload()

@@ -18,12 +18,15 @@ class TlsError(SetupError):
     """A certificate, key or list of authorities cannot be used."""
 
 
-def server_context(cert: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+def server_context(
+    cert: Path, key: Path, client_ca: Path | None, *, alpn: str = ALPN
+) -> ssl.SSLContext:
     """What a server speaks TLS with; with `client_ca` each client must have a certificate of it.
 
     Reads the files; raises `TlsError`.
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols([alpn])
     # A session that is resumed was checked by authorities that may have changed since.
     context.num_tickets = 0
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION

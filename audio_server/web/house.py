@@ -32,7 +32,8 @@ class House:
     the text for Prometheus, of all processes.
 
     `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when
-    it has, and then whatever still runs for a page ends.
+    it has, and then whatever still runs for a page ends. `reloads` are called by whoever hears
+    that files are to be read anew.
     """
 
     settings: Settings
@@ -43,6 +44,12 @@ class House:
     metrics: Callable[[], str]
     ready: trio.Event = field(default_factory=trio.Event)
     over: trio.Event = field(default_factory=trio.Event)
+    reloads: list[Callable[[], None]] = field(default_factory=list)
+
+    def reload(self) -> None:
+        """Read anew what the pages have read."""
+        for reload in self.reloads:
+            reload()
 
     @property
     def closed_because(self) -> str | None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 
-from audio_server.web.address import DEFAULT, Address, is_loopback, parse_address
+from audio_server.web.address import DEFAULT, Address, parse_address
 from audio_server.web.house import House
 
 if TYPE_CHECKING:
-    from hypercorn.config import Config
-
     from audio_server.fleet.interface import Fleet
+    from audio_server.web.way_in import WayIn
 
 END_S = 1.0
 """How long pages have to be told that the server is gone."""
-
-READ_S = 30
-"""How long a request may take to come, and how long a connection may be silent after one."""
-
-MESSAGE_MAX_BYTES = 4096
 
 log = structlog.get_logger()
 
@@ -35,31 +28,51 @@ async def open_pages(house: House) -> AsyncIterator[None]:
     """Serve the pages of `house` for as long as the block, drain included.
 
     Raises `OSError` for an address that cannot be used, unless nobody asked for it: where the
-    default is taken there are no pages, and a line says so. What fails later is logged and ends the
-    pages alone.
+    default is taken there are no pages, and a line says so. Raises `SetupError` for what is wrong
+    with the operators' token or the certificate. What fails later is logged and ends the pages
+    alone.
     """
     address = parse_address(house.settings.http)
     listener = await _listen(address) if address else None
     async with trio.open_nursery() as nursery:
         if listener is not None:
-            nursery.start_soon(_serve, house, listener)
-        if address is not None:
-            nursery.start_soon(_announce, house, _url(listener))
+            with _closed_on_error(listener):
+                way = _way_in(house, listener)
+            house.reloads.append(way.reload)
+            nursery.start_soon(_serve, house, listener, way)
+            nursery.start_soon(_announce, house, way)
+        elif address is not None:
+            nursery.start_soon(_excuse, house)
         yield
         house.over.set()
         nursery.cancel_scope.deadline = trio.current_time() + END_S
 
 
-async def _announce(house: House, url: str | None) -> None:
+async def _announce(house: House, way: WayIn) -> None:
     await house.ready.wait()  # the first line of a server is that it listens for devices
-    if url is None:
-        log.info("no pages: somebody else is there", http=DEFAULT)
-    else:
-        log.info("pages", url=url)
+    token = {} if way.token_file is None else {"token_file": str(way.token_file)}
+    log.info("pages", url=way.url, **token)
+    way.warn()
 
 
-def _url(listener: socket.socket | None) -> str | None:
-    return f"http://{Address(*listener.getsockname()[:2])}" if listener else None
+async def _excuse(house: House) -> None:
+    await house.ready.wait()
+    log.warning("no pages: the port is taken", http=DEFAULT, see="--http HOST:PORT, or --http off")
+
+
+def _way_in(house: House, listener: socket.socket) -> WayIn:
+    from audio_server.web.way_in import way_in  # whoever wants no pages needs none of this
+
+    return way_in(house.settings, listener.getsockname())
+
+
+@contextmanager
+def _closed_on_error(listener: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        listener.close()
+        raise
 
 
 async def _listen(address: Address) -> socket.socket | None:
@@ -75,20 +88,21 @@ async def _listen(address: Address) -> socket.socket | None:
     return socket.socket(fileno=first.socket.detach())
 
 
-async def _serve(house: House, listener: socket.socket) -> None:
+async def _serve(house: House, listener: socket.socket, way: WayIn) -> None:
     """Serve until `house.over`. This is the edge where faults of the pages end."""
     from hypercorn.trio import serve
 
     from audio_server.web.app import make_app
+    from audio_server.web.hypercorn_config import make_config
 
-    loopback = is_loopback(listener.getsockname()[0])
     try:
         with listener:
             # Any: each of the two has types of its own for the one protocol
-            app: Any = make_app(house, loopback=loopback)
+            app: Any = make_app(house, way.entry)
+            config = make_config(listener, way.tls)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_keep, house.fleet, house.over)
-                await serve(app, _config(listener), shutdown_trigger=house.over.wait, mode="asgi")
+                await serve(app, config, shutdown_trigger=house.over.wait, mode="asgi")
     except* Exception:
         log.exception("pages failed")
 
@@ -98,18 +112,3 @@ async def _keep(fleet: Fleet, over: trio.Event) -> None:
         nursery.start_soon(fleet.run)
         await over.wait()
         nursery.cancel_scope.cancel()
-
-
-def _config(listener: socket.socket) -> Config:
-    from hypercorn.config import Config
-
-    config = Config()
-    config.bind = f"fd://{listener.detach()}"
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.include_server_header = False
-    config.graceful_timeout = END_S / 2
-    config.read_timeout = None
-    config.keep_alive_timeout = READ_S
-    config.websocket_max_message_size = MESSAGE_MAX_BYTES
-    config.websocket_ping_interval = READ_S
-    return config

@@ -73,7 +73,7 @@ async def supervise(
         house = House(settings, port, titles(clips), nobody, stop, board.text)
         del clips, contents
         crew = Crew(workers, store, meter)
-        hangups = reload_on_hangup(settings, crew.reload)
+        hangups = reload_on_hangup(settings, crew.reload, house.reload)
         async with meter.at_work(), hangups, open_pages(house), trio.open_nursery() as nursery:
             await nursery.start(crew.run, boot, board_fd)
             house.ready.set()

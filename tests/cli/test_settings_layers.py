@@ -15,6 +15,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "host": ("10.0.0.1", "::1", "localhost"),
     "port": ("1", "2", "0"),
     "http": ("127.0.0.1:0", "[::1]:81", "off"),
+    "http_token_file": ("from-file", "from-environment", "from-flag"),
     "clips": ("from-file", "from-environment", "from-flag"),
     "cache": ("from-file", "from-environment", "from-flag"),
     "data": ("from-file", "from-environment", "from-flag"),

@@ -36,7 +36,8 @@ class Server:
     """A server as its users run it, on a data folder."""
 
     def __init__(self, folder: Path, *flags: str) -> None:
-        command = [sys.executable, "-m", "audio_server", "--port", "0", "--log-format", "json"]
+        command = [sys.executable, "-m", "audio_server", "--port", "0", "--http", "off"]
+        command += ["--log-format", "json"]
         folders = ["--data", str(folder / "data"), "--cache", str(folder / "cache")]
         self.process = subprocess.Popen(
             [*command, *folders, *flags],

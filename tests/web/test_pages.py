@@ -171,7 +171,7 @@ async def test_the_default_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
         async with open_pages(house := house_at(at)):
             house.ready.set()
             await trio.testing.wait_all_tasks_blocked()
-    assert [line["event"] for line in logs] == ["no pages: somebody else is there"]
+    assert [line["event"] for line in logs] == ["no pages: the port is taken"]
     await taken.aclose()
 
 

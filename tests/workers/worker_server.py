@@ -114,7 +114,8 @@ def _target(link: Path) -> str:
 @asynccontextmanager
 async def open_server(*flags: str, folder: Path) -> AsyncIterator[WorkerServer]:
     """A server in a session of its own, as in a terminal; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "audio_server", "--port", "0", "--log-format", "json"]
+    command = [sys.executable, "-m", "audio_server", "--port", "0", "--http", "off"]
+    command += ["--log-format", "json"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AUDIO_")}
     process = await trio.lowlevel.open_process(
         [*command, "--cache", str(folder / "cache"), "--data", str(folder / "data"), *flags],

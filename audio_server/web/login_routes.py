@@ -1,0 +1,113 @@
+"""Logging in and out with a browser: a form, and a cookie for the token that is in it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Final, TypeAlias
+from urllib.parse import parse_qs, urlencode
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from audio_server.web.address import is_own_origin
+from audio_server.web.files import Files
+from audio_server.web.gate import NOT_OURS, TOO_OFTEN, Entry, refuse_token
+from audio_server.web.login import SESSION_S, Login
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+FORM_MAX_BYTES: Final = 8192
+_OURS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+"""A path of this server. Browsers take `//` and `/\\` for another one, and drop what is white."""
+
+
+def login_routes(entry: Entry, files: Files) -> list[BaseRoute]:
+    """Where nobody needs a token, `/login` leads to the pages."""
+    login = entry.login
+    if login is None:
+        return [Route("/login", _not_needed), Route("/logout", _not_needed, methods=["POST"])]
+    return [
+        Route("/login", _shown(files)),
+        Route("/login", _log_in(entry, login), methods=["POST"]),
+        Route("/logout", _log_out(login), methods=["POST"]),
+    ]
+
+
+async def _not_needed(request: Request) -> Response:
+    return RedirectResponse("/", 303)
+
+
+def _shown(files: Files) -> Handler:
+    async def shown(request: Request) -> Response:
+        return files.answer(request, "login.html")
+
+    return shown
+
+
+def _log_in(entry: Entry, login: Login) -> Handler:
+    async def log_in(request: Request) -> Response:
+        if not is_own_origin(request.headers.get("origin"), request.headers.get("host")):
+            return PlainTextResponse(f"{NOT_OURS.reason}\n", NOT_OURS.status)
+        form = await _form(request)
+        wanted = _path(form.get("next", "/"))
+        refusal = refuse_token(request, login, entry.attempts, form.get("token", "").strip())
+        if refusal is None:
+            return _welcome(request, login, wanted)
+        why = "slow" if refusal is TOO_OFTEN else "wrong"
+        return RedirectResponse(f"/login?{urlencode({'next': wanted, why: 1})}", 303)
+
+    return log_in
+
+
+def _log_out(login: Login) -> Handler:
+    async def log_out(request: Request) -> Response:
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(login.cookie_name, httponly=True, samesite="strict")
+        return answer
+
+    return log_out
+
+
+def _welcome(request: Request, login: Login, wanted: str) -> Response:
+    answer = RedirectResponse(wanted, 303)
+    cookie = login.new_cookie(time.time())
+    answer.set_cookie(
+        login.cookie_name,
+        cookie,
+        max_age=SESSION_S,
+        secure=_is_encrypted(request),
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def _is_encrypted(request: Request) -> bool:
+    """Whether the browser speaks TLS, with us or with a proxy, which says so. Whoever lies about
+    it only makes a cookie of his own that does not come back."""
+    forwarded = request.headers.get("forwarded", "").lower()
+    is_proxied = request.headers.get("x-forwarded-proto", "").lower() == "https"
+    return request.url.scheme == "https" or "proto=https" in forwarded or is_proxied
+
+
+def _path(wanted: str) -> str:
+    return wanted if _OURS.fullmatch(wanted) else "/"
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form; none of one that is too large."""
+    body = b""
+    async with aclosing(request.stream()) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > FORM_MAX_BYTES:
+                return {}
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=8)
+    except ValueError:
+        return {}
+    return {name: values[-1] for name, values in fields.items()}

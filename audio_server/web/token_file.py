@@ -1,0 +1,71 @@
+"""The operators' token: the file it is in, made at the first start beyond loopback.
+
+Everything here blocks.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from audio_server.errors import SetupError
+from audio_server.settings import Settings
+
+TOKEN_FILE = "http-token"
+"""What the file is called in the data folder."""
+
+LENGTH_MIN, LENGTH_MAX = 16, 512
+"""Shorter ones can be guessed; longer ones are no tokens."""
+
+
+def token_file(settings: Settings, *, loopback: bool) -> Path | None:
+    """Where the token is, or is to be; None where nobody needs one.
+
+    Raises `SetupError` where one is needed and there is no folder to keep it in.
+    """
+    if settings.http_token_file is not None:
+        return settings.http_token_file
+    if loopback:
+        return None
+    if settings.data is None:
+        reason = "beyond loopback operators need a token: --http-token-file, or a data folder"
+        raise SetupError("--http", reason)
+    path = settings.data / TOKEN_FILE
+    _make(path)
+    return path
+
+
+def read_token(path: Path) -> str:
+    """The token, without what is white around it. Raises `SetupError`."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise SetupError(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise SetupError(path, "is not a token: it is not ASCII") from error
+    if not token.isprintable() or " " in token:
+        raise SetupError(path, "is not a token: it is not one word")
+    if not LENGTH_MIN <= len(token) <= LENGTH_MAX:
+        raise SetupError(path, f"is no token: it needs {LENGTH_MIN} to {LENGTH_MAX} characters")
+    return token
+
+
+def _make(path: Path) -> None:
+    """Make the file, which is its owner's alone; one that is there stays as it is."""
+    if path.exists():
+        return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".http-token-")
+        try:
+            with os.fdopen(fd, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(32) + "\n")
+            with suppress(FileExistsError):  # another server was faster: its token counts
+                os.link(name, path)
+        finally:
+            Path(name).unlink()
+    except OSError as error:
+        raise SetupError(path, error.strerror or str(error)) from error

@@ -1,0 +1,122 @@
+"""Pages beyond loopback: a token that is made, TLS with the server's own certificate."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from functools import partial
+from pathlib import Path
+
+import h11
+import pytest
+import structlog.testing
+import trio
+import trio.testing
+
+from audio_server.device.devices import Devices
+from audio_server.device.rules import Rules
+from audio_server.errors import SetupError
+from audio_server.fleet.local import LocalFleet
+from audio_server.identity.dev_certs import DevCerts, make_dev_certs
+from audio_server.settings import Settings
+from audio_server.web.house import House
+from audio_server.web.server import open_pages
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> DevCerts:
+    return make_dev_certs(tmp_path_factory.mktemp("papers"), ["localhost"], [])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> partial[Settings]:
+    """Settings of a server on all addresses."""
+    return partial(Settings, http="0.0.0.0:0", data=tmp_path)
+
+
+def house_of(settings: Settings) -> House:
+    nobody = LocalFleet(Devices((), Rules(clips=0), 0.3))
+    house = House(settings, 1, (), nobody, trio.Event(), str)
+    house.ready.set()
+    return house
+
+
+async def asked(stream: trio.abc.Stream, path: str, **headers: str) -> int:
+    """The status of what is answered."""
+    client = h11.Connection(h11.CLIENT)
+    request = h11.Request(method="GET", target=path, headers=[("host", "door"), *headers.items()])
+    await stream.send_all(client.send(request) or b"")
+    await stream.send_all(client.send(h11.EndOfMessage()) or b"")
+    events = []
+    with trio.fail_after(5):
+        while not events or not isinstance(events[-1], h11.EndOfMessage):
+            if (event := client.next_event()) is h11.NEED_DATA:
+                client.receive_data(bytes(await stream.receive_some()))
+            else:
+                events.append(event)
+    assert isinstance(events[0], h11.Response)
+    return events[0].status_code
+
+
+async def test_a_token_is_made_and_said_where(settings, tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with open_pages(house_of(settings())):
+            await trio.testing.wait_all_tasks_blocked()
+            port = int(logs[0]["url"].rsplit(":", 1)[1])
+            token = (tmp_path / "http-token").read_text().strip()
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                assert await asked(stream, "/api/about") == 401
+                bearer = f"Bearer {token}"
+                assert await asked(stream, "/api/about", authorization=bearer) == 200
+    assert logs[0]["token_file"] == str(tmp_path / "http-token")
+    assert (logs[1]["event"], logs[1]["log_level"]) == (
+        "the operators' token is sent in the clear",
+        "warning",
+    )
+
+
+async def test_without_a_place_for_it_there_is_no_server(settings) -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(SetupError, match="--http-token-file")):
+        async with open_pages(house_of(settings(data=None))):
+            raise AssertionError("not reached")
+
+
+async def test_the_pages_have_the_servers_certificate_and_the_newest(
+    settings, papers: DevCerts, tmp_path: Path
+) -> None:
+    cert, key = (
+        Path(shutil.copy(path, tmp_path)) for path in (papers.server.cert, papers.server.key)
+    )
+    house = house_of(settings(tls_cert=cert, tls_key=key))
+    with structlog.testing.capture_logs() as logs:
+        async with open_pages(house):
+            await trio.testing.wait_all_tasks_blocked()
+            assert logs[0]["url"].startswith("https://0.0.0.0:")
+            assert len(logs) == 1  # nothing to warn of
+            port = int(logs[0]["url"].rsplit(":", 1)[1])
+            await check_tls(port, papers.ca)
+            newer = make_dev_certs(tmp_path / "newer", ["localhost"], [])
+            shutil.copy(newer.server.cert, cert)
+            shutil.copy(newer.server.key, key)
+            house.reload()
+            await check_tls(port, newer.ca)
+            cert.write_text("no certificate")
+            house.reload()
+            await check_tls(port, newer.ca)
+            assert logs[-1]["event"] == "files of the pages not reloaded"
+            async with await trio.open_tcp_stream("127.0.0.1", port) as plain:
+                await plain.send_all(b"GET / HTTP/1.1\r\nhost: door\r\n\r\n")
+                with trio.fail_after(5):
+                    assert not (await plain.receive_some()).startswith(b"HTTP")
+
+
+async def check_tls(port: int, ca: Path) -> None:
+    """The pages are HTTP/1.1 behind a certificate of this authority."""
+    context = ssl.create_default_context(cafile=str(ca))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    transport = await trio.open_tcp_stream("127.0.0.1", port)
+    secure = trio.SSLStream(transport, context, server_hostname="localhost", https_compatible=True)
+    async with secure as stream:
+        assert await asked(stream, "/healthz") == 200
+        assert stream.selected_alpn_protocol() == "http/1.1"
+        assert await asked(stream, "/device") == 303
