@@ -52,8 +52,9 @@ class Device:
             assert (await self.events.recv_message()).ack
 
     async def shows(self) -> tuple[int, ...]:
-        """The next frame."""
-        request = await self.status.recv_message()
+        """The next frame; a question for the LEDs gets an answer that says nothing."""
+        while (request := await self.status.recv_message()).WhichOneof("request") == "get":
+            await self.status.send_message(DeviceStatusResponse())
         await self.status.send_message(DeviceStatusResponse(status="success"))
         return tuple(getattr(request.set, f"led_{n}").rgba for n in range(6))
 
