@@ -23,6 +23,7 @@ from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
 from audio_server.fleet.local import LocalFleet
+from audio_server.fleet.names import NameStore
 from audio_server.identity.guard import Guard
 from audio_server.identity.reload import reload_on_hangup
 from audio_server.metrics.board import Board
@@ -58,7 +59,8 @@ async def serve(settings: Settings, *, progress: Progress | None = None) -> None
 
                 await supervise(stop, settings, workers, store=store, progress=progress)
             else:
-                await serve_until(stop, settings, store=store, progress=progress)
+                names = None if store is None else store.names
+                await serve_until(stop, settings, store=store, names=names, progress=progress)
         nursery.cancel_scope.cancel()
 
 
@@ -79,6 +81,7 @@ async def serve_until(
     settings: Settings,
     *,
     store: ModeStore | None = None,
+    names: NameStore | None = None,
     progress: Progress | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -87,7 +90,7 @@ async def serve_until(
     Gives the port to `task_status.started` when everything is loaded and listening. Raises
     `SetupError` for certificates and tokens, `ClipError` for a clip and `OSError` for an address
     that cannot be used. A cancel ends all connections at once. Without a `store` modes are kept
-    in memory.
+    in memory, and without `names` those.
     """
     guard = Guard(settings)
     clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
@@ -99,7 +102,7 @@ async def serve_until(
     services = all_services(DeviceService(devices, guard), stop)
     server = Server(services, limits=make_limits(settings), secure=guard.secure, meter=meter)
     port: int = listeners[0].socket.getsockname()[1]
-    fleet = LocalFleet(devices, records=settings.http != OFF)
+    fleet = LocalFleet(devices, names, records=settings.http != OFF)
     house = House(settings, port, titles(clips), fleet, stop, board.text)
     hangups = reload_on_hangup(settings, guard.reload, house.reload)
     measuring, guarding = meter.at_work(), guard.at_work()

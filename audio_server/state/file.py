@@ -1,4 +1,4 @@
-"""The SQLite file of modes: opened, read and written. Everything here blocks.
+"""The SQLite file of modes and names: opened, read and written. Everything here blocks.
 
 The journal is a write-ahead log and `synchronous` is NORMAL: a transaction that has been written
 survives the death of the process at any instant, for the system has it. A power cut may take what
@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from audio_server.errors import SetupError
+from audio_server.state.notes import Notes
 
 SCHEMA = (
     "CREATE TABLE modes (device_id TEXT PRIMARY KEY, mode INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE names (device_id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
 """What was done to the file, oldest first; its `user_version` says how much of it."""
 
@@ -76,25 +78,26 @@ class StateFile:
         self._db.execute(f"PRAGMA user_version = {len(SCHEMA)}")
         self._db.execute("COMMIT")
 
-    def read(self) -> dict[str, int]:
-        """The mode of every device that is not in mode 0. Looks the whole file over first."""
+    def read(self) -> Notes:
+        """Every mode that is not 0, every name. Looks the whole file over first."""
         with _named(self.path):
             (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise StateDamaged(self.path, f"damaged: {verdict}")
-            return dict(self._db.execute("SELECT device_id, mode FROM modes"))
+            modes = dict(self._db.execute("SELECT device_id, mode FROM modes"))
+            return Notes(modes, dict(self._db.execute("SELECT device_id, name FROM names")))
 
-    def write(self, modes: Mapping[str, int]) -> None:
-        """Keep these modes, all in one transaction; mode 0 takes no room."""
+    def write(self, notes: Notes) -> None:
+        """Keep these, all in one transaction; what is blank takes no room."""
+        kept = notes.without_blanks()
         with _named(self.path), self._transaction():
-            self._db.executemany(
-                "INSERT INTO modes VALUES (?, ?) ON CONFLICT DO UPDATE SET mode = excluded.mode",
-                [(device_id, mode) for device_id, mode in modes.items() if mode],
-            )
-            self._db.executemany(
-                "DELETE FROM modes WHERE device_id = ?",
-                [(device_id,) for device_id, mode in modes.items() if not mode],
-            )
+            self._replace("modes", notes.modes, kept.modes)
+            self._replace("names", notes.names, kept.names)
+
+    def _replace(self, table: str, all_of_them: Iterable[str], kept: Mapping[str, Any]) -> None:
+        gone = [(device_id,) for device_id in all_of_them if device_id not in kept]
+        self._db.executemany(f"DELETE FROM {table} WHERE device_id = ?", gone)
+        self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", kept.items())
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

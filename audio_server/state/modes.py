@@ -1,4 +1,4 @@
-"""Modes that outlive the server: a `ModeStore` on a file, off the loop, in batches.
+"""Modes that outlive the server, and names: a `ModeStore` on a file, off the loop, in batches.
 
 Devices read and write memory, which never blocks. What changes is collected, and one thread at a
 time writes it: while it writes, the next batch grows, so that any number of presses share a
@@ -12,7 +12,7 @@ one warning, and now and then the file is tried again with all that it has misse
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ import structlog
 import trio
 
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable, set_aside
+from audio_server.state.names import FileNames
+from audio_server.state.notes import Notes
 
 RETRY_S = 30.0
 """How long a file that failed is left alone."""
@@ -42,21 +44,23 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Modes that are written together; `kept` is set when they are as safe as they get."""
+    """What is written together; `kept` is set when it is as safe as it gets."""
 
-    modes: dict[str, int] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
     kept: trio.Event = field(default_factory=trio.Event)
 
 
 class FileModeStore:
-    """A `ModeStore` whose modes are in the file `path`. `run` must be running to keep them."""
+    """A `ModeStore` whose modes are in the file `path`, and a `NameStore` (`names`). `run` must be
+    running to keep them."""
 
     def __init__(self, path: Path, *, open_file: Opener = StateFile) -> None:
         self._path = path
         self._open_file = open_file
         self._file: StateFile | None = None
         self._one_thread = trio.CapacityLimiter(1)
-        self._modes: dict[str, int] = {}
+        self._notes = Notes()
+        self.names = FileNames(self)
         self._next = _Batch()
         self._writing = _Batch()
         self._due = trio.Event()
@@ -67,15 +71,15 @@ class FileModeStore:
 
     def get(self, device_id: str) -> int:
         """The mode last put, or 0."""
-        return self._modes.get(device_id, 0)
+        return self._notes.modes.get(device_id, 0)
 
     def put(self, device_id: str, mode: int) -> None:
         """Remember a mode, and have it written soon."""
         if mode:
-            self._modes[device_id] = mode
+            self._notes.modes[device_id] = mode
         else:
-            self._modes.pop(device_id, None)
-        self._next.modes[device_id] = mode
+            self._notes.modes.pop(device_id, None)
+        self._next.notes.modes[device_id] = mode
         self._due.set()
 
     async def wait_kept(self, device_id: str) -> None:
@@ -84,7 +88,29 @@ class FileModeStore:
         Does not yield where nothing is on its way.
         """
         for batch in (self._next, self._writing):
-            if device_id in batch.modes and not batch.kept.is_set():
+            if device_id in batch.notes.modes and not batch.kept.is_set():
+                await batch.kept.wait()
+                return
+
+    # As `names` sees it
+
+    def name_of(self, device_id: str) -> str | None:
+        """The name last put."""
+        return self._notes.names.get(device_id)
+
+    def put_name(self, device_id: str, name: str | None) -> None:
+        """Remember a name, and have it written soon."""
+        if name is None:
+            self._notes.names.pop(device_id, None)
+        else:
+            self._notes.names[device_id] = name
+        self._next.notes.names[device_id] = name
+        self._due.set()
+
+    async def wait_name_kept(self, device_id: str) -> None:
+        """As `wait_kept`, for the name."""
+        for batch in (self._next, self._writing):
+            if device_id in batch.notes.names and not batch.kept.is_set():
                 await batch.kept.wait()
                 return
 
@@ -97,7 +123,7 @@ class FileModeStore:
         set aside, and one that cannot be written is warned of and tried again. When cancelled
         what is left is written, within `LAST_WRITE_S`.
         """
-        await self._write({})
+        await self._write(Notes())
         task_status.started()
         try:
             await self._write_batches()
@@ -115,45 +141,46 @@ class FileModeStore:
     async def _write_batch(self) -> None:
         self._writing, self._next = self._next, _Batch()
         self._due = trio.Event()
-        await self._write(self._writing.modes)
+        await self._write(self._writing.notes)
         self._writing.kept.set()
 
     async def _write_last(self) -> None:
         if not self._writing.kept.is_set():  # cancelled half-way: to be sure, once more
-            self._put_back(self._writing.modes)
+            self._put_back(self._writing.notes)
         await self._write_batch()
         await self._close()
 
-    async def _write(self, modes: Mapping[str, int]) -> None:
-        """Write modes, into a new file where the old one is damaged; or put them back."""
+    async def _write(self, notes: Notes) -> None:
+        """Write notes, into a new file where the old one is damaged; or put them back."""
         try:
             try:
-                await self._try_write(modes)
+                await self._try_write(notes)
             except StateDamaged as error:
                 await self._start_anew(error)
         except (sqlite3.Error, OSError, StateDamaged) as error:
-            await self._fail(error, modes)
+            await self._fail(error, notes)
         except StateUnusable as error:
             if not self._failing:
                 raise
-            await self._fail(error, modes)
+            await self._fail(error, notes)
         else:
             self._succeed()
 
-    async def _try_write(self, modes: Mapping[str, int]) -> None:
-        file = self._file or await self._open(modes)
-        if modes:
-            await self._in_thread(file.write, modes)
+    async def _try_write(self, notes: Notes) -> None:
+        file = self._file or await self._open(notes)
+        if notes:
+            await self._in_thread(file.write, notes)
 
-    async def _open(self, modes: Mapping[str, int]) -> StateFile:
+    async def _open(self, notes: Notes) -> StateFile:
         file, found = await self._in_thread(self._open_and_read)
         self._file = file
         if not self._has_learnt:
             self._has_learnt = True
-            self._learn({**found, **modes, **self._next.modes})
+            # It could be read for the first time: it counts where nothing has been put.
+            self._notes = self._next.notes.over(notes.over(found)).without_blanks()
         return file
 
-    def _open_and_read(self) -> tuple[StateFile, dict[str, int]]:
+    def _open_and_read(self) -> tuple[StateFile, Notes]:
         file = self._open_file(self._path)
         try:
             return file, file.read()
@@ -161,22 +188,18 @@ class FileModeStore:
             file.close()
             raise
 
-    def _learn(self, modes: Mapping[str, int]) -> None:
-        """The file could be read for the first time: it counts where nothing has been put."""
-        self._modes = {device_id: mode for device_id, mode in modes.items() if mode}
-
     async def _start_anew(self, error: StateDamaged) -> None:
         await self._close()
         aside = await self._in_thread(set_aside, self._path)
         log.warning("state file set aside", reason=str(error), now=str(aside))
-        await self._try_write(dict(self._modes))
+        await self._try_write(self._notes.over(Notes()))
 
-    async def _fail(self, error: Exception, modes: Mapping[str, int]) -> None:
+    async def _fail(self, error: Exception, notes: Notes) -> None:
         """Go on from memory; nobody waits for a batch that is left lying."""
         if not self._failing:
             log.warning("modes are kept in memory only", path=str(self._path), reason=str(error))
         self._failing = True
-        self._put_back(modes)
+        self._put_back(notes)
         self._next.kept.set()
         self._due.set()
         await self._close()
@@ -186,8 +209,8 @@ class FileModeStore:
             self._failing = False
             log.info("modes are kept in the file again", path=str(self._path))
 
-    def _put_back(self, modes: Mapping[str, int]) -> None:
-        self._next.modes = {**modes, **self._next.modes}
+    def _put_back(self, notes: Notes) -> None:
+        self._next.notes = self._next.notes.over(notes)
 
     async def _close(self) -> None:
         file, self._file = self._file, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable
 from audio_server.state.modes import RETRY_S, FileModeStore, open_modes
+from audio_server.state.notes import Notes
 
 
 class SlowFile:
@@ -22,6 +23,7 @@ class SlowFile:
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
+        self.names: dict[str, str | None] = {}
         self.writes: list[dict[str, int]] = []
         self.opened = 0
         self.error: Exception | None = None
@@ -34,16 +36,17 @@ class SlowFile:
         self._raise()
         return self
 
-    def read(self) -> dict[str, int]:
-        return dict(self.rows)
+    def read(self) -> Notes:
+        return Notes(dict(self.rows), dict(self.names))
 
-    def write(self, modes: Mapping[str, int]) -> None:
+    def write(self, notes: Notes) -> None:
         self.begun.release()
         if self.is_slow:
             self.may_write.acquire()
         self._raise()
-        self.writes.append(dict(modes))
-        self.rows.update(modes)
+        self.writes.append(dict(notes.modes))
+        self.rows.update(notes.modes)
+        self.names.update(notes.names)
 
     def close(self) -> None:
         pass
@@ -103,7 +106,7 @@ async def test_what_is_waited_for_is_in_the_file(path) -> None:
         copy.write_bytes(path.read_bytes())
         path.with_name("copy.db-wal").write_bytes(path.with_name("state.db-wal").read_bytes())
         with StateFile(copy) as file:
-            assert file.read() == {"a": 3}
+            assert file.read().modes == {"a": 3}
 
 
 async def test_nobody_waits_where_nothing_changed(path) -> None:
@@ -200,7 +203,7 @@ async def test_a_file_that_may_not_grow(path, logged) -> None:
     assert warnings(logged) == ["modes are kept in memory only"]
     assert "full" in logged[0]["reason"]
     with StateFile(path) as file:
-        assert file.read() == {"first": 1}
+        assert file.read().modes == {"first": 1}
 
 
 async def test_a_disk_that_has_room_again_gets_what_it_missed(path, logged, autojump_clock) -> None:
@@ -290,3 +293,46 @@ async def test_a_file_of_another_server_is_the_users_mistake(path, monkeypatch) 
             async with open_modes(path.parent):
                 raise AssertionError("two servers have one file")
     assert raised.group_contains(StateUnusable, match="in use by another server", depth=1)
+
+
+async def test_names_outlive_the_store(path) -> None:
+    async with open_modes(path.parent) as store:
+        store.names.put("a", "Küche")
+        store.put("a", 3)
+        await store.names.wait_kept("a")
+        store.names.put("b", "hall")
+        store.names.put("c", "door")
+        store.names.put("c", None)
+    async with open_modes(path.parent) as store:
+        assert [store.names.get(device_id) for device_id in "abc"] == ["Küche", "hall", None]
+        assert store.get("a") == 3
+        store.names.put("b", None)
+    async with open_modes(path.parent) as store:
+        assert (store.names.get("a"), store.names.get("b")) == ("Küche", None)
+
+
+async def test_a_disk_that_fails_delays_no_name_and_gets_it_later(path, autojump_clock) -> None:
+    file = SlowFile()
+    file.names = {"a": "old", "b": "kept"}
+    file.error = FULL
+    async with stored(file, path) as store:
+        store.names.put("a", "new")
+        await store.names.wait_kept("a")
+        file.error = None
+        await until(lambda: file.names["a"] == "new")
+        assert [store.names.get(device_id) for device_id in "ab"] == ["new", "kept"]
+
+
+async def test_a_name_waits_for_its_own_batch(path) -> None:
+    file = SlowFile()
+    file.is_slow = True
+    async with stored(file, path) as store, trio.open_nursery() as nursery:
+        store.names.put("a", "x")
+        await trio.to_thread.run_sync(file.begun.acquire)
+        await store.wait_kept("a")  # its mode has not changed
+        nursery.start_soon(store.names.wait_kept, "a")
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        file.is_slow = False
+        file.may_write.release()
+    assert file.names == {"a": "x"}

@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from audio_server.state.file import SCHEMA, StateDamaged, StateFile, StateUnusable, set_aside
+from audio_server.state.notes import Notes
 
 
 def written(path: Path, modes: dict[str, int]) -> None:
     with StateFile(path) as file:
-        file.write(modes)
+        file.write(Notes(modes))
 
 
 def read(path: Path) -> dict[str, int]:
     with StateFile(path) as file:
-        return file.read()
+        return file.read().modes
 
 
 def test_what_is_written_is_read(path) -> None:
@@ -58,6 +59,25 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(path) -> None:
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT * FROM modes").fetchall() == [("a", 1)]
     db.close()
+
+
+def test_a_file_from_before_there_were_names(path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as db:
+        db.execute(SCHEMA[0])
+        db.execute("INSERT INTO modes VALUES ('a', 1)")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with StateFile(path) as file:
+        file.write(Notes(names={"a": "Küche"}))
+        assert file.read() == Notes({"a": 1}, {"a": "Küche"})
+
+
+def test_no_name_takes_no_row(path) -> None:
+    with StateFile(path) as file:
+        file.write(Notes(names={"a": "Küche", "b": "hall"}))
+        file.write(Notes(names={"a": None, "c": None}))
+        assert file.read() == Notes({}, {"b": "hall"})
 
 
 def test_the_version_is_in_the_file(path) -> None:
@@ -104,8 +124,8 @@ def test_setting_aside_takes_the_log_along(path) -> None:
 
 def test_a_failed_write_changes_nothing_and_the_next_one_works(path) -> None:
     with StateFile(path) as file:
-        file.write({"a": 1})
+        file.write(Notes({"a": 1}))
         with pytest.raises(sqlite3.Error):
-            file.write({"a": 2, "b": "not a number"})  # type: ignore[dict-item]
-        file.write({"c": 3})
-        assert file.read() == {"a": 1, "c": 3}
+            file.write(Notes({"a": 2, "b": "not a number"}))  # type: ignore[dict-item]
+        file.write(Notes({"c": 3}))
+        assert file.read().modes == {"a": 1, "c": 3}
