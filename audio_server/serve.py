@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.library import Progress, load_clips
+from audio_server.clips.library import Progress
+from audio_server.clips.shelf import at_once, open_shelf
 from audio_server.device.devices import Devices
 from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
 from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.names import NameStore
+from audio_server.hangup import reload_on_hangup
 from audio_server.identity.guard import Guard
-from audio_server.identity.reload import reload_on_hangup
 from audio_server.metrics.board import Board
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.listener import Server
@@ -34,7 +36,7 @@ from audio_server.services import all_services
 from audio_server.settings import Settings
 from audio_server.state.modes import open_modes
 from audio_server.web.address import OFF
-from audio_server.web.house import House, titles
+from audio_server.web.house import House
 from audio_server.web.server import open_pages
 from audio_server.workers.cores import worker_count
 
@@ -93,25 +95,32 @@ async def serve_until(
     in memory, and without `names` those.
     """
     guard = Guard(settings)
-    clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
+    shelf = await open_shelf(settings.clips, settings.cache, progress)
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)
     board = Board()
     meter = board.row()
-    devices = make_devices(settings, clips, store=store, meter=meter)
+    devices = make_devices(settings, shelf.clips, store=store, meter=meter)
+    shelf.used_by(at_once(devices.change_clips))
     services = all_services(DeviceService(devices, guard), stop)
     server = Server(services, limits=make_limits(settings), secure=guard.secure, meter=meter)
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
-    house = House(settings, port, titles(clips), fleet, stop, board.text)
-    hangups = reload_on_hangup(settings, guard.reload, house.reload)
+    house = House(settings, port, shelf, fleet, stop, board.text)
+    hangups = reload_on_hangup(partial(_reload, guard, house), stop)
     measuring, guarding = meter.at_work(), guard.at_work()
     async with measuring, guarding, hangups, open_pages(house), trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
         house.ready.set()
-        log.info("listening", host=settings.host, port=port, clips=len(clips))
+        log.info("listening", host=settings.host, port=port, clips=len(shelf.clips))
         task_status.started(port)
     log.info("stopped")
+
+
+async def _reload(guard: Guard, house: House) -> None:
+    guard.reload()
+    house.reload()
+    await house.shelf.reload_and_tell()
 
 
 async def serve_on(

@@ -19,3 +19,15 @@ class ClipError(Exception):
 
     def __str__(self) -> str:
         return " ".join(f"{self.path}: {self.reason}".splitlines())
+
+
+class NoSuchClip(ClipError):
+    """There is no clip of that name."""
+
+
+class ClipTooLarge(ClipError):
+    """A file is larger than a clip may be, or its sound is longer."""
+
+
+class ClipsFixed(ClipError):
+    """The clips of this folder cannot be changed."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import trio
 
@@ -12,81 +14,102 @@ from audio_server.clips.cache import Cache, content_key
 from audio_server.clips.clip import Clip
 from audio_server.clips.errors import ClipError
 from audio_server.clips.folder import clip_files
-from audio_server.clips.prepared import Prepared
 
-__all__ = ["ClipError", "Progress", "load_clips"]
+__all__ = ["ClipError", "Loaded", "Progress", "load_clips", "load_files"]
 
 Progress = Callable[[int, int], None]
 """Called with how many files are done and how many there are, first with none done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A clip, the file that it is made of, and the key of what was in it."""
+
+    file: Path
+    key: str
+    clip: Clip
+
+
 async def load_clips(folder: Path, *, cache: Path, progress: Progress | None = None) -> list[Clip]:
+    """The clips of `folder` as `load_files` loads them, without where they are from."""
+    return [loaded.clip for loaded in await load_files(folder, cache=cache, progress=progress)]
+
+
+async def load_files(
+    folder: Path,
+    *,
+    cache: Path,
+    progress: Progress | None = None,
+    known: Iterable[Loaded] = (),
+) -> list[Loaded]:
     """The clips of `folder`; its index in the list is the mode of a clip.
 
-    What was prepared once is read from the folder `cache`; the rest is passed through or
-    transcoded in as many threads as there are cores, and stored there. Raises `ClipError`
-    for the first file, in order, that is no clip. A cancel stops the work within a packet;
-    what was finished stays cached.
+    A file that holds what one of `known` held is that clip again. Of the rest what was prepared
+    once is read from the folder `cache`; the others are passed through or transcoded in as many
+    threads as there are cores, and stored there. Raises `ClipError` for the first file, in order,
+    that is no clip. A cancel stops the work within a packet; what was finished stays cached.
     """
     files = await trio.to_thread.run_sync(clip_files, folder)
-    work = _Work(files, Cache(cache), progress or (lambda done, total: None))
+    work = _Work(files, Cache(cache), progress or (lambda done, total: None), known)
     return await work.run()
 
 
 class _Work:
     """The files that are being prepared, and what has become of each so far."""
 
-    def __init__(self, files: list[Path], cache: Cache, progress: Progress) -> None:
+    def __init__(
+        self, files: list[Path], cache: Cache, progress: Progress, known: Iterable[Loaded]
+    ) -> None:
         self._files = files
         self._cache = cache
         self._progress = progress
         self._limiter = trio.CapacityLimiter(os.cpu_count() or 1)
-        self._results: dict[Path, Clip | ClipError] = {}
+        self._known = {(loaded.clip.name, loaded.key): loaded.clip for loaded in known}
+        self._results: dict[Path, Loaded | ClipError] = {}
 
-    async def run(self) -> list[Clip]:
+    async def run(self) -> list[Loaded]:
         self._progress(0, len(self._files))
         async with trio.open_nursery() as nursery:
             for path in self._files:
                 nursery.start_soon(self._load, path)
-        return [self._clip(path) for path in self._files]
+        return [self._result(path) for path in self._files]
 
     async def _load(self, path: Path) -> None:
         # An error is kept, not raised: the others go on into the cache, and which of two
         # errors is told does not depend on which thread was first.
         try:
             self._results[path] = await trio.to_thread.run_sync(
-                _load_clip, path, self._cache, limiter=self._limiter
+                _load, path, self._cache, self._known, limiter=self._limiter
             )
         except ClipError as error:
             self._results[path] = error
         self._progress(len(self._results), len(self._files))
 
-    def _clip(self, path: Path) -> Clip:
+    def _result(self, path: Path) -> Loaded:
         result = self._results[path]
         if isinstance(result, ClipError):
             raise result
         return result
 
 
-def _load_clip(path: Path, cache: Cache) -> Clip:
-    prepared = _prepare(path, cache)
-    return Clip.from_packets(path.stem, prepared.packets, prepared.source)
-
-
-def _prepare(path: Path, cache: Cache) -> Prepared:
+def _load(path: Path, cache: Cache, known: Mapping[tuple[str, str], Clip]) -> Loaded:
     try:
         with path.open("rb") as file:
             key = content_key(file)
             if file.tell() == 0:
                 raise ClipError(path, "is empty")
-            cached = cache.get(key)
-            if cached is not None:
-                return cached
-            # FFmpeg is loaded only when there is something to read: a warm start is instant.
-            from audio_server.clips.ingest import ingest
-
-            prepared = ingest(path, file, checkpoint=trio.from_thread.check_cancelled)
+            clip = known.get((path.stem, key)) or _clip(path, file, key, cache)
     except OSError as error:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
-    cache.put(key, prepared)
-    return prepared
+    return Loaded(path, key, clip)
+
+
+def _clip(path: Path, file: BinaryIO, key: str, cache: Cache) -> Clip:
+    prepared = cache.get(key)
+    if prepared is None:
+        # FFmpeg is loaded only when there is something to read: a warm start is instant.
+        from audio_server.clips.ingest import ingest
+
+        prepared = ingest(path, file, checkpoint=trio.from_thread.check_cancelled)
+        cache.put(key, prepared)
+    return Clip.from_packets(path.stem, prepared.packets, prepared.source)

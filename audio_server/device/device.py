@@ -69,8 +69,7 @@ class Device:
     def __init__(
         self, device_id: str, connection: int, common: Common, peer: object = None
     ) -> None:
-        mode = common.store.get(device_id)
-        state = State(mode if 0 <= mode < common.rules.modes else 0)
+        state = State(common.rules.fold(common.store.get(device_id)))
         self.id = device_id
         self.connection = connection
         self.peer = peer
@@ -159,6 +158,12 @@ class Device:
     def end_take(self) -> None:
         """Cut what plays, for a shutdown; it is closed at once or when there is room."""
         self._apply(table.take_lost(self.state))
+
+    def fit_clips(self) -> None:
+        """The clips that all devices share have changed; what plays goes on."""
+        state, effect = table.clips_changed(self._common.rules, self.state)
+        if state != self.state:
+            self._apply((state, effect))
 
     async def wait_closed(self) -> None:
         """Return when the audio stream owes no `is_end` any more."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import structlog
@@ -46,8 +47,9 @@ log = structlog.get_logger()
 class Devices:
     """The devices of one server. `run` must be running when a request attaches.
 
-    `clips[i]` is the clip of mode `i`, and `rules.clips` is how many there are. A device whose
-    tasks fail is logged and ends alone: its links raise `DeviceFailed`.
+    `clips[i]` is the clip of mode `i`, and `rules.clips` is how many there are, until
+    `change_clips`. A device whose tasks fail is logged and ends alone: its links raise
+    `DeviceFailed`.
     """
 
     def __init__(
@@ -150,6 +152,19 @@ class Devices:
         for device in devices:
             await device.wait_closed()
 
+    def change_clips(self, clips: Sequence[Clip]) -> None:
+        """Have these clips from now on: what plays goes on, and the next Play has the new one.
+
+        A device in a mode that is no more is home. Does not wait for the modes to be kept.
+        """
+        self._common.rules = replace(self._common.rules, clips=len(clips))
+        self._common.clips = clips
+        for device in list(self._devices.values()):
+            try:
+                device.fit_clips()
+            except Exception:
+                self._fail(device)
+
     async def wait_kept(self, device_id: str) -> None:
         """Return when the device's mode is where it outlives the device."""
         await self._common.store.wait_kept(device_id)
@@ -222,11 +237,15 @@ class Devices:
         try:
             await device.run()
         except* Exception:
-            log.exception("device failed", device_id=device.id)
-            if self._devices.get(device.id) is device:
-                self._forget(device)
-                self._end_links(device, DeviceFailed, "the device failed")
-                self._end(device)
+            self._fail(device)
+
+    def _fail(self, device: Device) -> None:
+        """Log the error that is handled, and end its device alone."""
+        log.exception("device failed", device_id=device.id)
+        if self._devices.get(device.id) is device:
+            self._forget(device)
+            self._end_links(device, DeviceFailed, "the device failed")
+            self._end(device)
 
     def _forget(self, device: Device) -> None:
         del self._devices[device.id]

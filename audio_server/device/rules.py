@@ -4,14 +4,15 @@ How it works
 ============
 
 A device is in one of `Rules.modes` modes, and it is idle or it plays the clip of one mode,
-which need not be the mode it is in. Everything that happens to it is one of nine events:
+which need not be the mode it is in. Everything that happens to it is one of ten events:
 
 - a press of one of the four buttons (`pressed`),
 - the end of what plays, in four ways: its sound ended (`take_ended`), it could not be played
   (`take_failed`), its audio stream was lost or stopped taking bytes (`take_lost`), or a newer
   connection took the device over (`taken_over`),
 - an operator's wish: that the clip of any mode plays now (`told_to_play`), or that nothing does
-  (`told_to_stop`).
+  (`told_to_stop`),
+- other clips, and perhaps more of them or fewer (`clips_changed`).
 
 Each is a function of the rules and the state that returns a `Step`: the state that follows, and
 the one `Effect` that the audio or the LEDs need. There is no time here, no task and no I/O; who
@@ -50,6 +51,9 @@ What follows from the table in its corners:
 - What an operator wishes leaves the mode to the user, and no setting changes it: the clip starts
   at once, and what plays is cut. It clears the error, as a press does. The clip of a mode that has
   none is no wish that could be fulfilled: nothing changes.
+- When the clips change, what plays goes on to its end, and a mode is its number: whatever plays
+  next is the clip that the number has now. A device in a mode that is no more is home, and what is
+  queued and has no clip any more is forgotten.
 """
 
 from __future__ import annotations
@@ -102,6 +106,10 @@ class Rules:
     def modes(self) -> int:
         """As many as clips, and at least five."""
         return max(MODES_MIN, self.clips)
+
+    def fold(self, mode: int) -> int:
+        """`mode` if there is such a mode, else home."""
+        return mode if 0 <= mode < self.modes else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,12 @@ def told_to_play(rules: Rules, state: State, mode: int) -> Step:
 def told_to_stop(state: State) -> Step:
     """An operator wants nothing to play; the device's mode stays."""
     return State(state.mode), Effect.CUT
+
+
+def clips_changed(rules: Rules, state: State) -> Step:
+    """There are other clips from now on, as `rules` say."""
+    queue = tuple(mode for mode in state.queue if mode < rules.clips)
+    return replace(state, mode=rules.fold(state.mode), queue=queue), Effect.NONE
 
 
 def _connect(rules: Rules, state: State) -> Step:

@@ -13,7 +13,7 @@ from audio_server.device.rules import MODES_MIN, State
 from audio_server.device_ids import is_device_id
 from audio_server.virtual.device import VirtualDevice
 from audio_server.web.address import is_own_origin
-from audio_server.web.house import House, Title
+from audio_server.web.house import House
 from audio_server.web.relay import Closing, Relay
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class Browsers:
 
     def _hello(self, device_id: str) -> dict[str, Any]:
         """What a page needs to say in words what LEDs say."""
-        missing = MODES_MIN - len(self._house.titles)
-        titles = [*self._house.titles, *[Title("", 0.0)] * missing]
+        titles = [(entry.name, entry.seconds) for entry in self._house.shelf.entries]
+        titles += [("", 0.0)] * (MODES_MIN - len(titles))
         modes = [
-            {"name": title.name, "seconds": title.seconds, "leds": leds(State(mode))[2:]}
-            for mode, title in enumerate(titles)
+            {"name": name, "seconds": seconds, "leds": leds(State(mode))[2:]}
+            for mode, (name, seconds) in enumerate(titles)
         ]
         states = {"idle": IDLE, "playing": PLAYING, "error": ERROR}
         return {"event": "hello", "id": device_id, "modes": modes, "states": states}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import trio
 
-from audio_server.clips.clip import Clip
+from audio_server.clips.shelf import Shelf
 from audio_server.fleet.interface import Fleet
 from audio_server.settings import Settings
 from audio_server.web.address import reachable
@@ -19,17 +19,10 @@ if TYPE_CHECKING:
     from audio_server.rpc.client import Channel
 
 
-class Title(NamedTuple):
-    """What a page says of a clip."""
-
-    name: str
-    seconds: float
-
-
 @dataclass(frozen=True, slots=True)
 class House:
-    """`fleet` is all devices, wherever they live; whoever serves the pages runs it. `metrics` is
-    the text for Prometheus, of all processes.
+    """`shelf` is the clips, which change. `fleet` is all devices, wherever they live; whoever
+    serves the pages runs it. `metrics` is the text for Prometheus, of all processes.
 
     `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when
     it has, and then whatever still runs for a page ends. `reloads` are called by whoever hears
@@ -38,7 +31,7 @@ class House:
 
     settings: Settings
     port: int
-    titles: Sequence[Title]
+    shelf: Shelf
     fleet: Fleet
     stop: trio.Event
     metrics: Callable[[], str]
@@ -66,11 +59,6 @@ class House:
 
         host = reachable(self.settings.host)
         return open_channel(host, self.port, ssl_context=_trusting(self.settings))
-
-
-def titles(clips: Sequence[Clip]) -> tuple[Title, ...]:
-    """The clips, without their sound."""
-    return tuple(Title(clip.name, clip.duration_s) for clip in clips)
 
 
 def _trusting(settings: Settings) -> ssl.SSLContext | None:

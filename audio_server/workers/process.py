@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import structlog
 import trio
 
+from audio_server.workers.handover import Handover
 from audio_server.workers.messages import Drain
 from audio_server.workers.post import Post
 
@@ -34,6 +36,7 @@ class WorkerProcess:
     def __init__(self, number: int) -> None:
         self.number = number
         self.post = Post()
+        self.handover = Handover()
         self.ready = trio.Event()
         self._draining = trio.Event()
 
@@ -50,7 +53,8 @@ class WorkerProcess:
     async def run(self, command: Sequence[str], fds: Sequence[int]) -> None:
         """Keep a process until `drain`. A cancel kills it.
 
-        `command` starts it. It gets the news on standard input, and inherits the files `fds`.
+        `command` starts it. It gets the news on standard input, and inherits the files `fds` and
+        one end of `handover`, whose number is its last argument.
         Raises `ChildProcessError` if the first one ends before it is ready.
         """
         quick_ends = 0
@@ -71,16 +75,31 @@ class WorkerProcess:
 
     async def _run_process(self, command: Sequence[str], fds: Sequence[int]) -> int:
         """Run a process to its end; gives its exit status."""
+        with self.handover.open() as theirs:
+            process = await self._start(command, fds, theirs)
+            return await self._attend(process)
+
+    async def _start(
+        self, command: Sequence[str], fds: Sequence[int], theirs: socket.socket
+    ) -> trio.Process:
         self.post = Post()
-        process = await trio.lowlevel.open_process(
-            command, stdin=subprocess.PIPE, pass_fds=fds, env=_environment()
-        )
+        with theirs:
+            return await trio.lowlevel.open_process(
+                [*command, str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                pass_fds=(*fds, theirs.fileno()),
+                env=_environment(),
+            )
+
+    async def _attend(self, process: trio.Process) -> int:
+        """See to a process until its end, which a cancel hastens."""
         log.info("worker started", worker=self.number, pid=process.pid)
         assert process.stdin is not None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.post.deliver, process.stdin)
                 nursery.start_soon(self._kill_hung, process)
+                nursery.start_soon(self.handover.run)
                 status = await process.wait()
                 nursery.cancel_scope.cancel()
         finally:

@@ -4,38 +4,45 @@
     ├─ relay      takes what the workers say, asks the registry, posts the answers
     └─ workers    one task a process: its life, the delivery of its post
 
-It prepares the clips once, for all, and reserves the port; no device ever talks to it.
+It prepares the clips once, for all, also when they change, and reserves the port; no device ever
+talks to it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
 import structlog
 import trio
 
-from audio_server.clips.library import Progress, load_clips
+from audio_server.clips.clip import Clip
+from audio_server.clips.library import Progress
+from audio_server.clips.shelf import open_shelf
 from audio_server.device.devices import Devices
 from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
 from audio_server.fleet.local import LocalFleet
+from audio_server.hangup import reload_on_hangup
 from audio_server.identity.guard import Guard
-from audio_server.identity.reload import reload_on_hangup
 from audio_server.metrics.board import Board
 from audio_server.settings import Settings
-from audio_server.web.house import House, titles
+from audio_server.web.house import House
 from audio_server.web.server import open_pages
-from audio_server.workers.boot import Boot, nameless_file, packed
+from audio_server.workers.boot import Boot, Editions, nameless_file
 from audio_server.workers.lifeline import ABORT_S
 from audio_server.workers.messages import Reload
 from audio_server.workers.process import WorkerProcess
 from audio_server.workers.registry import Registry
 from audio_server.workers.relay import Relay
 from audio_server.workers.sockets import reserved, resolve
+
+TAKEN_S = 10.0
+"""How long whoever changes the clips waits for the workers to play them."""
 
 log = structlog.get_logger()
 
@@ -56,34 +63,47 @@ async def supervise(
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
     guard = Guard(settings)  # each worker has its own; here it is seen what is wrong with the files
-    clips = await load_clips(settings.clips, cache=settings.cache, progress=progress)
+    shelf = await open_shelf(settings.clips, settings.cache, progress)
     names = await resolve(settings.host, settings.port)
-    count = len(clips)
     with ExitStack() as stack:
         addresses = stack.enter_context(reserved(names))
         guard.warn(address.name for address in addresses)
         port = addresses[0].port
         confirms = store is not None
         board_fd = stack.enter_context(nameless_file())
-        contents = Boot(settings, workers, addresses, clips, confirms, board_fd)
-        boot = stack.enter_context(packed(contents))
+        boot = Boot(settings, workers, addresses, (), confirms, board_fd)
         board = Board(workers, board_fd)
         meter = board.row()
         nobody = LocalFleet(Devices((), Rules(clips=0), settings.lead_ms / 1000))
-        house = House(settings, port, titles(clips), nobody, stop, board.text)
-        del clips, contents
+        house = House(settings, port, shelf, nobody, stop, board.text)
         crew = Crew(workers, store, meter)
-        hangups = reload_on_hangup(settings, crew.reload, house.reload)
+        editions = stack.enter_context(closing(Editions(boot)))
+        await editions.write(shelf.clips, crew.give)
+        shelf.used_by(partial(_change_clips, editions, crew))
+        hangups = reload_on_hangup(partial(_reload, crew, house), stop)
         async with meter.at_work(), hangups, open_pages(house), trio.open_nursery() as nursery:
-            await nursery.start(crew.run, boot, board_fd)
+            await nursery.start(crew.run, board_fd)
             house.ready.set()
-            log.info("listening", host=settings.host, port=port, clips=count, workers=workers)
+            log.info(
+                "listening", host=settings.host, port=port, clips=len(shelf.clips), workers=workers
+            )
             task_status.started(port)
             await stop.wait()
             log.info("stopping", grace_s=settings.grace_s)
             crew.drain()
             nursery.cancel_scope.deadline = trio.current_time() + settings.grace_s + ABORT_S
     log.info("stopped")
+
+
+async def _reload(crew: Crew, house: House) -> None:
+    crew.reload()
+    house.reload()
+    await house.shelf.reload_and_tell()
+
+
+async def _change_clips(editions: Editions, crew: Crew, clips: Sequence[Clip]) -> None:
+    await editions.write(clips, crew.give)
+    await crew.wait_taken()
 
 
 class Crew:
@@ -97,34 +117,48 @@ class Crew:
 
     async def run(
         self,
-        boot_fd: int,
         *inherited_fds: int,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Keep the workers until they are drained; started when all of them are ready.
 
-        Raises `ChildProcessError` where one cannot even start. A cancel kills them.
+        They boot with what was given last. Raises `ChildProcessError` where one cannot even
+        start. A cancel kills them.
         """
         with _pipe() as (read_fd, write_fd):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._relay.run, trio.lowlevel.FdStream(read_fd))
-                await self._run_workers((boot_fd, write_fd), inherited_fds, task_status)
+                await self._run_workers(write_fd, inherited_fds, task_status)
                 nursery.cancel_scope.cancel()
 
     async def _run_workers(
         self,
-        told_fds: tuple[int, int],
+        uplink_fd: int,
         other_fds: tuple[int, ...],
         task_status: trio.TaskStatus[None],
     ) -> None:
-        fds = (*told_fds, *other_fds)
+        fds = (uplink_fd, *other_fds)
         async with trio.open_nursery() as nursery:
             for worker in self._workers.values():
-                command = [sys.executable, "-m", "audio_server.workers", str(worker.number)]
-                nursery.start_soon(worker.run, [*command, *map(str, told_fds)], fds)
+                argv = ["audio_server.workers", str(worker.number), str(uplink_fd)]
+                nursery.start_soon(worker.run, [sys.executable, "-m", *argv], fds)
             for worker in self._workers.values():
                 await worker.ready.wait()
             task_status.started()
+
+    def give(self, boot_fd: int) -> None:
+        """Have all workers play the clips of a file, and boot with it from now on."""
+        for worker in self._workers.values():
+            worker.handover.give(boot_fd)
+
+    async def wait_taken(self) -> None:
+        """Return when all workers play what was given last; one that takes too long, which is
+        busy or hangs, is named in the log, and takes it later."""
+        for worker in self._workers.values():
+            with trio.move_on_after(TAKEN_S) as patience:
+                await worker.handover.wait_taken()
+            if patience.cancelled_caught:
+                log.warning("worker has not taken the clips", worker=worker.number)
 
     def reload(self) -> None:
         """Have all workers read certificates anew; one that starts later reads them anyway."""

@@ -11,8 +11,8 @@ supervisor starts another one.
 
 from __future__ import annotations
 
-import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -26,8 +26,9 @@ from audio_server.metrics.board import Board
 from audio_server.rpc.listener import Server
 from audio_server.serve import make_devices, make_limits, serve_on
 from audio_server.services import all_services
-from audio_server.workers.boot import Boot, unpack
+from audio_server.workers.boot import Boot
 from audio_server.workers.claims import ClaimingService, Claims
+from audio_server.workers.handover import take_boot, take_clips
 from audio_server.workers.lifeline import ABORT_S, follow_supervisor
 from audio_server.workers.messages import (
     Drain,
@@ -50,29 +51,30 @@ log = structlog.get_logger()
 
 
 def main() -> None:
-    """Be worker number `argv[1]`; what it boots with and the pipe to write to are open files.
+    """Be worker number `argv[1]`; the pipe to write to and the socket of `handover` are open files.
 
     News comes by standard input. Ends with status 0 when told to, or when the supervisor is gone.
     """
-    number, boot_fd, uplink_fd = map(int, sys.argv[1:])
-    boot = unpack(boot_fd)
-    os.close(boot_fd)
+    number, uplink_fd, handover_fd = map(int, sys.argv[1:])
+    handover = socket.socket(fileno=handover_fd)
+    boot = take_boot(handover)
     configure_logs(boot.settings.log_format, boot.settings.log_level)
     structlog.contextvars.bind_contextvars(worker=number)
     follow_supervisor(sys.stdin.fileno(), within_s=boot.settings.grace_s + ABORT_S)
     try:
-        trio.run(_run, number, boot, uplink_fd)
+        trio.run(_run, number, boot, uplink_fd, handover)
     except Exception:
         log.exception("worker failed")
         raise SystemExit(1) from None
 
 
-async def _run(number: int, boot: Boot, uplink_fd: int) -> None:
+async def _run(number: int, boot: Boot, uplink_fd: int, handover: socket.socket) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(_obey_sigterm, stop)
         news = trio.lowlevel.FdStream(sys.stdin.fileno())
-        await run_worker(number, boot, listen(boot.addresses), Uplink(uplink_fd), news, stop)
+        listeners = listen(boot.addresses)
+        await run_worker(number, boot, listeners, Uplink(uplink_fd), news, handover, stop)
         nursery.cancel_scope.cancel()
 
 
@@ -82,9 +84,12 @@ async def run_worker(
     listeners: Sequence[trio.SocketListener],
     uplink: Uplink,
     news: trio.abc.ReceiveStream,
+    handover: socket.socket,
     stop: trio.Event,
 ) -> None:
     """Serve devices until `stop` is set, or `news` tells to drain or ends; then drain.
+
+    Clips that are handed over by `handover` are played from then on.
 
     Closes the listeners and `news`.
     """
@@ -102,6 +107,7 @@ async def run_worker(
     )
     async with meter.at_work(), guard.at_work(), trio.open_nursery() as nursery:
         nursery.start_soon(uplink.run)
+        nursery.start_soon(take_clips, handover, devices)
         nursery.start_soon(_hear, news, claims, devices, guard, stop)
         async with trio.open_nursery() as serving:
             await serving.start(serve_on, listeners, server, devices, stop, boot.settings.grace_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import trio
 from fake_outlet import FakeOutlet, make_clip
 from trio.testing import wait_all_tasks_blocked
 
+from audio_server.clips.clip import Clip
 from audio_server.device.device import Device
 from audio_server.device.devices import Devices
 from audio_server.device.leds import LedFrame
@@ -129,6 +130,10 @@ class Connection:
         for button in buttons:
             await events.press(button, action)
         await wait_all_tasks_blocked()
+
+    def change_clips(self, clips: Sequence[Clip]) -> None:
+        """All devices have other clips from now on."""
+        self._devices.change_clips(clips)
 
     async def drop(self) -> None:
         """The connection is lost: all its streams end."""

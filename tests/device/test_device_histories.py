@@ -1,4 +1,5 @@
-"""Any history of presses, drops, stalls, re-opened streams and take-overs keeps the contract."""
+"""Any history of presses, drops, stalls, re-opened streams, take-overs and new clips keeps the
+contract."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import trio
-from fake_outlet import FakeOutlet, Sent, is_grammatical
+from fake_outlet import FakeOutlet, Sent, is_grammatical, make_clip
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from kit import CLIPS, AudioRequest, Connection, StatusRequest, running
@@ -48,7 +49,8 @@ stalls = st.one_of(
     st.just(("stall",)), st.just(("resume",)), st.tuples(st.just("drip"), st.integers(1, 2000))
 )
 connects = st.sampled_from([("reconnect",), ("reconnect",), ("vanish",)])
-steps = st.one_of(plays, waits, presses, plays, waits, streams, stalls, connects)
+changes = st.tuples(st.just("change"), st.sampled_from([1, 3, 5, 6, 9]))
+steps = st.one_of(plays, waits, presses, plays, waits, streams, stalls, connects, changes)
 histories = st.lists(steps, min_size=12, max_size=50)
 
 
@@ -78,6 +80,7 @@ class World:
     everything: list[Heard] = field(default_factory=list)
     asked: int = 0
     numbers: int = 0
+    changes: int = 0
 
     async def reconnect(self) -> None:
         """Everything new, as a stock device does it; the old streams have not ended yet."""
@@ -139,6 +142,13 @@ class World:
             self.audio.outlet.give(math.inf)
             self.audio.outlet.limit(room_bytes)
 
+    async def change(self, count: int) -> None:
+        """There are other clips, and so many of them; each take tells which it is of."""
+        self.changes += 1
+        self.devices.change_clips(
+            [make_clip(50 + 20 * mode, f"clip{mode} of {self.changes}") for mode in range(count)]
+        )
+
     # -- what must hold
 
     def check(self) -> None:
@@ -155,6 +165,7 @@ class World:
             return
         if device.status.value.greeting is None:
             assert self.status.shown.leds == leds(device.state)
+            assert device.state.mode < max(5, len(self.devices.clips))
         else:
             assert self.status.shown.leds in STARTUP_FRAMES
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from shelves import shelf_of
 
 from audio_server.serve import serve_until
 from audio_server.settings import Settings
@@ -32,7 +33,7 @@ async def test_a_pages_device_connects_over_tls(tmp_path: Path) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         port = await nursery.start(partial(serve_until, stop, settings))
-        house = House(settings, port, (), None, stop, str)
+        house = House(settings, port, shelf_of(), None, stop, str)
         device = VirtualDevice("page", house.open_channel)
         nursery.start_soon(device.run)
         device.switch_on()

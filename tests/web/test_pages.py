@@ -11,6 +11,7 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
+from shelves import shelf_of
 
 from audio_server.device.devices import Devices
 from audio_server.device.rules import Rules
@@ -23,10 +24,9 @@ from audio_server.web.address import (
     parse_address,
     reachable,
 )
-from audio_server.web.house import House, Title
+from audio_server.web.house import House
 from audio_server.web.server import open_pages
 
-TITLES = (Title("bell", 1.0),)
 NOBODY = LocalFleet(Devices((), Rules(clips=0), 0.3))
 UPGRADE = (
     "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
@@ -35,7 +35,7 @@ UPGRADE = (
 
 
 def house_at(http: str, **settings: Any) -> House:
-    return House(Settings(http=http, **settings), 1, TITLES, NOBODY, trio.Event(), str)
+    return House(Settings(http=http, **settings), 1, shelf_of(), NOBODY, trio.Event(), str)
 
 
 @asynccontextmanager

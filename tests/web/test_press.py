@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from shelves import shelf_of
 from starlette.types import ASGIApp, Message
 
 from audio_server.clips.clip import Clip
@@ -18,7 +19,7 @@ from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
 from audio_server.web.app import make_app
 from audio_server.web.gate import Entry
-from audio_server.web.house import House, titles
+from audio_server.web.house import House
 
 HOST = "127.0.0.1:8080"
 CLIPS = [Clip.from_packets(str(mode), [b"\xf8\xff\xfe"]) for mode in range(5)]
@@ -35,7 +36,7 @@ async def serving() -> AsyncIterator[tuple[ASGIApp, Devices]]:
 
 
 def house_of(devices: Devices) -> House:
-    return House(Settings(), 1, titles(CLIPS), LocalFleet(devices), trio.Event(), str)
+    return House(Settings(), 1, shelf_of(CLIPS), LocalFleet(devices), trio.Event(), str)
 
 
 async def press(

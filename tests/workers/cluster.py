@@ -7,6 +7,7 @@ happens does so at exact times. The pipe to the relay is a real one.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import cycle
@@ -60,13 +61,16 @@ class Worker:
         self.stop = trio.Event()
         self.listener = MemoryListener()
         self.sender, self.news = memory_stream_one_way_pair()
+        self.ours, self.theirs = socket.socketpair()
 
     def on_ready(self) -> None:
         self.ready.set()
 
     async def run(self, number: int, boot: Boot, fd: int) -> None:
         listeners: Any = [self.listener]
-        await run_worker(number, boot, listeners, Uplink(fd), self.news, self.stop)
+        with self.ours, self.theirs:
+            uplink = Uplink(fd)
+            await run_worker(number, boot, listeners, uplink, self.news, self.theirs, self.stop)
         self.ended.set()
 
 

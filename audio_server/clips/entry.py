@@ -1,0 +1,72 @@
+"""A clip as it is listed: which mode it is, what it is called, and what is known of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from audio_server.clips.clip import Source
+from audio_server.clips.errors import ClipError, NoSuchClip
+from audio_server.clips.library import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The clip of a mode. `name` is `file` without its suffix, and `title` is `name` without the
+    number that puts it in its place."""
+
+    mode: int
+    file: str
+    name: str
+    title: str
+    seconds: float
+    bit_rate_bps: int
+    source: Source | None = None
+
+    def facts(self) -> dict[str, object]:
+        """All of it, ready for JSON."""
+        return asdict(self)
+
+
+def entries_of(loaded: Sequence[Loaded]) -> tuple[Entry, ...]:
+    """An entry for each clip; the index is its mode."""
+    return tuple(_entry(mode, one) for mode, one in enumerate(loaded))
+
+
+def find_entry(entries: Sequence[Entry], name: str) -> Entry:
+    """The entry that has this file, or else this name, or else alone this title.
+
+    Raises `NoSuchClip`, and `ClipError` where it could be one of several.
+    """
+    for called in (_by_file, _by_name, _by_title):
+        found = [entry for entry in entries if called(entry) == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            files = ", ".join(entry.file for entry in found)
+            raise ClipError(name, f"is one of several clips: {files}")
+    raise NoSuchClip(name, "there is no such clip")
+
+
+def title_of(stem: str) -> str:
+    """A name without the number in front of it; one that is nothing else stays."""
+    return re.sub(r"^\d+[-_ ]+", "", stem) or stem
+
+
+def _entry(mode: int, loaded: Loaded) -> Entry:
+    clip = loaded.clip
+    file, name = loaded.file.name, clip.name
+    return Entry(mode, file, name, title_of(name), clip.duration_s, clip.bit_rate_bps, clip.source)
+
+
+def _by_file(entry: Entry) -> str:
+    return entry.file
+
+
+def _by_name(entry: Entry) -> str:
+    return entry.name
+
+
+def _by_title(entry: Entry) -> str:
+    return entry.title

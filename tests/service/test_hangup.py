@@ -1,0 +1,81 @@
+"""SIGHUP: what is read anew is read anew, and a terminal that has gone is the end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from audio_server.hangup import reload_on_hangup
+
+
+async def test_each_hangup_reloads_when_the_one_before_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = 0
+    go_on = trio.Event()
+
+    async def reload() -> None:
+        nonlocal begun
+        begun += 1
+        await go_on.wait()
+
+    stop = trio.Event()
+    async with reload_on_hangup(reload, stop):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+            await wait_all_tasks_blocked()
+        assert begun == 1
+        go_on.set()
+        await wait_all_tasks_blocked()
+        assert begun == 2  # the second and the third are one
+    assert not stop.is_set()
+
+
+PROGRAM = """
+import os, signal, sys, trio
+from audio_server.hangup import reload_on_hangup
+
+async def reload():
+    print("reload", flush=True)
+
+async def main():
+    stop = trio.Event()
+    async with reload_on_hangup(reload, stop):
+        print("there", flush=True)
+        await stop.wait()
+        print("stop", flush=True)
+
+if int(sys.argv[1]):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+said = os.dup(1)
+os.login_tty(int(sys.argv[2]))
+os.dup2(said, 1)
+os.dup2(said, 2)
+trio.run(main)
+"""
+
+
+@pytest.mark.parametrize(("outlives", "then"), [(False, "stop"), (True, "reload")])
+def test_a_server_ends_with_its_terminal_unless_told_to_stay(outlives: bool, then: str) -> None:
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-c", PROGRAM, str(int(outlives)), str(theirs)]
+    with subprocess.Popen(command, pass_fds=[theirs], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            os.close(theirs)
+            assert process.stdout.readline() == "there\n"
+            process.send_signal(signal.SIGHUP)
+            assert process.stdout.readline() == "reload\n"
+            os.close(terminal)
+            heard = process.stdout.readline()
+            if not outlives:
+                assert "the terminal is gone" in heard
+                heard = process.stdout.readline()
+            assert heard == f"{then}\n"
+        finally:
+            process.kill()
