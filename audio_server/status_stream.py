@@ -109,7 +109,7 @@ class StatusTalk:
         leds, battery = None, None
         match answer.WhichOneof("response"):
             case "state":
-                leds, battery = reported_leds(answer.state), reported_battery(answer.state)
+                leds, battery = _told(asked, answer.state), reported_battery(answer.state)
                 self._compare(asked, answer.state)
             case "status" if answer.status != "success":
                 self._refused(asked, answer.status[:_TEXT_MAX])
@@ -147,3 +147,13 @@ class StatusTalk:
         if event not in self._logged:
             self._logged = (*self._logged, event)
             log.warning(event, device_id=self._link.device_id, **details)
+
+
+def _told(asked: _Asked, state: DeviceStatus) -> Frame | None:
+    """The LEDs that a device tells. Thousands of devices keep them, so no copy is made."""
+    told = reported_leds(state)
+    if told is not None and all(
+        one >> 8 == other >> 8 for one, other in zip(told, asked.frame, strict=True)
+    ):
+        return asked.frame
+    return told

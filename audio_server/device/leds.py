@@ -7,6 +7,7 @@ section 2). Every colour is `0xRRGGBBAA`; AA, the intensity, is full or the LED 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from audio_server.device.rules import State
@@ -36,8 +37,10 @@ MODE_COLOURS = (0xFFB000FF, 0x00E0FFFF, 0xFF40C0FF, 0xA0FF00FF, 0x8060FFFF, 0xFF
 """Of modes 1-4, of modes 5-8, and so on; after the last the first again."""
 
 
+@lru_cache(maxsize=256)
 def leds(state: State) -> Frame:
-    """The frame that shows a state: whether it plays, and its mode (none lit: mode 0)."""
+    """The frame that shows a state: whether it plays, and its mode (none lit: mode 0). Equal
+    states have one frame in common: thousands of devices keep theirs."""
     return _frame(_status(state), *_place(state.mode))
 
 
