@@ -65,13 +65,15 @@ def tests(session: nox.Session) -> None:
     session.install("-r", lock_of("tests"))
     session.install("--no-deps", "-e", ".")
     if session.python != PYTHONS[0]:
-        session.run("pytest", *SLOW_AND_THE_SAME, *session.posargs)
+        session.run("pytest", *EVERY_CORE, *SLOW_AND_THE_SAME, *session.posargs)
         return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *EVERY_CORE, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
+
+EVERY_CORE = ("--numprocesses=auto",)
 
 # What a browser, a benchmark and a soak show does not depend on the version of Python.
 SLOW_AND_THE_SAME = (

@@ -1,10 +1,15 @@
-"""What every test gets: proof that no asyncio loop is ever made."""
+"""What every test gets: proof that no asyncio loop is ever made; and who goes first."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 
 import pytest
+
+SLOW = ("web", "workers", "identity", "faults", "interop", "state", "benchmarks", "cli")
+"""Folders whose tests wait for browsers and processes: begun first, they end while others run."""
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +21,20 @@ def no_asyncio_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("get_event_loop", "new_event_loop", "get_running_loop", "run"):
         monkeypatch.setattr(asyncio, name, refuse)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, as half of the time is waiting; `pytest -n auto` asks."""
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put what is slow first where files go to several processes."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _turn(item.path))
+
+
+def _turn(path: Path) -> int:
+    folder = path.relative_to(Path(__file__).parent).parts[0]
+    return SLOW.index(folder) if folder in SLOW else len(SLOW)
