@@ -48,16 +48,17 @@ def _metrics(house: House) -> list[BaseRoute]:
     return [Route("/metrics", metrics)]
 
 
+PAGES = {
+    "/": "fleet.html",
+    "/devices/{id}": "one.html",
+    "/clips": "clips.html",
+    "/device": "device.html",
+}
+
+
 def _pages(house: House, files: Files) -> list[BaseRoute]:
-    async def fleet(request: Request) -> Response:
-        return files.answer(request, "fleet.html")
-
-    async def device(request: Request) -> Response:
-        return files.answer(request, "device.html")
-
     return [
-        Route("/", fleet),
-        Route("/device", device),
+        *(Route(path, files.page(name)) for path, name in PAGES.items()),
         WebSocketRoute("/device/socket", Browsers(house).attend),
         Route("/static/{name}", files.static),
     ]

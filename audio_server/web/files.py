@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from mimetypes import guess_type
 from pathlib import Path
 
@@ -22,6 +23,14 @@ class Files:
     async def static(self, request: Request) -> Response:
         """The file that the path names."""
         return self.answer(request, request.path_params["name"])
+
+    def page(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """What answers with one file, whatever is asked."""
+
+        async def page(request: Request) -> Response:
+            return self.answer(request, name)
+
+        return page
 
     def answer(self, request: Request, name: str) -> Response:
         """The file, or that it has not changed, or that there is none."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
 
 FLAGS = (
     "--no-sandbox",
@@ -17,6 +18,7 @@ FLAGS = (
     "--disable-sync",
 )
 WITHIN_MS = 8000
+PHONE = {"width": 360, "height": 740}
 
 # The loudest frequency (Hz) in what the page plays now; 0 where it is quiet.
 PITCH = """() => {
@@ -40,20 +42,49 @@ SILENCED = """async () => {
 }"""
 
 
-class DevicePage:
-    """`/device` in a page of its own."""
+class Watched:
+    """A page in a context of its own; `errors` is what its console has complained about."""
 
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
+    def __init__(self, chromium: Browser, **options: Any) -> None:
+        self.page: Page = chromium.new_context(**options).new_page()
         self.errors: list[str] = []
-        page.set_default_timeout(WITHIN_MS)
-        page.on("console", lambda said: self._note(said.type, said.text))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.goto(url)
+        self.page.set_default_timeout(WITHIN_MS)
+        self.page.on("console", lambda said: self._note(said.type, said.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.errors.append(text)
+
+    def close(self) -> None:
+        """Close it; it must have had no error."""
+        self.page.context.close()
+        assert self.errors == []
+
+    def evaluate(self, expression: str) -> Any:
+        return self.page.evaluate(expression)
+
+    def save(self, folder: Path, name: str) -> None:
+        """Keep a screenshot."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+    def assert_open_to_all(self) -> None:
+        """Nothing that axe knows shuts anybody out, and nothing is wider than the window."""
+        found = Axe().run(self.page).response["violations"]
+        assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+        wide, window = self.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= window
+
+
+class DevicePage(Watched):
+    """`/device` in a page of its own."""
+
+    def __init__(self, chromium: Browser, url: str, *, script: str = "", **options: Any) -> None:
+        super().__init__(chromium, **options)
+        if script:
+            self.page.add_init_script(script)
+        self.page.goto(url)
 
     def press(self, name: str) -> None:
         """Press a button with the mouse."""
@@ -85,11 +116,3 @@ class DevicePage:
     def ms_to_silence(self) -> float:
         """Press Stop while it plays; how long sound goes on."""
         return float(self.page.evaluate(SILENCED))
-
-    def evaluate(self, expression: str) -> Any:
-        return self.page.evaluate(expression)
-
-    def save(self, folder: Path, name: str) -> None:
-        """Keep a screenshot."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=folder / f"{name}.png", full_page=True)

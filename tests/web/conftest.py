@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import FLAGS, DevicePage
+from browser import FLAGS, DevicePage, Watched
+from fake_server import FakeServer
 from playwright.sync_api import Browser, sync_playwright
 from web_server import WebServer
 
@@ -24,6 +25,7 @@ TONES = ((440, 0.6), (880, 8.0), (1320, 8.0))
 """Pitch and length (s) of the clips."""
 
 MakePage = Callable[..., DevicePage]
+Look = Callable[..., Watched]
 
 
 def write_tone(path: Path, hertz: float, length_s: float) -> None:
@@ -76,18 +78,37 @@ def web_server(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def make_page(chromium: Browser, web_server: WebServer) -> Iterator[MakePage]:
-    """Opens pages, each as if by another user; in the end none may have had an error."""
+    """Opens devices, each as if by another user; in the end none may have had an error."""
     pages: list[DevicePage] = []
 
     def make(*, query: str = "", script: str = "", **options: object) -> DevicePage:
-        context = chromium.new_context(**options)  # type: ignore[arg-type]
-        if script:
-            context.add_init_script(script)
-        pages.append(DevicePage(context.new_page(), web_server.url + "/device" + query))
+        url = f"{web_server.url}/device{query}"
+        pages.append(DevicePage(chromium, url, script=script, **options))
         return pages[-1]
 
     yield make
-    errors = [error for page in pages for error in page.errors]
     for page in pages:
-        page.page.context.close()
-    assert errors == []
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeServer]:
+    """Pages on devices and clips that a test makes up."""
+    with FakeServer().run() as server:
+        yield server
+
+
+@pytest.fixture
+def look(chromium: Browser, fake: FakeServer) -> Iterator[Look]:
+    """Opens pages of the fake server; in the end none may have had an error."""
+    pages: list[Watched] = []
+
+    def make(path: str = "/", **options: object) -> Watched:
+        pages.append(Watched(chromium, **options))
+        pages[-1].page.goto(fake.url + path)
+        return pages[-1]
+
+    fake.reset()
+    yield make
+    for page in pages:
+        page.close()

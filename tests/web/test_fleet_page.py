@@ -1,71 +1,198 @@
-"""The fleet page in a browser, beside devices in other pages."""
+"""The page of all devices in a browser: on devices that are made up, and on real ones."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browser import WITHIN_MS
-from conftest import MakePage
-from playwright.sync_api import Browser, Page, expect
+from browser import PHONE, Watched
+from conftest import Look, MakePage
+from fake_facts import Json, device
+from fake_server import FakeServer
+from playwright.sync_api import Browser, Locator, expect
 from web_server import WebServer
 
-PHONE = {"width": 360, "height": 740}
+WIDE = {"width": 1280, "height": 720}
+DARK_LEDS = ["#ffffff", *["#000000"] * 5]
 
 
 @pytest.fixture(autouse=True)
 def no_asyncio_loop() -> None:
-    """Playwright has one; the server is another process."""
+    """Playwright has one; the server is another process, the fake one another thread."""
 
 
-@pytest.fixture
-def fleet(chromium: Browser, web_server: WebServer) -> Page:
-    """The fleet page; an error on its console fails the test."""
-    page = chromium.new_page()
-    page.set_default_timeout(WITHIN_MS)
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
-    page.goto(web_server.url)
-    return page
+def row(at: Watched, name: str) -> Locator:
+    return at.page.locator("#rows .row", has_text=name)
 
 
-def test_it_follows_devices_and_presses_their_buttons(
-    fleet: Page, make_page: MakePage, screenshots: Path
-) -> None:
-    kitchen, hall = make_page(query="?id=kitchen"), make_page(query="?id=hall")
-    kitchen.connect()
-    hall.connect()
-    row = fleet.locator("tr", has_text="kitchen")
-    expect(row).to_contain_text("0, 0-440-hertz")
-    kitchen.press("mode")
-    expect(row).to_contain_text("1, 1-880-hertz")
-    fleet.click("text=kitchen")
-    fleet.click("#presses >> text=Play")
-    kitchen.wait_pitch(880)
-    expect(row).to_contain_text("1-880-hertz (8 s)")
-    expect(row.locator("[role=img]")).to_have_attribute("aria-label", "LEDs lit: 0, 1, 2")
-    fleet.screenshot(path=screenshots / "fleet.png")
-    fleet.click("#presses >> text=Stop")
-    kitchen.wait_state("Idle. Mode 0")
-    hall.wait_state("Idle. Mode 0")
-    fleet.fill("#search", "hall")
-    expect(row).to_have_count(0)
-    fleet.fill("#search", "")
-    kitchen.page.click("#power")
-    expect(row).to_have_count(0)
-    expect(fleet.locator("#pressed")).to_have_text("It is not connected.")
-    fleet.close()
+def ids(at: Watched) -> list[str]:
+    """The ids in sight, from top to bottom."""
+    found: list[str] = at.evaluate(
+        "[...document.querySelectorAll('#rows .row .name')].map((link) =>"
+        " decodeURIComponent(link.pathname.split('/').pop()))"
+    )
+    return found
+
+
+def test_a_row_says_all_that_is_known(look: Look, fake: FakeServer) -> None:
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#empty")).to_contain_text("No device is connected")
+    pressed = {"button": "play", "at": time.time()}
+    fake.put(device("opal-17", mode=3, at=2.0, name="Greenhouse", last_press=pressed, battery=0.83))
+    greenhouse = row(at, "Greenhouse")
+    for said in ("opal-17", "3 triangle", "0:02 / 0:12", "Play ", "280 ms", "1.8 ms", "83 %"):
+        expect(greenhouse).to_contain_text(said)
+    expect(greenhouse).to_contain_text("10.0.0.7:51234")
+    lamps = greenhouse.locator(".lamps")
+    expect(lamps).to_have_attribute("aria-label", "LEDs lit: power, status, triangle")
+    fake.put(fake.devices["opal-17"] | {"confirmed": DARK_LEDS, "errors": 2, "last_error": "torn"})
+    expect(lamps).to_have_attribute(
+        "aria-label", "LEDs lit: power; other than sent: power, status, triangle"
+    )
+    expect(lamps).to_have_class("lamps wrong")
+    expect(greenhouse.locator(".c-errors")).to_have_attribute("title", "torn")
+    asked = at.evaluate("performance.getEntriesByType('resource').length")
+    expect(greenhouse).to_contain_text("0:04 / 0:12")  # it moves by itself
+    assert at.evaluate("performance.getEntriesByType('resource').length") == asked
+    fake.drop("opal-17")
+    expect(at.page.locator("#empty")).to_contain_text("No device is connected")
+
+
+def some(count: int) -> list[Json]:
+    """Devices of which every third plays and every fifth is the lobby's."""
+    return [
+        device(
+            f"opal-{number:04}",
+            mode=number % 5,
+            at=number % 11 if number % 3 == 0 else None,
+            name="Lobby" if number % 5 == 0 else None,
+        )
+        for number in range(count)
+    ]
+
+
+def test_search_order_and_selection(look: Look, fake: FakeServer, screenshots: Path) -> None:
+    fake.put(*some(12))
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#count")).to_have_text("12 connected · 4 playing")
+    at.page.click("[data-key=mode] button")
+    assert ids(at)[:3] == ["opal-0000", "opal-0005", "opal-0010"]
+    at.page.click("[data-key=mode] button")
+    assert ids(at)[:2] == ["opal-0004", "opal-0009"]
+    expect(at.page.locator("[data-key=mode]")).to_have_attribute("aria-sort", "descending")
+    at.page.click("[data-key=name] button")
+    at.page.keyboard.press("/")
+    at.page.keyboard.type("opal 000")
+    expect(at.page.locator("#rows .row")).to_have_count(10)
+    assert ids(at)[:2] == ["opal-0000", "opal-0005"]  # by name, the lobby's first
+    row(at, "opal-0001").locator("input").click()
+    row(at, "opal-0004").locator("input").click(modifiers=["Shift"])
+    expect(at.page.locator("#selected")).to_have_text("4 selected")
+    at.page.select_option("#clip", "triangle")
+    at.page.screenshot(path=screenshots / "fleet.png")
+    at.page.click("#play")
+    expect(at.page.locator("#done")).to_have_text("triangle plays on 4 devices.")
+    four = [f"opal-000{number}" for number in range(1, 5)]
+    assert fake.wait_asked("POST", "/api/play") == {"devices": four, "clip": "triangle"}
+    at.page.click("#presses >> text=Mode")
+    expect(at.page.locator("#done")).to_have_text("Mode pressed on 4 devices.")
+    assert fake.wait_asked("POST", "/api/devices/opal-0004/press") == {"button": "mode"}
+    at.page.click("#match")
+    expect(at.page.locator("#selected")).to_have_text("10 selected")
+    fake.refusals["/api/stop"] = (503, "the server is draining")
+    at.page.click("#stop")
+    expect(at.page.locator("#done")).to_have_text("the server is draining")
+    at.errors.clear()  # the browser itself tells of the 503
+    fake.drop("opal-0001")
+    expect(at.page.locator("#selected")).to_have_text("9 selected")
+    at.page.keyboard.press("Escape")
+    expect(at.page.locator("#selected")).to_have_text("None selected")
+    at.page.reload()
+    expect(at.page.locator("#rows .row")).to_have_count(9)  # the search is still there
+
+
+def test_all_are_played_on_stopped_and_one_is_named(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(3))
+    at = look(viewport=WIDE)
+    at.page.click("#play-all")
+    at.page.select_option("dialog select", "circle")
+    at.page.click("dialog >> text=Play on all")
+    expect(at.page.locator("#done")).to_have_text("circle plays on 3 devices.")
+    assert fake.wait_asked("POST", "/api/play") == {"devices": "all", "clip": "circle"}
+    at.page.click("#stop-all")
+    assert fake.wait_asked("POST", "/api/stop") == {"devices": "all"}
+    row(at, "opal-0001").locator("input").click()
+    at.page.click("#rename")
+    at.page.keyboard.type("Back door")
+    at.page.keyboard.press("Enter")
+    expect(row(at, "Back door")).to_contain_text("opal-0001")
+    expect(at.page.locator("dialog")).to_have_count(0)
+
+
+def test_thousands_cost_what_a_screenful_does(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(2000))
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#count")).to_have_text("2,000 connected · 667 playing")
+    assert at.evaluate("document.querySelectorAll('*').length") < 1500
+    row(at, "opal-0000").locator("input").focus()
+    at.page.keyboard.press("End")
+    expect(row(at, "opal-1999").locator("input")).to_be_focused()
+    at.page.keyboard.press("ArrowUp")
+    expect(row(at, "opal-1998").locator("input")).to_be_focused()
+    at.page.keyboard.press("Space")
+    fake.put(*some(2000))
+    fake.put(device("opal-new"))
+    expect(at.page.locator("#count")).to_have_text("2,001 connected · 667 playing")
+    expect(row(at, "opal-1998").locator("input")).to_be_focused()
+    expect(row(at, "opal-1998").locator("input")).to_be_checked()
+    at.page.click("#match")
+    expect(at.page.locator("#selected")).to_have_text("2,001 selected")
+    assert at.evaluate("document.querySelectorAll('*').length") < 1500
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nobody_is_shut_out_of_the_fleet(
-    fleet: Page, make_page: MakePage, scheme: str, screenshots: Path
+    look: Look, fake: FakeServer, scheme: str, screenshots: Path
 ) -> None:
-    make_page(query="?id=door").connect()
-    fleet.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    fleet.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    fleet.click("text=door")
-    fleet.screenshot(path=screenshots / f"fleet-phone-{scheme}.png")
-    assert fleet.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert [rule["id"] for rule in Axe().run(fleet).response["violations"]] == []
-    fleet.close()
+    fake.put(*some(40), device("a" * 80, name="Greenhouse behind the stable, second shelf, left"))
+    at = look(viewport=WIDE, color_scheme=scheme)
+    at.page.click("#rows .row >> nth=2 >> input")
+    at.assert_open_to_all()
+    at.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    at.page.screenshot(path=screenshots / f"fleet-phone-{scheme}.png")
+    at.assert_open_to_all()
+
+
+def test_it_comes_back_by_itself(look: Look, fake: FakeServer) -> None:
+    fake.put(device("one"))
+    at = look()
+    expect(row(at, "one")).to_be_visible()
+    fake.end_streams()
+    fake.put(device("two"))
+    expect(row(at, "two")).to_be_visible()
+
+
+def test_it_follows_devices_and_presses_their_buttons(
+    chromium: Browser, web_server: WebServer, make_page: MakePage
+) -> None:
+    at = Watched(chromium, viewport=WIDE)
+    at.page.goto(web_server.url)
+    kitchen, hall = make_page(query="?id=kitchen"), make_page(query="?id=hall")
+    kitchen.connect()
+    hall.connect()
+    expect(row(at, "kitchen")).to_contain_text("0 440-hertz")
+    kitchen.press("mode")
+    expect(row(at, "kitchen")).to_contain_text("1 880-hertz")
+    row(at, "kitchen").locator("input").click()
+    at.page.click("#presses >> text=Play")
+    kitchen.wait_pitch(880)
+    expect(row(at, "kitchen")).to_contain_text("/ 0:08")
+    lamps = row(at, "kitchen").locator(".lamps")
+    expect(lamps).to_have_attribute("aria-label", "LEDs lit: power, status, square")
+    at.page.click("#presses >> text=Stop")
+    kitchen.wait_state("Idle. Mode 0")
+    hall.wait_state("Idle. Mode 0")
+    kitchen.page.click("#power")
+    expect(row(at, "kitchen")).to_have_count(0)
+    at.page.context.close()

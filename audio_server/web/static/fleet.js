@@ -1,69 +1,115 @@
-// The fleet: rows that follow a stream of changes. Only rows that are shown are drawn, and bars
-// move by themselves, so that thousands of devices cost a browser little.
+// The page of all devices: rows that follow a stream of changes, found, sorted and selected.
 
-const SHOWN = 200;
-const DRAW_MS = 250;
-const SHAPES = ["home", "square", "rhomboid", "triangle", "circle"];
-const BUTTONS = ["mode", "stop", "play", "connect"];
+import { AWAY, Refusal } from "./ask.js";
+import { Bar } from "./bar.js";
+import { Devices } from "./devices.js";
+import { button, byId, make, notice, setAttribute, setText } from "./dom.js";
+import { follow } from "./live.js";
+import { Row } from "./row.js";
+import { Rows } from "./rows.js";
+import { Selection } from "./selection.js";
+import { about } from "./shell.js";
+import { count } from "./words.js";
 
-const byId = (id) => document.getElementById(id);
-const text = (a, b) => a.localeCompare(b, undefined, { numeric: true });
-const ORDERS = {
-  id: (a, b) => text(a.id, b.id),
-  since: (a, b) => b.since - a.since,
-  mode: (a, b) => a.mode - b.mode,
-  playing: (a, b) => (a.playing === null) - (b.playing === null),
-  press: (a, b) => (b.last_press?.at ?? 0) - (a.last_press?.at ?? 0),
+const COLUMNS = {
+  name: "Device", leds: "LEDs", mode: "Mode", plays: "Plays", press: "Last press", lead: "Lead",
+  round: "Round trip", battery: "Battery", errors: "Errors", address: "Address", since: "Connected",
 };
+const TICK_MS = 250;
+const RESORT_MS = 500;  // the order follows the news at most this often, so that rows can be hit
 
 class Fleet {
-  #devices = new Map();
-  #drawn = new Map();   // id → the row that shows it, and what it shows
-  #chosen = null;
-  #actions = false;
+  #devices = new Devices();
+  #selection = new Selection(() => this.#draw());
+  #bar = new Bar(this.#devices, this.#selection);
+  #order = "name";
+  #backwards = false;
+  #told = false;      // whether the devices have been told yet
   #timer = null;
+  #drawn = 0;
 
   constructor() {
-    byId("search").addEventListener("input", () => this.#draw());
-    byId("sort").addEventListener("change", () => this.#draw());
-    document.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
-    this.#begin();
-  }
-
-  async #begin() {
-    try {
-      const about = await (await fetch("/api/about")).json();
-      this.#actions = about.actions;
-    } catch {
-      setTimeout(() => this.#begin(), 1000);
-      return;
-    }
-    this.#watch();
-  }
-
-  #watch() {
-    const stream = new EventSource("/api/devices/changes");
-    stream.addEventListener("all", ({ data }) => {
-      this.#devices.clear();
-      this.#take(JSON.parse(data));
-      this.#notice("");
+    this.#heads();
+    this.rows = new Rows(byId("table"), byId("rows"), () => new Row(this.#devices, this.#selection,
+      (id, on, range) => this.#selection.set(id, on, range, this.#found())));
+    this.#listen();
+    this.#restore();
+    setInterval(() => this.#tick(), TICK_MS);
+    about();
+    follow("/api/devices/changes", {
+      take: (name, data) => this.#take(data, name === "all"),
+      state: (error) => notice(byId("notice"), error ? (error instanceof Refusal ? error.message : AWAY) : "", Boolean(error)),
     });
-    stream.addEventListener("changes", ({ data }) => this.#take(JSON.parse(data)));
-    stream.onerror = () => {
-      this.#notice("The server is away; this page comes back with it.", true);
-      if (stream.readyState === EventSource.CLOSED) setTimeout(() => this.#watch(), 1000);
-    };
   }
 
-  #take({ rows, gone }) {
-    for (const row of rows) this.#devices.set(row.id, row);
-    for (const id of gone) this.#devices.delete(id);
-    this.#timer ??= setTimeout(() => this.#draw(), rows.length > SHOWN ? DRAW_MS : 0);
+  #heads() {
+    const check = make("input", { type: "checkbox", "aria-label": "Select all that are found", id: "all" });
+    check.addEventListener("change", () => this.#selection.setAll(this.#found(), check.checked));
+    byId("heads").append(make("div", { role: "columnheader", class: "c-check" }, make("label", {}, check)));
+    for (const [key, text] of Object.entries(COLUMNS)) {
+      const sorts = key === "leds" ? text : button(text, () => this.#sort(key));
+      byId("heads").append(make("div", { role: "columnheader", class: `c-${key === "name" ? "device" : key}`, "data-key": key }, sorts));
+    }
   }
 
-  #notice(words, bad = false) {
-    byId("notice").textContent = words;
-    byId("notice").classList.toggle("bad", bad);
+  #listen() {
+    byId("search").addEventListener("input", () => this.#draw());
+    byId("sort").addEventListener("change", () => this.#sort(byId("sort").value, false));
+    byId("match").addEventListener("click", () => this.#selection.setAll(this.#found(), true));
+    document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
+    document.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  #key(event) {
+    const writes = event.target.closest("input[type=search], input[type=text], select, dialog");
+    if (event.key === "/" && !writes) {
+      event.preventDefault();
+      byId("search").select();
+    } else if (event.key === "Escape" && !writes) {
+      this.#selection.clear();
+    }
+  }
+
+  // -- search and order, which the address keeps for a reload
+
+  #restore() {
+    const kept = new URLSearchParams(location.search);
+    byId("search").value = kept.get("q") ?? "";
+    if (kept.get("sort") in COLUMNS) this.#order = kept.get("sort");
+    this.#backwards = kept.has("backwards");
+  }
+
+  #keep() {
+    const kept = new URLSearchParams();
+    if (byId("search").value) kept.set("q", byId("search").value);
+    if (this.#order !== "name") kept.set("sort", this.#order);
+    if (this.#backwards) kept.set("backwards", "");
+    const query = kept.size ? `?${kept}` : location.pathname;
+    if (query !== (location.search || location.pathname)) history.replaceState(null, "", query);
+  }
+
+  #sort(key, turns = true) {
+    this.#backwards = turns && key === this.#order && !this.#backwards;
+    this.#order = key;
+    this.#draw();
+  }
+
+  #found() {
+    return this.#devices.find(byId("search").value.trim(), this.#order, this.#backwards);
+  }
+
+  // -- what the server tells
+
+  #take(data, all) {
+    this.#devices.take(data, all);
+    this.#told = true;
+    if (all || data.gone.length) this.#selection.keepOnly((id) => this.#devices.get(id));
+    const wait = Math.max(0, this.#drawn + RESORT_MS - performance.now());
+    this.#timer ??= setTimeout(() => this.#draw(), this.#devices.size > 100 ? wait : 0);
+  }
+
+  #tick() {
+    for (const row of this.rows.inSight) row.tick();
   }
 
   // -- drawing
@@ -71,145 +117,62 @@ class Fleet {
   #draw() {
     clearTimeout(this.#timer);
     this.#timer = null;
+    this.#drawn = performance.now();
     const found = this.#found();
-    const shown = found.slice(0, SHOWN);
-    byId("count").textContent = this.#devices.size;
-    byId("more").textContent = this.#devices.size === 0 ? "No device is connected."
-      : found.length > SHOWN ? `${SHOWN} of ${found.length} are shown; search for the others.`
-        : found.length === 0 ? "None matches." : "";
-    const rows = shown.map((device) => this.#row(device));
-    const ids = new Set(shown.map((device) => device.id));
-    for (const id of this.#drawn.keys()) if (!ids.has(id)) this.#drawn.delete(id);
-    const focused = document.activeElement.closest?.("tr")?.dataset.id;
-    place(byId("rows"), rows);
-    this.#drawn.get(focused)?.row.querySelector("button").focus();
-    this.#drawChosen();
+    this.rows.show(found);
+    this.#drawHeads(found);
+    this.#drawCount(found.length);
+    this.#drawEmpty(found.length);
+    this.#bar.draw();
+    this.#keep();
   }
 
-  #found() {
-    const words = byId("search").value.trim().toLowerCase();
-    const order = ORDERS[byId("sort").value];
-    const found = [...this.#devices.values()].filter((device) => !words || haystack(device).includes(words));
-    return found.sort((a, b) => order(a, b) || ORDERS.id(a, b));
-  }
-
-  #row(device) {
-    const drawn = this.#drawn.get(device.id);
-    const current = device.id === this.#chosen;
-    if (drawn?.device === device && drawn.current === current) return drawn.row;
-    const row = document.createElement("tr");
-    row.dataset.id = device.id;
-    row.classList.toggle("current", current);
-    row.append(cell(this.#name(device)), cell(lamps(device.leds)), cell(modeName(device)),
-      plays(device), cell(device.last_press ? `${device.last_press.button}, ${clock(device.last_press.at)}` : "none yet"),
-      cell(clock(device.since)));
-    this.#drawn.set(device.id, { device, current, row });
-    return row;
-  }
-
-  #name(device) {
-    const button = element("button", "id", device.id);
-    button.type = "button";
-    button.addEventListener("click", () => this.#choose(device.id));
-    return button;
-  }
-
-  // -- the chosen device
-
-  #choose(id) {
-    this.#chosen = id;
-    byId("pressed").textContent = "";
-    byId("chosen").hidden = false;
-    byId("chosen-id").textContent = id;
-    byId("presses").replaceChildren(...(this.#actions ? BUTTONS.map((name) => this.#button(name))
-      : ["Buttons can be pressed from here only while the pages listen on loopback."]));
-    this.#draw();
-    byId("presses").querySelector("button")?.focus();
-  }
-
-  #button(name) {
-    const button = element("button", "", name[0].toUpperCase() + name.slice(1));
-    button.type = "button";
-    button.addEventListener("click", () => this.#press(name));
-    return button;
-  }
-
-  async #press(name) {
-    const path = `/api/devices/${encodeURIComponent(this.#chosen)}/press`;
-    try {
-      const answer = await fetch(path, { method: "POST", body: JSON.stringify({ button: name }) });
-      byId("pressed").textContent = answer.ok ? `${name} pressed.` : await answer.text();
-    } catch {
-      byId("pressed").textContent = "The server is away.";
+  #drawHeads(found) {
+    for (const head of byId("heads").children) {
+      const sorted = head.dataset.key === this.#order;
+      setAttribute(head, "aria-sort", sorted ? (this.#backwards ? "descending" : "ascending") : null);
     }
+    const chosen = found.reduce((sum, id) => sum + this.#selection.has(id), 0);
+    byId("all").checked = chosen > 0 && chosen === found.length;
+    byId("all").indeterminate = chosen > 0 && chosen < found.length;
+    byId("sort").value = this.#order;
+    setAttribute(byId("table"), "aria-rowcount", String(found.length + 1));
   }
 
-  #drawChosen() {
-    if (this.#chosen === null) return;
-    const gone = !this.#devices.has(this.#chosen);
-    for (const button of byId("presses").querySelectorAll("button")) button.disabled = gone;
-    if (gone) byId("pressed").textContent = "It is not connected.";
+  #drawCount(found) {
+    const rows = [...this.#devices.values()];
+    const playing = rows.filter((row) => row.playing).length, failing = rows.filter((row) => row.state === "error").length;
+    const parts = [`${count(rows.length)} connected`, `${count(playing)} playing`];
+    if (failing) parts.push(`${count(failing)} cannot play`);
+    if (found !== rows.length) parts.push(`${count(found)} found`);
+    setText(byId("count"), this.#told ? parts.join(" · ") : "");
+    setText(byId("match"), `Select ${found === rows.length ? "all" : "the"} ${count(found)}`);
+    byId("match").hidden = found < 2;
+    byId("table").classList.toggle("no-battery", rows.every((row) => row.battery === null));
   }
-}
 
-// Put rows in place with as few moves as there are changes.
-function place(body, rows) {
-  rows.forEach((row, index) => {
-    if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
-  });
-  while (body.childElementCount > rows.length) body.lastElementChild.remove();
-}
-
-function element(tag, name, content = "") {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  made.append(content);
-  return made;
-}
-
-function cell(content) {
-  return element("td", "", content);
-}
-
-function lamps(leds) {
-  const box = element("span", "lamps");
-  const lit = leds.flatMap((rgba, number) => (rgba.endsWith("00") ? [] : [number]));
-  box.setAttribute("role", "img");
-  box.setAttribute("aria-label", `LEDs lit: ${lit.join(", ") || "none"}`);
-  for (const rgba of leds) {
-    const lamp = element("span", "lamp");
-    lamp.style.setProperty("--light", rgba.slice(0, 7));
-    lamp.style.setProperty("--intensity", parseInt(rgba.slice(7), 16) / 255);
-    box.append(lamp);
+  #drawEmpty(found) {
+    const empty = byId("empty"), nobody = this.#devices.size === 0;
+    empty.hidden = found > 0 || !this.#told;
+    byId("table").hidden = found === 0;
+    if (empty.hidden || empty.dataset.nobody === String(nobody)) return;
+    empty.dataset.nobody = String(nobody);
+    empty.replaceChildren(...(nobody ? this.#invitation() : this.#nothing()));
   }
-  return box;
-}
 
-function modeName(device) {
-  const shape = SHAPES[device.mode && ((device.mode - 1) % 4) + 1];
-  return `${device.mode}, ${device.mode_name || shape}`;
-}
+  #invitation() {
+    return [make("strong", { text: "No device is connected" }),
+      make("p", {}, "Open one ", make("a", { href: "/device", text: "in this browser" }), ", or run ", make("code", { text: "audio-device" }), " in a terminal.")];
+  }
 
-function plays(device) {
-  const made = cell("");
-  made.className = "plays";
-  if (device.state === "error") made.append(element("span", "failed", "cannot play"));
-  if (device.playing === null) return made;
-  const { clip, seconds, position_s: position, at } = device.playing;
-  const bar = element("span", "bar", element("span", ""));
-  const begun = at - position - Date.now() / 1000;
-  bar.firstChild.style.setProperty("--length", `${seconds}s`);
-  bar.firstChild.style.setProperty("--begun", `${begun}s`);
-  made.append(`${clip} (${seconds.toFixed(0)} s)`, bar);
-  return made;
-}
-
-function haystack(device) {
-  return [device.id, modeName(device), device.playing?.clip ?? ""].join(" ").toLowerCase();
-}
-
-function clock(at) {
-  return new Date(1000 * at).toLocaleTimeString([], { hour12: false });
+  #nothing() {
+    const all = () => {
+      byId("search").value = "";
+      this.#draw();
+      byId("search").focus();
+    };
+    return [make("strong", { text: "No device matches" }), make("p", {}, button("Show all devices", all))];
+  }
 }
 
 new Fleet();

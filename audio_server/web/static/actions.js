@@ -1,0 +1,51 @@
+// What is done to devices by the API, and what came of it in words.
+
+import { ask } from "./ask.js";
+import { capital, many } from "./words.js";
+
+export const BUTTONS = ["mode", "stop", "play", "connect"];
+const AT_ONCE = 6;  // presses that are on their way: a browser has six connections
+
+export const deviceAt = (id) => `/api/devices/${encodeURIComponent(id)}`;
+
+const post = (path, json) => ask(path, { method: "POST", json });
+
+// Each gives words and whether all went well. `devices`: ids, or "all". They raise `Refusal`.
+
+export const play = async (devices, clip, title) => said(await post("/api/play", { devices, clip }), (done) => `${title} plays on ${many(done, "device")}`);
+
+export const stop = async (devices) => said(await post("/api/stop", { devices }), (done) => `${many(done, "device")} stopped`);
+
+export async function press(ids, button) {
+  const outcomes = { done: 0, gone: [], failed: {} };
+  const waiting = [...ids];
+  const some = async () => {
+    for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) await pressOne(id, button, outcomes);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, some));
+  return said(outcomes, (done) => `${capital(button)} pressed on ${many(done, "device")}`);
+}
+
+async function pressOne(id, button, outcomes) {
+  try {
+    await post(`${deviceAt(id)}/press`, { button });
+    outcomes.done += 1;
+  } catch (error) {
+    if (error.status === 404) outcomes.gone.push(id);
+    else outcomes.failed[id] = error.message;
+  }
+}
+
+// An empty name takes it away.
+export async function rename(id, name) {
+  await ask(deviceAt(id), { method: "PATCH", json: { name: name || null } });
+  return { text: name ? `${id} is called ${name}.` : `${id} has no name.`, well: true };
+}
+
+function said({ done, gone = [], failed = {} }, words) {
+  const parts = [words(done)];
+  const reasons = Object.entries(failed);
+  if (gone.length) parts.push(`${many(gone.length, "device")} not connected`);
+  if (reasons.length) parts.push(`${reasons.length} failed (${reasons[0].join(": ")})`);
+  return { text: `${parts.join("; ")}.`, well: gone.length + reasons.length === 0 };
+}

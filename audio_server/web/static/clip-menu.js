@@ -1,0 +1,34 @@
+// A select of the clips as they are now; others may change them while the page is open.
+
+import { ask } from "./ask.js";
+import { make } from "./dom.js";
+import { title } from "./words.js";
+
+export class ClipMenu {
+  #select;
+  #changed;
+  #names = [];
+
+  constructor(select, changed) {
+    this.#select = select;
+    this.#changed = changed;
+    this.refresh();
+    addEventListener("focus", () => this.refresh());
+  }
+
+  get isEmpty() {
+    return this.#names.length === 0;
+  }
+
+  async refresh() {
+    const clips = await ask("/api/clips").then((answer) => answer.clips, () => null);
+    const names = clips?.map((clip) => clip.name);
+    if (!clips || names.join("\n") === this.#names.join("\n")) return;
+    const chosen = this.#select.value;
+    this.#names = names;
+    this.#select.replaceChildren(...clips.map((clip) => make("option", { value: clip.name, text: `${clip.mode} ${clip.title ?? title(clip.name)}` })));
+    if (names.includes(chosen)) this.#select.value = chosen;
+    this.#select.disabled = this.isEmpty;
+    this.#changed();
+  }
+}

@@ -1,0 +1,100 @@
+// All devices as the server last told of them: found by words, in an order, and how far they play.
+
+import { mode } from "./words.js";
+
+const compare = new Intl.Collator([], { numeric: true, sensitivity: "base" }).compare;
+const SORTS = {
+  name: (row) => row.name ?? row.id,
+  mode: (row) => row.mode,
+  plays: (row) => (row.playing ? row.playing.clip : null),
+  press: (row) => (row.last_press ? -row.last_press.at : null),
+  lead: (row) => row.lead_ms,
+  round: (row) => row.round_trip_ms,
+  battery: (row) => row.battery,
+  errors: (row) => -row.errors,
+  address: (row) => row.address,
+  since: (row) => -row.since,
+};
+
+// Orders that no news of a device can change.
+const STILL = new Set(["name", "address", "since"]);
+
+export class Devices {
+  #rows = new Map();
+  #found = null;      // what the last question found, while it still holds
+  #asked = "";
+  #ahead_s = 0;       // of the server's clock before this browser's
+
+  // An event of `/api/devices/changes`.
+  take({ now, rows, gone }, all) {
+    if (now) this.#ahead_s = now - Date.now() / 1000;
+    if (all) this.#rows.clear();
+    for (const row of rows) {
+      const known = this.#rows.get(row.id);
+      if (!this.#keepsOrder(row, known)) this.#found = null;
+      this.#rows.set(row.id, row);
+    }
+    for (const id of gone) this.#rows.delete(id);
+    if (all || gone.length) this.#found = null;
+  }
+
+  #keepsOrder(row, known) {
+    const [order, words] = this.#asked;
+    return known && known.name === row.name && STILL.has(order) && !words;
+  }
+
+  get size() {
+    return this.#rows.size;
+  }
+
+  get(id) {
+    return this.#rows.get(id);
+  }
+
+  values() {
+    return this.#rows.values();
+  }
+
+  // Ids, in the order that is asked for, of the devices that have all words in what is shown of them.
+  find(words, order, backwards) {
+    const asked = [order, words, backwards];
+    if (!this.#found || asked.join("\n") !== this.#asked.join("\n")) {
+      this.#asked = asked;
+      this.#found = this.#sorted(this.#matching(words), SORTS[order] ?? SORTS.name, backwards ? -1 : 1);
+    }
+    return this.#found;
+  }
+
+  #matching(words) {
+    const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = [...this.#rows.values()];
+    if (!wanted.length) return rows;
+    return rows.filter((row) => {
+      const text = haystack(row);
+      return wanted.every((word) => text.includes(word));
+    });
+  }
+
+  // What has no value comes last, whichever way.
+  #sorted(rows, key, sign) {
+    const keyed = rows.map((row) => [key(row) ?? null, row]);
+    keyed.sort(([a, one], [b, two]) => {
+      if (a === b) return compare(one.id, two.id);
+      if (a === null || b === null) return a === null ? 1 : -1;
+      return sign * (typeof a === "string" ? compare(a, b) : a - b) || compare(one.id, two.id);
+    });
+    return keyed.map(([, row]) => row.id);
+  }
+
+  // How many seconds of the clip have been heard by now.
+  position(playing) {
+    const now = Date.now() / 1000 + this.#ahead_s;
+    return Math.min(playing.seconds, Math.max(0, playing.position_s + now - playing.at));
+  }
+}
+
+function haystack(row) {
+  const parts = [row.name ?? "", row.id, row.address, mode(row), row.state, row.playing?.clip ?? ""];
+  if (row.errors) parts.push("errors");
+  return parts.join(" ").toLowerCase();
+}

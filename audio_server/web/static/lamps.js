@@ -1,0 +1,53 @@
+// Six LEDs as the device draws them: what it last confirmed, and whether that is what was sent.
+
+import { make, setAttribute } from "./dom.js";
+
+const SHAPES = ["power", "status", "square", "rhomboid", "triangle", "circle"];
+const OWN = 0;  // the device's own LED, which it lights as it likes
+
+// "#rrggbb" and "#rrggbbaa" alike, black where it is dark.
+function colour(led) {
+  if (!led || led.slice(7) === "00") return "#000000";
+  return led.slice(0, 7).toLowerCase();
+}
+
+export const isLit = (led) => colour(led) !== "#000000";
+
+export function differs(device) {
+  const { leds, confirmed } = device;
+  return Boolean(confirmed) && leds.some((led, at) => at !== OWN && colour(led) !== colour(confirmed[at]));
+}
+
+export function lamps() {
+  const box = make("span", { class: "lamps", role: "img" });
+  box.append(...SHAPES.map((shape) => make("span", { class: `lamp ${shape}` })));
+  return box;
+}
+
+// Shows the LEDs of a row of the API in a box that `lamps` made.
+export function light(box, device) {
+  const shown = device.confirmed ?? device.leds;
+  shown.forEach((led, at) => {
+    const lamp = box.children[at];
+    lamp.classList.toggle("lit", isLit(led));
+    if (lamp.dataset.light === led) return;
+    lamp.dataset.light = led;
+    lamp.style.setProperty("--light", colour(led));
+  });
+  const wrong = differs(device);
+  box.classList.toggle("wrong", wrong);
+  box.classList.toggle("unconfirmed", !device.confirmed);
+  const words = wording(device, wrong);
+  setAttribute(box, "aria-label", words);
+  setAttribute(box, "title", words);
+}
+
+function wording(device, wrong) {
+  const lit = list(device.confirmed ?? device.leds);
+  if (!device.confirmed) return `LEDs sent, not confirmed yet: ${lit}`;
+  return `LEDs lit: ${lit}${wrong ? `; other than sent: ${list(device.leds)}` : ""}`;
+}
+
+function list(leds) {
+  return leds.flatMap((led, at) => (isLit(led) ? [SHAPES[at]] : [])).join(", ") || "none";
+}

@@ -1,0 +1,153 @@
+// The page of one device: what it is, what it does, what happened to it, and buttons to press.
+
+import { BUTTONS, deviceAt, play, press, rename, stop } from "./actions.js";
+import { AWAY, Refusal, ask } from "./ask.js";
+import { NAME_HINT } from "./bar.js";
+import { ClipMenu } from "./clip-menu.js";
+import { Devices } from "./devices.js";
+import { prompt } from "./dialog.js";
+import { button, byId, make, notice, setText } from "./dom.js";
+import { lamps, light } from "./lamps.js";
+import { follow } from "./live.js";
+import { about } from "./shell.js";
+import { Take } from "./take.js";
+import { Timeline } from "./timeline.js";
+import { NONE, capital, clock, exact, mode, ms, percent, title } from "./words.js";
+
+const LOOK_MS = 5000;
+const SOON_MS = 120;  // after something has happened, so that what belongs together is seen at once
+
+class Page {
+  #id = decodeURIComponent(location.pathname.split("/").pop());
+  #devices = new Devices();
+  #lamps = byId("leds").appendChild(lamps());
+  #take = new Take(this.#devices, byId("bar"), byId("time"));
+  #timeline = new Timeline();
+  #timer = null;
+  #row = null;
+
+  constructor() {
+    document.title = `${this.#id} · Streaming Audio Server`;
+    setText(byId("name"), this.#id);
+    this.#listen();
+    this.clips = new ClipMenu(byId("clip"), () => this.#enable());
+    about();
+    follow(`/api/happenings?device=${encodeURIComponent(this.#id)}&follow=1`, {
+      take: (name, happening) => this.#happened(happening),
+      state: (error) => this.#followed(error),
+    });
+    setInterval(() => document.hidden || this.#look(), LOOK_MS);
+  }
+
+  #listen() {
+    byId("presses").append(...BUTTONS.map((name) => button(capital(name), () => this.#act(press([this.#id], name)), { disabled: true })));
+    byId("play").addEventListener("click", () => this.#act(play([this.#id], byId("clip").value, title(byId("clip").value))));
+    byId("stop").addEventListener("click", () => this.#act(stop([this.#id])));
+    byId("rename").addEventListener("click", () => this.#rename());
+  }
+
+  // -- what the server tells
+
+  async #followed(error) {
+    notice(byId("notice"), error ? (error instanceof Refusal ? error.message : AWAY) : "", Boolean(error));
+    if (error) return;
+    this.#look();
+    const past = await ask(`${deviceAt(this.#id)}/happenings`).catch(() => null);
+    this.#timeline.add(past?.happenings ?? []);
+  }
+
+  #happened(happening) {
+    this.#timeline.add([happening]);
+    this.#timer ??= setTimeout(() => this.#look(), SOON_MS);
+  }
+
+  async #look() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    try {
+      this.#show(await ask(deviceAt(this.#id)));
+    } catch (error) {
+      if (error.status === 404) this.#unknown();
+    }
+  }
+
+  // -- drawing
+
+  #show(row) {
+    this.#row = row;
+    this.#devices.take({ now: row.playing?.at, rows: [row], gone: [] }, true);
+    setText(byId("name"), row.name ?? row.id);
+    setText(byId("id"), row.name ? row.id : "");
+    document.title = `${row.name ?? row.id} · Streaming Audio Server`;
+    byId("unknown").hidden = true;
+    byId("known").hidden = false;
+    light(this.#lamps, row);
+    setText(byId("doing"), doing(row));
+    setText(byId("leds-said"), ledsSaid(row));
+    this.#take.show(row.playing);
+    this.#facts(row);
+    this.#enable();
+  }
+
+  #facts(row) {
+    const press = row.last_press;
+    const facts = {
+      Connected: row.connected ? `since ${clock(row.since)}` : "no",
+      Address: row.address ?? NONE,
+      "Last press": press ? `${capital(press.button)}, ${clock(press.at)}` : NONE,
+      "Round trip": ms(row.round_trip_ms), Lead: ms(row.lead_ms), Battery: percent(row.battery),
+      "LED corrections": String(row.corrections), Errors: String(row.errors),
+      Streams: row.streams.join(", ") || "none",
+    };
+    if (typeof row.worker === "number") facts.Worker = String(row.worker);
+    if (row.last_error) facts["Last error"] = row.last_error;
+    byId("facts").replaceChildren(...Object.entries(facts).map(([name, value]) =>
+      make("div", {}, make("dt", { text: name }), make("dd", { text: value, title: name === "Connected" ? exact(row.since) : null }))));
+  }
+
+  #enable() {
+    const there = Boolean(this.#row?.connected);
+    byId("state").classList.toggle("there", there);
+    setText(byId("state"), there ? "Connected" : "Not connected");
+    for (const one of [...byId("presses").children, byId("stop")]) one.disabled = !there;
+    byId("play").disabled = !there || this.clips?.isEmpty !== false;
+    byId("rename").disabled = !this.#row;
+  }
+
+  #unknown() {
+    this.#row = null;
+    byId("known").hidden = true;
+    byId("unknown").hidden = false;
+    this.#enable();
+  }
+
+  // -- actions
+
+  async #rename() {
+    const name = await prompt(`Rename ${this.#id}`, "Name", this.#row?.name, "Rename", { hint: NAME_HINT });
+    if (name !== null) await this.#act(rename(this.#id, name));
+  }
+
+  async #act(action) {
+    try {
+      const { text, well } = await action;
+      notice(byId("done"), text, !well);
+    } catch (error) {
+      notice(byId("done"), error.message, true);
+    }
+    this.#look();
+  }
+}
+
+function doing(row) {
+  if (!row.connected) return `Mode ${mode(row)}`;
+  if (row.playing) return `Plays ${title(row.playing.clip)} · mode ${mode(row)}`;
+  return `${row.state === "error" ? "Cannot play this clip" : "Idle"} · mode ${mode(row)}`;
+}
+
+function ledsSaid(row) {
+  if (!row.confirmed) return "As sent; the device has not confirmed them yet";
+  return "As the device last confirmed them";
+}
+
+new Page();

@@ -1,0 +1,112 @@
+// One device in the table.
+
+import { make, setAttribute, setText } from "./dom.js";
+import { lamps, light } from "./lamps.js";
+import { Take } from "./take.js";
+import { NONE, capital, clock, exact, mode, ms, percent, title } from "./words.js";
+
+export class Row {
+  #devices;
+  #selection;
+  #cells = {};
+  #device = null;
+  #take;
+
+  // `chosen(id, on, range)` is told what the user ticks.
+  constructor(devices, selection, chosen) {
+    this.#devices = devices;
+    this.#selection = selection;
+    this.check = make("input", { type: "checkbox" });
+    this.link = make("a", { class: "name" });
+    this.id = make("span", { class: "id quiet" });
+    this.lamps = lamps();
+    this.clip = make("span", { class: "clip" });
+    this.time = make("span", { class: "time quiet" });
+    this.bar = make("span");
+    this.#take = new Take(devices, this.bar, this.time);
+    this.element = this.#build();
+    this.element.addEventListener("click", (event) => this.#click(event, chosen));
+    this.element.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault());
+  }
+
+  #build() {
+    const plays = make("span", { class: "take" }, this.clip, this.time);
+    const parts = {
+      check: [make("label", {}, this.check)], device: [this.link, this.id], leds: [this.lamps], mode: [],
+      plays: [plays, make("span", { class: "progress" }, this.bar)],
+      press: [], lead: [], round: [], battery: [], errors: [], address: [], since: [],
+    };
+    for (const [name, content] of Object.entries(parts)) {
+      this.#cells[name] = make("div", { role: "cell", class: `c-${name}` }, ...content);
+    }
+    return make("div", { role: "row", class: "row" }, ...Object.values(this.#cells));
+  }
+
+  // What the arrow keys stop at.
+  get controls() {
+    return [this.check, this.link];
+  }
+
+  show(id, index) {
+    const device = this.#devices.get(id);
+    setAttribute(this.element, "aria-rowindex", String(index + 2));
+    this.#tick(this.#selection.has(id));
+    if (device === this.#device) return;
+    this.#device = device;
+    this.#who(device);
+    this.#what(device);
+    this.#figures(device);
+  }
+
+  #tick(on) {
+    this.check.checked = on;
+    this.element.classList.toggle("selected", on);
+  }
+
+  #click(event, chosen) {
+    if (event.target.closest("a") || !getSelection().isCollapsed) return;
+    if (event.target.closest("label") && event.target !== this.check) return;  // its checkbox is clicked next
+    const on = event.target === this.check ? this.check.checked : !this.check.checked;
+    chosen(this.#device.id, on, event.shiftKey);
+  }
+
+  #who(device) {
+    setText(this.link, device.name ?? device.id);
+    setText(this.id, device.name ? device.id : "");
+    setAttribute(this.link, "href", `/devices/${encodeURIComponent(device.id)}`);
+    setAttribute(this.link, "title", device.name ? `${device.name} (${device.id})` : device.id);
+    setAttribute(this.check, "aria-label", `Select ${device.name ?? device.id}`);
+    const worker = device.worker === null || device.worker === undefined ? "" : `, worker ${device.worker}`;
+    setText(this.#cells.address, device.address ?? NONE);
+    setAttribute(this.#cells.address, "title", `${device.address ?? "no address"}${worker}`);
+    setText(this.#cells.since, clock(device.since));
+    setAttribute(this.#cells.since, "title", `Connected since ${exact(device.since)}`);
+  }
+
+  #what(device) {
+    light(this.lamps, device);
+    setText(this.#cells.mode, mode(device));
+    setAttribute(this.#cells.mode, "title", mode(device));
+    this.element.classList.toggle("failed", device.state === "error");
+    this.element.classList.toggle("playing", Boolean(device.playing));
+    setText(this.clip, device.playing ? title(device.playing.clip) : (device.state === "error" ? "cannot play" : "idle"));
+    setAttribute(this.clip, "title", device.playing?.clip ?? null);
+    this.#take.show(device.playing);
+  }
+
+  // The position in figures; the bar moves by itself.
+  tick() {
+    this.#take.tick();
+  }
+
+  #figures(device) {
+    const press = device.last_press;
+    setText(this.#cells.press, press ? `${capital(press.button)} ${clock(press.at)}` : NONE);
+    setText(this.#cells.lead, ms(device.lead_ms));
+    setText(this.#cells.round, ms(device.round_trip_ms));
+    setText(this.#cells.battery, percent(device.battery));
+    setText(this.#cells.errors, String(device.errors));
+    this.#cells.errors.classList.toggle("bad", device.errors > 0);
+    setAttribute(this.#cells.errors, "title", device.last_error ?? null);
+  }
+}

@@ -1,0 +1,131 @@
+// Rows of which only those in sight are in the document, so that thousands cost what a screenful does.
+//
+// Each keeps its element while it is in sight, and as long as it has the focus; an element that is free
+// again shows the next row that comes into sight.
+
+const BEYOND = 6;  // rows that are kept ready above and below
+
+export class Rows {
+  #box;
+  #body;
+  #make;
+  #ids = [];
+  #shown = new Map();   // id → row
+  #free = [];
+  #height = 0;
+  #asked = 0;
+
+  // `box` scrolls where there is room for that, else the page does; `body` holds the rows. `make`
+  // gives a row: `element`, `show(id, index)`.
+  constructor(box, body, make) {
+    this.#box = box;
+    this.#body = body;
+    this.#make = make;
+    for (const scrolls of [box, window]) scrolls.addEventListener("scroll", () => this.#soon(), { passive: true });
+    new ResizeObserver(() => this.#measure()).observe(box);
+    body.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  show(ids) {
+    this.#ids = ids;
+    this.#measure();
+  }
+
+  // Rows that are in sight.
+  get inSight() {
+    return this.#shown.values();
+  }
+
+  #measure() {
+    this.#height = parseFloat(getComputedStyle(this.#body).getPropertyValue("--row-px"));
+    const height = `${this.#ids.length * this.#height}px`;
+    if (this.#body.style.height !== height) this.#body.style.height = height;
+    this.draw();
+  }
+
+  #soon() {
+    this.#asked ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.#asked);
+    this.#asked = 0;
+    const [first, last] = this.#range();
+    const wanted = new Map();
+    for (let index = first; index < last; index++) wanted.set(this.#ids[index], index);
+    this.#keepFocused(wanted);
+    this.#release(wanted);
+    const order = [...wanted].sort((a, b) => a[1] - b[1]);
+    const kept = new Set([...this.#shown.values()].map((row) => row.element));
+    this.#place(order.map(([id, index]) => this.#row(id, index).element), kept);
+  }
+
+  #range() {
+    const body = this.#body.getBoundingClientRect(), box = this.#box.getBoundingClientRect();
+    const top = Math.max(0, box.top) - body.top, bottom = Math.min(innerHeight, box.bottom) - body.top;
+    const first = Math.max(0, Math.floor(top / this.#height) - BEYOND);
+    return [first, Math.min(this.#ids.length, Math.ceil(bottom / this.#height) + BEYOND)];
+  }
+
+  #keepFocused(wanted) {
+    for (const [id, row] of this.#shown) {
+      if (wanted.has(id) || !row.element.contains(document.activeElement)) continue;
+      const index = this.#ids.indexOf(id);
+      if (index >= 0) wanted.set(id, index);
+    }
+  }
+
+  #release(wanted) {
+    for (const [id, row] of this.#shown) {
+      if (wanted.has(id)) continue;
+      this.#shown.delete(id);
+      this.#free.push(row);
+    }
+  }
+
+  #row(id, index) {
+    const row = this.#shown.get(id) ?? this.#free.shift() ?? this.#make();
+    this.#shown.set(id, row);
+    row.show(id, index);
+    row.element.style.transform = `translateY(${index * this.#height}px)`;
+    return row;
+  }
+
+  // In their order, which is what a screen reader and the Tab key follow. Those that were in sight
+  // before stay where they are, if their order is still the same; the others move around them.
+  #place(elements, kept) {
+    const focused = document.activeElement;
+    for (const { element } of this.#free) element.remove();
+    let there = this.#body.firstElementChild;
+    for (const element of elements) {
+      while (there && kept.has(element) && !kept.has(there)) there = there.nextElementSibling;
+      if (there === element) there = there.nextElementSibling;
+      else this.#body.insertBefore(element, there);
+    }
+    if (focused !== document.activeElement && this.#body.contains(focused)) focused.focus({ preventScroll: true });
+  }
+
+  // Arrow keys go from row to row, on the same control of each.
+  #key(event) {
+    const row = [...this.#shown].find(([, shown]) => shown.element.contains(event.target));
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[event.key];
+    if (!row || step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    const last = this.#ids.length - 1;
+    const index = Math.min(last, Math.max(0, this.#ids.indexOf(row[0]) + step));
+    const control = row[1].controls.indexOf(event.target);
+    this.#reveal(index);
+    this.#shown.get(this.#ids[index])?.controls[Math.max(0, control)].focus({ preventScroll: true });
+  }
+
+  #reveal(index) {
+    const body = this.#body.getBoundingClientRect(), box = this.#box.getBoundingClientRect();
+    const head = this.#body.offsetTop;
+    const top = body.top + index * this.#height;
+    const above = Math.max(0, box.top) + head, below = Math.min(innerHeight, box.bottom) - this.#height;
+    const by = top < above ? top - above : top > below ? top - below : 0;
+    if (this.#box.scrollHeight > this.#box.clientHeight) this.#box.scrollBy(0, by);
+    else scrollBy(0, by);
+    this.draw();
+  }
+}

@@ -1,0 +1,78 @@
+// What happened to a device, newest first.
+
+import { byId, make, setText } from "./dom.js";
+import { lamps, light } from "./lamps.js";
+import { clock, exact } from "./words.js";
+
+const LINES = 500;
+const GROUPS = { press: "presses", take_started: "takes", take_ended: "takes", leds: "leds", correction: "leds" };
+const BAD = new Set(["correction", "refused"]);
+
+export class Timeline {
+  #seen = new Map();   // seq → its line
+  #hidden = new Set();
+
+  constructor() {
+    for (const box of byId("filters").querySelectorAll("input")) {
+      box.addEventListener("change", () => this.#filter(box.value, box.checked));
+    }
+  }
+
+  // Happenings of the API, in their order; those that are known already are left out.
+  add(happenings) {
+    for (const happening of happenings) {
+      if (this.#seen.has(happening.seq)) continue;
+      const line = this.#line(happening);
+      this.#seen.set(happening.seq, line);
+      byId("timeline").prepend(line);
+    }
+    this.#sort(happenings.length);
+    this.#forget();
+    byId("nothing").hidden = this.#seen.size > 0;
+  }
+
+  #line(happening) {
+    const group = GROUPS[happening.kind] ?? "others";
+    const line = make("li", { class: `${happening.kind} in-${group}${isBad(happening) ? " failed" : ""}`, "data-seq": happening.seq });
+    line.hidden = this.#hidden.has(group);
+    line.append(make("time", { text: clock(happening.at), title: exact(happening.at), datetime: new Date(1000 * happening.at).toISOString() }),
+      make("span", { class: "mark", "aria-hidden": "true" }), make("span", { class: "what", text: sentence(happening.text) }));
+    if (happening.kind === "leds" && happening.leds) line.append(drawn(happening.leds));
+    return line;
+  }
+
+  // The past can come after what has happened meanwhile.
+  #sort(added) {
+    const list = byId("timeline");
+    const [first, second] = list.children;
+    if (added < 2 && Number(first?.dataset.seq) > Number(second?.dataset.seq ?? 0)) return;
+    list.append(...[...list.children].sort((a, b) => b.dataset.seq - a.dataset.seq));
+  }
+
+  #forget() {
+    const list = byId("timeline");
+    while (list.childElementCount > LINES) {
+      this.#seen.delete(Number(list.lastElementChild.dataset.seq));
+      list.lastElementChild.remove();
+    }
+  }
+
+  #filter(group, on) {
+    if (on) this.#hidden.delete(group);
+    else this.#hidden.add(group);
+    for (const line of byId("timeline").children) {
+      if (line.classList.contains(`in-${group}`)) line.hidden = !on;
+    }
+    setText(byId("hidden"), this.#hidden.size ? "Some are hidden." : "");
+  }
+}
+
+const isBad = ({ kind, outcome }) => BAD.has(kind) || outcome === "failed";
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function drawn(leds) {
+  const box = lamps();
+  light(box, { leds, confirmed: leds });
+  return box;
+}

@@ -1,0 +1,44 @@
+// Numbers and times as people read them.
+
+const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const MINUTE = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
+const EXACT = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const NUMBER = new Intl.NumberFormat("en");
+const DAY_S = 86400;
+
+export const NONE = "–";
+
+export const count = (value) => NUMBER.format(value);
+export const many = (value, one, more = `${one}s`) => `${count(value)} ${value === 1 ? one : more}`;
+export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+
+// Seconds since 1970: the time of day, and the day too when that was long ago.
+export function clock(at) {
+  const long = Math.abs(Date.now() / 1000 - at) > DAY_S / 2;
+  return long ? `${DAY.format(1000 * at)} ${MINUTE.format(1000 * at)}` : TIME.format(1000 * at);
+}
+
+export const exact = (at) => EXACT.format(1000 * at);
+
+// Minutes and seconds, as players show them.
+export function span(seconds) {
+  const whole = Math.max(0, Math.floor(seconds + 1e-6));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+// A length: with a decimal where it is short.
+export const length = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : seconds < 60 ? `${Math.round(seconds)} s` : span(seconds));
+
+export const ms = (value) => (value === null || value === undefined ? NONE : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
+
+export const percent = (part) => (part === null || part === undefined ? NONE : `${Math.round(100 * part)} %`);
+
+export function bytes(value) {
+  return value < 1e6 ? `${Math.max(1, Math.round(value / 1e3))} kB` : `${(value / 1e6).toFixed(1)} MB`;
+}
+
+// A clip without the number that puts its file in order.
+export const title = (clip) => clip.replace(/^\d+[-_. ]+(?=.)/, "");
+
+export const mode = (device) => `${device.mode}${device.mode_name ? ` ${title(device.mode_name)}` : ""}`;

@@ -1,0 +1,56 @@
+"""Devices and clips as the API has them, made up."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+Json = dict[str, Any]
+POWER, IDLE, PLAYING, AMBER, DARK = "#ffffffff", "#0060ffff", "#00ff40ff", "#ffb000ff", "#00000000"
+CLIPS = ("home", "square", "rhomboid", "triangle", "circle")
+
+
+def device(device_id: str, *, mode: int = 0, at: float | None = None, **facts: Any) -> Json:
+    """A device as the API has it; `at` says how far (s) it plays its mode's clip of 12 s."""
+    now = time.time()
+    clip = {"clip": CLIPS[mode % 5], "mode": mode, "seconds": 12.0, "position_s": at, "at": now}
+    leds = [POWER, IDLE if at is None else PLAYING, *[DARK] * 4]
+    if mode:
+        leds[2 + (mode - 1) % 4] = AMBER
+    return {
+        "id": device_id,
+        "name": None,
+        "connected": True,
+        "address": "10.0.0.7:51234",
+        "worker": None,
+        "since": now - 90,
+        "mode": mode,
+        "mode_name": CLIPS[mode % 5],
+        "state": "idle" if at is None else "playing",
+        "playing": None if at is None else clip,
+        "leds": leds,
+        "confirmed": [led[:7] for led in leds],
+        "last_press": None,
+        "battery": None,
+        "lead_ms": None if at is None else 280,
+        "round_trip_ms": 1.8,
+        "errors": 0,
+        "last_error": None,
+        "corrections": 0,
+        "streams": ["status", "events", "audio"],
+        **facts,
+    }
+
+
+def clip(mode: int, name: str, **facts: Any) -> Json:
+    """A clip as the API has it."""
+    return {
+        "mode": mode,
+        "name": name,
+        "file": f"{mode:02}-{name}.opus",
+        "seconds": 2.0 + mode,
+        "bytes": 12_000 + 3_000 * mode,
+        "bit_rate": 32_000,
+        "playing": 0,
+        **facts,
+    }

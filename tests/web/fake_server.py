@@ -1,0 +1,278 @@
+"""The pages on devices and clips that are made up, so that a test says what there is to see."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import trio
+from fake_facts import CLIPS, Json, clip
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from audio_server.web.app import PAGES
+from audio_server.web.careful import Careful
+from audio_server.web.files import Files
+
+
+class FakeServer:
+    """Answers as the server does, from what a test has put into it, and notes what it is asked.
+
+    Attributes may be read and set by the test's thread; `tell` sends what changed to the pages.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.reset()
+        self._listeners: dict[trio.MemorySendChannel[bytes], str] = {}
+        self._files = Files()
+
+    # -- for tests
+
+    def reset(self) -> None:
+        """As at the start: no devices, five clips, and nobody needs a token."""
+        self.devices: dict[str, Json] = {}
+        self.clips = [clip(mode, name) for mode, name in enumerate(CLIPS)]
+        self.happenings: list[Json] = []
+        self.asked: list[tuple[str, str, Any]] = []
+        self.refusals: dict[str, tuple[int, str]] = {}  # path → what it is answered
+        self.needs_login = False
+
+    @contextmanager
+    def run(self) -> Iterator[FakeServer]:
+        """Serve for as long as the block, in a thread of its own."""
+        ready, stop = threading.Event(), trio.Event()
+        tokens: list[trio.lowlevel.TrioToken] = []
+
+        async def main() -> None:
+            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            self.url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+            config = Config()
+            config.bind = [f"fd://{listener.socket.detach()}"]
+            config.graceful_timeout = 0.1
+            tokens.append(trio.lowlevel.current_trio_token())
+            ready.set()
+            app: Any = self.app()
+            await serve(app, config, shutdown_trigger=stop.wait, mode="asgi")
+
+        thread = threading.Thread(target=trio.run, args=(main,), daemon=True)
+        thread.start()
+        ready.wait(10)
+        self._token = tokens[0]
+        try:
+            yield self
+        finally:
+            self._from_test(self._end_streams)
+            self._from_test(stop.set)
+            thread.join(10)
+
+    def put(self, *devices: Json) -> None:
+        """Connect devices, or change them, and tell the pages."""
+        self.devices |= {one["id"]: one for one in devices}
+        self._from_test(self._send, "devices", "changes", self._rows(devices))
+
+    def drop(self, *ids: str) -> None:
+        """Devices go away."""
+        for device_id in ids:
+            del self.devices[device_id]
+        self._from_test(self._send, "devices", "changes", self._rows((), ids))
+
+    def happen(self, device_id: str, kind: str, text: str, **details: Any) -> None:
+        """Something happens to a device."""
+        seq = len(self.happenings) + 1
+        happening = {"seq": seq, "at": time.time(), "device": device_id, "kind": kind, "text": text}
+        self.happenings.append(happening | details)
+        self._from_test(self._send, device_id, "happening", self.happenings[-1])
+
+    def wait_asked(self, method: str, path: str) -> Any:
+        """The body of the newest such request, once there is one."""
+        for _ in range(500):
+            for one, where, body in reversed(self.asked):
+                if (one, where) == (method, path):
+                    return body
+            time.sleep(0.01)
+        raise AssertionError(f"{method} {path} was not asked, but {self.asked}")
+
+    # -- streams
+
+    def _from_test(self, act: Callable[..., None], *args: Any) -> None:
+        if self.url:
+            trio.from_thread.run_sync(act, *args, trio_token=self._token)
+
+    def _rows(self, rows: Any, gone: Any = ()) -> Json:
+        return {"now": time.time(), "rows": list(rows), "gone": list(gone)}
+
+    def _send(self, topic: str, name: str, data: Json) -> None:
+        for listener, wanted in list(self._listeners.items()):
+            if wanted == topic:
+                listener.send_nowait(_event(name, data))
+
+    def _end_streams(self) -> None:
+        for listener in list(self._listeners):
+            listener.close()
+
+    def end_streams(self) -> None:
+        """Let go of all pages; they come back."""
+        self._from_test(self._end_streams)
+
+    async def _stream(self, topic: str, *first: bytes) -> AsyncIterator[bytes]:
+        send, receive = trio.open_memory_channel[bytes](math.inf)
+        self._listeners[send] = topic
+        try:
+            for event in first:
+                yield event
+            async for event in receive:
+                yield event
+        finally:
+            del self._listeners[send]
+
+    # -- the API
+
+    def app(self) -> Careful:
+        """The application."""
+        api = [self._api(method, path, answer) for method, path, answer in self._answers()]
+        pages: list[BaseRoute] = [Route(path, self._page(name)) for path, name in PAGES.items()]
+        others: list[BaseRoute] = [
+            Route("/login", self._login_page),
+            Route("/login", self._login, methods=["POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+            Route("/static/{name}", self._files.static),
+        ]
+        return Careful(Starlette(routes=[*others, *pages, *api]))
+
+    def _answers(self) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
+        """Method, path and what is answered: JSON, or a response."""
+        return [
+            ("GET", "/api/about", lambda *_: {"version": "1", "login": self.needs_login}),
+            ("GET", "/api/devices/changes", self._changes),
+            ("GET", "/api/devices/{id}", self._device),
+            ("PATCH", "/api/devices/{id}", self._renamed),
+            ("GET", "/api/devices/{id}/happenings", self._past),
+            ("POST", "/api/devices/{id}/press", self._done),
+            ("GET", "/api/happenings", self._follow),
+            ("POST", "/api/play", self._done),
+            ("POST", "/api/stop", self._done),
+            ("GET", "/api/clips", lambda *_: {"clips": self.clips}),
+            ("POST", "/api/clips", self._added),
+            ("PUT", "/api/clips/order", self._ordered),
+            ("PUT", "/api/clips/{name}", lambda *_: {"clips": self.clips}),
+            ("DELETE", "/api/clips/{name}", self._removed),
+            ("GET", "/api/clips/{name}/waveform", self._waveform),
+        ]
+
+    def _api(self, method: str, path: str, answer: Callable[[Request, Any], Any]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if self.needs_login and request.cookies.get("token") != "right":
+                return JSONResponse({"error": "log in first"}, 401)
+            body = await request.body()
+            said = _json(body)
+            if method != "GET":
+                self.asked.append((method, request.url.path, said))
+            if refusal := self.refusals.get(request.url.path):
+                return JSONResponse({"error": refusal[1]}, refusal[0])
+            answered = answer(request, said)
+            return answered if isinstance(answered, Response) else JSONResponse(answered)
+
+        return Route(path, endpoint, methods=[method])
+
+    def _page(self, name: str) -> Callable[[Request], Any]:
+        async def page(request: Request) -> Response:
+            if self.needs_login and request.cookies.get("token") != "right":
+                return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+            return self._files.answer(request, name)
+
+        return page
+
+    async def _login_page(self, request: Request) -> Response:
+        return self._files.answer(request, "login.html")
+
+    async def _login(self, request: Request) -> Response:
+        form = dict(parse_qsl((await request.body()).decode()))
+        if form["token"] != "right":
+            return RedirectResponse(f"/login?{urlencode({'next': form['next'], 'wrong': 1})}", 303)
+        answer = RedirectResponse(form["next"], 303)
+        answer.set_cookie("token", "right", httponly=True)
+        return answer
+
+    async def _logout(self, request: Request) -> Response:
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie("token")
+        return answer
+
+    def _changes(self, request: Request, said: Any) -> Response:
+        first = _event("all", self._rows(self.devices.values()))
+        return StreamingResponse(self._stream("devices", first), media_type="text/event-stream")
+
+    def _follow(self, request: Request, said: Any) -> Response:
+        topic = request.query_params["device"]
+        return StreamingResponse(
+            self._stream(topic, b": hello\n\n"), media_type="text/event-stream"
+        )
+
+    def _device(self, request: Request, said: Any) -> Any:
+        row = self.devices.get(request.path_params["id"])
+        return row or JSONResponse({"error": "no such device is connected"}, 404)
+
+    def _renamed(self, request: Request, said: Any) -> Any:
+        row = self.devices[request.path_params["id"]] | {"name": said["name"]}
+        self.devices[row["id"]] = row
+        self._send("devices", "changes", self._rows([row]))
+        return row
+
+    def _past(self, request: Request, said: Any) -> Json:
+        own = [one for one in self.happenings if one["device"] == request.path_params["id"]]
+        return {"now": time.time(), "happenings": own}
+
+    def _done(self, request: Request, said: Any) -> Json:
+        devices = said.get("devices", [0])
+        return {
+            "done": len(self.devices if devices == "all" else devices),
+            "gone": [],
+            "failed": {},
+        }
+
+    def _added(self, request: Request, said: Any) -> Json:
+        name = request.query_params["name"].rsplit(".", 1)[0]
+        self.clips.append(clip(len(self.clips), name))
+        return {"clips": self.clips}
+
+    def _ordered(self, request: Request, said: Any) -> Json:
+        known = {one["name"]: one for one in self.clips}
+        self.clips = [known[name] | {"mode": mode} for mode, name in enumerate(said["names"])]
+        return {"clips": self.clips}
+
+    def _removed(self, request: Request, said: Any) -> Json:
+        rest = [one for one in self.clips if one["name"] != request.path_params["name"]]
+        self.clips = [one | {"mode": mode} for mode, one in enumerate(rest)]
+        return {"clips": self.clips}
+
+    def _waveform(self, request: Request, said: Any) -> Json:
+        seed = sum(map(ord, request.path_params["name"]))
+        points = int(request.query_params["points"])
+        return {"peaks": [_peak(seed, at / points) for at in range(points)]}
+
+
+def _peak(seed: int, at: float) -> float:
+    swing = abs(math.sin(seed * at) * math.sin(40 * at + seed) + 0.4 * math.sin(150 * at))
+    return min(1.0, swing * math.sin(math.pi * at) ** 0.5)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
+
+
+def _event(name: str, data: Json) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
