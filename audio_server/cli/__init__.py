@@ -12,9 +12,9 @@ from collections.abc import Sequence
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command line (default: the process's own) and leave by `SystemExit`.
 
-    Status 0 is success, 2 the user's or the environment's fault (one line on standard error says
-    whose), 130 an interrupt, 141 a reader that went away. Anything else is a bug of ours and
-    leaves as its own exception.
+    Status 0 is success, 1 a server that refused or cannot be reached, 2 the user's or the
+    environment's fault (one line on standard error says whose), 130 an interrupt, 141 a reader
+    that went away. Anything else is a bug of ours and leaves as its own exception.
     """
     from audio_server.cli.app import app
     from audio_server.cli.errors import exit_status

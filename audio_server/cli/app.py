@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 from audio_server.cli import layers
 from audio_server.cli.errors import leaves
@@ -27,6 +27,10 @@ def _version() -> str:
     return metadata.version("streaming-audio-server")
 
 
+COMMANDS = Group("Commands", sort_key=0)
+RUNNING = Group("Commands for a running server", sort_key=1)
+PARAMETERS = Group("Parameters", sort_key=2)
+
 app = App(
     name="audio-server",
     help=HELP,
@@ -35,10 +39,23 @@ app = App(
     help_formatter=HELP_FORMATTER,
     config=(layers.environment, layers.toml_file),
     default_parameter=Parameter(negative=()),
+    group_commands=COMMANDS,
+    group_parameters=PARAMETERS,
 )
+
+
+def _ask(function: str, help: str) -> None:
+    """A command that asks a running server."""
+    name = function.partition(":")[2]
+    app.command(f"audio_server.cli.{function}", name=name, help=help, group=RUNNING)
+
+
 app.command("audio_server.cli.clips:app", name="clips", help="List clips, or add one.")
 app.command(
-    "audio_server.cli.devices:app", name="devices", help="Give devices tokens, or take them away."
+    "audio_server.cli.devices:app",
+    name="devices",
+    help="List the devices that are connected; give devices tokens, or take them away.",
+    group=RUNNING,
 )
 app.command(
     "audio_server.cli.dev_certs:dev_certs",
@@ -46,6 +63,12 @@ app.command(
     help="Make certificates to try mutual TLS with.",
 )
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
+_ask("live:top", "Watch the devices of a running server, until q or Ctrl-C.")
+_ask("actions:press", "Press a button of a device, as the device itself would.")
+_ask("actions:play", "Play a clip on devices now.")
+_ask("actions:stop", "Stop what plays on devices.")
+_ask("actions:rename", "Give a device a name, or take it away.")
+_ask("happenings:logs", "Tell what happened to devices, and what happens.")
 
 
 @app.default

@@ -1,32 +1,31 @@
-"""`audio-server devices`: which devices have a token."""
+"""`audio-server devices`: which are connected, and which have a token."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from audio_server.cli.errors import CommandError
 from audio_server.cli.help import HELP_FORMATTER
+from audio_server.cli.ids import DeviceId
+from audio_server.cli.live import show, show_all
+from audio_server.cli.remote import AsJson
 from audio_server.cli.table import table
-from audio_server.device_ids import WHAT, is_device_id
 from audio_server.settings import ConfigFile, Data, default_data
 
-app = App(
-    name="devices",
-    help="Give devices tokens, or take them away; a running server follows within a second.",
-    help_formatter=HELP_FORMATTER,
-)
+HELP = """List the devices that are connected to a running server, or manage their tokens.
+
+Tokens are in a file; a server that runs follows it within a second.
+"""
+
+app = App(name="devices", help=HELP, help_formatter=HELP_FORMATTER)
+app.default(show_all)
+app.command(show)
 
 HEADINGS = ("device", "enrolled")
-
-
-def _valid_id(_: Any, value: str) -> None:
-    if not is_device_id(value):
-        raise ValueError(f"{value}: a device id is {WHAT}")
 
 
 @Parameter(name="*")
@@ -45,10 +44,6 @@ class Store:
         if self.data is None:
             raise CommandError("--data: tokens need a folder to be in")
         return self.data / TOKENS_FILE
-
-
-DeviceId = Annotated[str, Parameter(name="ID", validator=_valid_id)]
-AsJson = Annotated[bool, Parameter(name="--json")]
 
 
 @app.command

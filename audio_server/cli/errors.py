@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-USAGE, INTERRUPTED, READER_GONE = 2, 128 + 2, 128 + 13
+from audio_server.client.errors import ServerError
+
+REFUSED, USAGE, INTERRUPTED, READER_GONE = 1, 2, 128 + 2, 128 + 13
 
 
 class CommandError(Exception):
@@ -27,7 +29,7 @@ def exit_status(error: BaseException) -> int | None:
     if None in lines:
         return None
     print(f"audio-server: {lines[0]}", file=sys.stderr)
-    return USAGE
+    return REFUSED if isinstance(causes[0], ServerError) else USAGE
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -45,7 +47,7 @@ def _line(error: BaseException) -> str | None:
 
     if isinstance(error, CycloptsError):
         return " ".join(_usage(error).split())
-    if isinstance(error, (CommandError, ClipError, SetupError)):
+    if isinstance(error, (CommandError, ClipError, ServerError, SetupError)):
         return str(error)
     if isinstance(error, OSError):
         return _os_line(error)

@@ -18,7 +18,10 @@ from audio_server.settings import Settings
 
 PREFIX = "AUDIO_SERVER_"
 NAMES = frozenset(setting.name for setting in fields(Settings))
-VARIABLES = frozenset(PREFIX + name.upper() for name in NAMES | {"config"})
+ASKING = frozenset({"url", "http_token", "http_token_file", "cafile"})
+"""What is not for the server but for the commands that ask it."""
+
+VARIABLES = frozenset(PREFIX + name.upper() for name in NAMES | ASKING | {"config"})
 
 
 def environment(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import trio
 from rich.console import Console
 from rich.live import Live
 
+from audio_server.terminal import cancel_on_signal, keyboard, next_keys, single_keys
 from audio_server.virtual.buttons import Button
 from audio_server.virtual.connect import connecting
 from audio_server.virtual.device import VirtualDevice
 from audio_server.virtual.face import Face
-from audio_server.virtual.keys import next_keys, single_keys
 from audio_server.virtual.options import Options
 from audio_server.virtual.oracle import Oracle
 from audio_server.virtual.outputs import open_outputs
@@ -75,7 +73,7 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
         nursery.start_soon(_show, face, console, began_s)
         device.switch_on()
         with trio.CancelScope() as obeying:
-            nursery.start_soon(_quit_on_signal, obeying)
+            nursery.start_soon(cancel_on_signal, obeying)
             await _obey(device, keyboard)
         device.switch_off()
         await device.wait_off()
@@ -87,13 +85,6 @@ async def _obey(device: VirtualDevice, keyboard: int) -> None:
     while keys := await next_keys(keyboard):
         if not all(act_on(device, key) for key in keys):
             return
-
-
-async def _quit_on_signal(obeying: trio.CancelScope) -> None:
-    """A signal is one more way to quit, so that the terminal is left as it was."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        async for _ in signals:
-            obeying.cancel()
 
 
 async def _show(face: Face, console: Console, began_s: float) -> None:
@@ -122,16 +113,6 @@ def _live(console: Console, screen: Callable[[], Screen]) -> Iterator[Live]:
 
 def run_interactive(options: Options) -> list[str]:
     """`interact` on this process's terminal. Raises `OSError` where there is none."""
-    with ExitStack() as stack:
-        keyboard = _keyboard(stack)
-        stack.enter_context(single_keys(keyboard))
+    with keyboard() as keys, single_keys(keys):
         console = Console(stderr=options.pcm == "-" or not sys.stdout.isatty())
-        return trio.run(interact, options, keyboard, console)
-
-
-def _keyboard(stack: ExitStack) -> int:
-    if sys.stdin.isatty():
-        return sys.stdin.fileno()
-    fd = os.open("/dev/tty", os.O_RDWR)
-    stack.callback(os.close, fd)
-    return fd
+        return trio.run(interact, options, keys, console)

@@ -15,8 +15,8 @@ from rich.console import Console
 from stub_server import StubService
 from tcp_server import serving
 
+from audio_server.terminal import single_keys
 from audio_server.virtual.interactive import interact
-from audio_server.virtual.keys import single_keys
 from audio_server.virtual.options import Options
 from audio_server.wire.comms_pb2 import DeviceEventResponse
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 import pytest
 import trio
 
+from audio_server.terminal import next_keys, single_keys
 from audio_server.virtual.device import Link, VirtualDevice
 from audio_server.virtual.interactive import act_on
-from audio_server.virtual.keys import next_keys, single_keys
 
 ECHO_AND_LINES = termios.ECHO | termios.ICANON
 

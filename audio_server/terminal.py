@@ -1,8 +1,10 @@
-"""Keys pressed on a terminal, one at a time, without Enter."""
+"""A terminal in the hand of somebody: keys one at a time, without Enter, and a way out."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import termios
 import tty
 from collections.abc import Iterator
@@ -45,3 +47,26 @@ async def next_keys(fd: int) -> str:
         data = os.read(fd, 64)
         if not data.startswith(_ESCAPE):
             return data.decode("utf-8", "replace")
+
+
+@contextmanager
+def keyboard() -> Iterator[int]:
+    """The terminal to read keys from, even where standard input is something else.
+
+    Raises `OSError` where there is none.
+    """
+    if sys.stdin is not None and sys.stdin.isatty():
+        yield sys.stdin.fileno()
+        return
+    fd = os.open("/dev/tty", os.O_RDWR)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+async def cancel_on_signal(scope: trio.CancelScope) -> None:
+    """A signal is one more way to quit, so that the terminal is left as it was."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async for _ in signals:
+            scope.cancel()

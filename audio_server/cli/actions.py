@@ -1,0 +1,137 @@
+"""`audio-server press`, `play`, `stop` and `rename`: what devices of a running server shall do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from audio_server.cli.errors import CommandError
+from audio_server.cli.ids import Button, DeviceId
+from audio_server.cli.remote import AsJson, Remote, ask
+
+if TYPE_CHECKING:
+    from audio_server.client.connection import Document
+
+All = Annotated[bool, Parameter(name="--all")]
+Clip = Annotated[str, Parameter(name="CLIP")]
+Name = Annotated[str | None, Parameter(name="NAME")]
+NoName = Annotated[bool, Parameter(name="--none")]
+
+
+def press(
+    device_id: DeviceId,
+    button: Button,
+    /,
+    remote: Remote | None = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Press a button of a device, as the device itself would.
+
+    Parameters
+    ----------
+    device_id: str
+        The device.
+    button: str
+        The button.
+    as_json: bool
+        Print the server's answer, a JSON object, for programs.
+    """
+    answer = ask(remote, lambda api: api.press(device_id, button))
+    _say(answer, f"{button} pressed on", as_json)
+
+
+def play(
+    clip: Clip,
+    /,
+    *device_ids: DeviceId,
+    remote: Remote | None = None,
+    everywhere: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Play a clip on devices now; each keeps its mode.
+
+    Parameters
+    ----------
+    clip: str
+        The clip's name, as `audio-server clips list` has it.
+    device_ids: str
+        The devices.
+    everywhere: bool
+        Play it on all that are connected.
+    as_json: bool
+        Print the server's answer, a JSON object, for programs.
+    """
+    chosen = _chosen(device_ids, everywhere)
+    _say(ask(remote, lambda api: api.play(chosen, clip)), f"{clip} plays on", as_json)
+
+
+def stop(
+    *device_ids: DeviceId,
+    remote: Remote | None = None,
+    everywhere: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Cut what plays on devices, and what would play next; each keeps its mode.
+
+    Parameters
+    ----------
+    device_ids: str
+        The devices.
+    everywhere: bool
+        Stop all that are connected.
+    as_json: bool
+        Print the server's answer, a JSON object, for programs.
+    """
+    chosen = _chosen(device_ids, everywhere)
+    _say(ask(remote, lambda api: api.stop(chosen)), "stopped", as_json)
+
+
+def rename(
+    device_id: DeviceId,
+    name: Name = None,
+    /,
+    remote: Remote | None = None,
+    *,
+    none: NoName = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a device a name, which the server keeps and shows beside its id.
+
+    Parameters
+    ----------
+    device_id: str
+        The device.
+    name: str
+        Its name.
+    none: bool
+        Take its name away.
+    as_json: bool
+        Print the server's answer, a JSON object, for programs.
+    """
+    if (name is None) != none:
+        raise CommandError("give either a NAME or --none")
+    answer = ask(remote, lambda api: api.rename(device_id, name))
+    if as_json:
+        print(json.dumps(answer, indent=2))
+
+
+def _chosen(device_ids: Sequence[str], everywhere: bool) -> Sequence[str] | None:
+    if bool(device_ids) == everywhere:
+        raise CommandError("which devices? Give their IDs, or --all")
+    return None if everywhere else list(dict.fromkeys(device_ids))
+
+
+def _say(answer: Document, what: str, as_json: bool) -> None:
+    """Say what was done, and fail for what was not."""
+    from audio_server.client.outcome import done, failure
+
+    if as_json:
+        print(json.dumps(answer, indent=2))
+    elif answer.get("done"):
+        print(f"{what} {done(answer)}")
+    if error := failure(answer):
+        raise error

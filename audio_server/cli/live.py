@@ -1,0 +1,124 @@
+"""`audio-server devices`, `devices show` and `top`: the devices of a running server, now."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from audio_server.cli.errors import CommandError
+from audio_server.cli.ids import DeviceId
+from audio_server.cli.remote import AsJson, Remote, ask, print_line
+
+if TYPE_CHECKING:
+    from audio_server.client.connection import Document
+    from audio_server.client.server import Server
+
+SortKey = Literal[
+    "id", "state", "mode", "name", "leds", "press", "since", "errors", "lead", "trip", "battery",
+    "address", "worker",
+]  # fmt: skip
+Reverse = Annotated[bool, Parameter(name="--reverse")]
+
+
+def show_all(
+    remote: Remote | None = None,
+    *,
+    sort: SortKey = "id",
+    reverse: Reverse = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the devices that are connected to a running server.
+
+    Parameters
+    ----------
+    sort: str
+        The column to sort by.
+    reverse: bool
+        Sort the other way round.
+    as_json: bool
+        Print the server's answer, a JSON object, for programs.
+    """
+    document = ask(remote, lambda api: api.devices())
+    if as_json:
+        print(json.dumps(document, indent=2))
+    else:
+        _print_table(document, sort, reverse)
+
+
+def _print_table(document: Document, key: str, backwards: bool) -> None:
+    """All columns for pipes; on a terminal what it has room for, in colour."""
+    from audio_server.cli.table import table as text_table
+    from audio_server.client.columns import sort
+    from audio_server.client.table import lines, table
+
+    rows, now = sort(document["rows"], key, backwards=backwards), document["now"]
+    if not sys.stdout.isatty():
+        print(text_table(lines(rows, now)))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(table(rows, now, console.width))
+
+
+def show(device_id: DeviceId, /, remote: Remote | None = None, *, as_json: AsJson = False) -> None:
+    """Show all that a running server knows of a device.
+
+    Parameters
+    ----------
+    device_id: str
+        The device.
+    as_json: bool
+        Print the server's answer, a JSON object, for programs.
+    """
+    from audio_server.cli.table import table
+    from audio_server.client.facts import facts
+
+    row = ask(remote, lambda api: api.device(device_id))
+    print(json.dumps(row, indent=2) if as_json else table(facts(row)))
+
+
+def top(
+    remote: Remote | None = None,
+    *,
+    sort: SortKey = "id",
+    reverse: Reverse = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch the devices of a running server, until q or Ctrl-C.
+
+    Parameters
+    ----------
+    sort: str
+        The column to sort by; the key s takes the next one.
+    reverse: bool
+        Sort the other way round; so does the key r.
+    as_json: bool
+        Print a JSON line for all devices, and then one for each change, for programs.
+    """
+    import trio
+
+    server = (remote or Remote()).server()
+    if as_json:
+        from audio_server.client.changes import tell_changes
+
+        trio.run(tell_changes, server, print_line)
+    elif not sys.stdout.isatty():
+        raise CommandError("there is no terminal: use --json, or audio-server devices")
+    else:
+        _watch(server, sort, reverse)
+
+
+def _watch(server: Server, key: str, backwards: bool) -> None:
+    import trio
+    from rich.console import Console
+
+    from audio_server.client.overview import Order
+    from audio_server.client.top import top as watch
+    from audio_server.terminal import keyboard, single_keys
+
+    with keyboard() as keys, single_keys(keys):
+        trio.run(watch, server, keys, Console(), Order(key, backwards=backwards))

@@ -1,0 +1,82 @@
+"""What can be asked of a server, as the rest of this package asks it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from urllib.parse import quote
+
+from audio_server.client.connection import Connection, Document, Events, open_connection
+from audio_server.client.server import Server
+
+ALL = "all"
+
+
+@asynccontextmanager
+async def open_api(server: Server) -> AsyncIterator[Api]:
+    """What asks `server`; nothing is sent yet. Raises `SetupError` for a wrong `cafile`."""
+    async with open_connection(server) as connection:
+        yield Api(connection)
+
+
+class Api:
+    """Each call raises `ServerError`. `None` for devices is all that are connected.
+
+    A row is what is known of a device, a happening what happened to one; docs/operating.md tells
+    what is in them, and the server's /api/openapi.json.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def devices(self) -> Document:
+        """`rows` of all devices that are connected, and `now` by the server's clock."""
+        return await self._connection.ask("GET", "/api/devices")
+
+    async def device(self, device_id: str) -> Document:
+        """The row of one device, which may have gone lately."""
+        return await self._connection.ask("GET", _path(device_id))
+
+    def changes(self) -> AbstractAsyncContextManager[Events]:
+        """`rows` of `all` devices, and then of those that have changed, and which are `gone`."""
+        return self._connection.open_events("/api/devices/changes")
+
+    async def press(self, device_id: str, button: str) -> Document:
+        """Press a button as the device itself would."""
+        path = _path(device_id) + "/press"
+        return await self._connection.ask("POST", path, body={"button": button})
+
+    async def play(self, device_ids: Sequence[str] | None, clip: str) -> Document:
+        """Play a clip now: how many it is `done` to, which are `gone`, which have `failed`."""
+        body = {"devices": _devices(device_ids), "clip": clip}
+        return await self._connection.ask("POST", "/api/play", body=body)
+
+    async def stop(self, device_ids: Sequence[str] | None) -> Document:
+        """Cut what plays; answered as `play` is."""
+        body = {"devices": _devices(device_ids)}
+        return await self._connection.ask("POST", "/api/stop", body=body)
+
+    async def rename(self, device_id: str, name: str | None) -> Document:
+        """Give a device a name, or take it away."""
+        return await self._connection.ask("PATCH", _path(device_id), body={"name": name})
+
+    async def happenings(self, device_id: str | None = None) -> Document:
+        """What the server still knows of what happened, oldest first."""
+        return await self._connection.ask("GET", "/api/happenings", query=_of(device_id))
+
+    def following(self, device_id: str | None = None) -> AbstractAsyncContextManager[Events]:
+        """What happens from now on."""
+        query = {**_of(device_id), "follow": "1"}
+        return self._connection.open_events("/api/happenings", query=query)
+
+
+def _path(device_id: str) -> str:
+    return f"/api/devices/{quote(device_id, safe='')}"
+
+
+def _devices(device_ids: Sequence[str] | None) -> Sequence[str]:
+    return ALL if device_ids is None else device_ids
+
+
+def _of(device_id: str | None) -> dict[str, str]:
+    return {} if device_id is None else {"device": device_id}

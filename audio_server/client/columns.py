@@ -1,0 +1,113 @@
+"""Devices as a table: what is in its columns, and how it is sorted by them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from rich.text import Text
+
+from audio_server.client import words
+from audio_server.client.leds import lamps
+from audio_server.client.words import Row
+
+_STYLES = {"playing": "green", "error": "bold red"}
+_STATES = ("error", "playing", "idle")
+
+
+class Column(NamedTuple):
+    """`cell` gets a row and the time; rows are sorted by `order`, least first."""
+
+    heading: str
+    cell: Callable[[Row, float], Text]
+    order: Callable[[Row], Any]
+    right: bool = False
+
+
+def natural(text: str) -> tuple[tuple[str, int], ...]:
+    """A key by which device-9 comes before device-10."""
+    parts = re.findall(r"(\D*)(\d*)", text)
+    return tuple((word.lower(), int(number or -1)) for word, number in parts)
+
+
+def _text(of: Callable[[Row, float], object]) -> Callable[[Row, float], Text]:
+    return lambda row, now: Text(words.plain(of(row, now)))
+
+
+def _plays(row: Row, now: float) -> Text:
+    return Text(words.plays(row, now), style=_STYLES.get(str(row.get("state")), ""))
+
+
+def _errors(row: Row, now: float) -> Text:
+    count = row.get("errors", 0)
+    return Text(str(count), style="bold red" if count else "dim")
+
+
+def _most(key: str) -> Callable[[Row], Any]:
+    """What has most comes first, what is unknown last."""
+    return lambda row: 1.0 if row.get(key) is None else -row[key]
+
+
+def _least(key: str) -> Callable[[Row], Any]:
+    return lambda row: float("inf") if row.get(key) is None else row[key]
+
+
+def _state(row: Row) -> int:
+    return _STATES.index(row["state"]) if row.get("state") in _STATES else len(_STATES)
+
+
+def _last_press(row: Row) -> float:
+    return -row["last_press"]["at"] if row.get("last_press") else 0.0
+
+
+# The first are the last to go where there is little room.
+COLUMNS: Mapping[str, Column] = {
+    "id": Column("id", _text(lambda row, _: row["id"]), lambda row: 0),
+    "state": Column("state", _plays, _state),
+    "mode": Column("mode", _text(lambda row, _: words.mode(row)), lambda row: row["mode"]),
+    "name": Column(
+        "name",
+        _text(lambda row, _: row.get("name") or words.NOTHING),
+        lambda row: (row.get("name") is None, natural(row.get("name") or "")),
+    ),
+    "leds": Column("leds", lambda row, _: lamps(row["leds"]), lambda row: row["leds"]),
+    "press": Column("press", _text(words.press), _last_press),
+    "since": Column(
+        "since", _text(lambda row, now: words.ago(now - row["since"])), _most("since"), right=True
+    ),
+    "errors": Column("errors", _errors, _most("errors"), right=True),
+    "lead": Column(
+        "lead ms",
+        _text(lambda row, _: words.milliseconds(row.get("lead_ms"))),
+        _least("lead_ms"),
+        right=True,
+    ),
+    "trip": Column(
+        "trip ms",
+        _text(lambda row, _: words.milliseconds(row.get("round_trip_ms"))),
+        _most("round_trip_ms"),
+        right=True,
+    ),
+    "battery": Column(
+        "battery",
+        _text(lambda row, _: words.percent(row.get("battery"))),
+        _least("battery"),
+        right=True,
+    ),
+    "address": Column(
+        "address", _text(lambda row, _: row.get("address")), lambda row: str(row.get("address"))
+    ),
+    "worker": Column(
+        "worker",
+        _text(lambda row, _: row.get("worker") or words.NOTHING),
+        lambda row: row.get("worker") or 0,
+        right=True,
+    ),
+}
+
+
+def sort(rows: Iterable[Row], key: str, *, backwards: bool = False) -> list[Row]:
+    """Rows by a column, and by id where that is the same."""
+    order = COLUMNS[key].order
+    return sorted(rows, key=lambda row: (order(row), natural(row["id"])), reverse=backwards)

@@ -1,0 +1,128 @@
+"""One server over HTTP: requests, and streams of events.
+
+Proxies and passwords that the environment names are left out: a token is for one server only.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import httpx2
+import trio
+
+from audio_server.client.errors import ServerError
+from audio_server.client.faults import NO_SERVER, faults_of, refusal
+from audio_server.client.server import Server
+from audio_server.identity.tls import client_context
+
+CONNECT_S = 10.0
+SILENT_S = 60.0
+"""How long a server may say nothing: its streams have a comment every 15 s."""
+
+EVENT_MAX_BYTES = 64 * 1024 * 1024
+"""All devices come as one event; 10,000 of them are less than a fifth of this."""
+
+BACKLOG = 100
+
+Document = dict[str, Any]
+Event = tuple[str, Document]
+Query = Mapping[str, str | int]
+
+
+@asynccontextmanager
+async def open_connection(server: Server) -> AsyncIterator[Connection]:
+    """What asks `server`; nothing is sent yet. Raises `SetupError` for a wrong `cafile`."""
+    headers = {"authorization": f"Bearer {server.token}"} if server.token else {}
+    async with httpx2.AsyncClient(
+        base_url=server.url,
+        headers=headers,
+        verify=_trust(server),
+        trust_env=False,
+        timeout=httpx2.Timeout(SILENT_S, connect=CONNECT_S),
+    ) as http:
+        yield Connection(http, server)
+
+
+def _trust(server: Server) -> ssl.SSLContext:
+    if server.url.startswith("https:"):
+        return client_context(server.cafile)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not used
+
+
+class Connection:
+    """Made by `open_connection`. Each call raises `ServerError`, and nothing else."""
+
+    def __init__(self, http: httpx2.AsyncClient, server: Server) -> None:
+        self._http = http
+        self._server = server
+
+    async def ask(
+        self, method: str, path: str, *, query: Query | None = None, body: object = None
+    ) -> Document:
+        """Send a request; what it is answered."""
+        with faults_of(self._server):
+            answer = await self._http.request(method, path, params=query, json=body)
+        if not answer.is_success:
+            raise refusal(self._server, answer)
+        return self._document(answer.content)
+
+    @asynccontextmanager
+    async def open_events(self, path: str, *, query: Query | None = None) -> AsyncIterator[Events]:
+        """Server-sent events, until the server ends them.
+
+        The block is in a nursery: what is raised in it arrives in a group.
+        """
+        with faults_of(self._server):
+            async with self._http.stream("GET", path, params=query) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise refusal(self._server, answer)
+                async with trio.open_nursery() as nursery:
+                    send, receive = trio.open_memory_channel[Event | ServerError](BACKLOG)
+                    nursery.start_soon(self._pump, answer, send)
+                    yield Events(receive)
+                    nursery.cancel_scope.cancel()
+
+    async def _pump(
+        self, answer: httpx2.Response, send: trio.MemorySendChannel[Event | ServerError]
+    ) -> None:
+        """A task of its own: whoever stops listening cancels it, and leaves nothing half-run."""
+        async with send:
+            try:
+                with faults_of(self._server):
+                    async for event in httpx2.EventSource(answer, max_event_size=EVENT_MAX_BYTES):
+                        await send.send((event.event, self._document(event.data)))
+            except ServerError as error:
+                await send.send(error)
+
+    def _document(self, content: bytes | str) -> Document:
+        try:
+            document = json.loads(content)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise ServerError(f"{self._server.url}: {NO_SERVER}")
+        return document
+
+
+class Events:
+    """An iterator of events, each a name and a document. Raises `ServerError`."""
+
+    def __init__(self, receive: trio.MemoryReceiveChannel[Event | ServerError]) -> None:
+        self._receive = receive
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            event = await self._receive.receive()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+        if isinstance(event, ServerError):
+            raise event
+        return event

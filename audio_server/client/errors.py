@@ -1,0 +1,7 @@
+"""What a server does to those who ask it."""
+
+from __future__ import annotations
+
+
+class ServerError(Exception):
+    """A server refused, could not be reached, or is none; `str()` is the line that says which."""

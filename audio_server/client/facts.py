@@ -1,0 +1,57 @@
+"""All that is known of one device, a line each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from audio_server.client.words import (
+    NOTHING,
+    Row,
+    ago,
+    milliseconds,
+    mode,
+    moment,
+    percent,
+    plain,
+    plays,
+    press,
+)
+
+
+def facts(row: Row, now: float | None = None) -> list[tuple[str, str]]:
+    """What each is called and what it is."""
+    now = time.time() if now is None else now
+    return [
+        ("id", plain(row["id"])),
+        ("name", plain(row.get("name") or NOTHING)),
+        ("connected", _connected(row, now)),
+        ("mode", mode(row)),
+        ("state", plays(row, now)),
+        ("LEDs sent", _leds(row.get("leds"))),
+        ("LEDs confirmed", _leds(row.get("confirmed"))),
+        ("last press", press(row, now)),
+        ("lead, ms", milliseconds(row.get("lead_ms"))),
+        ("round trip, ms", milliseconds(row.get("round_trip_ms"))),
+        ("battery", percent(row.get("battery"))),
+        ("errors", _errors(row)),
+        ("LED corrections", str(row.get("corrections", NOTHING))),
+        ("streams", plain(" ".join(row.get("streams") or [NOTHING]))),
+    ]
+
+
+def _connected(row: Row, now: float) -> str:
+    if not row.get("connected"):
+        return "no"
+    worker = f", worker {row['worker']}" if row.get("worker") else ""
+    since = f"since {moment(row['since'])} ({ago(now - row['since'])})"
+    return plain(f"{since} from {row.get('address')}{worker}")
+
+
+def _leds(leds: Sequence[str] | None) -> str:
+    return plain(" ".join(leds)) if leds else NOTHING
+
+
+def _errors(row: Row) -> str:
+    last = row.get("last_error")
+    return plain(f"{row.get('errors', NOTHING)}{f', the last: {last}' if last else ''}")

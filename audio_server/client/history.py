@@ -1,0 +1,47 @@
+"""What has happened to devices, and then what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from audio_server.client.api import Api, open_api
+from audio_server.client.connection import Document
+from audio_server.client.errors import ServerError
+from audio_server.client.server import Server
+from audio_server.client.words import moment, plain
+
+Tell = Callable[[Document], None]
+"""Is told of one happening."""
+
+
+async def past(server: Server, device_id: str | None, tell: Tell) -> None:
+    """Tell what the server still knows, oldest first. Raises `ServerError`."""
+    async with open_api(server) as api:
+        await _tell_past(api, device_id, tell)
+
+
+async def follow(server: Server, device_id: str | None, tell: Tell) -> None:
+    """Tell what the server still knows, and whatever comes until cancelled, each once.
+
+    Raises `ServerError`, in a group, when the server goes away.
+    """
+    async with open_api(server) as api, api.following(device_id) as events:
+        told = await _tell_past(api, device_id, tell)  # what happens meanwhile is in both
+        async for _, happening in events:
+            if happening["seq"] not in told:
+                tell(happening)
+    raise ServerError(f"{server.url}: has ended this")
+
+
+async def _tell_past(api: Api, device_id: str | None, tell: Tell) -> set[int]:
+    """Gives the numbers of what was told. With several workers they are in no order."""
+    happenings = (await api.happenings(device_id))["happenings"]
+    for happening in happenings:
+        tell(happening)
+    return {happening["seq"] for happening in happenings}
+
+
+def line(happening: Document) -> str:
+    """A happening for eyes."""
+    device = plain(happening["device"])
+    return f"{moment(happening['at'])}  {device}  {plain(happening['text'])}"

@@ -1,0 +1,27 @@
+"""What has become of an action on devices."""
+
+from __future__ import annotations
+
+from audio_server.client.connection import Document
+from audio_server.client.errors import ServerError
+from audio_server.client.words import plain
+
+NAMED = 5
+"""How many devices are named before the others are counted."""
+
+
+def done(answer: Document) -> str:
+    """How many devices it is done to."""
+    count = answer["done"]
+    return f"{count:,} device{'' if count == 1 else 's'}"
+
+
+def failure(answer: Document) -> ServerError | None:
+    """What to say of the devices that it is not done to."""
+    reasons = dict.fromkeys(answer.get("gone", ()), "no such device is connected")
+    reasons |= answer.get("failed", {})
+    if not reasons:
+        return None
+    named = [f"{device_id}: {reason}" for device_id, reason in list(reasons.items())[:NAMED]]
+    more = len(reasons) - len(named)
+    return ServerError(plain("; ".join(named) + (f"; and {more:,} more" if more else "")))

@@ -1,0 +1,76 @@
+"""The devices that are watched, as a terminal shows them: those that fit, and a count of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from audio_server.client.columns import COLUMNS, sort
+from audio_server.client.table import table
+from audio_server.client.watched import Watched
+from audio_server.client.words import Row, plain
+
+KEYS = "q quit   s sort by the next column   r the other way round"
+_FIXED_LINES = 4
+"""Summary, headings, how many more there are, keys."""
+
+
+class Order:
+    """What devices are sorted by."""
+
+    def __init__(self, key: str = "id", *, backwards: bool = False) -> None:
+        self.key = key
+        self.backwards = backwards
+
+    def obey(self, key: str) -> None:
+        """Do what a key says; one that says nothing does nothing."""
+        if key in "sS":
+            keys = list(COLUMNS)
+            self.key = keys[(keys.index(self.key) + 1) % len(keys)]
+        elif key in "rR":
+            self.backwards = not self.backwards
+
+    def sort(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows in this order."""
+        return sort(rows, self.key, backwards=self.backwards)
+
+    def __str__(self) -> str:
+        return f"by {self.key}{', backwards' if self.backwards else ''}"
+
+
+class Overview:
+    """A renderable: what is `watched`, as it is when it is drawn."""
+
+    def __init__(self, watched: Watched, order: Order, url: str) -> None:
+        self._watched = watched
+        self._order = order
+        self._url = url
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        height = options.height or console.height
+        rows = self._order.sort(self._watched.rows.values())
+        shown = rows[: max(1, height - _FIXED_LINES)]
+        yield self._summary(rows)
+        yield table(shown, self._watched.now, options.max_width)
+        for _ in range(height - _FIXED_LINES - len(shown)):
+            yield Text()
+        more = len(rows) - len(shown)
+        yield Text(f"and {more:,} more" if more else "", style="dim", no_wrap=True)
+        yield self._foot()
+
+    def _summary(self, rows: list[Row]) -> Text:
+        playing = sum(row.get("state") == "playing" for row in rows)
+        wrong = sum(row.get("state") == "error" for row in rows)
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(f"{len(rows):,} device{'' if len(rows) == 1 else 's'}", style="bold")
+        text.append(f", {playing:,} playing", style="green" if playing else "")
+        text.append(f", {wrong:,} in error" if wrong else "", style="bold red")
+        return text.append(f"   {self._order}   {self._url}", style="dim")
+
+    def _foot(self) -> Text:
+        if self._watched.lost is None:
+            return Text(KEYS, style="dim", no_wrap=True, overflow="ellipsis", end="")
+        line = f"{plain(self._watched.lost)}; looking for it"
+        return Text(line, style="bold yellow", no_wrap=True, overflow="ellipsis", end="")

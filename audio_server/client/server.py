@@ -1,0 +1,55 @@
+"""Where a server is, and what whoever asks it has to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from audio_server.errors import SetupError
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`cafile` holds the authorities to trust (PEM) in place of the system's."""
+
+    url: str = DEFAULT_URL
+    token: str | None = field(default=None, repr=False)
+    cafile: Path | None = None
+
+
+def check_url(text: str) -> str:
+    """The URL without a slash at its end. Raises `ValueError`, the user's fault."""
+    wrong = ValueError(f'"{text}" is not http://HOST:PORT or https://HOST:PORT')
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port  # reading the port checks it
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise wrong
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise wrong
+    if "@" in parts.netloc:
+        raise ValueError("a user and a password do not belong in a URL; there is --token-file")
+    return text.rstrip("/")
+
+
+def read_token(path: Path) -> str:
+    """The token that a file holds, and nothing else. Raises `SetupError`."""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SetupError(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError:
+        token = ""
+    if not is_token(token):
+        raise SetupError(path, "holds no token")
+    return token
+
+
+def is_token(text: str) -> bool:
+    """Whether a header can carry it."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text

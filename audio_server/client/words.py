@@ -1,0 +1,67 @@
+"""What a row and a happening say, in words for people. Times are seconds since 1970."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+Row = dict[str, Any]
+
+NOTHING = "-"
+
+
+def plain(text: object) -> str:
+    """Text that does nothing to a terminal but show."""
+    return "".join(char if char.isprintable() else "�" for char in str(text))
+
+
+def mode(row: Row) -> str:
+    """A mode by number and name."""
+    return plain(f"{row.get('mode', NOTHING)} {row.get('mode_name') or ''}").rstrip()
+
+
+def plays(row: Row, now: float) -> str:
+    """What plays and where in it, or that nothing does."""
+    playing = row.get("playing")
+    if not playing:
+        return plain(row.get("state") or NOTHING)
+    position_s = playing["position_s"] + max(0.0, now - playing["at"])
+    length_s = playing["seconds"]
+    return f"{plain(playing['clip'])} {clock(min(position_s, length_s))}/{clock(length_s)}"
+
+
+def press(row: Row, now: float) -> str:
+    """The last press and how long ago it was."""
+    last = row.get("last_press")
+    return f"{plain(last['button'])} {ago(now - last['at'])}" if last else NOTHING
+
+
+def percent(part: float | None) -> str:
+    """A part of one, where it is known."""
+    return NOTHING if part is None else f"{part:.0%}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Milliseconds without their unit, with a digit behind the point where they are few."""
+    if value is None:
+        return NOTHING
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def ago(seconds: float) -> str:
+    """How long something is ago, by its largest unit; what is to come is now."""
+    for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= length_s:
+            return f"{int(seconds // length_s)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def moment(at: float) -> str:
+    """A date and a time of day here."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

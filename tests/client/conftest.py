@@ -1,0 +1,45 @@
+"""A fake server, and commands that ask it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from client_run import Run, Said
+from fake_api import FakeServer, served
+
+from audio_server.cli import main
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine is anybody's in a test."""
+    for variable in os.environ:
+        if variable.startswith("AUDIO_SERVER_"):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """A server that commands find by themselves."""
+    server = FakeServer()
+    with served(server):
+        monkeypatch.setenv("AUDIO_SERVER_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process."""
+
+    def run(*argv: str) -> Said:
+        with pytest.raises(SystemExit) as exit:
+            main(argv)
+        said = capsys.readouterr()
+        return Said(int(exit.value.code or 0), said.out, said.err)
+
+    return run

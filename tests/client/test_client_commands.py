@@ -1,0 +1,145 @@
+"""Commands that ask a server: what they ask, what they print, how they end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from client_run import Run
+from fake_api import NOW, FakeServer, happening, playing, row
+
+
+def test_devices_are_listed_in_columns(fake: FakeServer, run: Run) -> None:
+    press = {"button": "mode", "at": NOW - 5}
+    fake.rows = [playing("device-10"), row("device-9", name="Hall\x1b[2J", last_press=press)]
+    status, out, err = run("devices")
+    assert (status, err) == (0, "")
+    headings, nine, ten = out.splitlines()
+    assert headings.split()[:6] == ["id", "state", "mode", "name", "leds", "press"]
+    assert nine.split()[:8] == [
+        "device-9",
+        "idle",
+        "2",
+        "triangle",
+        "Hall�[2J",
+        "●●□◆▲●",
+        "mode",
+        "5s",
+    ]
+    assert nine.split()[8:] == ["1h", "0", "-", "-", "-", "10.0.0.7:51234", "-"]
+    assert ten.startswith("device-10  bell 0:01/0:12")
+
+
+def test_devices_for_programs(fake: FakeServer, run: Run) -> None:
+    fake.rows = [row("hall")]
+    document = json.loads(run("devices", "--json").out)
+    assert document == {"now": NOW, "rows": [row("hall")]}
+    assert json.loads(run("devices", "show", "hall", "--json").out) == row("hall")
+
+
+@pytest.mark.parametrize(
+    ("flags", "order"),
+    [
+        (("--sort", "errors"), "c a b"),
+        (("--sort", "errors", "--reverse"), "b a c"),
+        (("--sort", "state"), "b a c"),
+        (("--sort", "lead"), "b a c"),
+        (("--sort", "name"), "a c b"),
+        (("--sort", "press"), "c a b"),
+        (("--sort", "since"), "a b c"),
+        (("--sort", "worker"), "a b c"),
+    ],
+)
+def test_devices_are_sorted(fake: FakeServer, run: Run, flags: list[str], order: str) -> None:
+    fake.rows = [
+        row("c", name="B", errors=2, last_press={"button": "play", "at": NOW}),
+        row("a", name="A"),
+        playing("b"),
+    ]
+    lines = run("devices", *flags).out.splitlines()
+    assert [line[0] for line in lines[1:]] == order.split()
+
+
+def test_a_device_is_shown(fake: FakeServer, run: Run) -> None:
+    fake.rows = [playing("hall", battery=0.8, errors=1, last_error="late", worker=2)]
+    facts = dict(line.split(maxsplit=1) for line in run("devices", "show", "hall").out.splitlines())
+    assert facts["battery"] == "80%"
+    assert facts["errors"] == "1, the last: late"
+    assert facts["connected"].endswith("from 10.0.0.7:51234, worker 2")
+    fake.rows = [row("hall", connected=False)]
+    assert "connected        no\n" in run("devices", "show", "hall").out
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked", "out"),
+    [
+        (
+            ("press", "hall", "mode"),
+            ("POST", "/api/devices/hall/press", {"button": "mode"}),
+            "mode pressed on 1 device\n",
+        ),
+        (
+            ("play", "bell", "hall", "attic", "hall"),
+            ("POST", "/api/play", {"devices": ["hall", "attic"], "clip": "bell"}),
+            "bell plays on 1 device\n",
+        ),
+        (
+            ("play", "bell", "--all"),
+            ("POST", "/api/play", {"devices": "all", "clip": "bell"}),
+            "bell plays on 1 device\n",
+        ),
+        (("stop", "hall"), ("POST", "/api/stop", {"devices": ["hall"]}), "stopped 1 device\n"),
+        (("stop", "--all"), ("POST", "/api/stop", {"devices": "all"}), "stopped 1 device\n"),
+        (
+            ("rename", "hall", "The Hall"),
+            ("PATCH", "/api/devices/hall", {"name": "The Hall"}),
+            "",
+        ),
+        (("rename", "hall", "--none"), ("PATCH", "/api/devices/hall", {"name": None}), ""),
+    ],
+)
+def test_actions(fake: FakeServer, run: Run, argv: list[str], asked: object, out: str) -> None:
+    assert run(*argv) == (0, out, "")
+    assert fake.asked == [asked]
+    assert json.loads(run(*argv, "--json").out) == fake.answer
+
+
+def test_what_is_done_in_part_fails(fake: FakeServer, run: Run) -> None:
+    gone = [f"d{number}" for number in range(1200)]
+    fake.answer = {"done": 1300, "gone": gone, "failed": {"attic": "has no\nsound"}}
+    status, out, err = run("stop", "--all")
+    assert (status, out) == (1, "stopped 1,300 devices\n")
+    assert err.startswith("audio-server: d0: no such device is connected; d1: no such device")
+    assert err.endswith("; and 1,196 more\n")
+    fake.answer = {"done": 0, "gone": [], "failed": {"attic": "has no\nsound"}}
+    assert run("stop", "--all") == (1, "", "audio-server: attic: has no�sound\n")
+    status, out, _ = run("stop", "--all", "--json")
+    assert (status, json.loads(out)) == (1, fake.answer)
+
+
+def test_logs_are_what_happened(fake: FakeServer, run: Run) -> None:
+    fake.past = [happening(1, "hall", "Play\x07 pressed"), happening(4, "attic", "gone")]
+    first, second = run("logs").out.splitlines()
+    assert first.endswith("  hall  Play� pressed")
+    assert second.endswith("  attic  gone")
+    lines = run("logs", "hall", "--json").out.splitlines()
+    assert [json.loads(line) for line in lines] == fake.past
+    assert [query for _, _, query in fake.asked] == [{}, {"device": "hall"}]
+
+
+def test_logs_that_follow_tell_each_thing_once(fake: FakeServer, run: Run) -> None:
+    fake.past = [happening(1, "hall", "one"), happening(2, "hall", "two")]
+    told = [happening(2, "hall", "two"), happening(0, "hall", "three")]  # of another worker
+    fake.streamed = [("happening", one) for one in told]
+    status, out, err = run("logs", "--follow")
+    assert [line.rpartition(" ")[2] for line in out.splitlines()] == ["one", "two", "three"]
+    assert (status, err) == (1, f"audio-server: {fake.url}: has ended this\n")
+
+
+def test_changes_for_programs(fake: FakeServer, run: Run) -> None:
+    fake.streamed = [("all", {"now": NOW, "rows": [row("hall")]}), ("changes", {"gone": ["hall"]})]
+    status, out, _ = run("top", "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert status == 1  # the server has ended it
+    assert first == {"event": "all", "now": NOW, "rows": [row("hall")]}
+    assert second == {"event": "changes", "gone": ["hall"]}

@@ -1,0 +1,116 @@
+"""The live table as it is drawn, and what it knows."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+from fake_api import NOW, playing, row
+from rich.console import Console
+
+from audio_server.client.columns import COLUMNS, natural, sort
+from audio_server.client.leds import lamps
+from audio_server.client.overview import KEYS, Order, Overview
+from audio_server.client.watched import Watched
+from audio_server.client.words import ago, clock, milliseconds, plays
+
+URL = "http://there"
+
+
+def drawn(watched: Watched, order: Order | None = None, *, width: int = 80) -> list[str]:
+    """The screen, 24 lines high."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
+    options = console.options.update_dimensions(width, 24)
+    lines = console.render_lines(Overview(watched, order or Order(), URL), options, pad=False)
+    return ["".join(segment.text for segment in line).rstrip() for line in lines]
+
+
+def watching(*rows: dict[str, object]) -> Watched:
+    """A server with these devices."""
+    watched = Watched()
+    watched.feed("all", {"now": NOW, "rows": list(rows)})
+    return watched
+
+
+def test_what_fits_is_shown_and_the_rest_counted() -> None:
+    began_s = time.process_time()
+    lines = drawn(watching(*(playing(f"d{number}") for number in range(2000))))
+    assert time.process_time() - began_s < 0.4  # a frame is due every half second
+    assert lines[0] == "2,000 devices, 2,000 playing   by id   http://there"
+    assert [line.split()[0] for line in lines[1:4]] == ["id", "d0", "d1"]
+    assert lines[22:] == ["and 1,980 more", KEYS]
+
+
+def test_few_devices_leave_room() -> None:
+    lines = drawn(watching(row("hall", state="error"), playing("attic")))
+    assert lines[0].startswith("2 devices, 1 playing, 1 in error")
+    assert [line.split()[0] for line in lines[2:4]] == ["attic", "hall"]
+    assert lines[4:23] == [""] * 19
+    assert lines[23] == KEYS
+    assert drawn(watching())[0].startswith("0 devices")
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200])
+def test_columns_that_have_no_room_are_left_out(width: int) -> None:
+    watched = watching(playing("hall", name="The Hall", battery=0.5, errors=1))
+    lines = drawn(watched, width=width)
+    assert max(map(len, lines)) <= width
+    assert lines[2].split()[0] == "hall"
+    assert ("10.0.0.7:51234" in lines[2]) is (width == 200)
+    assert "worker" not in lines[1]  # nothing is known of it
+
+
+def test_a_lost_server_is_named() -> None:
+    watched = watching(row("hall"))
+    watched.lost = "http://there: Connection\x1b refused"
+    lines = drawn(watched)
+    assert lines[23] == "http://there: Connection� refused; looking for it"
+    assert lines[2].startswith("hall")
+    watched.feed("changes", {"now": NOW, "gone": ["hall"]})
+    assert drawn(watched)[23] == KEYS
+
+
+def test_changes_change_what_is_known() -> None:
+    watched = watching(row("hall"), row("attic"))
+    watched.feed("changes", {"now": NOW, "rows": [row("hall", mode=4)], "gone": ["attic"]})
+    watched.feed("of a later version", {"rows": [row("shed")]})
+    assert watched.rows == {"hall": row("hall", mode=4)}
+    assert watched.now == pytest.approx(NOW, abs=5)
+    watched.feed("all", {"now": NOW, "rows": []})
+    assert watched.rows == {}
+
+
+def test_keys_change_the_order() -> None:
+    order = Order("errors")
+    rows = [row("a"), row("b", errors=1), row("c", errors=1)]
+    assert [one["id"] for one in order.sort(rows)] == ["b", "c", "a"]
+    order.obey("r")
+    assert [one["id"] for one in order.sort(rows)] == ["a", "c", "b"]
+    order.obey("x")
+    assert str(order) == "by errors, backwards"
+    for _ in COLUMNS:
+        order.obey("s")
+    assert order.key == "errors"
+
+
+def test_every_column_sorts_whatever_comes() -> None:
+    rows = [row("a"), playing("b", lead_ms=3, worker=1, battery=0.1, name="B"), row("c", state="?")]
+    for key in COLUMNS:
+        assert {one["id"] for one in sort(rows, key)} == {"a", "b", "c"}
+    assert natural("device-9") < natural("device-10") < natural("Device-11")
+
+
+def test_words() -> None:
+    assert [ago(s) for s in (-3, 5, 60, 7300, 200_000)] == ["0s", "5s", "1m", "2h", "2d"]
+    assert clock(125.9) == "2:05"
+    assert [milliseconds(ms) for ms in (None, 0.25, 12.6)] == ["-", "0.2", "13"]
+    assert plays(playing("a"), NOW + 60) == "bell 0:12/0:12"
+    assert plays(playing("a"), NOW - 60) == "bell 0:01/0:12"
+
+
+def test_leds_are_drawn_as_bright_as_they_are() -> None:
+    text = lamps(["#ffffffff", "#00ff0080", "#ff000000", "#000000", "#0000ff", "#ffffff"])
+    assert text.plain == "●●□◇▲●"
+    styles = [str(span.style) for span in text.spans]
+    assert styles == ["#ffffff", "#008000", "dim", "dim", "#0000ff", "#ffffff"]
