@@ -23,8 +23,9 @@ from trio.lowlevel import Abort, RaiseCancelT, Task
 
 from audio_server.device.meter import Meter
 
-TICKS_PER_S = 100
-"""A tick is 10 ms."""
+TICKS_PER_S = 50
+TICK_S = 1 / TICKS_PER_S
+"""20 ms: as long as a packet, of which a refill tops up several."""
 
 CHUNK = 128
 """How many steps are done between two looks at the sockets: two or three milliseconds of work."""
@@ -52,7 +53,7 @@ _Bucket: TypeAlias = dict[_Sleeper, None]
 
 
 class Metronome:
-    """Does steps at ticks of 10 ms by trio's clock. `run` is its one task.
+    """Does steps at ticks of 20 ms by trio's clock. `run` is its one task.
 
     Ticks are absolute: whoever is due at computed times does not drift. When the loop was late,
     everyone whose tick has passed is served at once.

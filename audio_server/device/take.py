@@ -28,7 +28,7 @@ import trio
 
 from audio_server.clips.clip import Clip
 from audio_server.device.meter import Meter
-from audio_server.device.metronome import Metronome
+from audio_server.device.metronome import TICK_S, Metronome
 from audio_server.device.track import Track
 from audio_server.wire.audio import PACKET_MS
 
@@ -67,8 +67,12 @@ class Pace:
 
     @property
     def refill(self) -> int:
-        """How many packets a take sends in a wake: three quarters of the lead."""
-        return int(self.lead_s / PACKET_S * 3 / 4 + _ROUNDING) or 1
+        """How many packets a take sends in a wake: three quarters of the lead.
+
+        Of a short lead less, so that a packet is left in hand when the wake comes a tick late.
+        """
+        left_s = self.lead_s - TICK_S - PACKET_S
+        return int(min(self.lead_s * 3 / 4, left_s) / PACKET_S + _ROUNDING) or 1
 
 
 class Position(NamedTuple):

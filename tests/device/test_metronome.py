@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.metronome import CHUNK, Metronome
+from audio_server.device.metronome import CHUNK, TICK_S, Metronome
 
 
 async def sleep_and_note(metronome: Metronome, when: float, woken: list[float]) -> None:
@@ -18,7 +18,7 @@ async def sleep_and_note(metronome: Metronome, when: float, woken: list[float]) 
 
 @pytest.mark.parametrize(
     ("when", "tick"),
-    [(0.0, 0.0), (0.001, 0.01), (0.01, 0.01), (0.28, 0.28), (0.2801, 0.29), (7.07, 7.07)],
+    [(0.0, 0.0), (0.001, 0.02), (0.02, 0.02), (0.28, 0.28), (0.2801, 0.3), (7.08, 7.08)],
 )
 async def test_wakes_at_the_first_tick_at_or_after(
     metronome: Metronome, autojump_clock: MockClock, when: float, tick: float
@@ -41,7 +41,7 @@ async def test_all_that_are_due_in_one_tick_wake_together(
 ) -> None:
     woken: list[float] = []
     async with trio.open_nursery() as sleepers:
-        for when in (0.031, 0.035, 0.04):
+        for when in (0.021, 0.035, 0.04):
             sleepers.start_soon(sleep_and_note, metronome, when, woken)
     assert woken == [0.04] * 3
 
@@ -74,7 +74,7 @@ async def test_repeated_absolute_sleeps_do_not_drift(
 async def test_catches_up_all_ticks_it_missed(metronome: Metronome, mock_clock: MockClock) -> None:
     woken: list[float] = []
     async with trio.open_nursery() as sleepers:
-        for when in (0.01, 0.02, 0.5):
+        for when in (0.02, 0.04, 0.5):
             sleepers.start_soon(sleep_and_note, metronome, when, woken)
         sleepers.start_soon(sleep_and_note, metronome, 0.9, woken)
         await wait_all_tasks_blocked()
@@ -90,13 +90,13 @@ async def test_a_cancelled_sleep_leaves_the_others_and_itself_alone(
 ) -> None:
     woken: list[float] = []
     async with trio.open_nursery() as sleepers:
-        sleepers.start_soon(sleep_and_note, metronome, 0.05, woken)
-        with trio.move_on_at(0.025):
-            await metronome.sleep_until(0.05)
-        assert trio.current_time() == 0.025
-        await metronome.sleep_until(0.05)
-        assert trio.current_time() == 0.05
-    assert woken == [0.05]
+        sleepers.start_soon(sleep_and_note, metronome, 0.06, woken)
+        with trio.move_on_at(0.035):
+            await metronome.sleep_until(0.06)
+        assert trio.current_time() == 0.035
+        await metronome.sleep_until(0.06)
+        assert trio.current_time() == 0.06
+    assert woken == [0.06]
 
 
 async def test_sleepers_may_be_cancelled_while_their_tick_is_being_woken(
@@ -107,13 +107,13 @@ async def test_sleepers_may_be_cancelled_while_their_tick_is_being_woken(
     async with trio.open_nursery() as sleepers:
 
         async def cancel_the_rest() -> None:
-            await sleep_and_note(metronome, 0.05, woken)
+            await sleep_and_note(metronome, 0.06, woken)
             sleepers.cancel_scope.cancel()
 
         for _ in range(3 * CHUNK):
             sleepers.start_soon(cancel_the_rest)
     assert 1 <= len(woken) <= CHUNK
-    await metronome.sleep_until(0.06)
+    await metronome.sleep_until(0.08)
 
 
 async def test_a_crowd_is_woken_in_chunks_with_a_look_at_the_world_in_between(
@@ -123,9 +123,9 @@ async def test_a_crowd_is_woken_in_chunks_with_a_look_at_the_world_in_between(
     seen: list[int] = []
     async with trio.open_nursery() as sleepers:
         for _ in range(10 * CHUNK):
-            sleepers.start_soon(sleep_and_note, metronome, 0.05, woken)
+            sleepers.start_soon(sleep_and_note, metronome, TICK_S, woken)
         await wait_all_tasks_blocked()
-        mock_clock.jump(0.05)
+        mock_clock.jump(TICK_S)
         while len(woken) < 10 * CHUNK:
             seen.append(len(woken))
             await trio.lowlevel.checkpoint()

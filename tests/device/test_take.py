@@ -58,7 +58,7 @@ async def test_the_lead_bound_holds_at_every_packet(
     for index, packet in enumerate(stage.outlet.packets):
         assert (index + 1) * 0.02 <= packet.at_s - begin_s + lead_s + 1e-6
         assert index * 0.02 >= packet.at_s - begin_s - 1e-6, "the player had run dry"
-    assert 2 <= taken_s + 1e-6 < 2.011
+    assert 2 <= taken_s + 1e-6 < 2.021
 
 
 async def test_the_cushion_is_never_thin(stage: Stage, autojump_clock: MockClock) -> None:
@@ -74,7 +74,7 @@ async def test_ten_minutes_at_fifty_packets_a_second(
     await trio.sleep(0.0037)
     clip = make_long_clip(30_000)
     taken_s = await stage.play(clip)
-    assert 600 <= taken_s + 1e-6 < 600.011
+    assert 600 <= taken_s + 1e-6 < 600.021
     packets = stage.outlet.packets
     for index, packet in enumerate(packets):
         assert (index + 1) * 0.02 - (packet.at_s - 0.0037) <= LEAD_S + 0.02
