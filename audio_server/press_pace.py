@@ -24,6 +24,14 @@ class PressPace:
         self._buckets: dict[str, TokenBucket] = {}
         self._sweep_at = _KEPT
 
+    def is_free(self, device_id: str) -> bool:
+        """Whether the next press may be taken now."""
+        return self._bucket(device_id).has_token(trio.current_time())
+
+    def take(self, device_id: str) -> None:
+        """A press has been taken that might be."""
+        self._bucket(device_id).take(trio.current_time())
+
     async def wait(self, device_id: str) -> None:
         """Return when the next press may be taken. A checkpoint only if it has to wait."""
         delay_s = self._bucket(device_id).book(trio.current_time())

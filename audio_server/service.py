@@ -9,29 +9,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from audio_server.device.devices import Devices
 from audio_server.device.links import (
     DeviceFailed,
-    EventLink,
     Superseded,
     TooManyDevices,
 )
-from audio_server.device.rules import Action, Button
 from audio_server.device_ids import WHAT, is_device_id
+from audio_server.event_intake import EventIntake
 from audio_server.identity.check import Anybody, Identity
 from audio_server.press_pace import PressPace
 from audio_server.rpc.call import ServerCall
 from audio_server.status_stream import StatusTalk
 from audio_server.wire.comms_grpc import DeviceServiceBase
-from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse
-from audio_server.wire.framing import frame_message
-
-_ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
-_NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
 
 
 class DeviceService(DeviceServiceBase):
@@ -82,12 +75,8 @@ class DeviceService(DeviceServiceBase):
     async def _take_events(self, call: ServerCall, device_id: str) -> None:
         number = call.connection_number
         with self._devices.attach_events(device_id, number, call.scope, call.peer) as link:
-            await call.send_initial_metadata()
-            async for event in call:
-                received_at = trio.current_time()
-                await self._pace.wait(device_id)
-                await call.send_framed(_ACK if await _apply(event, link) else _NACK)
-                self._devices.meter.acknowledged(trio.current_time() - received_at)
+            writer = await call.open_writer()
+            await EventIntake(call, writer, link, self._pace, self._devices.meter).run()
 
     async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
         writer = await call.open_writer()
@@ -109,16 +98,3 @@ def device_id_of(call: ServerCall) -> str:
         reason = f"metadata needs exactly one device_id of {WHAT}"
         raise GRPCError(Status.INVALID_ARGUMENT, reason)
     return ids[0]
-
-
-async def _apply(event: DeviceEvent, link: EventLink) -> bool:
-    """Apply an event to the device; False for one that says nothing (its oneof is unset)."""
-    if event.WhichOneof("event") != "button_event":
-        return False
-    try:
-        button = Button(event.button_event.button_id)
-        action = Action(event.button_event.event)
-    except ValueError:
-        return True  # a button that we do not know: acknowledged like all others
-    await link.press(button, action)
-    return True

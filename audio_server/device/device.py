@@ -50,6 +50,7 @@ class Device:
 
     __slots__ = (
         "_common",
+        "_fault",
         "_greeted",
         "_player",
         "_pressed",
@@ -81,6 +82,7 @@ class Device:
         self.report = Report()
         self._presses: list[Press] = []  # each with a request that waits: a handful at most
         self._pressed = trio.Event()
+        self._fault: Exception | None = None
         self._common = common
         self._greeted = False
         self._player = common.make_player(device_id)
@@ -193,34 +195,54 @@ class Device:
         self._presses.append(press)
         self._pressed.set()
 
+    def press_nowait(self, button: Button, action: Action, connection: int) -> bool:
+        """Apply a press now, without waking the intake, and say whether it was.
+
+        It is not where others wait before it, or where it selects a mode that takes time to keep.
+        """
+        if self._presses or self._fault or not self._counts(button, connection):
+            return False
+        try:
+            return self._press(button, action, at_once=True)
+        except Exception as error:
+            self._fault = error  # the intake's own: it raises it, and `press` waits for ever
+            self._pressed.set()
+            return False
+
     async def _take_presses(self) -> NoReturn:
         while True:
             await self._pressed.wait()
+            if self._fault is not None:
+                raise self._fault
             self._pressed = trio.Event()
             while self._presses:
                 press = self._presses.pop(0)
-                if self._counts(press):
+                if self._counts(press.button, press.connection):
                     self._press(press.button, press.action)
                 press.applied.set()
 
-    def _counts(self, press: Press) -> bool:
+    def _counts(self, button: Button, connection: int) -> bool:
         # This task may have been woken for a press before it was cancelled, and by now the same
         # device may be somewhere else, or another `Device`.
-        is_elsewhere = self._scope.cancel_called or press.connection != self.connection
+        is_elsewhere = self._scope.cancel_called or connection != self.connection
         # In a shutdown nothing starts any more, but the mode that a press selects is kept: it is
         # about to be acknowledged.
-        starts_late = self._common.ending and press.button is Button.PLAY
+        starts_late = self._common.ending and button is Button.PLAY
         return not is_elsewhere and not starts_late
 
-    def _press(self, button: Button, action: Action) -> None:
+    def _press(self, button: Button, action: Action, *, at_once: bool = False) -> bool:
+        """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
+        step = table.pressed(self._common.rules, self.state, button, action)
+        if at_once and self._common.store.takes_time and step[0].mode != self.state.mode:
+            return False
         self.buttons[button] = action
         is_press = action is Action.PRESS
         self._common.tell(self.id, Kind.PRESS, button, action)
         if is_press:
             self.last_press = (button, trio.current_time())
         self._greeted = self._greeted or is_press
-        step = table.pressed(self._common.rules, self.state, button, action)
         self._apply(step, greeting=not is_press)
+        return True
 
     def _apply(self, step: Step, *, greeting: bool = True) -> None:
         """Make a step of the rules true. A start-up sequence goes on unless `greeting` is false."""

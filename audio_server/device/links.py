@@ -159,6 +159,10 @@ class EventLink(Link):
         await press.applied.wait()
         await self._devices.wait_kept(self.device_id)
 
+    def press_nowait(self, button: Button, action: Action) -> bool:
+        """Whether it has been applied and kept; False, and nothing is done, if it has to wait."""
+        return self._device.press_nowait(button, action, self.connection)
+
 
 class AudioLink(Link):
     """Lends the device an outlet. Takes on it end with the link, and nothing resumes later."""

@@ -9,6 +9,10 @@ class ModeStore(Protocol):
     """Remembers the mode of every device. Neither `get` nor `put` may block; an error of `put` ends
     the device that it was for, an error of `get` the request that brings a device back."""
 
+    @property
+    def takes_time(self) -> bool:
+        """Whether `wait_kept` may have to wait for what was put."""
+
     def get(self, device_id: str) -> int:
         """The mode last put for the device; 0 for one that is not known."""
 
@@ -22,6 +26,8 @@ class ModeStore(Protocol):
 
 class MemoryModeStore:
     """Modes kept until the process ends. Mode 0 takes no memory."""
+
+    takes_time = False
 
     def __init__(self) -> None:
         self._modes: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import trio
@@ -77,11 +78,19 @@ class ServerCall(Stream[Any, Any]):
         """Have a fault of the client's logged, once for each connection and reason."""
         self._rpc.connection.complain(reason, **details)
 
-    async def recv_message(self) -> Any:
-        """The client's next message; None when it has ended its side."""
-        data = await self._rpc.receive_message()
-        if data is None:
-            return None
+    async def recv_message(self, at_once: Callable[[Any], bool] | None = None) -> Any:
+        """The client's next message; None when it has ended its side.
+
+        Messages that come meanwhile are shown to `at_once`, which must not block; those that it
+        takes do not wake this task. What it raises is raised here.
+        """
+        if at_once is None:
+            data = await self._rpc.receive_message()
+        else:
+            data = await self._rpc.receive_message(lambda data: at_once(self._decode(data)))
+        return None if data is None else self._decode(data)
+
+    def _decode(self, data: bytes) -> Any:
         try:
             return self._codec.decode(data, self._recv_type)
         except DecodeError:

@@ -39,10 +39,15 @@ class MessageReader:
             self.whole += 1
         return self.whole > before
 
+    def peek(self) -> bytes:
+        """The oldest message that is whole, which stays; there must be one."""
+        end = PREFIX_BYTES + int.from_bytes(self._buffer[1:PREFIX_BYTES], "big")
+        return bytes(self._buffer[PREFIX_BYTES:end])
+
     def take(self) -> bytes:
         """The oldest message that is whole; there must be one."""
-        end = PREFIX_BYTES + int.from_bytes(self._buffer[1:PREFIX_BYTES], "big")
-        message = bytes(self._buffer[PREFIX_BYTES:end])
+        message = self.peek()
+        end = PREFIX_BYTES + len(message)
         del self._buffer[:end]
         self._whole_bytes -= end
         self.whole -= 1

@@ -16,10 +16,14 @@ class TokenBucket:
         self._tokens = float(self._burst)
         self._filled_at = now
 
-    def take(self, now: float) -> bool:
-        """Take one token; False when there is none. `now` never goes back."""
+    def has_token(self, now: float) -> bool:
+        """Whether one could be taken. `now` never goes back."""
         self._fill(now)
-        if self._tokens < 1:
+        return self._tokens >= 1
+
+    def take(self, now: float) -> bool:
+        """Take one token; False when there is none."""
+        if not self.has_token(now):
             return False
         self._tokens -= 1
         return True

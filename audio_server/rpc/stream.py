@@ -8,6 +8,7 @@ messages (design, trap 2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from audio_server.rpc.connection import Connection
 
 Headers = list[tuple[str, str]]
+
+TakeAtOnce = Callable[[bytes], bool]
+"""Takes a message if nothing about it has to be waited for, and says whether it did. If not, it
+has changed nothing. Must not block."""
 
 _PORTION_BYTES = 4096
 """Windows are given back in portions of this, or half of a window that is smaller."""
@@ -40,7 +45,9 @@ class RpcStream:
     """
 
     __slots__ = (
+        "_at_once",
         "_changed",
+        "_fault",
         "_held_bytes",
         "_pending",
         "_reader",
@@ -73,6 +80,8 @@ class RpcStream:
         self._pending = b""
         self._trailers: Headers | None = None
         self._changed: trio.Event | None = None
+        self._at_once: TakeAtOnce | None = None
+        self._fault: Exception | None = None
 
     # What the connection tells
 
@@ -83,7 +92,7 @@ class RpcStream:
         """
         self._held_bytes += flow_bytes
         self._give_back(flow_bytes - len(data))
-        if self._reader.feed(data):
+        if self._reader.feed(data) and not self._taken_at_once():
             self.notify()
         self._let_rest_in()
 
@@ -129,8 +138,11 @@ class RpcStream:
             await self._wait_change()
         return self.headers
 
-    async def receive_message(self) -> bytes | None:
+    async def receive_message(self, at_once: TakeAtOnce | None = None) -> bytes | None:
         """The next whole message, without its prefix; None when the peer has ended its side.
+
+        Messages that come meanwhile are shown to `at_once`, and those that it takes are not
+        received: waking a task costs more than most messages do. What it raises is raised here.
 
         Raises the call's failure. A cancelled receive has taken nothing.
         """
@@ -139,15 +151,48 @@ class RpcStream:
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._at_once = at_once
+            await self._wait_message()
+        finally:
+            self._at_once = None
+        if not self._reader.whole:
+            return None
+        message = self._take()
+        self._let_rest_in()
+        return message
+
+    async def _wait_message(self) -> None:
+        """Return when there is a whole message, or will be none."""
         while not self._reader.whole:
             self._raise_failure()
             if self.remote_ended:
-                return None
+                return
             await self._wait_change()
+            self._raise_fault()
+
+    def _take(self) -> bytes:
         message = self._reader.take()
         self._give_back(len(message) + PREFIX_BYTES)
-        self._let_rest_in()
         return message
+
+    def _taken_at_once(self) -> bool:
+        """Whether whoever waits for messages has taken all there are without being woken."""
+        try:
+            while self._at_once is not None and not self.scope.cancel_called:
+                if not self._at_once(self._reader.peek()):
+                    return False
+                self._take()
+                if not self._reader.whole:
+                    return True
+        except Exception as error:  # its own task's, and none of the connection's
+            self._fault = error
+        return False
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise fault
 
     def _raise_failure(self) -> None:
         if self.failure is not None:

@@ -54,6 +54,8 @@ class FileModeStore:
     """A `ModeStore` whose modes are in the file `path`, and a `NameStore` (`names`). `run` must be
     running to keep them."""
 
+    takes_time = True
+
     def __init__(self, path: Path, *, open_file: Opener = StateFile) -> None:
         self._path = path
         self._open_file = open_file

@@ -33,6 +33,8 @@ class Claims:
     `confirms`: the supervisor says when it has kept a mode, and a press waits for that.
     """
 
+    takes_time = True
+
     def __init__(
         self, worker: int, uplink: Uplink, replica: Replica, *, confirms: bool = False
     ) -> None:

@@ -15,6 +15,19 @@ from audio_server.device.rules import Action, Button, Rules, State
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent
 
 
+class SlowStore(MemoryModeStore):
+    """Takes a quarter of a second to keep a mode."""
+
+    takes_time = True
+
+    async def wait_kept(self, device_id: str) -> None:
+        await trio.sleep(0.25)
+
+
+def slow_devices() -> Devices:
+    return Devices(FIVE, Rules(len(FIVE)), 0.3, store=SlowStore())
+
+
 async def test_an_ack_says_that_it_has_been_applied(autojump_clock: MockClock) -> None:
     async with open_home() as home, home.device() as panel:
         for mode in (1, 2, 3, 4, 0, 1):
@@ -24,14 +37,56 @@ async def test_an_ack_says_that_it_has_been_applied(autojump_clock: MockClock) -
 
 
 async def test_an_ack_waits_until_the_mode_is_kept(autojump_clock: MockClock) -> None:
-    class SlowStore(MemoryModeStore):
-        async def wait_kept(self, device_id: str) -> None:
-            await trio.sleep(0.25)
-
-    devices = Devices(FIVE, Rules(len(FIVE)), 0.3, store=SlowStore())
-    async with open_home(devices=devices) as home, home.device() as panel:
+    async with open_home(devices=slow_devices()) as home, home.device() as panel:
         await panel.press(Button.MODE)
         assert trio.current_time() == 0.25
+
+
+async def test_a_press_that_selects_no_mode_waits_for_no_store(autojump_clock: MockClock) -> None:
+    async with open_home(devices=slow_devices()) as home, home.device() as panel:
+        await panel.press(Button.PLAY, Button.CONNECT, Button.STOP, Button.PLAY)
+        assert home.devices.by_id["one"].state == State(0, playing=0)
+        assert trio.current_time() == 0.0
+
+
+async def test_presses_that_wait_and_those_that_do_not_keep_their_order(
+    autojump_clock: MockClock,
+) -> None:
+    """A device that does not wait for its acks."""
+    async with open_home(devices=slow_devices()) as home, home.connect() as stub:
+        async with stub.EventStream.open(metadata={"device_id": "one"}) as call:
+            for button in (Button.MODE, Button.PLAY, Button.MODE, Button.STOP, Button.MODE):
+                await call.send_message(event_of(button))
+            await call.end()
+            assert [reply.ack async for reply in call] == [True] * 5
+            assert trio.current_time() >= 4 * 0.25
+        async with home.device(calls=["StatusStream"]) as panel:
+            await trio.sleep(2.0)
+    assert panel.shown == frame(1)
+
+
+async def test_no_task_is_woken_for_a_press_that_need_not_wait(autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.device(calls=["EventStream"]) as panel:
+        await panel.press(Button.CONNECT)
+        await trio.testing.wait_all_tasks_blocked()
+        woken = Woken("call", "device")
+        trio.lowlevel.add_instrument(woken)
+        await panel.press(Button.MODE)
+        trio.lowlevel.remove_instrument(woken)
+        assert woken.names == []
+        assert home.devices.by_id["one"].state == State(1)
+
+
+class Woken(trio.abc.Instrument):
+    """Which of some tasks ran, by name."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self.names: list[str] = []
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task.name in self._names:
+            self.names.append(task.name)
 
 
 @pytest.mark.parametrize("event", [DeviceEvent(), DeviceEvent.FromString(b"\x12\x00")])

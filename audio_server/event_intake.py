@@ -1,0 +1,84 @@
+"""The events of one call: each is acknowledged once the device has applied it, in order.
+
+Most events need not wait for anything, so they are taken as they come, in the turn of the loop
+in which they were read: a press, its acknowledgement and the first sound of a Play then leave in
+one write, and no task is woken for them.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import trio
+
+from audio_server.device.links import EventLink
+from audio_server.device.meter import Meter
+from audio_server.device.rules import Action, Button
+from audio_server.press_pace import PressPace
+from audio_server.rpc.call import FrameWriter, ServerCall
+from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse
+from audio_server.wire.framing import frame_message
+
+_ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
+_NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
+
+_Press: TypeAlias = tuple[Button, Action]
+
+
+class EventIntake:
+    """Takes the events of `call` for the device of `link`, no faster than `pace` lets it."""
+
+    __slots__ = ("_call", "_link", "_meter", "_pace", "_writer")
+
+    def __init__(
+        self,
+        call: ServerCall,
+        writer: FrameWriter,
+        link: EventLink,
+        pace: PressPace,
+        meter: Meter,
+    ) -> None:
+        self._call = call
+        self._writer = writer
+        self._link = link
+        self._pace = pace
+        self._meter = meter
+
+    async def run(self) -> None:
+        """Take events until the device has ended its side."""
+        while (event := await self._call.recv_message(self._take_at_once)) is not None:
+            await self._take(event)
+
+    def _take_at_once(self, event: DeviceEvent) -> bool:
+        """Take an event if it has to wait for nothing: not for its turn, for a mode that is to be
+        kept first, nor for room for its acknowledgement."""
+        device_id = self._link.device_id
+        if not self._writer.room() or not self._pace.is_free(device_id):
+            return False
+        press = _press_of(event)
+        if isinstance(press, tuple) and not self._link.press_nowait(*press):
+            return False
+        self._pace.take(device_id)
+        self._writer.send_nowait(_ACK if press else _NACK)
+        self._meter.acknowledged(0.0)
+        return True
+
+    async def _take(self, event: DeviceEvent) -> None:
+        received_at = trio.current_time()
+        await self._pace.wait(self._link.device_id)
+        press = _press_of(event)
+        if isinstance(press, tuple):
+            await self._link.press(*press)
+        await self._call.send_framed(_ACK if press else _NACK)
+        self._meter.acknowledged(trio.current_time() - received_at)
+
+
+def _press_of(event: DeviceEvent) -> _Press | bool:
+    """What was done to which button. False for an event that says nothing (its oneof is unset);
+    True for what we do not know, which is acknowledged like all others."""
+    if event.WhichOneof("event") != "button_event":
+        return False
+    try:
+        return Button(event.button_event.button_id), Action(event.button_event.event)
+    except ValueError:
+        return True
