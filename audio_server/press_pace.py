@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import trio
 
+from audio_server.rpc.limits import Limits
 from audio_server.rpc.rates import Rate, TokenBucket
 
-PRESSES: Rate = (50, 20.0)
-"""More than a thumb does, and room for what was pressed while the device was off line."""
+PRESSES = Limits().presses
+"""How fast they are taken if nobody says otherwise."""
 
 _KEPT = 1024
 """Buckets kept before those that say nothing any more are looked for."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -98,12 +99,12 @@ async def serve_until(
     shelf = await open_shelf(settings.clips, settings.cache, progress)
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)
-    board = Board()
+    board, limits = Board(), make_limits(settings)
     meter = board.row()
     devices = make_devices(settings, shelf.clips, store=store, meter=meter)
     shelf.used_by(at_once(devices.change_clips))
-    services = all_services(DeviceService(devices, guard), stop)
-    server = Server(services, limits=make_limits(settings), secure=guard.secure, meter=meter)
+    services = all_services(DeviceService(devices, guard, limits.presses), stop)
+    server = Server(services, limits=limits, secure=guard.secure, meter=meter)
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
     house = House(settings, port, shelf, fleet, stop, board.text)
@@ -167,8 +168,11 @@ async def _end(server: Server, devices: Devices) -> None:
 
 
 def make_limits(settings: Settings) -> Limits:
-    """Bounds of the connections: never fewer of them than devices are let in."""
-    return Limits(max_connections=max(Limits().max_connections, settings.max_devices))
+    """Bounds of the connections: unless told otherwise, never fewer than devices are let in."""
+    limits, default = settings.limits, Limits().max_connections
+    if limits.max_connections == default < settings.max_devices:
+        return replace(limits, max_connections=settings.max_devices)
+    return limits
 
 
 def make_devices(
@@ -189,6 +193,7 @@ def make_devices(
         clips,
         rules,
         settings.lead_ms / 1000,
+        stall_s=settings.limits.unread_s,
         max_devices=settings.max_devices,
         store=store,
         meter=meter,

@@ -21,8 +21,9 @@ from audio_server.device.links import (
 from audio_server.device_ids import WHAT, is_device_id
 from audio_server.event_intake import EventIntake
 from audio_server.identity.check import Anybody, Identity
-from audio_server.press_pace import PressPace
+from audio_server.press_pace import PRESSES, PressPace
 from audio_server.rpc.call import ServerCall
+from audio_server.rpc.rates import Rate
 from audio_server.status_stream import StatusTalk
 from audio_server.wire.comms_grpc import DeviceServiceBase
 
@@ -30,10 +31,12 @@ from audio_server.wire.comms_grpc import DeviceServiceBase
 class DeviceService(DeviceServiceBase):
     """`DeviceService` of `comms.proto`, for the server half of `audio_server.rpc`."""
 
-    def __init__(self, devices: Devices, identity: Identity | None = None) -> None:
+    def __init__(
+        self, devices: Devices, identity: Identity | None = None, presses: Rate = PRESSES
+    ) -> None:
         self._devices = devices
         self._identity = identity or Anybody()
-        self._pace = PressPace()
+        self._pace = PressPace(presses)
 
     async def claim(self, device_id: str, connection: int) -> None:
         """What a call needs before it may attach to the device that it is from; here nothing."""

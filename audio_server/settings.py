@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
-from cyclopts.validators import Number
 
+from audio_server.bounds import seconds, whole
 from audio_server.clips.folder import default_clips as shipped_clips
+from audio_server.rpc.limits import Limits, check_together
 from audio_server.web.address import DEFAULT as DEFAULT_HTTP
 from audio_server.web.address import parse_address
 
@@ -52,14 +52,6 @@ def default_data() -> Path:
     return Path(base) / "streaming-audio-server"
 
 
-def _exact_int(_: Any, tokens: Sequence[Token]) -> int:
-    """The library would round 1.5 to 2; a wrong value is an error."""
-    try:
-        return int(tokens[0].value)
-    except ValueError:
-        raise ValueError(f'"{tokens[0].value}" is not a whole number') from None
-
-
 def _workers(_: Any, tokens: Sequence[Token]) -> Workers:
     text = tokens[0].value
     if text == "auto":
@@ -91,9 +83,8 @@ def _not_empty(_: Any, value: str) -> None:
         raise ValueError("A host name or address is needed.")
 
 
-def _finite(_: Any, value: float) -> None:
-    if not isfinite(value):
-        raise ValueError("Must be a number of seconds.")
+def _limits(_: Any, value: Limits) -> None:
+    check_together(value)
 
 
 ConfigFile = Annotated[Path | None, Parameter(converter=_path)]
@@ -102,12 +93,13 @@ File = Annotated[Path | None, Parameter(converter=_path, show_default=False)]
 Data = Annotated[Path | None, Parameter(converter=_path_or_off)]
 Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
 Host = Annotated[str, Parameter(validator=_not_empty)]
-ExactInt = Annotated[int, Parameter(converter=_exact_int)]
 Http = Annotated[str, Parameter(converter=_http)]
-Port = Annotated[ExactInt, Parameter(validator=Number(gte=0, lte=65535))]
-LeadMs = Annotated[ExactInt, Parameter(validator=Number(gte=LEAD_MS_MIN, lte=LEAD_MS_MAX))]
-MaxDevices = Annotated[ExactInt, Parameter(validator=Number(gte=1))]
-GraceS = Annotated[float, Parameter(validator=(_finite, Number(gte=0, lte=300)))]
+Port = Annotated[int, whole(0, 65535)]
+LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
+MaxDevices = Annotated[int, whole(1)]
+GraceS = Annotated[float, seconds(0, 300)]
+# Not on the help page, which they would double: `audio-server limits` shows them.
+LimitTable = Annotated[Limits, Parameter(show=False, validator=_limits)]
 
 
 @Parameter(name="*")
@@ -162,6 +154,9 @@ class Settings:
 
     max_devices: MaxDevices = 10_000
     """How many devices a worker takes at once; one more is answered RESOURCE_EXHAUSTED."""
+
+    limits: LimitTable = field(default_factory=Limits)
+    """What a peer may ask of a connection."""
 
     grace_s: GraceS = 10.0
     """How long a stopping server waits for its devices, in seconds (0 to 300)."""

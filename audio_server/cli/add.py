@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
-from cyclopts.validators import Number
 
+from audio_server.bounds import whole
 from audio_server.cli.errors import CommandError
-from audio_server.settings import ConfigFile, ExactInt, Folder
+from audio_server.settings import ConfigFile, Folder
 
 STDIN = Path("-")
 
@@ -25,14 +25,14 @@ def _source(_: Any, tokens: Sequence[Token]) -> Path:
     return Path(text)
 
 
-def _raw(name: str, shown: object, *validators: Number) -> Parameter:
-    return Parameter(name=name, show_default=lambda _: shown, validator=validators)
+def _raw(name: str, shown: object) -> Parameter:
+    return Parameter(name=name, show_default=lambda _: shown)
 
 
 Source = Annotated[Path, Parameter(converter=_source, allow_leading_hyphen=True)]
 Into = Annotated[Folder, Parameter(show_default=lambda _: "./clips")]
-RateHz = Annotated[ExactInt, _raw("--rate", 48_000, Number(gte=8000, lte=384_000))]
-Channels = Annotated[ExactInt, _raw("--channels", 1, Number(gte=1, lte=8))]
+RateHz = Annotated[int, whole(8000, 384_000), _raw("--rate", 48_000)]
+Channels = Annotated[int, whole(1, 8), _raw("--channels", 1)]
 SampleFormat = Annotated[
     Literal["u8", "s8", "s16", "s24", "s32", "f32", "f64"], _raw("--format", "s16")
 ]

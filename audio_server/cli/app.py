@@ -18,6 +18,9 @@ HELP = """Play clips on devices that have six LEDs, four buttons and a loudspeak
 Every setting can be a flag (--lead-ms 200), an environment variable
 (AUDIO_SERVER_LEAD_MS=200) or a line of a TOML file (lead_ms = 200); the
 first of these that is there counts.
+
+What a peer may do is bounded by settings of their own (--limits.idle-s 30),
+which `audio-server limits` lists.
 """
 
 
@@ -37,7 +40,7 @@ app = App(
     version=_version,
     help_format="plaintext",  # Markdown would take a third of the time of a help page
     help_formatter=HELP_FORMATTER,
-    config=(layers.environment, layers.toml_file),
+    config=(layers.no_table, layers.environment, layers.toml_file),
     default_parameter=Parameter(negative=()),
     group_commands=COMMANDS,
     group_parameters=PARAMETERS,
@@ -61,6 +64,9 @@ app.command(
     "audio_server.cli.dev_certs:dev_certs",
     name="dev-certs",
     help="Make certificates to try mutual TLS with.",
+)
+app.command(
+    "audio_server.cli.limits:limits", name="limits", help="List what a peer may do, as settings."
 )
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
 _ask("live:top", "Watch the devices of a running server, until q or Ctrl-C.")

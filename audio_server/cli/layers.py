@@ -8,27 +8,42 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
+from audio_server.rpc.limits import Limits
 from audio_server.settings import Settings
 
 PREFIX = "AUDIO_SERVER_"
-NAMES = frozenset(setting.name for setting in fields(Settings))
+TABLE = "limits"
+NAMES = frozenset(
+    [setting.name for setting in fields(Settings) if setting.name != TABLE]
+    + [f"{TABLE}.{limit.name}" for limit in fields(Limits)]
+)
+"""The settings as they are written in the file, those of a table after its name and a dot."""
+
 ASKING = frozenset({"url", "http_token", "http_token_file", "cafile"})
 """What is not for the server but for the commands that ask it."""
 
-VARIABLES = frozenset(PREFIX + name.upper() for name in NAMES | ASKING | {"config"})
+VARIABLES = {PREFIX + name.upper().replace(".", "_"): name for name in NAMES | ASKING | {"config"}}
+
+
+def no_table(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse a value for a whole table, which Cyclopts would give to the first setting in it."""
+    table = arguments.get(f"--{TABLE}", None)
+    if table is not None and table.tokens:
+        raise CycloptsError(msg=f"--{TABLE} needs a name, as in --{TABLE}.max-streams.")
 
 
 def environment(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Settings from `AUDIO_SERVER_...`; one that is no setting's name is an error."""
     for variable, value in sorted(os.environ.items()):
         if variable in VARIABLES:
-            _fill(arguments, variable.removeprefix(PREFIX).lower(), value, variable)
+            _fill(arguments, VARIABLES[variable], value, variable)
         elif variable.startswith(PREFIX):
             raise CycloptsError(msg=f"Unknown environment variable: {variable}.")
 
@@ -40,7 +55,7 @@ def toml_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection
         return
     path = Path(config.tokens[-1].value).expanduser()
     for name, value in _read(path).items():
-        _fill(arguments, name, str(value), f"{name} in {path}")
+        _fill(arguments, name, value, f"{name} in {path}")
 
 
 def _fill(arguments: ArgumentCollection, name: str, value: str, origin: str) -> None:
@@ -51,15 +66,30 @@ def _fill(arguments: ArgumentCollection, name: str, value: str, origin: str) -> 
         argument.append(Token(keyword=origin, value=value))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The file's keys, all of them names of settings, all of them plain values."""
+def _read(path: Path) -> dict[str, str]:
+    """The file's keys, all of them names of settings, and their values as on a command line."""
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CycloptsError(msg=f"{path}: not a TOML file: {error}") from error
-    for name, value in settings.items():
+    settings = dict(_flat(content))
+    for name in settings:
         if name not in NAMES:
             raise CycloptsError(msg=f"{path}: unknown setting: {name}.")
-        if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-            raise CycloptsError(msg=f"{path}: invalid value for {name}: {value}.")
-    return settings
+    return {name: _text(path, name, value) for name, value in settings.items()}
+
+
+def _flat(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if name == TABLE and isinstance(value, dict):
+            yield from ((f"{TABLE}.{limit}", inner) for limit, inner in value.items())
+        else:
+            yield name, value
+
+
+def _text(path: Path, name: str, value: Any) -> str:
+    """A plain value, or the numbers of a rate."""
+    parts = value if isinstance(value, list) and name.startswith(TABLE) else [value]
+    if any(not isinstance(part, str | int | float) or isinstance(part, bool) for part in parts):
+        raise CycloptsError(msg=f"{path}: invalid value for {name}: {value}.")
+    return ",".join(map(str, parts))

@@ -9,10 +9,8 @@ import structlog
 import trio
 
 from audio_server.identity.tls import ALPN
+from audio_server.rpc.limits import Limits
 from audio_server.rpc.peer import Peer
-
-HANDSHAKE_S = 10.0
-"""How long a client may take for the handshake."""
 
 AT_ONCE = 8
 """How many steps of handshakes are taken in one turn of the loop; each costs up to a millisecond,
@@ -29,8 +27,9 @@ class Door:
     `make` reads the files anew; it raises `TlsError`.
     """
 
-    def __init__(self, make: MakeContext) -> None:
+    def __init__(self, make: MakeContext, limits: Limits | None = None) -> None:
         self._make = make
+        self._handshake_s = (limits or Limits()).handshake_s
         self._context = make()
         self._turns = trio.CapacityLimiter(AT_ONCE)
 
@@ -53,7 +52,7 @@ class Door:
         )
         is_secure = False
         try:
-            reason = await _shake_hands(stream)
+            reason = await _shake_hands(stream, self._handshake_s)
             is_secure = reason is None
         finally:
             if not is_secure:
@@ -96,13 +95,13 @@ class InTurn(trio.abc.Stream):
         await self._transport.aclose()
 
 
-async def _shake_hands(stream: trio.SSLStream[trio.abc.Stream]) -> str | None:
+async def _shake_hands(stream: trio.SSLStream[trio.abc.Stream], within_s: float) -> str | None:
     """What was wrong with a handshake; None when all is well."""
     try:
-        with trio.fail_after(HANDSHAKE_S):
+        with trio.fail_after(within_s):
             await stream.do_handshake()
     except trio.TooSlowError:
-        return f"not done in {HANDSHAKE_S:.0f} s"
+        return f"not done in {within_s:g} s"
     except trio.BrokenResourceError as error:
         return _said(error.__cause__)
     if stream.selected_alpn_protocol() != ALPN:

@@ -80,7 +80,7 @@ def _door(settings: Settings) -> Door | None:
         return None
     if cert is None or key is None:
         raise SetupError("TLS", "needs both --tls-cert and --tls-key")
-    return Door(partial(server_context, cert, key, ca))
+    return Door(partial(server_context, cert, key, ca), settings.limits)
 
 
 def _watch(settings: Settings) -> TokenWatch | None:

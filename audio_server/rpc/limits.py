@@ -1,105 +1,147 @@
-"""What a peer may ask of a connection, in one place."""
+"""What a peer may ask of a connection, in one place: unit, bounds, default and meaning of each.
+
+Each is a setting too: `max_streams` is the flag `--limits.max-streams`, the environment variable
+`AUDIO_SERVER_LIMITS_MAX_STREAMS` and a line in the table `[limits]` of the TOML file.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from audio_server.bounds import rate, seconds, whole
 from audio_server.rpc.rates import Rate
 
+_KIB = 1024
+_MIB = 1024 * _KIB
+_HOUR_S = 3600
 
-@dataclass(frozen=True, slots=True)
+Pace = Annotated[Rate, rate()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of a server and of each connection.
+    """Bounds of a server, of each connection and of each device.
 
-    The defaults fit devices with three calls and small messages. Frames past a `Rate` end the
-    connection with ENHANCE_YOUR_CALM.
+    The defaults fit devices with three calls and small messages. With several workers each counts
+    for itself. Frames past a `Pace` end the connection with ENHANCE_YOUR_CALM.
     """
 
-    max_connections: int = 10_000
-    """Of one server; what is over is closed at once."""
+    # Connections
 
-    max_strangers: int = 100
+    max_connections: Annotated[int, whole(1, 1_000_000)] = 10_000
+    """Connections at once; what is over is closed at once. Left as it is, it is `max_devices`
+    where that is more."""
+
+    max_strangers: Annotated[int, whole(1, 1_000_000)] = 100
     """Connections from one address (of IPv6: one /64) that have not yet said who they are."""
 
-    max_streams: int = 16
-    """Concurrent calls, counted until the handler has exited; more are refused."""
+    handshake_s: Annotated[float, seconds(0.1, 600)] = 10.0
+    """How long a TLS handshake may take."""
 
-    calls: Rate = (100, 10)
-    """Calls opened; past it the connection is not read for a while, and nothing is lost."""
-
-    max_pause_s: float = 2.0
-    """The longest such while; calls so many at once that it would be longer are an attack."""
-
-    max_message_bytes: int = 64 * 1024
-    """One gRPC message, judged on its prefix."""
-
-    max_metadata_bytes: int = 8 * 1024
-    """Names and values of one request's metadata together."""
-
-    max_metadata_fields: int = 100
-
-    max_header_block_bytes: int = 16 * 1024
-    """One compressed header block; also advertised as MAX_HEADER_LIST_SIZE."""
-
-    max_continuations: int = 8
-    """CONTINUATION frames of one header block."""
-
-    stream_window_bytes: int = 64 * 1024
-    """Receive window of a stream."""
-
-    connection_window_bytes: int = 256 * 1024
-    """Receive window of the connection."""
-
-    busy_bytes: int = 16 * 1024
-    """With more than this waiting for the socket, streams stop handing over data."""
-
-    max_waiting_bytes: int = 256 * 1024
-    """With more than this waiting for the socket, the peer is given up."""
-
-    max_waiting_answers: int = 1_000
-    """With more acknowledgements and resets than this waiting, the peer is given up."""
-
-    resets: Rate = (100, 5)
-    """Streams that the peer resets, or that its faults and its greed make us reset."""
-
-    ping_apart_s: float = 10.0
-    """A PING that comes sooner after another, with no headers or data of ours between: a strike."""
-
-    ping_strikes: int = 2
-    """Strikes that are let pass."""
-
-    settings: Rate = (100, 10)
-    """SETTINGS and their acknowledgements."""
-
-    max_settings: int = 32
-    """Values in one SETTINGS frame."""
-
-    priorities: Rate = (1_000, 33)
-    """PRIORITY, which means nothing here."""
-
-    window_updates: Rate = (1_000, 200)
-    """WINDOW_UPDATE; a device that sends two for every packet of sound sends 100 a second."""
-
-    empty_data: Rate = (100, 10)
-    """DATA without data or end."""
-
-    odd_frames: Rate = (1_000, 33)
-    """Frames of unknown types, GOAWAYs and answers to PINGs."""
-
-    preface_s: float = 10.0
+    preface_s: Annotated[float, seconds(0.1, 600)] = 10.0
     """From the start of a connection to the peer's preface and SETTINGS."""
 
-    header_block_s: float = 5.0
-    """From the first to the last frame of a header block."""
-
-    idle_s: float = 60.0
+    idle_s: Annotated[float, seconds(1, 24 * _HOUR_S)] = 60.0
     """How long a connection may be open with no call."""
 
-    keepalive_s: float = 20.0
+    keepalive_s: Annotated[float, seconds(1, _HOUR_S)] = 20.0
     """A peer silent for this long is sent a PING."""
 
-    keepalive_answer_s: float = 10.0
+    keepalive_answer_s: Annotated[float, seconds(0.1, 600)] = 10.0
     """A peer that sends nothing for this long after the PING is given up."""
 
-    farewell_s: float = 2.0
+    farewell_s: Annotated[float, seconds(0, 60)] = 2.0
     """How long the last bytes of a connection (GOAWAY, trailers) may take to leave."""
+
+    # Calls and their messages
+
+    max_streams: Annotated[int, whole(3, 1_000)] = 16
+    """Concurrent calls, counted until the handler has exited; more are refused."""
+
+    calls: Pace = (100, 10)
+    """Calls opened; past it the connection is not read for a while, and nothing is lost."""
+
+    max_pause_s: Annotated[float, seconds(0, 60)] = 2.0
+    """The longest such while; calls so many at once that it would be longer are an attack."""
+
+    max_message_bytes: Annotated[int, whole(_KIB, 4 * _MIB)] = 64 * _KIB
+    """One gRPC message, judged on its prefix; less than the connection's window."""
+
+    max_metadata_bytes: Annotated[int, whole(512, _MIB)] = 8 * _KIB
+    """Names and values of one request's metadata together."""
+
+    max_metadata_fields: Annotated[int, whole(16, 10_000)] = 100
+    """Fields of one request's metadata, with the six of HTTP's own."""
+
+    max_header_block_bytes: Annotated[int, whole(_KIB, _MIB)] = 16 * _KIB
+    """One compressed header block; also advertised as MAX_HEADER_LIST_SIZE."""
+
+    max_continuations: Annotated[int, whole(0, 1_000)] = 8
+    """CONTINUATION frames of one header block."""
+
+    header_block_s: Annotated[float, seconds(0.1, 600)] = 5.0
+    """From the first to the last frame of a header block."""
+
+    # What waits, for us or for the peer
+
+    stream_window_bytes: Annotated[int, whole(_KIB, 16 * _MIB)] = 64 * _KIB
+    """Receive window of a stream."""
+
+    connection_window_bytes: Annotated[int, whole(64 * _KIB, 64 * _MIB)] = 256 * _KIB
+    """Receive window of the connection."""
+
+    busy_bytes: Annotated[int, whole(_KIB, 16 * _MIB)] = 16 * _KIB
+    """With more than this waiting for the socket, streams stop handing over data."""
+
+    max_waiting_bytes: Annotated[int, whole(4 * _KIB, 64 * _MIB)] = 256 * _KIB
+    """With more than this waiting for the peer, it is given up; more than `busy_bytes`."""
+
+    max_waiting_answers: Annotated[int, whole(10, 1_000_000)] = 1_000
+    """With more acknowledgements and resets than this waiting, the peer is given up."""
+
+    # Frames
+
+    resets: Pace = (100, 5)
+    """Streams that the peer resets, or that its faults and its greed make us reset."""
+
+    ping_apart_s: Annotated[float, seconds(0, _HOUR_S)] = 10.0
+    """A PING that comes sooner after another, with no headers or data of ours between: a strike."""
+
+    ping_strikes: Annotated[int, whole(0, 1_000)] = 2
+    """Strikes that are let pass."""
+
+    settings: Pace = (100, 10)
+    """SETTINGS and their acknowledgements."""
+
+    max_settings: Annotated[int, whole(6, 2_000)] = 32
+    """Values in one SETTINGS frame."""
+
+    priorities: Pace = (1_000, 33)
+    """PRIORITY, which means nothing here."""
+
+    window_updates: Pace = (1_000, 200)
+    """WINDOW_UPDATE; a device that sends two for every packet of sound sends 100 a second."""
+
+    empty_data: Pace = (100, 10)
+    """DATA without data or end."""
+
+    odd_frames: Pace = (1_000, 33)
+    """Frames of unknown types, GOAWAYs and answers to PINGs."""
+
+    # Devices
+
+    presses: Pace = (50, 20)
+    """Presses of one device, on whatever connections: more than a thumb does, and room for what was
+    pressed while it was off line. Past it acknowledgements wait, and nothing is lost."""
+
+    unread_s: Annotated[float, seconds(1, _HOUR_S)] = 30.0
+    """A take of which a device has taken nothing for so long is cut."""
+
+
+def check_together(limits: Limits) -> None:
+    """Raises `ValueError` for limits of which each is possible, but not all at once."""
+    if limits.max_message_bytes + 5 > limits.connection_window_bytes:
+        raise ValueError("limits.max_message_bytes does not fit in limits.connection_window_bytes")
+    if limits.busy_bytes >= limits.max_waiting_bytes:
+        raise ValueError("limits.max_waiting_bytes must be more than limits.busy_bytes")

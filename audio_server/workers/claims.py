@@ -13,6 +13,8 @@ import trio
 from audio_server.device.devices import Devices
 from audio_server.device.links import Superseded
 from audio_server.identity.check import Identity
+from audio_server.press_pace import PRESSES
+from audio_server.rpc.rates import Rate
 from audio_server.service import DeviceService
 from audio_server.workers.messages import Claim, Granted, Kept, Moved
 from audio_server.workers.replica import Replica
@@ -112,8 +114,14 @@ class Claims:
 class ClaimingService(DeviceService):
     """The three calls of a device, each begun by a claim once it is known whose call it is."""
 
-    def __init__(self, devices: Devices, claims: Claims, identity: Identity | None = None) -> None:
-        super().__init__(devices, identity)
+    def __init__(
+        self,
+        devices: Devices,
+        claims: Claims,
+        identity: Identity | None = None,
+        presses: Rate = PRESSES,
+    ) -> None:
+        super().__init__(devices, identity, presses)
         self._claims = claims
 
     async def claim(self, device_id: str, connection: int) -> None:

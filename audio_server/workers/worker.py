@@ -97,10 +97,10 @@ async def run_worker(
     replica = Replica(number, lambda device_id: device_id in devices.by_id)
     claims = Claims(number, uplink, replica, confirms=boot.confirms)
     devices = make_devices(boot.settings, boot.clips, store=claims, meter=meter)
-    guard = Guard(boot.settings)
+    guard, limits = Guard(boot.settings), make_limits(boot.settings)
     server = Server(
-        all_services(ClaimingService(devices, claims, guard), stop),
-        limits=make_limits(boot.settings),
+        all_services(ClaimingService(devices, claims, guard, limits.presses), stop),
+        limits=limits,
         number=ArrivalNumbers(number, boot.workers),
         secure=guard.secure,
         meter=meter,

@@ -28,7 +28,10 @@ def test_ci_runs_the_readmes_test_line() -> None:
     assert (ROOT / ".ci/run").read_text().splitlines()[-1] == test
 
 
-@pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
+FLAT = [setting for setting in fields(Settings) if setting.name != "limits"]
+
+
+@pytest.mark.parametrize("setting", FLAT, ids=lambda setting: setting.name)
 def test_the_readme_has_each_setting(setting: Field[object]) -> None:
     rows = re.findall(r"^\| `--.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     cells = [[cell.strip(" `") for cell in row.split("|")[1:-1]] for row in rows]

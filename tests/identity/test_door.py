@@ -13,8 +13,9 @@ import trio.testing
 from papers import KITCHEN, Papers
 from structlog.typing import EventDict
 
-from audio_server.identity.door import AT_ONCE, HANDSHAKE_S, Door, InTurn
+from audio_server.identity.door import AT_ONCE, Door, InTurn
 from audio_server.identity.tls import TlsError, server_context
+from audio_server.rpc.limits import Limits
 from audio_server.rpc.peer import Peer
 
 
@@ -177,7 +178,7 @@ async def test_a_client_that_hangs_up(papers, logged) -> None:
 async def test_a_client_that_says_nothing(papers, logged, autojump_clock) -> None:
     meeting = Meeting(make_door(papers))
     await meeting.secure()
-    assert trio.current_time() == HANDSHAKE_S
+    assert trio.current_time() == Limits().handshake_s
     assert reasons(logged) == ["not done in 10 s"]
     assert await is_closed(meeting.near.receive_stream)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import trio
+import trio.testing
 
 from audio_server.errors import SetupError
 from audio_server.identity.guard import Guard
+from audio_server.rpc.limits import Limits
 
 
 @pytest.mark.parametrize("missing", ["tls_cert", "tls_key"])
@@ -45,3 +48,10 @@ def test_a_server_in_the_open_says_what_it_does_not_ask(address, settings, logge
 def test_a_server_of_this_machine_alone_says_nothing(host, settings, logged) -> None:
     Guard(settings()).warn([(host, 50051)])
     assert logged == []
+
+
+async def test_how_long_a_handshake_may_take(settings, autojump_clock) -> None:
+    guard = Guard(settings(tls=True, limits=Limits(handshake_s=3)))
+    _, far = trio.testing.memory_stream_pair()
+    assert await guard.secure(far) is None
+    assert trio.current_time() == 3

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -231,6 +231,28 @@ async def _wait_logged(logs: list[Any], event: str) -> None:
     with trio.fail_after(10.0):
         while event not in [line["event"] for line in logs]:  # noqa: ASYNC110
             await trio.sleep(0.01)  # a list cannot be waited for
+
+
+async def test_limits_reach_connections_and_presses(tmp_path: Path) -> None:
+    limits = Limits(max_strangers=1, presses=(1, 0.1))
+    settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, limits=limits)
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(serve_until, trio.Event(), settings)
+        async with open_channel("127.0.0.1", port) as channel:
+            async with await trio.open_tcp_stream("127.0.0.1", port) as second:
+                assert await second.receive_some() == b""
+            panel, untyped = Panel(), cast(Any, channel)
+            await panel.attend("EventStream", DeviceServiceStub(untyped), "one", nursery)
+            await panel.press(Button.MODE)
+            with trio.move_on_after(0.2) as waiting:
+                await panel.press(Button.MODE)
+            assert waiting.cancelled_caught
+        nursery.cancel_scope.cancel()
+
+
+def test_a_number_of_connections_that_is_asked_for_counts() -> None:
+    settings = Settings(limits=Limits(max_connections=50), max_devices=100)
+    assert make_limits(settings).max_connections == 50
 
 
 @pytest.mark.parametrize(("max_devices", "expected"), [(1, 10_000), (50_000, 50_000)])

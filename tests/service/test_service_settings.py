@@ -7,6 +7,7 @@ from service_home import clip_of, frame, open_home
 from trio.testing import MockClock
 
 from audio_server.device.rules import Button
+from audio_server.rpc.limits import Limits
 
 PLAY, MODE, STOP = Button.PLAY, Button.MODE, Button.STOP
 
@@ -111,3 +112,14 @@ async def test_there_are_as_many_modes_as_clips_but_at_least_five(
         await trio.sleep(2.0)
         assert panel.packets == []
         assert panel.shown not in (frame(1), frame(1, playing=True))
+
+
+async def test_how_long_a_take_waits_to_be_read(autojump_clock: MockClock) -> None:
+    limits = Limits(unread_s=5)
+    small = Limits(stream_window_bytes=4096)
+    async with open_home(limits=limits) as home, home.device(limits=small, reads=False) as panel:
+        await panel.press(MODE, MODE, MODE, PLAY)
+        await trio.sleep(5.5)
+        assert home.devices.by_id["one"].state.playing == 3
+        await trio.sleep(1.0)
+        assert home.devices.by_id["one"].state.playing is None

@@ -1,0 +1,56 @@
+"""`audio-server limits`: the bounds of what a peer may do, as a table for the settings' file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple, fields
+from textwrap import wrap
+
+from cyclopts import Parameter
+
+from audio_server.bounds import bounds_of
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.rates import Rate
+from audio_server.settings import ConfigFile, LimitTable
+
+_DEFAULTS = Limits()
+_WIDTH = 96
+_HEAD = """\
+# Of each worker. A pair is a rate: so many at once, and so many a second in the long run.
+[limits]"""
+
+
+def limits(*, limits: LimitTable = _DEFAULTS, config: ConfigFile = None) -> None:
+    """List what a peer may do, with the values that a server would have.
+
+    It is TOML: what is changed in it can go into the file of --config.
+
+    Parameters
+    ----------
+    limits: Limits
+        As the server has them.
+    config: Path
+        TOML file of settings, as the server has it.
+    """
+    from audio_server.cli.app import app
+
+    arguments = app["limits"].assemble_argument_collection(parse_docstring=True)
+    print(_HEAD)
+    values = astuple(limits)
+    for limit, value in zip(fields(Limits), values, strict=True):
+        flag = f"--limits.{limit.name.replace('_', '-')}"
+        for line in _described(arguments[flag].parameter):
+            print(f"# {line}")
+        print(f"{limit.name} = {_toml(value)}")
+
+
+def _toml(value: int | float | Rate) -> str:
+    if isinstance(value, tuple):
+        return f"[{value[0]}, {value[1]:g}]"
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+def _described(parameter: Parameter) -> Iterator[str]:
+    bounds = bounds_of(parameter)
+    text = " ".join(str(parameter.help).split())
+    yield from wrap(f"{text} ({bounds})" if bounds else text, _WIDTH)
