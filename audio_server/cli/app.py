@@ -69,6 +69,12 @@ app.command(
     "audio_server.cli.limits:limits", name="limits", help="List what a peer may do, as settings."
 )
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
+app.command(
+    "audio_server.cli.completion:completion",
+    name="completion",
+    help="Print a script with which a shell completes these commands.\n\n"
+    "source <(audio-server completion bash)",
+)
 _ask("live:top", "Watch the devices of a running server, until q or Ctrl-C.")
 _ask("actions:press", "Press a button of a device, as the device itself would.")
 _ask("actions:play", "Play a clip on devices now.")

@@ -1,0 +1,22 @@
+"""`audio-server completion`: what a shell needs to complete these commands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+Shell = Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL")]
+
+
+def completion(shell: Shell, /) -> None:
+    """Print a script with which a shell completes commands, flags and choices.
+
+    Parameters
+    ----------
+    shell: str
+        The shell.
+    """
+    from audio_server.cli.app import app
+
+    print(app.generate_completion(shell=shell))
