@@ -40,8 +40,10 @@ def press(
     as_json: bool
         Print the server's answer, a JSON object, for programs.
     """
-    answer = ask(remote, lambda api: api.press(device_id, button))
-    _say(answer, f"{button} pressed on", as_json)
+    from audio_server.client.outcome import state
+
+    row = ask(remote, lambda api: api.press(device_id, button))
+    print(json.dumps(row, indent=2) if as_json else state(row))
 
 
 def play(
@@ -117,6 +119,8 @@ def rename(
     answer = ask(remote, lambda api: api.rename(device_id, name))
     if as_json:
         print(json.dumps(answer, indent=2))
+    else:
+        print(f"{device_id} is called {name}" if name else f"{device_id} has no name now")
 
 
 def _chosen(device_ids: Sequence[str], everywhere: bool) -> Sequence[str] | None:

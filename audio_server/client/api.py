@@ -35,16 +35,16 @@ class Api:
 
     async def device(self, device_id: str) -> Document:
         """The row of one device, which may have gone lately."""
-        return await self._connection.ask("GET", _path(device_id))
+        return await self._connection.ask("GET", _path(device_id), about=device_id)
 
     def changes(self) -> AbstractAsyncContextManager[Events]:
         """`rows` of `all` devices, and then of those that have changed, and which are `gone`."""
         return self._connection.open_events("/api/devices/changes")
 
     async def press(self, device_id: str, button: str) -> Document:
-        """Press a button as the device itself would."""
-        path = _path(device_id) + "/press"
-        return await self._connection.ask("POST", path, body={"button": button})
+        """Press a button as the device itself would; its row afterwards."""
+        path, body = f"{_path(device_id)}/press", {"button": button}
+        return await self._connection.ask("POST", path, body=body, about=device_id)
 
     async def play(self, device_ids: Sequence[str] | None, clip: str) -> Document:
         """Play a clip now: how many it is `done` to, which are `gone`, which have `failed`."""
@@ -58,15 +58,19 @@ class Api:
 
     async def rename(self, device_id: str, name: str | None) -> Document:
         """Give a device a name, or take it away."""
-        return await self._connection.ask("PATCH", _path(device_id), body={"name": name})
+        path, body = _path(device_id), {"name": name}
+        return await self._connection.ask("PATCH", path, body=body, about=device_id)
 
     async def happenings(self, device_id: str | None = None) -> Document:
         """What the server still knows of what happened, oldest first."""
-        return await self._connection.ask("GET", "/api/happenings", query=_of(device_id))
+        if device_id is None:
+            return await self._connection.ask("GET", "/api/happenings")
+        path = f"{_path(device_id)}/happenings"
+        return await self._connection.ask("GET", path, about=device_id)
 
     def following(self, device_id: str | None = None) -> AbstractAsyncContextManager[Events]:
         """What happens from now on."""
-        query = {**_of(device_id), "follow": "1"}
+        query = {"follow": "true"} | ({"device": device_id} if device_id else {})
         return self._connection.open_events("/api/happenings", query=query)
 
 
@@ -76,7 +80,3 @@ def _path(device_id: str) -> str:
 
 def _devices(device_ids: Sequence[str] | None) -> Sequence[str]:
     return ALL if device_ids is None else device_ids
-
-
-def _of(device_id: str | None) -> dict[str, str]:
-    return {} if device_id is None else {"device": device_id}

@@ -61,13 +61,19 @@ class Connection:
         self._server = server
 
     async def ask(
-        self, method: str, path: str, *, query: Query | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        about: str | None = None,
     ) -> Document:
-        """Send a request; what it is answered."""
+        """Send a request; what it is answered. A refusal names what it is `about`."""
         with faults_of(self._server):
             answer = await self._http.request(method, path, params=query, json=body)
         if not answer.is_success:
-            raise refusal(self._server, answer)
+            raise refusal(self._server, answer, about)
         return self._document(answer.content)
 
     @asynccontextmanager

@@ -29,12 +29,13 @@ def faults_of(server: Server) -> Iterator[None]:
         raise ServerError(f"{server.url}: {_reason(error)}") from error
 
 
-def refusal(server: Server, answer: httpx2.Response) -> ServerError:
-    """What an answer, read already, says that is no success."""
+def refusal(server: Server, answer: httpx2.Response, about: str | None = None) -> ServerError:
+    """What an answer, read already, says that is no success. The server's own line begins with
+    what it is `about`."""
     if answer.status_code == codes.UNAUTHORIZED:
         return ServerError(f"{server.url}: {WRONG_TOKEN if server.token else NO_TOKEN}")
     if said := _said(answer):
-        return ServerError(said)
+        return ServerError(f"{about}: {said}" if about else said)
     status = f"{answer.status_code} {codes.get_reason_phrase(answer.status_code)}".rstrip()
     reason = f"answers {status}" if answer.is_server_error else f"{NO_SERVER} ({status})"
     return ServerError(f"{server.url}: {reason}")

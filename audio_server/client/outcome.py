@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from audio_server.client.connection import Document
 from audio_server.client.errors import ServerError
-from audio_server.client.words import plain
+from audio_server.client.words import Row, mode, plain, plays
 
 NAMED = 5
 """How many devices are named before the others are counted."""
@@ -14,6 +16,11 @@ def done(answer: Document) -> str:
     """How many devices it is done to."""
     count = answer["done"]
     return f"{count:,} device{'' if count == 1 else 's'}"
+
+
+def state(row: Row) -> str:
+    """What a device is at now."""
+    return f"{plain(row['id'])}: mode {mode(row)}, {plays(row, time.time())}"
 
 
 def failure(answer: Document) -> ServerError | None:

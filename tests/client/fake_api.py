@@ -73,7 +73,7 @@ class FakeServer:
         path, row = request.url.path, {one["id"]: one for one in self.rows}
         if path.endswith("/changes") or "follow" in request.query_params:
             return StreamingResponse(self._stream(), media_type="text/event-stream")
-        if path == "/api/happenings":
+        if path.endswith("/happenings"):
             return JSONResponse({"now": NOW, "happenings": self.past})
         if path == "/api/devices":
             return JSONResponse({"now": NOW, "rows": self.rows})

@@ -7,6 +7,7 @@ import json
 import pytest
 from client_run import Run
 from fake_api import NOW, FakeServer, happening, playing, row
+from starlette.responses import JSONResponse
 
 
 def test_devices_are_listed_in_columns(fake: FakeServer, run: Run) -> None:
@@ -74,11 +75,6 @@ def test_a_device_is_shown(fake: FakeServer, run: Run) -> None:
     ("argv", "asked", "out"),
     [
         (
-            ("press", "hall", "mode"),
-            ("POST", "/api/devices/hall/press", {"button": "mode"}),
-            "mode pressed on 1 device\n",
-        ),
-        (
             ("play", "bell", "hall", "attic", "hall"),
             ("POST", "/api/play", {"devices": ["hall", "attic"], "clip": "bell"}),
             "bell plays on 1 device\n",
@@ -93,15 +89,33 @@ def test_a_device_is_shown(fake: FakeServer, run: Run) -> None:
         (
             ("rename", "hall", "The Hall"),
             ("PATCH", "/api/devices/hall", {"name": "The Hall"}),
-            "",
+            "hall is called The Hall\n",
         ),
-        (("rename", "hall", "--none"), ("PATCH", "/api/devices/hall", {"name": None}), ""),
+        (
+            ("rename", "hall", "--none"),
+            ("PATCH", "/api/devices/hall", {"name": None}),
+            "hall has no name now\n",
+        ),
     ],
 )
 def test_actions(fake: FakeServer, run: Run, argv: list[str], asked: object, out: str) -> None:
     assert run(*argv) == (0, out, "")
     assert fake.asked == [asked]
     assert json.loads(run(*argv, "--json").out) == fake.answer
+
+
+def test_a_press_says_what_has_become_of_the_device(fake: FakeServer, run: Run) -> None:
+    fake.answer = row("hall")
+    assert run("press", "hall", "mode") == (0, "hall: mode 2 triangle, idle\n", "")
+    assert fake.asked == [("POST", "/api/devices/hall/press", {"button": "mode"})]
+    assert json.loads(run("press", "hall", "mode", "--json").out) == row("hall")
+
+
+def test_a_refusal_names_the_device(fake: FakeServer, run: Run) -> None:
+    fake.refusal = JSONResponse({"error": "no such device is connected"}, 404)
+    line = "audio-server: hall: no such device is connected\n"
+    for argv in ("devices show hall", "press hall stop", "rename hall x", "logs hall"):
+        assert run(*argv.split()) == (1, "", line)
 
 
 def test_what_is_done_in_part_fails(fake: FakeServer, run: Run) -> None:
@@ -124,7 +138,8 @@ def test_logs_are_what_happened(fake: FakeServer, run: Run) -> None:
     assert second.endswith("  attic  gone")
     lines = run("logs", "hall", "--json").out.splitlines()
     assert [json.loads(line) for line in lines] == fake.past
-    assert [query for _, _, query in fake.asked] == [{}, {"device": "hall"}]
+    paths = [path for _, path, _ in fake.asked]
+    assert paths == ["/api/happenings", "/api/devices/hall/happenings"]
 
 
 def test_logs_that_follow_tell_each_thing_once(fake: FakeServer, run: Run) -> None:
