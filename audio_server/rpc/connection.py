@@ -157,7 +157,7 @@ class Connection(Traffic):
     async def _close(self) -> None:
         with trio.move_on_after(self.limits.farewell_s, shield=True) as self._farewell:
             await self._outbox.drain()
-            if self._lingers:
+            if self._lingers and not self._outbox.broken:
                 await self._source.linger()
         self._outbox.close()
         with trio.CancelScope(shield=True):

@@ -172,6 +172,33 @@ async def test_an_abort_waits_for_nothing(*, cancelled_before: bool) -> None:
         assert log.ended
 
 
+async def test_an_abort_does_not_linger_for_one_who_broke_the_rules() -> None:
+    """He has his GOAWAY, a call of his takes its time to end, and then somebody is in a hurry."""
+
+    async def take_time(call: Any) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.3)
+
+    server = Server(service(take_time), limits=Limits(farewell_s=60))
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            await nursery.start(server.run, listeners)
+            async with peer_of(listeners[0].socket.getsockname()[1]) as peer:
+                await peer.open(1)
+                await peer.next(SettingsFrame)
+                await peer.raw(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01")
+                assert (await peer.goaway()).error_code == 6
+                start = trio.current_time()
+                server.abort()
+                await until(lambda: not server._connections)
+                assert trio.current_time() - start < 2
+            nursery.cancel_scope.cancel()
+
+
 async def talk(log: Log, call: Any) -> None:
     log.begun += 1
     try:
