@@ -6,6 +6,7 @@ come from and go to.
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import trio
@@ -23,10 +24,45 @@ from audio_server.workers.uplink import Uplink
 
 @dataclass(slots=True, eq=False)
 class _Unkept:
-    """Changes of a device that are not confirmed yet."""
+    """Changes of a device that are not confirmed yet, by the connections they came on."""
 
-    changes: int = 0
+    changes: Counter[int] = field(default_factory=Counter)
     kept: trio.Event = field(default_factory=trio.Event)
+
+
+class _Line:
+    """Calls of one connection that wait for the same answer.
+
+    They go on in the order they came, each when the one before has: the later of two calls of a
+    kind is to be the newer to the device, and trio wakes those who wait for one event in any order.
+    """
+
+    __slots__ = ("_is_answered", "_turns")
+
+    def __init__(self) -> None:
+        self._turns: deque[trio.Event] = deque()
+        self._is_answered = False
+
+    async def wait(self) -> None:
+        turn = trio.Event()
+        self._turns.append(turn)
+        try:
+            await turn.wait()
+        finally:
+            self._turns.remove(turn)
+            self._call_next()
+
+    def answer(self) -> None:
+        self._is_answered = True
+        self._call_next()
+
+    def _call_next(self) -> None:
+        if self._is_answered and self._turns:
+            self._turns[0].set()
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_answered and not self._turns
 
 
 class Claims:
@@ -44,7 +80,7 @@ class Claims:
         self._uplink = uplink
         self._replica = replica
         self._confirms = confirms
-        self._asked: dict[str, dict[int, trio.Event]] = {}
+        self._lines: dict[str, dict[int, _Line]] = {}
         self._unkept: dict[str, _Unkept] = {}
 
     async def claim(self, device_id: str, connection: int) -> None:
@@ -55,33 +91,45 @@ class Claims:
         """
         # A call that was reset before its task ran must not take a device over.
         await trio.lowlevel.checkpoint_if_cancelled()
-        while (newest := self._replica.newest(device_id)) < connection:
-            await self._ask(device_id, connection)
-        if newest > connection:
+        line = self._line(device_id, connection)
+        if line is not None:
+            try:
+                await line.wait()
+            finally:
+                self._tidy(device_id)
+        if self._replica.newest(device_id) != connection:
             raise Superseded("the device is on a newer connection")
 
-    async def _ask(self, device_id: str, connection: int) -> None:
-        questions = self._asked.setdefault(device_id, {})
-        answered = questions.get(connection)
-        if answered is None:
-            answered = questions[connection] = trio.Event()
-            self._uplink.send(Claim(self._worker, device_id, connection))
-        await answered.wait()
+    def _line(self, device_id: str, connection: int) -> _Line | None:
+        """Where to wait for the answer, having asked; None where that is known and all went on."""
+        lines = self._lines.get(device_id, {})
+        if connection in lines or self._replica.newest(device_id) >= connection:
+            return lines.get(connection)
+        self._uplink.send(Claim(self._worker, device_id, connection))
+        line = self._lines.setdefault(device_id, {})[connection] = _Line()
+        return line
+
+    def _tidy(self, device_id: str) -> None:
+        """Forget lines in which nobody will wait any more."""
+        lines = self._lines.get(device_id, {})
+        for connection in [number for number, line in lines.items() if line.is_over]:
+            del lines[connection]
+        if not lines:
+            self._lines.pop(device_id, None)
 
     def hear(self, news: Granted | Moved | Kept) -> None:
         """Take in news, and wake whoever waits for it."""
         if isinstance(news, Kept):
-            self._on_kept(news.device_id)
+            self._on_kept(news)
         else:
             self._on_connection(news)
 
     def _on_connection(self, news: Granted | Moved) -> None:
         self._replica.hear(news)
-        questions = self._asked.get(news.device_id, {})
-        for connection in [asked for asked in questions if asked <= news.connection]:
-            questions.pop(connection).set()
-        if not questions:
-            self._asked.pop(news.device_id, None)
+        for connection, line in self._lines.get(news.device_id, {}).items():
+            if connection <= news.connection:
+                line.answer()
+        self._tidy(news.device_id)
 
     # As a `ModeStore`
 
@@ -91,9 +139,10 @@ class Claims:
 
     def put(self, device_id: str, mode: int) -> None:
         """Tell the registry of a mode."""
-        self._uplink.send(self._replica.change(device_id, mode))
+        changed = self._replica.change(device_id, mode)
+        self._uplink.send(changed)
         if self._confirms:
-            self._unkept.setdefault(device_id, _Unkept()).changes += 1
+            self._unkept.setdefault(device_id, _Unkept()).changes[changed.connection] += 1
 
     async def wait_kept(self, device_id: str) -> None:
         """Return when what was put is where no claim of another worker can be before it, and
@@ -103,12 +152,14 @@ class Claims:
         if unkept is not None:
             await unkept.kept.wait()
 
-    def _on_kept(self, device_id: str) -> None:
-        unkept = self._unkept.get(device_id)
-        if unkept is not None:  # else it was asked by the worker that was here before
-            unkept.changes -= 1
-            if not unkept.changes:
-                self._unkept.pop(device_id).kept.set()
+    def _on_kept(self, kept: Kept) -> None:
+        unkept = self._unkept.get(kept.device_id)
+        # One of a connection that is not known here was asked by the worker that was here before.
+        if unkept is None or not unkept.changes[kept.connection]:
+            return
+        unkept.changes[kept.connection] -= 1
+        if not unkept.changes.total():
+            self._unkept.pop(kept.device_id).kept.set()
 
 
 class ClaimingService(DeviceService):

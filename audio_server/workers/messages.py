@@ -58,9 +58,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The answer to a change, where modes outlive the supervisor: it is as safe as it gets."""
+    """The answer to a change by a press on `connection`, where modes outlive the supervisor: it is
+    as safe as it gets."""
 
     device_id: str
+    connection: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,4 +67,4 @@ class Relay:
 
     async def _confirm(self, changed: Changed, store: ModeStore) -> None:
         await store.wait_kept(changed.device_id)
-        self._members[changed.worker].post.send(Kept(changed.device_id))
+        self._members[changed.worker].post.send(Kept(changed.device_id, changed.connection))

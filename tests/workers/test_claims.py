@@ -127,6 +127,46 @@ async def test_a_call_that_is_cancelled_while_it_asks_leaves_the_others_their_an
     await done.wait()
 
 
+async def test_calls_go_on_in_the_order_they_came(claims, nursery) -> None:
+    """Of two calls of one kind the later one is to be the newer to the device."""
+    went_on: list[int] = []
+
+    async def claim(number: int) -> None:
+        await claims.claim("one", 10)
+        went_on.append(number)
+
+    for number in range(10):
+        nursery.start_soon(claim, number)
+        await wait_all_tasks_blocked()
+    claims.hear(Granted("one", 10, 0))
+    await claim(10)  # comes when the answer is there, but not all have gone on
+    assert went_on == list(range(11))
+    assert not claims._lines
+
+
+async def test_one_that_is_cancelled_in_line_holds_up_nobody(claims, nursery) -> None:
+    went_on: list[int] = []
+    scopes = [trio.CancelScope() for _ in range(4)]
+
+    async def claim(number: int) -> None:
+        with scopes[number]:
+            await claims.claim("one", 10)
+            went_on.append(number)
+
+    for number in range(4):
+        nursery.start_soon(claim, number)
+        await wait_all_tasks_blocked()
+    scopes[0].cancel()
+    await wait_all_tasks_blocked()
+    assert went_on == []
+    scopes[1].cancel()
+    claims.hear(Granted("one", 10, 0))
+    scopes[2].cancel()
+    await wait_all_tasks_blocked()
+    assert went_on[-1] == 3
+    assert not claims._lines
+
+
 async def test_a_press_waits_while_its_mode_is_not_in_the_pipe(
     claims, pipe, autojump_clock
 ) -> None:
@@ -147,14 +187,22 @@ async def test_a_press_waits_for_every_change_of_its_device(uplink, autojump_clo
         claims.hear(Granted(device_id, 10, 0))
     claims.put("one", 1)
     claims.put("one", 2)
-    claims.hear(Kept("one"))
+    claims.hear(Kept("one", 10))
+    claims.hear(Kept("one", 9))  # for the worker that was here before
     await claims.wait_kept("two")
     with trio.move_on_after(1) as waiting:
         await claims.wait_kept("one")
     assert waiting.cancelled_caught
-    claims.hear(Kept("one"))
+    claims.hear(Granted("one", 20, 2))
+    claims.put("one", 3)
+    claims.hear(Kept("one", 10))
+    with trio.move_on_after(1) as waiting:
+        await claims.wait_kept("one")
+    assert waiting.cancelled_caught
+    claims.hear(Kept("one", 20))
     await claims.wait_kept("one")
-    claims.hear(Kept("one"))  # for the worker that was here before
+    claims.hear(Kept("one", 20))
+    claims.hear(Kept("one", 9))
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ async def test_a_store_that_takes_time_confirms(members, wire, nursery, autojump
     assert await members[2].hears() == [Granted("one", 20, 2)]
     assert await members[1].hears() == [Moved("one", 20)]
     assert trio.current_time() == 0
-    assert await members[1].hears() == [Kept("one")]
+    assert await members[1].hears() == [Kept("one", 10)]
     assert trio.current_time() == 1
 
 
