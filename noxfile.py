@@ -16,7 +16,7 @@ SUPPORTED = ("3.11", "3.12", "3.13")
 WIRE = "audio_server/wire"
 
 # Groups of pyproject.toml in the order they are locked, and which need the package's own needs.
-WITH_PROJECT = ("run", "tests", "typecheck", "protos", "bench")
+WITH_PROJECT = ("run", "tests", "typecheck", "protos", "bench", "docs")
 LOCKS = (*WITH_PROJECT, "lint", "nox", "lock")
 
 
@@ -84,6 +84,15 @@ SLOW_AND_THE_SAME = (
 )
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build; a warning is an error."""
+    session.install("-r", lock_of("docs"))
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "docs/generate.py", *session.posargs)
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build")
+
+
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure the server and its peers on the same devices; `-- --help` for the options."""
@@ -134,6 +143,7 @@ def lock(session: nox.Session) -> None:
 
 LOCK_OPTIONS = (
     "--universal",
+    "--fork-strategy=fewest",  # one version for all Pythons
     f"--python-version={SUPPORTED[0]}",
     "--generate-hashes",
     "--no-config",  # a machine's own indexes are nobody else's

@@ -38,7 +38,7 @@ def bounds_of(parameter: Parameter) -> str:
     validators = parameter.validator
     for bounds in validators if isinstance(validators, tuple) else ():
         if isinstance(bounds, Number):
-            return f"{bounds.gte} to {bounds.lte}"
+            return f"{bounds.gte} " + ("or more" if bounds.lte is None else f"to {bounds.lte}")
     return ""
 
 

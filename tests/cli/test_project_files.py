@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
-
-from audio_server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted(ROOT.glob("locks/*.txt"))
@@ -26,22 +23,6 @@ def test_ci_runs_the_readmes_test_line() -> None:
     assert run.endswith("audio-server")
     assert test.endswith("nox")
     assert (ROOT / ".ci/run").read_text().splitlines()[-1] == test
-
-
-FLAT = [setting for setting in fields(Settings) if setting.name != "limits"]
-
-
-@pytest.mark.parametrize("setting", FLAT, ids=lambda setting: setting.name)
-def test_the_readme_has_each_setting(setting: Field[object]) -> None:
-    rows = re.findall(r"^\| `--.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    cells = [[cell.strip(" `") for cell in row.split("|")[1:-1]] for row in rows]
-    (row,) = (row for row in cells if row[2] == setting.name)
-    flag = "--" + setting.name.replace("_", "-")
-    assert row[:2] == [flag, f"AUDIO_SERVER_{setting.name.upper()}"]
-    if isinstance(setting.default, str | int):
-        assert row[3] == str(setting.default)
-    elif isinstance(setting.default, float):
-        assert row[3] == f"{setting.default:g}"
 
 
 def locked(path: Path) -> dict[str, str]:
