@@ -143,7 +143,6 @@ def lock(session: nox.Session) -> None:
 
 LOCK_OPTIONS = (
     "--universal",
-    "--fork-strategy=fewest",  # one version for all Pythons
     f"--python-version={SUPPORTED[0]}",
     "--generate-hashes",
     "--no-config",  # a machine's own indexes are nobody else's
