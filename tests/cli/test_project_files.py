@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,12 @@ def test_locks_name_versions_and_hashes_and_no_place(path) -> None:
     assert len(locked(path)) == len(re.findall(r"^\S+==", text, re.MULTILINE)) > 0
     assert text.count("--hash=sha256:") >= len(locked(path))
     assert not re.search(r"://|--index|--find-links|^#.*/(home|root|tmp)/", text, re.MULTILINE)
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest would take one for the other: their folders are no packages."""
+    names = Counter(path.name for path in ROOT.glob("tests/*/*.py"))
+    assert [name for name in names if names[name] > 1] == ["conftest.py"]
 
 
 def test_locks_agree() -> None:
