@@ -9,10 +9,11 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from audio_server.metrics.text import CONTENT_TYPE
+from audio_server.web.api.resource import routes as api_routes
+from audio_server.web.api.table import all_operations
 from audio_server.web.browsers import Browsers
 from audio_server.web.careful import Careful
 from audio_server.web.files import Files
-from audio_server.web.fleet_routes import fleet_routes
 from audio_server.web.gate import Entry, Gate
 from audio_server.web.house import House
 from audio_server.web.login_routes import login_routes
@@ -22,7 +23,8 @@ def make_app(house: House, entry: Entry) -> ASGIApp:
     """The application, and in front of it the gate that `entry` describes."""
     files = Files()
     routes = [*_health(house), *_metrics(house), *_pages(house, files)]
-    app = Starlette(routes=[*routes, *login_routes(entry, files), *fleet_routes(house)])
+    api = api_routes(all_operations(house, login=entry.login is not None))
+    app = Starlette(routes=[*routes, *login_routes(entry, files), *api])
     return Careful(Gate(app, entry))
 
 

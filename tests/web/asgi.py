@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +40,7 @@ async def ask(
     address: str = "10.0.0.9",
     **headers: str,
 ) -> Answer:
-    """One request, `client_s` once answered; `_` in the names of headers stands for `-`."""
+    """One request; `_` in the names of headers stands for `-`."""
     if isinstance(body, dict):
         headers = {"content_type": "application/json", **headers}
         body = json.dumps(body)
@@ -80,3 +82,43 @@ def scope_of(method: str, target: str, headers: dict[str, str], address: str) ->
         "client": (address, 4711),
         "server": ("127.0.0.1", 8080),
     }
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, target: str, **headers: str) -> AsyncIterator[Events]:
+    """A stream of server-sent events; whoever leaves the block hangs up."""
+    scope = scope_of("GET", target, {"host": HOST, **headers}, "10.0.0.9")
+    to_us, events = trio.open_memory_channel[Message](100)
+    gone = trio.Event()
+
+    async def receive() -> Message:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(app, scope, receive, to_us.send)
+        with trio.fail_after(10):
+            start = await events.receive()
+        assert start["status"] == 200
+        yield Events(events)
+        gone.set()
+
+
+class Events:
+    """What comes in a stream."""
+
+    def __init__(self, messages: trio.MemoryReceiveChannel[Message]) -> None:
+        self._messages = messages
+
+    async def next_text(self) -> str:
+        """The next event or comment; the empty text is the end."""
+        with trio.fail_after(60):
+            message = await self._messages.receive()
+        return message["body"].decode()
+
+    async def next(self) -> tuple[str, Any]:
+        """The name and the data of the next event."""
+        while (text := await self.next_text()).startswith(":"):
+            pass
+        fields = dict(line.split(": ", 1) for line in text.strip().split("\n"))
+        return fields["event"], json.loads(fields["data"])

@@ -1,0 +1,59 @@
+"""What the server says of itself: what it is, and what can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import metadata
+
+import msgspec
+from starlette.responses import Response
+
+from audio_server.web.api import models
+from audio_server.web.api.openapi import openapi
+from audio_server.web.api.operation import Asked, Content, Operation
+from audio_server.web.house import House
+from audio_server.workers.cores import worker_count
+
+DOCUMENT = Content("application/json", "an OpenAPI document", "object")
+
+
+class AboutOperations:
+    """`others` are all operations but these."""
+
+    def __init__(self, house: House, others: Sequence[Operation], *, login: bool) -> None:
+        self._house = house
+        self._others = others
+        self._login = login
+        self._document = b""
+
+    @property
+    def all(self) -> Sequence[Operation]:
+        """All of them."""
+        return (
+            Operation("GET", "/api/about", self.get_about, models.About),
+            Operation("GET", "/api/openapi.json", self.get_openapi, DOCUMENT),
+        )
+
+    async def get_about(self, asked: Asked) -> models.About:
+        """What this server is."""
+        return models.About(
+            "streaming-audio-server",
+            version(),
+            worker_count(self._house.settings.workers),
+            self._login,
+            self._house.closed_because,
+        )
+
+    async def get_openapi(self, asked: Asked) -> Response:
+        """This document."""
+        if not self._document:
+            document = openapi([*self.all, *self._others], version())
+            self._document = msgspec.json.encode(document)
+        return Response(self._document, media_type="application/json")
+
+
+@cache
+def version() -> str:
+    """Of the server."""
+    return metadata.version("streaming-audio-server")

@@ -1,0 +1,184 @@
+"""What can be asked about devices, and done to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+import trio
+from starlette.responses import Response
+
+from audio_server.device.rules import Button
+from audio_server.fleet.interface import Fleet, Happening, Row
+from audio_server.fleet.interface import Outcomes as FleetOutcomes
+from audio_server.web.api import models
+from audio_server.web.api.events import EventStream
+from audio_server.web.api.operation import EVENTS, Asked, Content, Operation, Problem
+from audio_server.web.house import House
+
+BATCH: Final = 100
+"""How many rows are written before others have their turn."""
+
+UNKNOWN: Final = "no such device is connected"
+FULL: Final = "too many watch already"
+
+NOT_THERE: Final = {404: UNKNOWN}
+NO_ROOM: Final = {503: FULL}
+CHANGES: Final = Content(
+    EVENTS,
+    "`all`: `rows` of all devices; then `changes`: `rows` that have changed, and ids that are "
+    "`gone`. The server ends it for whoever is too slow; then begin again.",
+)
+HAPPENING: Final = Content(EVENTS, "with `follow`: `happening`, each a Happening")
+
+
+class DeviceOperations:
+    """They work on the fleet, wherever the devices live."""
+
+    def __init__(self, house: House) -> None:
+        self._fleet: Fleet = house.fleet
+        self._house = house
+
+    @property
+    def all(self) -> Sequence[Operation]:
+        """All of them."""
+        device = "/api/devices/{id}"
+        failed = {409: "the device did not do it"}
+        unclear = {422: "the JSON is not what it should be, or that is no name"}
+        return (
+            Operation("GET", "/api/devices", self.list_devices, models.Devices),
+            Operation("GET", "/api/devices/changes", self.watch_devices, CHANGES, problems=NO_ROOM),
+            Operation("GET", device, self.get_device, models.Device, problems=NOT_THERE),
+            Operation(
+                "PATCH",
+                device,
+                self.rename_device,
+                models.Named,
+                body=models.Rename,
+                problems=NOT_THERE | unclear,
+            ),
+            Operation(
+                "POST",
+                f"{device}/press",
+                self.press_button,
+                models.Device,
+                body=models.Press,
+                problems=NOT_THERE | failed,
+            ),
+            Operation(
+                "GET",
+                f"{device}/happenings",
+                self.list_happenings_of_device,
+                models.Happenings,
+                problems=NOT_THERE,
+            ),
+            Operation(
+                "GET",
+                "/api/happenings",
+                self.list_happenings,
+                (models.Happenings, HAPPENING),
+                query=models.Following,
+                problems=NOT_THERE | NO_ROOM,
+            ),
+            Operation("POST", "/api/stop", self.stop, models.Outcomes, body=models.Stop),
+        )
+
+    async def list_devices(self, asked: Asked) -> Response:
+        """All devices that are connected."""
+        return await _answer_rows(await self._fleet.rows())
+
+    async def watch_devices(self, asked: Asked) -> Response:
+        """All devices, and then what changes, as server-sent events."""
+        if self._fleet.is_full:
+            raise Problem(503, FULL)
+        return EventStream(self._fleet.watching(), bytes)
+
+    async def get_device(self, asked: Asked) -> Row:
+        """A device; one that has gone lately too."""
+        row = await self._fleet.row(asked.named("id"))
+        if row is None:
+            raise Problem(404, UNKNOWN)
+        return row
+
+    async def rename_device(self, asked: Asked) -> models.Named:
+        """Give a device another name, or none."""
+        device_id, rename = asked.named("id"), asked.body
+        outcome = await self._fleet.rename(device_id, rename.name)
+        if outcome.result != "done":
+            raise Problem(404 if outcome.result == "gone" else 409, outcome.reason or UNKNOWN)
+        name = None if rename.name is None else rename.name.strip()
+        return models.Named(device_id, name)
+
+    async def press_button(self, asked: Asked) -> Row:
+        """Press a button, as the device itself would; answers when that has had its effect."""
+        button = Button[asked.body.button.upper()]
+        outcome = await self._fleet.press(asked.named("id"), button)
+        if outcome.result == "failed":
+            raise Problem(409, outcome.reason or "the device did not do it")
+        if outcome.result == "gone":
+            raise Problem(404, UNKNOWN)
+        return await self.get_device(asked)
+
+    async def stop(self, asked: Asked) -> models.Outcomes:
+        """Cut what plays on devices, and what would follow."""
+        return summed_up(await self._fleet.stop(chosen(asked.body.devices)))
+
+    # -- what has happened
+
+    async def list_happenings_of_device(self, asked: Asked) -> models.Happenings | Response:
+        """What has happened to a device lately."""
+        await self.get_device(asked)
+        return await self._happenings(asked.named("id"))
+
+    async def list_happenings(self, asked: Asked) -> Response:
+        """What has happened to all devices lately, or what happens from now on."""
+        device_id = asked.query.device
+        if not asked.query.follow:
+            return await self._happenings(device_id)
+        if self._fleet.is_full:
+            raise Problem(503, FULL)
+        return EventStream(self._fleet.following(device_id), _told)
+
+    async def _happenings(self, device_id: str | None) -> Response:
+        happenings = await self._fleet.happenings(device_id)
+        return await answer_list("happenings", happenings)
+
+
+def chosen(which: str | Sequence[str]) -> Sequence[str] | None:
+    """Each device once; None for all."""
+    return None if isinstance(which, str) else tuple(dict.fromkeys(which))
+
+
+def summed_up(outcomes: FleetOutcomes) -> models.Outcomes:
+    """What became of it, without a word for each that went well."""
+    gone = [device_id for device_id, one in outcomes.items() if one.result == "gone"]
+    failed = {
+        device_id: one.reason or "it failed"
+        for device_id, one in outcomes.items()
+        if one.result == "failed"
+    }
+    return models.Outcomes(len(outcomes) - len(gone) - len(failed), gone, failed)
+
+
+async def _answer_rows(rows: Iterable[Row]) -> Response:
+    return await answer_list("rows", rows, now=round(time.time(), 3))
+
+
+async def answer_list(name: str, items: Iterable[object], **more: float) -> Response:
+    """An object with a long list, written a few at a time."""
+    encoder, body = msgspec.json.Encoder(), bytearray()
+    for number, item in enumerate(items):
+        body += b"," if number else b""
+        body += encoder.encode(item)
+        if number % BATCH == BATCH - 1:
+            await trio.lowlevel.checkpoint()
+    rest = b"".join(b',"%s":%s' % (key.encode(), encoder.encode(more[key])) for key in more)
+    whole = b'{"%s":[%s]%s}' % (name.encode(), bytes(body), rest)
+    return Response(whole, media_type="application/json")
+
+
+def _told(happening: Happening) -> bytes:
+    data = msgspec.json.encode(happening)
+    return b"id: %d\nevent: happening\ndata: %s\n\n" % (happening["seq"], data)

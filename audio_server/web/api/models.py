@@ -1,0 +1,188 @@
+"""What is asked and answered, as JSON. The docstrings are what the OpenAPI document says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from audio_server.device.observer import Kind
+
+DEVICES_MAX = 100_000
+"""How many devices a request may name."""
+
+Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{8}$", description="#rrggbbaa, aa is intensity")]
+Confirmed = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
+Time = Annotated[float, Meta(description="seconds since 1970")]
+Button = Literal["mode", "play", "stop", "connect"]
+Ids = Annotated[list[str], Meta(min_length=1, max_length=DEVICES_MAX)]
+Which = Annotated[Ids | Literal["all"], Meta(description='ids of devices, or "all"')]
+
+
+class Error(Struct):
+    """Why something was not done."""
+
+    error: Annotated[str, Meta(description="one line")]
+
+
+class About(Struct):
+    """The server itself."""
+
+    name: Literal["streaming-audio-server"]
+    version: str
+    workers: Annotated[int, Meta(ge=1, description="how many processes serve devices")]
+    login: Annotated[bool, Meta(description="whether operators need a token here")]
+    no_device_because: Annotated[
+        str | None, Meta(description="why no page can be a device here; null where it can")
+    ]
+
+
+class Playing(Struct):
+    """A take: what plays now."""
+
+    clip: str
+    mode: Annotated[int | None, Meta(description="whose clip it is")]
+    seconds: Annotated[float, Meta(description="the clip's length")]
+    position_s: Annotated[float, Meta(description="where the take was at `at`")]
+    at: Time
+
+
+class LastPress(Struct):
+    """The newest press of a button."""
+
+    button: Button
+    at: Time
+
+
+class Device(Struct):
+    """A device as it is now, or as it was when it went."""
+
+    id: str
+    name: Annotated[str | None, Meta(description="what an operator calls it")]
+    connected: bool
+    address: str | None
+    worker: Annotated[int | None, Meta(description="the process that has it, with --workers")]
+    since: Time
+    mode: Annotated[int, Meta(ge=0)]
+    mode_name: Annotated[str | None, Meta(description="its clip; null for a mode without one")]
+    state: Literal["idle", "playing", "error"]
+    playing: Playing | None
+    leds: Annotated[list[Colour], Meta(min_length=6, max_length=6, description="as last sent")]
+    confirmed: Annotated[
+        Annotated[list[Confirmed], Meta(min_length=6, max_length=6)] | None,
+        Meta(description="as the device last said them to be"),
+    ]
+    last_press: LastPress | None
+    battery: Annotated[float | None, Meta(description="0 to 1; null for unknown")]
+    lead_ms: Annotated[int | None, Meta(description="how far sound is sent ahead")]
+    round_trip_ms: float | None
+    errors: Annotated[int, Meta(ge=0)]
+    last_error: str | None
+    corrections: Annotated[int, Meta(ge=0, description="how often its LEDs were put right")]
+    streams: list[Literal["status", "events", "audio"]]
+
+
+class Devices(Struct):
+    """All devices that are connected."""
+
+    rows: list[Device]
+    now: Time
+
+
+class Named(Struct):
+    """A device and its name."""
+
+    id: str
+    name: str | None
+
+
+class Happening(Struct):
+    """Something that happened to a device; by its `kind` there are more facts."""
+
+    seq: Annotated[int, Meta(description="unique; later ones of a device are greater")]
+    at: Time
+    device: str
+    kind: Kind
+    text: Annotated[str, Meta(description="one line for people")]
+
+
+class Happenings(Struct):
+    """What has happened, oldest first."""
+
+    happenings: list[Happening]
+
+
+class Source(Struct):
+    """What a clip was made from."""
+
+    codec: str
+    rate_hz: int
+    channels: int
+    passed_through: Annotated[bool, Meta(description="whether it is sent bit for bit")]
+
+
+class Clip(Struct):
+    """A clip. Any of `file`, `name` and, if no other clip has it, `title` stands for it."""
+
+    mode: Annotated[int, Meta(ge=0)]
+    file: str
+    name: Annotated[str, Meta(description="the file without its suffix")]
+    title: Annotated[str, Meta(description="the name without the number in front")]
+    seconds: float
+    bit_rate_bps: int
+    source: Source | None
+
+
+class Clips(Struct):
+    """All clips; the index is the mode."""
+
+    clips: list[Clip]
+
+
+class Outcomes(Struct):
+    """What became of an action on devices."""
+
+    done: Annotated[int, Meta(ge=0, description="to how many devices it was done")]
+    gone: Annotated[list[str], Meta(description="ids of those that are not connected")]
+    failed: Annotated[dict[str, str], Meta(description="why it failed, by id")]
+
+
+# -- what is asked
+
+
+class Rename(Struct, forbid_unknown_fields=True):
+    """Another name for a device; null takes it away."""
+
+    name: str | None
+
+
+class Press(Struct, forbid_unknown_fields=True):
+    """A button, pressed and let go."""
+
+    button: Button
+
+
+class Play(Struct, forbid_unknown_fields=True):
+    """A clip, to be played now; the devices' modes stay."""
+
+    devices: Which
+    clip: Annotated[str, Meta(description="its file, name or title")]
+
+
+class Stop(Struct, forbid_unknown_fields=True):
+    """Devices that are to be silent; their modes stay."""
+
+    devices: Which
+
+
+class Following(Struct, forbid_unknown_fields=True):
+    """Whose happenings, and whether to go on with them."""
+
+    device: Annotated[str | None, Meta(description="of this device alone")] = None
+    follow: Annotated[
+        bool, Meta(description="as server-sent events, from now on, until one of us hangs up")
+    ] = False
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """No parameters."""

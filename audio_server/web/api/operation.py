@@ -1,0 +1,102 @@
+"""One thing that can be asked for, with all that is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from starlette.requests import Request
+
+from audio_server.web.api.models import Nothing
+
+Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Problem(Exception):
+    """What was asked for is not done; `str()` is the line that says why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(" ".join(reason.split()))
+        self.status = status
+
+
+class Asked(NamedTuple):
+    """A request that is as its operation wants it: `query` and `body` are of the types that the
+    operation names."""
+
+    request: Request
+    query: Any
+    body: Any
+
+    def named(self, name: str) -> str:
+        """What the path has in the place of `{name}`."""
+        return str(self.request.path_params[name])
+
+
+Handler: TypeAlias = Callable[[Asked], Awaitable[Any]]
+"""Answers with what is to be JSON, or with a `Response`. Raises `Problem`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body that is no JSON."""
+
+    media_type: str
+    what: str
+    json_type: str | None = "string"
+    """What JSON Schema calls it; None for what is no text."""
+
+
+EVENTS: Final = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`does` answers a request for `path` by `method`; the first line of its docstring says what
+    it does. `answer` is what it answers with, of one or several media types, a class of `models`
+    standing for JSON; None for an empty answer (204). `body` and `query` are what it wants,
+    `problems` what can be wrong, by status, apart from what can be wrong with all requests."""
+
+    method: Method
+    path: str
+    does: Handler
+    answer: type | Content | tuple[type | Content, ...] | None
+    query: type = Nothing
+    body: type | Content | None = None
+    problems: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """What programs that are made from the document call it."""
+        return self.does.__name__
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one line."""
+        return (self.does.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+
+    @property
+    def answers(self) -> tuple[type | Content, ...]:
+        """All that it may answer with."""
+        if self.answer is None:
+            return ()
+        return self.answer if isinstance(self.answer, tuple) else (self.answer,)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it may answer for ever."""
+        return any(isinstance(one, Content) and one.media_type == EVENTS for one in self.answers)
+
+    @property
+    def all_problems(self) -> dict[int, str]:
+        """All that can be wrong with a request that comes from an operator."""
+        problems = {400: "a parameter that is unknown or wrong"}
+        if isinstance(self.body, type):
+            problems |= {
+                400: "a parameter that is wrong, or a body that is not JSON",
+                413: "the body is too large",
+                415: "the body is not said to be application/json",
+                422: "the JSON is not what it should be",
+            }
+        return problems | dict(self.problems)

@@ -1,0 +1,33 @@
+"""Playing any clip now, on any devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audio_server.web.api import models
+from audio_server.web.api.devices import chosen, summed_up
+from audio_server.web.api.operation import Asked, Operation
+from audio_server.web.house import House
+
+
+class PlayOperations:
+    """They need to know both the devices and the clips."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    @property
+    def all(self) -> Sequence[Operation]:
+        """All of them."""
+        unclear = "the JSON is not what it should be, or several clips have that title"
+        no_clip = {404: "no such clip", 422: unclear}
+        return (
+            Operation(
+                "POST", "/api/play", self.play, models.Outcomes, body=models.Play, problems=no_clip
+            ),
+        )
+
+    async def play(self, asked: Asked) -> models.Outcomes:
+        """Play a clip now, on some devices or all; what plays there is cut."""
+        mode = self._house.shelf.find(asked.body.clip).mode
+        return summed_up(await self._house.fleet.play(chosen(asked.body.devices), mode))

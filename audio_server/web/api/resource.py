@@ -1,0 +1,87 @@
+"""What stands behind one path: its operations, by method, and the edge where their errors end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from audio_server.web.api.bodies import read_json, read_query
+from audio_server.web.api.faults import problem_of
+from audio_server.web.api.operation import Asked, Operation, Problem
+
+JSON: Final = "application/json"
+FAILED: Final = "the server failed at that; its log says more"
+
+log = structlog.get_logger()
+
+
+def routes(operations: Sequence[Operation]) -> list[BaseRoute]:
+    """A route for each path, those without parameters first, and one for all that is not there."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    paths = sorted(by_path, key=lambda path: "{" in path)
+    found: list[BaseRoute] = [Route(path, Resource(by_path[path])) for path in paths]
+    return [*found, Route("/api{rest:path}", Resource({}))]
+
+
+class Resource:
+    """An ASGI application that answers for one path."""
+
+    def __init__(self, operations: Mapping[str, Operation]) -> None:
+        self._operations = dict(operations)
+        reads = operations.get("GET")
+        if reads is not None and not reads.streams:
+            self._operations["HEAD"] = reads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        try:
+            response = await self._answer(Request(scope, receive))
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._do(request)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            if (problem := problem_of(error)) is not None:
+                return self._said(problem)
+            log.exception("request failed", method=request.method, path=request.url.path)
+            return self._said(Problem(500, FAILED))
+
+    def _said(self, problem: Problem) -> Response:
+        headers = {"allow": ", ".join(sorted(self._operations))} if problem.status == 405 else {}
+        return answer_json({"error": str(problem)}, problem.status, headers)
+
+    async def _do(self, request: Request) -> Response:
+        operation = self._operations.get(request.method)
+        if operation is None and self._operations:
+            raise Problem(405, f"{request.method} is not for this; see /api/openapi.json")
+        if operation is None:
+            raise Problem(404, "there is no such thing here; see /api/openapi.json")
+        query = read_query(request, operation.query)
+        body = None
+        if isinstance(operation.body, type):
+            body = await read_json(request, operation.body)
+        result = await operation.does(Asked(request, query, body))
+        if isinstance(result, Response):
+            return result
+        return Response(status_code=204) if result is None else answer_json(result)
+
+
+def answer_json(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer that is JSON."""
+    return Response(msgspec.json.encode(content), status, headers, JSON)

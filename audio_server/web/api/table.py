@@ -1,0 +1,19 @@
+"""All that can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audio_server.web.api.about import AboutOperations
+from audio_server.web.api.clips import ClipOperations
+from audio_server.web.api.devices import DeviceOperations
+from audio_server.web.api.operation import Operation
+from audio_server.web.api.play import PlayOperations
+from audio_server.web.house import House
+
+
+def all_operations(house: House, *, login: bool) -> Sequence[Operation]:
+    """All operations of a server; `login` says whether it asks for a token."""
+    about_devices = [*DeviceOperations(house).all, *PlayOperations(house).all]
+    others = [*about_devices, *ClipOperations(house).all]
+    return [*AboutOperations(house, others, login=login).all, *others]

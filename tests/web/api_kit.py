@@ -1,0 +1,117 @@
+"""A server's HTTP API without a server: devices of this process, and answers that are held
+against what the API says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+from asgi import Answer, ask
+from jsonschema import Draft202012Validator
+from shelves import shelf_of
+from starlette.routing import compile_path
+from starlette.types import ASGIApp
+
+from audio_server.clips.clip import Clip
+from audio_server.device.devices import Devices
+from audio_server.device.links import EventLink
+from audio_server.device.rules import Rules
+from audio_server.fleet.local import LocalFleet
+from audio_server.settings import Settings
+from audio_server.web.api.openapi import openapi
+from audio_server.web.api.table import all_operations
+from audio_server.web.app import make_app
+from audio_server.web.gate import Entry
+from audio_server.web.house import House
+
+REFUSED = (401, 403, 421, 429, 500)
+"""What is not said of each operation: it can be said of any request."""
+
+PACKET = b"\xf8\xff\xfe"
+CLIPS = [Clip.from_packets(name, [PACKET] * 100) for name in ("bell", "rain", "song")]
+
+
+@dataclass
+class Api:
+    """`document` says what may be answered."""
+
+    app: ASGIApp
+    devices: Devices
+    house: House
+    document: dict[str, Any]
+    seen: set[tuple[str, str, int]] = field(default_factory=set)
+
+    async def ask(self, method: str, target: str, body: Any = b"", **headers: str) -> Answer:
+        """Ask, and hold the answer against the document."""
+        answer = await ask(self.app, method, target, body, **headers)
+        path = self._path(target.partition("?")[0])
+        operation = self.document["paths"].get(path, {}).get(method.lower())
+        if operation is not None:
+            self.seen.add((method, path, answer.status))
+            self._check(operation, answer)
+        else:
+            assert answer.status in (404, 405)
+            assert list(answer.json) == ["error"]
+        return answer
+
+    @contextmanager
+    def connected(self, device_id: str = "a", number: int = 1) -> Iterator[EventLink]:
+        """A device with all its streams; gives the one for its presses."""
+        with ExitStack() as stack:
+            to = self.devices
+            stack.enter_context(to.attach_status(device_id, number, None, "10.0.0.7:51234"))
+            stack.enter_context(to.attach_audio(device_id, number, Outlet(), None, None))
+            yield stack.enter_context(to.attach_events(device_id, number, None, None))
+
+    async def get(self, target: str) -> Any:
+        """What is answered well."""
+        answer = await self.ask("GET", target)
+        assert answer.status == 200, answer.text
+        return answer.json
+
+    def _path(self, target: str) -> str | None:
+        found = [path for path in self.document["paths"] if compile_path(path)[0].match(target)]
+        return min(found, key=lambda path: "{" in path, default=None)
+
+    def _check(self, operation: Any, answer: Answer) -> None:
+        responses = operation["responses"]
+        assert str(answer.status) in responses or answer.status in REFUSED, answer.text
+        content = responses.get(str(answer.status), responses["default"]).get("content")
+        if content is None:
+            assert answer.body == b""
+            return
+        media_type = answer.headers["content-type"].partition(";")[0]
+        schema = {**content[media_type]["schema"], "components": self.document["components"]}
+        if media_type == "application/json":
+            Draft202012Validator(schema).validate(answer.json)
+
+
+class Outlet:
+    """An audio stream that takes everything."""
+
+    def room(self) -> int:
+        return 1_000_000
+
+    def send_nowait(self, frames: bytes) -> None:
+        pass
+
+    async def wait_room(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def an_api(entry: Entry | None = None) -> AsyncIterator[Api]:
+    """An API of devices that can be connected with `devices`."""
+    devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
+    fleet = LocalFleet(devices)
+    house = House(Settings(), 1, shelf_of(CLIPS), fleet, trio.Event(), str)
+    document = openapi(all_operations(house, login=False), "1")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(devices.run)
+        nursery.start_soon(fleet.run)
+        app = make_app(house, entry or Entry(loopback=True))
+        yield Api(app, devices, house, document)
+        nursery.cancel_scope.cancel()
