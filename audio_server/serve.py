@@ -57,12 +57,14 @@ async def serve(settings: Settings, *, progress: Progress | None = None) -> None
         await nursery.start(_watch_signals, stop, nursery.cancel_scope)
         workers = worker_count(settings.workers)
         async with open_modes(settings.data) as store:
+            names = None if store is None else store.names
             if workers > 1:
                 from audio_server.workers.supervisor import supervise
 
-                await supervise(stop, settings, workers, store=store, progress=progress)
+                await supervise(
+                    stop, settings, workers, store=store, device_names=names, progress=progress
+                )
             else:
-                names = None if store is None else store.names
                 await serve_until(stop, settings, store=store, names=names, progress=progress)
         nursery.cancel_scope.cancel()
 

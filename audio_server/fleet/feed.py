@@ -79,7 +79,8 @@ class Feed:
     def _take(self, changes: Changes) -> None:
         for device_id in changes.gone:
             self._rows.pop(device_id, None)
-        self._rows.update(changes.rows)
+        for device_id, told in changes.rows.items():
+            self._rows[device_id] = told.text
 
     def _send(self, watcher: Watcher, event: bytes) -> None:
         try:

@@ -41,6 +41,7 @@ class Followers:
         self._followers: dict[Follower, str | None] = {}
         self._fresh: list[tuple[str, Any]] = []
         self._is_fresh = trio.Event()
+        self._followed = trio.Event()
 
     @property
     def is_full(self) -> bool:
@@ -52,10 +53,20 @@ class Followers:
         """What happens to one device or to all (None) from now on, for as long as it is taken."""
         send, receive = trio.open_memory_channel[Happening](BEHIND_MAX)
         self._followers[send] = device_id
+        self._followed.set()
         try:
             yield receive
         finally:
             self._let_go(send)
+
+    @property
+    def are_there(self) -> bool:
+        """Whether anybody follows."""
+        return bool(self._followers)
+
+    async def wait_followed(self) -> None:
+        """Return when, or as soon as, somebody follows."""
+        await self._followed.wait()
 
     def note(self, device_id: str, entry: Any) -> None:
         """Something happened. Costs nothing when nobody follows."""
@@ -99,3 +110,5 @@ class Followers:
     def _let_go(self, follower: Follower) -> None:
         follower.close()
         self._followers.pop(follower, None)
+        if not self._followers:
+            self._followed = trio.Event()

@@ -38,6 +38,7 @@ class Glance(NamedTuple):
     """What there was to be seen of a device. Times are those of the loop."""
 
     device_id: str
+    connection: int
     peer: object
     since: float
     state: State
@@ -54,6 +55,7 @@ def glance(device: Device, mode_name: str | None) -> Glance:
     """Look at a device; costs microseconds."""
     return Glance(
         device.id,
+        device.connection,
         device.peer,
         device.since,
         device.state,

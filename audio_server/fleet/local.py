@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from typing import NoReturn
 
 import trio
@@ -16,6 +16,7 @@ from audio_server.fleet.feed import Feed
 from audio_server.fleet.glance import Glance, facts
 from audio_server.fleet.interface import DONE, GONE, Happening, Outcome, Outcomes, Row
 from audio_server.fleet.look import Look
+from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import MemoryNames, NameStore, checked_name
 from audio_server.fleet.timeline import Timeline
 
@@ -36,6 +37,7 @@ class LocalFleet:
         self._names: NameStore = MemoryNames() if names is None else names
         self._feed = Feed(self._names)
         self._look = Look(devices)
+        self._merge = Merge()
         self._timeline = Timeline(self._look.at)
         if records:
             devices.observe(self._timeline)
@@ -50,7 +52,10 @@ class LocalFleet:
         try:
             while True:
                 await self._feed.wait_watched()
-                self._feed.tell(await self._look.changes())
+                async with aclosing(self._look.changes()) as changes:
+                    async for part in changes:
+                        self._merge.take(0, part)
+                self._feed.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:
             self._feed.close()
@@ -68,7 +73,8 @@ class LocalFleet:
 
     async def rows(self) -> Sequence[Row]:
         """All devices, a few at a time."""
-        return [self._row(seen) async for seen in self._look.each()]
+        async with aclosing(self._look.batches()) as batches:
+            return [self._row(seen) async for batch in batches for seen in batch]
 
     async def row(self, device_id: str) -> Row | None:
         """One device."""

@@ -33,8 +33,8 @@ KEPT_IN_ALL = 200_000
 LATEST = 1_000
 GONE_MAX = 1_000
 
-WORKERS_MAX = 256
-"""How many processes there may be that number what happens."""
+NUMBERS = 512
+"""More than there are processes that number what happens; a worker is one of 1 to 256."""
 
 Entry: TypeAlias = tuple[Any, ...]
 """Number, time of the loop, kind and details."""
@@ -101,9 +101,20 @@ class Timeline:
 
     async def of(self, device_id: str | None) -> list[Happening]:
         """What has happened to one device or to all, oldest first, a few at a time."""
-        found = list(self._latest)
-        if device_id is not None:
-            found = [(device_id, entry) for entry in self._entries.get(device_id, ())]
+        if device_id is None:
+            return await self._words(list(self._latest))
+        return await self._words([(device_id, one) for one in self._entries.get(device_id, ())])
+
+    async def after(self, number: int | None) -> tuple[int, list[Happening]]:
+        """What has happened after happening `number`, to any device, as far as it is at hand; and
+        the number of the last one. None: only the number."""
+        last = self._last
+        if number is None:
+            return last, []
+        fresh = [(device_id, one) for device_id, one in self._latest if one[0] > number]
+        return last, await self._words(fresh)
+
+    async def _words(self, found: list[tuple[str, Entry]]) -> list[Happening]:
         told = []
         for number, (key, entry) in enumerate(found, 1):
             told.append(self._told(key, entry))
@@ -114,7 +125,7 @@ class Timeline:
     def _told(self, device_id: str, entry: Entry) -> Happening:
         number, at, kind, *details = entry
         return {
-            "seq": number * WORKERS_MAX + self._worker,
+            "seq": number * NUMBERS + self._worker,
             "at": epoch_s(at),
             "device": device_id,
             "kind": kind.value,

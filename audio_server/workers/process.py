@@ -7,7 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import structlog
 import trio
@@ -27,14 +28,22 @@ PAUSE_MAX_S = 10.0
 REAP_S = 2.0
 """How long a process that was killed may take to be gone."""
 
+Attach: TypeAlias = Callable[[int, trio.abc.Stream], Awaitable[None]]
+"""Told of every process, by the worker's number, with a stream on which it may be asked. To be
+closed by whoever is told, who returns when the process is gone."""
+
 log = structlog.get_logger()
 
 
 class WorkerProcess:
-    """Worker number `number`, whichever process that is; `post` is the newest one's."""
+    """Worker number `number`, whichever process that is; `post` is the newest one's.
 
-    def __init__(self, number: int) -> None:
+    `attach` is told of each process.
+    """
+
+    def __init__(self, number: int, attach: Attach | None = None) -> None:
         self.number = number
+        self._attach = attach
         self.post = Post()
         self.handover = Handover()
         self.ready = trio.Event()
@@ -54,7 +63,7 @@ class WorkerProcess:
         """Keep a process until `drain`. A cancel kills it.
 
         `command` starts it. It gets the news on standard input, and inherits the files `fds` and
-        one end of `handover`, whose number is its last argument.
+        two ends whose numbers are its last arguments: of `handover`, and of what `attach` has.
         Raises `ChildProcessError` if the first one ends before it is ready.
         """
         quick_ends = 0
@@ -75,23 +84,29 @@ class WorkerProcess:
 
     async def _run_process(self, command: Sequence[str], fds: Sequence[int]) -> int:
         """Run a process to its end; gives its exit status."""
-        with self.handover.open() as theirs:
-            process = await self._start(command, fds, theirs)
-            return await self._attend(process)
+        asking, asked = socket.socketpair()
+        with asking, asked, self.handover.open() as handover:
+            process = await self._start(command, fds, handover, asked)
+            return await self._attend(process, asking)
 
     async def _start(
-        self, command: Sequence[str], fds: Sequence[int], theirs: socket.socket
+        self,
+        command: Sequence[str],
+        fds: Sequence[int],
+        handover: socket.socket,
+        asked: socket.socket,
     ) -> trio.Process:
         self.post = Post()
-        with theirs:
+        with handover, asked:
+            ends = handover.fileno(), asked.fileno()
             return await trio.lowlevel.open_process(
-                [*command, str(theirs.fileno())],
+                [*command, *map(str, ends)],
                 stdin=subprocess.PIPE,
-                pass_fds=(*fds, theirs.fileno()),
+                pass_fds=(*fds, *ends),
                 env=_environment(),
             )
 
-    async def _attend(self, process: trio.Process) -> int:
+    async def _attend(self, process: trio.Process, asking: socket.socket) -> int:
         """See to a process until its end, which a cancel hastens."""
         log.info("worker started", worker=self.number, pid=process.pid)
         assert process.stdin is not None
@@ -100,6 +115,9 @@ class WorkerProcess:
                 nursery.start_soon(self.post.deliver, process.stdin)
                 nursery.start_soon(self._kill_hung, process)
                 nursery.start_soon(self.handover.run)
+                if self._attach is not None:
+                    stream = trio.SocketStream(trio.socket.from_stdlib_socket(asking))
+                    nursery.start_soon(self._attach, self.number, stream)
                 status = await process.wait()
                 nursery.cancel_scope.cancel()
         finally:

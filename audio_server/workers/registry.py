@@ -111,6 +111,11 @@ class Registry:
             (claim.worker, Granted(claim.device_id, claim.connection, mode)),
         ]
 
+    def worker_of(self, device_id: str) -> int | None:
+        """At which worker a device is, or was last."""
+        seat = self._seats.get(device_id)
+        return None if seat is None else seat.worker
+
     def is_back(self, claim: Claim) -> bool:
         """Whether a claim is for a device that was on an older connection."""
         last = self._seats.get(claim.device_id)

@@ -22,11 +22,10 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.library import Progress
 from audio_server.clips.shelf import open_shelf
-from audio_server.device.devices import Devices
 from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
-from audio_server.device.rules import Rules
-from audio_server.fleet.local import LocalFleet
+from audio_server.fleet.names import NameStore
+from audio_server.fleet.spread import SpreadFleet
 from audio_server.hangup import reload_on_hangup
 from audio_server.identity.guard import Guard
 from audio_server.metrics.board import Board
@@ -36,7 +35,7 @@ from audio_server.web.server import open_pages
 from audio_server.workers.boot import Boot, Editions, nameless_file
 from audio_server.workers.lifeline import ABORT_S
 from audio_server.workers.messages import Reload
-from audio_server.workers.process import WorkerProcess
+from audio_server.workers.process import Attach, WorkerProcess
 from audio_server.workers.registry import Registry
 from audio_server.workers.relay import Relay
 from audio_server.workers.sockets import reserved, resolve
@@ -53,6 +52,7 @@ async def supervise(
     workers: int,
     *,
     store: ModeStore | None = None,
+    device_names: NameStore | None = None,
     progress: Progress | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -74,9 +74,10 @@ async def supervise(
         boot = Boot(settings, workers, addresses, (), confirms, board_fd)
         board = Board(workers, board_fd)
         meter = board.row()
-        nobody = LocalFleet(Devices((), Rules(clips=0), settings.lead_ms / 1000))
-        house = House(settings, port, shelf, nobody, stop, board.text)
-        crew = Crew(workers, store, meter)
+        registry = Registry(workers, store=store)
+        fleet = SpreadFleet(registry.worker_of, device_names)
+        house = House(settings, port, shelf, fleet, stop, board.text)
+        crew = Crew(workers, registry, fleet.attach, store, meter)
         editions = stack.enter_context(closing(Editions(boot)))
         await editions.write(shelf.clips, crew.give)
         shelf.used_by(partial(_change_clips, editions, crew))
@@ -110,10 +111,16 @@ class Crew:
     """All workers, numbered from 1, and what goes to and fro between them."""
 
     def __init__(
-        self, workers: int, store: ModeStore | None = None, meter: Meter | None = None
+        self,
+        workers: int,
+        registry: Registry,
+        attach: Attach | None = None,
+        store: ModeStore | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        self._workers = {number: WorkerProcess(number) for number in range(1, workers + 1)}
-        self._relay = Relay(Registry(workers, store=store), self._workers, store, meter)
+        numbers = range(1, workers + 1)
+        self._workers = {number: WorkerProcess(number, attach) for number in numbers}
+        self._relay = Relay(registry, self._workers, store, meter)
 
     async def run(
         self,

@@ -3,6 +3,7 @@
     run_worker
     ├─ uplink    writes what the pipe to the supervisor did not take at once
     ├─ news      what the supervisor says, until it is gone
+    ├─ station   answers what the supervisor asks of the devices, for the pages
     └─ serve_on  the server, as in one process
 
 It drains when the supervisor says so or is gone. SIGTERM drains this worker alone, and then the
@@ -21,11 +22,13 @@ import trio
 
 from audio_server.cli.logs import configure_logs
 from audio_server.device.devices import Devices
+from audio_server.fleet.station import Station
 from audio_server.identity.guard import Guard
 from audio_server.metrics.board import Board
 from audio_server.rpc.listener import Server
 from audio_server.serve import make_devices, make_limits, serve_on
 from audio_server.services import all_services
+from audio_server.web.address import OFF
 from audio_server.workers.boot import Boot
 from audio_server.workers.claims import ClaimingService, Claims
 from audio_server.workers.handover import take_boot, take_clips
@@ -51,30 +54,34 @@ log = structlog.get_logger()
 
 
 def main() -> None:
-    """Be worker number `argv[1]`; the pipe to write to and the socket of `handover` are open files.
+    """Be worker number `argv[1]`; open files are the pipe to write to, the socket of `handover`
+    and the one on which it is asked.
 
     News comes by standard input. Ends with status 0 when told to, or when the supervisor is gone.
     """
-    number, uplink_fd, handover_fd = map(int, sys.argv[1:])
+    number, uplink_fd, handover_fd, asked_fd = map(int, sys.argv[1:])
     handover = socket.socket(fileno=handover_fd)
     boot = take_boot(handover)
     configure_logs(boot.settings.log_format, boot.settings.log_level)
     structlog.contextvars.bind_contextvars(worker=number)
     follow_supervisor(sys.stdin.fileno(), within_s=boot.settings.grace_s + ABORT_S)
     try:
-        trio.run(_run, number, boot, uplink_fd, handover)
+        trio.run(_run, number, boot, uplink_fd, handover, asked_fd)
     except Exception:
         log.exception("worker failed")
         raise SystemExit(1) from None
 
 
-async def _run(number: int, boot: Boot, uplink_fd: int, handover: socket.socket) -> None:
+async def _run(
+    number: int, boot: Boot, uplink_fd: int, handover: socket.socket, asked_fd: int
+) -> None:
     stop = trio.Event()
+    asked = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=asked_fd)))
     async with trio.open_nursery() as nursery:
         await nursery.start(_obey_sigterm, stop)
         news = trio.lowlevel.FdStream(sys.stdin.fileno())
-        listeners = listen(boot.addresses)
-        await run_worker(number, boot, listeners, Uplink(uplink_fd), news, handover, stop)
+        listeners, uplink = listen(boot.addresses), Uplink(uplink_fd)
+        await run_worker(number, boot, listeners, uplink, news, handover, asked, stop)
         nursery.cancel_scope.cancel()
 
 
@@ -85,13 +92,15 @@ async def run_worker(
     uplink: Uplink,
     news: trio.abc.ReceiveStream,
     handover: socket.socket,
+    asked: trio.abc.Stream,
     stop: trio.Event,
 ) -> None:
     """Serve devices until `stop` is set, or `news` tells to drain or ends; then drain.
 
-    Clips that are handed over by `handover` are played from then on.
+    Clips that are handed over by `handover` are played from then on. What is `asked` of the
+    devices is answered, if there are pages where somebody could look.
 
-    Closes the listeners and `news`.
+    Closes the listeners, `news` and `asked`.
     """
     meter = Board(boot.workers, boot.board_fd).row(number)
     replica = Replica(number, lambda device_id: device_id in devices.by_id)
@@ -108,6 +117,10 @@ async def run_worker(
     async with meter.at_work(), guard.at_work(), trio.open_nursery() as nursery:
         nursery.start_soon(uplink.run)
         nursery.start_soon(take_clips, handover, devices)
+        if boot.settings.http == OFF:
+            await asked.aclose()
+        else:
+            nursery.start_soon(Station(devices, number).run, asked)
         nursery.start_soon(_hear, news, claims, devices, guard, stop)
         async with trio.open_nursery() as serving:
             await serving.start(serve_on, listeners, server, devices, stop, boot.settings.grace_s)

@@ -62,6 +62,7 @@ class Worker:
         self.listener = MemoryListener()
         self.sender, self.news = memory_stream_one_way_pair()
         self.ours, self.theirs = socket.socketpair()
+        self.asks, self.asked = memory_stream_pair()
 
     def on_ready(self) -> None:
         self.ready.set()
@@ -70,7 +71,9 @@ class Worker:
         listeners: Any = [self.listener]
         with self.ours, self.theirs:
             uplink = Uplink(fd)
-            await run_worker(number, boot, listeners, uplink, self.news, self.theirs, self.stop)
+            await run_worker(
+                number, boot, listeners, uplink, self.news, self.theirs, self.asked, self.stop
+            )
         self.ended.set()
 
 

@@ -1,0 +1,55 @@
+"""What several processes tell of their devices, put together between one telling and the next.
+
+A device that moves is gone from one process and new at another, in either order; and for a
+moment both may have it. The newest connection counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from audio_server.fleet.look import Changes, Told
+
+
+class _Seat(NamedTuple):
+    worker: int
+    connection: int
+
+
+class Merge:
+    """Takes changes from workers, by their numbers, and gives them as of one process."""
+
+    def __init__(self) -> None:
+        self._seats: dict[str, _Seat] = {}
+        self._rows: dict[str, Told] = {}
+        self._gone: set[str] = set()
+
+    def take(self, worker: int, changes: Changes) -> None:
+        """What a worker tells."""
+        for device_id, told in changes.rows.items():
+            last = self._seats.get(device_id)
+            if last is None or told.connection >= last.connection:
+                self._seats[device_id] = _Seat(worker, told.connection)
+                self._rows[device_id] = told
+                self._gone.discard(device_id)
+        self._lose(worker, changes.gone)
+
+    def lose(self, worker: int) -> None:
+        """A worker tells nothing any more: its devices are gone, until they are told anew."""
+        seats = self._seats.items()
+        self._lose(worker, [device_id for device_id, seat in seats if seat.worker == worker])
+
+    def _lose(self, worker: int, device_ids: Iterable[str]) -> None:
+        for device_id in device_ids:
+            seat = self._seats.get(device_id)
+            if seat is not None and seat.worker == worker:
+                del self._seats[device_id]
+                self._rows.pop(device_id, None)
+                self._gone.add(device_id)
+
+    def flush(self) -> Changes:
+        """What is new since the last time."""
+        changes = Changes(self._rows, list(self._gone))
+        self._rows, self._gone = {}, set()
+        return changes
