@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Iterator
 
-from cyclopts import CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from audio_server.client.errors import ServerError
 
@@ -56,9 +57,17 @@ def _line(error: BaseException) -> str | None:
 
 def _usage(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        return f"Unknown command or argument: {error.unused_tokens[0]}"
+        return _unknown(error.unused_tokens[0], error.app)
     error.verbose = False
     return str(error)
+
+
+def _unknown(word: str, app: App | None) -> str:
+    """The library names what is known of flags only."""
+    commands = [name for name in app or () if not name.startswith("-")]
+    meant = difflib.get_close_matches(word, commands, 1)
+    hint = f"Did you mean {meant[0]}?" if meant else "There is --help."
+    return f"Unknown command or argument: {word}. {hint}"
 
 
 def _os_line(error: OSError) -> str:

@@ -14,6 +14,7 @@ from httpx2 import codes
 
 from audio_server.client.errors import ServerError
 from audio_server.client.server import Server
+from audio_server.handshake import handshake_fault
 
 NO_SERVER = "what answers is no audio-server, or one of another version"
 NO_TOKEN = "asks for a token: --token-file FILE, or AUDIO_SERVER_HTTP_TOKEN"
@@ -65,10 +66,8 @@ def _reason(error: Exception) -> str:
 
 def _os_reason(cause: BaseException) -> str:
     """What the system says, without what libraries have put round it."""
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {cause.verify_message}"
     if isinstance(cause, ssl.SSLError):
-        return "does not speak TLS as it should"
+        return handshake_fault(cause)
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
         return os.strerror(cause.errno)
     return str(getattr(cause, "strerror", None) or cause)

@@ -25,6 +25,7 @@ from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
+from audio_server.handshake import handshake_fault
 from audio_server.rpc.connection import Connection
 from audio_server.rpc.frames import Frame
 from audio_server.rpc.headers import CONTENT_TYPE
@@ -66,11 +67,20 @@ class ClientConnection(Connection):
                 if stream := self.streams.get(event.stream_id):
                     stream.headers = event.headers
                     stream.notify()
+                    self._expect_grpc(stream, dict(event.headers))
             case events.TrailersReceived():
                 if stream := self.streams.get(event.stream_id):
                     stream.trailers = event.headers
             case _:
                 super()._on_event(event, calls)
+
+    def _expect_grpc(self, stream: RpcStream, headers: dict[bytes, bytes]) -> None:
+        """A web server answers HTTP/2 too, and what it says is no message."""
+        kind = headers.get(b"content-type", CONTENT_TYPE.encode())
+        if not kind.startswith(CONTENT_TYPE.encode()):
+            http_status = headers.get(b":status", b"")
+            reason = f"what answers speaks no gRPC (HTTP {http_status.decode('latin-1')})"
+            stream.fail(GRPCError(status_of_http(http_status), reason))
 
     def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
         """A reset after the status only says "stop sending"."""
@@ -276,6 +286,6 @@ async def _over_tls(
     except BaseException as error:
         await trio.aclose_forcefully(transport)
         if isinstance(error, trio.BrokenResourceError):
-            raise ConnectionError(f"TLS: {error.__cause__ or error}") from error
+            raise ConnectionError(handshake_fault(error.__cause__ or error)) from error
         raise
     return stream

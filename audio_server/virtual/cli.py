@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from audio_server.cli.help import HELP_FORMATTER
 from audio_server.errors import SetupError
@@ -114,6 +114,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _line(error: BaseException) -> str | None:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Unknown argument: {error.unused_tokens[0]} (where the server is: --host, --port)"
     if isinstance(error, CycloptsError):
         error.verbose = False
         return " ".join(str(error).split())

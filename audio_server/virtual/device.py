@@ -13,6 +13,7 @@ waited for as values.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Callable
@@ -232,6 +233,8 @@ def _why(error: OSError) -> str:
     first = tried.exceptions[0] if isinstance(tried, BaseExceptionGroup) else error
     if not isinstance(first, OSError) or first.errno is None:
         return str(first)
+    if first.errno == errno.ECONNREFUSED:
+        return f"{os.strerror(first.errno)}: no server listens there"
     return os.strerror(first.errno) if first.errno > 0 else str(first.strerror)
 
 

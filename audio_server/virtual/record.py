@@ -56,7 +56,8 @@ class _OpusSink:
     """Ogg Opus: FFmpeg's muxer round the packets as they are."""
 
     def __init__(self, path: Path) -> None:
-        self._container = av.open(str(path), "w", format="opus")
+        self._file = path.open("wb")  # by Python, whose errors name the file
+        self._container = av.open(self._file, "w", format="opus")
         self._stream = self._container.add_stream("libopus", rate=RATE_HZ)
         self._stream.layout = "mono"
         self._container.start_encoding()
@@ -72,19 +73,22 @@ class _OpusSink:
         self._container.mux(packet)
 
     def close(self) -> None:
-        self._container.close()
+        with self._file:
+            self._container.close()
 
 
 class _WavSink:
     def __init__(self, path: Path) -> None:
         self._decoder = OpusDecoder()
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed with the recorder
-        self._file.setnchannels(1)
-        self._file.setsampwidth(2)
-        self._file.setframerate(RATE_HZ)
+        self._file = path.open("wb")
+        self._wave = wave.open(self._file, "wb")  # noqa: SIM115 - closed with the recorder
+        self._wave.setnchannels(1)
+        self._wave.setsampwidth(2)
+        self._wave.setframerate(RATE_HZ)
 
     def write(self, data: bytes) -> None:
-        self._file.writeframes(self._decoder.decode(data))
+        self._wave.writeframes(self._decoder.decode(data))
 
     def close(self) -> None:
-        self._file.close()
+        with self._file:
+            self._wave.close()

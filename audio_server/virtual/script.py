@@ -7,6 +7,7 @@ Every step is a word, some with a value after a colon. `HELP` says what there is
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 
@@ -90,4 +91,7 @@ def _complaint(word: str, name: str, value: str) -> str:
         return f"step {word!r} needs a file: picture:device.svg"
     if name in _PLAIN or name in BUTTONS:
         return f"step {word!r}: {name} takes no value"
-    return f"there is no step {word!r}"
+    meant = difflib.get_close_matches(
+        name, [*_PLAIN, *BUTTONS, *_TIMED, *_ON_BUTTONS, "picture"], 1
+    )
+    return f"there is no step {word!r}" + (f"; did you mean {meant[0]}?" if meant else "")

@@ -21,7 +21,8 @@ from audio_server.identity.dev_certs import make_dev_certs
         (("devices", "--url", "http://h:x"), '"http://h:x" is not http://HOST:PORT'),
         (("devices", "--url", "http://h/?a"), '"http://h/?a" is not http://HOST:PORT'),
         (("devices", "--url", "http://me:word@h"), "a user and a password do not belong in a URL"),
-        (("devices", "shwo"), "Unknown command or argument: shwo"),
+        (("devices", "shwo"), "Unknown command or argument: shwo. Did you mean show?"),
+        (("hlep",), "Unknown command or argument: hlep. There is --help."),
         (("devices", "show"), "requires an argument"),
         (("devices", "show", "a b"), '"a b": a device id is 1-64 characters'),
         (("devices", "--sort", "size"), 'Choose from: "id", "state"'),
@@ -86,6 +87,12 @@ def test_nobody_is_there(run: Run, argv: list[str]) -> None:
     assert run(*argv, "--url", url + "/") == (1, "", line)
 
 
+def test_a_server_without_tls(fake: FakeServer, run: Run) -> None:
+    url = fake.url.replace("http:", "https:")
+    line = f"audio-server: {url}: the server speaks no TLS there\n"
+    assert run("devices", "--url", url) == (1, "", line)
+
+
 def test_somebody_else_is_there(run: Run) -> None:
     def be_rude() -> None:
         with listener, listener.accept()[0] as connection:
@@ -126,7 +133,7 @@ def test_certificates_are_checked(run: Run, tmp_path: Path) -> None:
         assert run("devices", *url, "--cafile", str(certs.ca)).status == 0
         status, _, err = run("devices", *url)
         assert (status, err.count("\n")) == (1, 1)
-        assert "its certificate is not trusted: " in err
+        assert ": the server's certificate is not trusted: " in err
         status, _, err = run("devices", "--url", server.url.replace("https", "http"))
         assert (status, err.count("\n")) == (1, 1)
 

@@ -10,7 +10,7 @@ import pytest
 import trio
 from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError
-from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame
+from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame
 from raw_peer import ECHO, RawPeer, framed
 from serving import echo, packet, service
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -73,6 +73,16 @@ async def test_half_close_is_said(autojump_clock: MockClock) -> None:
         assert "END_STREAM" in frames[-1].flags
         with pytest.raises(GRPCError):
             await call.send_message(AudioPacket())
+
+
+async def test_a_web_server_is_named_as_one(autojump_clock: MockClock) -> None:
+    async with calling() as (peer, channel), begin(channel) as call:
+        page = [(":status", "404"), ("content-type", "text/html")]
+        await peer.send(peer.headers_frame(1, page))
+        await peer.send(DataFrame(1, data=b"<html>"))
+        with pytest.raises(GRPCError, match=r"speaks no gRPC \(HTTP 404\)") as raised:
+            await call.recv_message()
+        assert raised.value.status is Status.UNIMPLEMENTED
 
 
 async def test_trailers_alone_are_a_status(autojump_clock: MockClock) -> None:

@@ -30,6 +30,9 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
     ("argv", "complaint"),
     [
         (("--script", "connect jump"), "there is no step 'jump'"),
+        (("--script", "conect"), "there is no step 'conect'; did you mean connect?"),
+        (("localhost",), "Unknown argument: localhost (where the server is: --host, --port)"),
+        (("--script", "connect", *NOBODY), "Connection refused: no server listens there"),
         (("--script", "mode"), "begin with connect"),
         (("--script", "connect", *NOBODY), "127.0.0.1:1"),
         (("--id", "not this", "--script", "connect"), "1 to 64 characters"),

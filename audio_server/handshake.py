@@ -1,0 +1,19 @@
+"""Why a TLS handshake failed, in words for whoever began it."""
+
+from __future__ import annotations
+
+import ssl
+
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+"""What OpenSSL calls an answer that is no TLS, by its version."""
+
+
+def handshake_fault(error: BaseException) -> str:
+    """One line; `error` is what the handshake raised in the first place."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not trusted: {error.verify_message}"
+    if not isinstance(error, ssl.SSLError):
+        return f"TLS: {error}"
+    if error.reason in _NO_TLS:
+        return "the server speaks no TLS there"
+    return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
