@@ -1,9 +1,9 @@
 """Prepared clips on disk, found by what their source holds and not by what it is called.
 
 An entry is a SHA-256 of all that follows it, one line of JSON (the source, and the size
-of each packet) and the packets. It is written beside its place and renamed into it, so
-that it is there whole or not at all; whatever is wrong with one, it is made again.
-The folder may be deleted at any time.
+of each packet) and the packets; what else is kept of a clip has an entry beside it. It is
+written beside its place and renamed into it, so that it is there whole or not at all;
+whatever is wrong with one, it is made again. The folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -42,25 +42,29 @@ class Cache:
 
     def get(self, key: str) -> Prepared | None:
         """What was stored under `key`; None where it is not there, or not as it was written."""
-        try:
-            entry = self._path(key).read_bytes()
-        except OSError:
-            return None
-        body = entry[_DIGEST_BYTES:]
-        if hashlib.sha256(body).digest() != entry[:_DIGEST_BYTES]:
-            return None
-        return _parse(body)
+        body = self.read(f"{key}.clip")
+        return None if body is None else _parse(body)
 
     def put(self, key: str, prepared: Prepared) -> None:
         """Store; where that fails a warning says so, once, and nothing is left behind."""
+        self.write(f"{key}.clip", _body(prepared))
+
+    def read(self, name: str) -> bytes | None:
+        """What was written as `name`; None where it is not there, or not as it was written."""
+        try:
+            entry = (self._folder / name).read_bytes()
+        except OSError:
+            return None
+        body = entry[_DIGEST_BYTES:]
+        return body if hashlib.sha256(body).digest() == entry[:_DIGEST_BYTES] else None
+
+    def write(self, name: str, body: bytes) -> None:
+        """As `put`, whatever it is."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _write_atomically(self._path(key), _entry(prepared))
+            _write_atomically(self._folder / name, hashlib.sha256(body).digest() + body)
         except OSError as error:
             self._warn(error)
-
-    def _path(self, key: str) -> Path:
-        return self._folder / f"{key}.clip"
 
     def _warn(self, error: OSError) -> None:
         if not self._warned:
@@ -68,11 +72,10 @@ class Cache:
             _log.warning("%s: clips cannot be cached here (%s)", self._folder, error.strerror)
 
 
-def _entry(prepared: Prepared) -> bytes:
+def _body(prepared: Prepared) -> bytes:
     sizes = [len(packet) for packet in prepared.packets]
     head = json.dumps({"source": asdict(prepared.source), "sizes": sizes}).encode()
-    body = b"\n".join((head, b"".join(prepared.packets)))
-    return hashlib.sha256(body).digest() + body
+    return b"\n".join((head, b"".join(prepared.packets)))
 
 
 def _parse(body: bytes) -> Prepared:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
-from audio_server.wire.audio import PACKET_MS, frame_packet
+from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,11 @@ class Clip:
     def bit_rate_bps(self) -> int:
         """Average bit rate of the Opus that is sent, in bits a second."""
         return round(self.sound_bytes * 8 / self.duration_s)
+
+    def sound(self) -> Iterator[bytes]:
+        """The Opus packets, one after the other."""
+        for start, stop in pairwise(self.offsets):
+            yield unframe_packet(self.frames[start:stop])
 
     def slice(self, start: int, stop: int) -> bytes:
         """The gRPC bytes of packets `start` to `stop` (exclusive)."""

@@ -26,9 +26,11 @@ def opus_of_file(path: Path) -> bytes:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
 
 
-def opus_of(path: Path | str, file: BinaryIO) -> bytes:
-    """The same of an open file; `path` is what it is called in errors."""
-    prepared = ingest(path, file, checkpoint=trio.from_thread.check_cancelled)
+def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int | None = None) -> bytes:
+    """The same of an open file; `path` is what it is called in errors. Raises `ClipTooLarge` for
+    one that would have more packets of 20 ms."""
+    check = trio.from_thread.check_cancelled
+    prepared = ingest(path, file, checkpoint=check, max_packets=max_packets)
     if not prepared.source.passed_through:
         return opus_bytes(prepared.packets)
     file.seek(0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from audio_server.clips.clip import Source
 from audio_server.clips.errors import ClipError, NoSuchClip
 from audio_server.clips.library import Loaded
+from audio_server.clips.naming import title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,17 @@ def find_entry(entries: Sequence[Entry], name: str) -> Entry:
     raise NoSuchClip(name, "there is no such clip")
 
 
-def title_of(stem: str) -> str:
-    """A name without the number in front of it; one that is nothing else stays."""
-    return re.sub(r"^\d+[-_ ]+", "", stem) or stem
-
-
 def _entry(mode: int, loaded: Loaded) -> Entry:
     clip = loaded.clip
-    file, name = loaded.file.name, clip.name
-    return Entry(mode, file, name, title_of(name), clip.duration_s, clip.bit_rate_bps, clip.source)
+    return Entry(
+        mode,
+        loaded.file,
+        clip.name,
+        title_of(clip.name),
+        clip.duration_s,
+        clip.bit_rate_bps,
+        clip.source,
+    )
 
 
 def _by_file(entry: Entry) -> str:

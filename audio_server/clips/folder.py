@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 from audio_server.clips.errors import ClipError
+from audio_server.clips.plan import read_plan
 
 _TEXT = {".md", ".markdown", ".rst", ".txt", ".html", ".pdf", ".csv", ".log"}
 _PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp"}
@@ -32,7 +35,20 @@ def is_clip_name(name: str) -> bool:
     return path.suffix.lower() not in NOT_SOUND and path.name.upper() not in _DOCUMENTS
 
 
-def clip_files(folder: Path) -> list[Path]:
+class ClipFile(NamedTuple):
+    """A file that is a clip. `name` is what it is called, and `path` where it is: the same but
+    while the folder is being changed (`plan`)."""
+
+    name: str
+    path: Path
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix, which is the clip's."""
+        return Path(self.name).stem
+
+
+def clip_files(folder: Path) -> list[ClipFile]:
     """The clips of a folder by file name: the first one is mode 0, the next mode 1, ...
 
     Plain order of characters, as in `LC_ALL=C ls`: 10 comes before 2, so number them 02, 10.
@@ -48,15 +64,28 @@ def clip_files(folder: Path) -> list[Path]:
     return files
 
 
-def find_clips(folder: Path) -> list[Path]:
+def find_clips(folder: Path) -> list[ClipFile]:
     """The same, and an empty list where there are none. Raises `OSError`."""
-    entries = [entry for entry in sorted(folder.iterdir()) if is_clip_name(entry.name)]
+    names = read_plan(folder).names(entry.name for entry in folder.iterdir())
+    files = [ClipFile(name, folder / there) for there, name in names if is_clip_name(name)]
     # A dangling link is a clip that somebody misses: it is kept, and fails by its name.
-    return [entry for entry in entries if entry.is_file() or not entry.exists()]
+    return sorted(file for file in files if file.path.is_file() or not file.path.exists())
 
 
 def default_clips() -> Path:
     """The folder of the clips that come with the server: in the package, or in the checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "_clips"
-    return installed if installed.is_dir() else package.parent / "clips"
+    installed = _installed_clips()
+    return installed if installed.is_dir() else installed.parent.parent / "clips"
+
+
+def why_fixed(folder: Path) -> str | None:
+    """Why no clip can be changed here; None where it can."""
+    if folder.resolve() == _installed_clips():
+        return "these clips come with the server; have your own with --clips FOLDER"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "cannot be written to"
+    return None
+
+
+def _installed_clips() -> Path:
+    return Path(__file__).resolve().parent.parent / "_clips"

@@ -7,8 +7,9 @@ the cache does without.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,25 +21,34 @@ from av.packet import Packet
 
 from audio_server.clips.clip import Source
 from audio_server.clips.encoder import OpusEncoder
-from audio_server.clips.errors import ClipError
+from audio_server.clips.errors import ClipError, ClipTooLarge
 from audio_server.clips.opus import is_sendable
 from audio_server.clips.prepared import Prepared
+from audio_server.wire.audio import PACKET_MS
 
 _log = logging.getLogger(__name__)
 
-# A playlist that is called a clip must not reach out to the network.
-_OPTIONS = {"protocol_whitelist": "file"}
+# What is called a clip must not reach out, to the network or to other files, as a playlist would.
+_OPTIONS = {"protocol_whitelist": "none"}
 
 
-def ingest(path: Path | str, file: BinaryIO, *, checkpoint: Callable[[], None]) -> Prepared:
+def ingest(
+    path: Path | str,
+    file: BinaryIO,
+    *,
+    checkpoint: Callable[[], None],
+    max_packets: int | None = None,
+) -> Prepared:
     """The sound of `file`, which stays the caller's to close; `path` is its name in errors.
 
     Takes the best audio stream (FFmpeg's choice: the default one, else the first).
     `checkpoint` is called once a packet and may raise to stop the work.
-    Raises `ClipError` where there is nothing that can be played.
+    Raises `ClipError` where there is nothing that can be played, and `ClipTooLarge` as soon as
+    there would be more than `max_packets`.
     """
+    check = _Check(path, checkpoint, max_packets)
     try:
-        prepared = _pass_through(path, file, checkpoint) or _transcode(path, file, checkpoint)
+        prepared = _pass_through(path, file, check) or _transcode(path, file, check)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ClipError(path, f"cannot be read as sound ({reason})") from error
@@ -47,9 +57,22 @@ def ingest(path: Path | str, file: BinaryIO, *, checkpoint: Callable[[], None]) 
     return prepared
 
 
-def _pass_through(
-    path: Path | str, file: BinaryIO, checkpoint: Callable[[], None]
-) -> Prepared | None:
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What is asked once a packet: whether to go on."""
+
+    path: Path | str
+    checkpoint: Callable[[], None]
+    max_packets: int | None
+
+    def __call__(self, packets: Sequence[bytes]) -> None:
+        self.checkpoint()
+        if self.max_packets is not None and len(packets) > self.max_packets:
+            minutes = self.max_packets * PACKET_MS / 60_000
+            raise ClipTooLarge(self.path, f"is longer than {minutes:g} minutes")
+
+
+def _pass_through(path: Path | str, file: BinaryIO, check: _Check) -> Prepared | None:
     """The packets as they are in the file, or None where one of them cannot be sent.
 
     Each is decoded once, to nothing: a packet that is not valid Opus breaks the audio of
@@ -62,11 +85,12 @@ def _pass_through(
         decoder = av.CodecContext.create("libopus", "r")
         decoder.layout = "mono"
         for packet in _demux(container, stream):
-            checkpoint()
+            check(packets)
             data = bytes(packet)
             if not (is_sendable(data) and _decodes(decoder, data)):
                 return None
             packets.append(data)
+        check(packets)
         return Prepared(packets, _describe(stream, passed_through=True))
 
 
@@ -87,7 +111,7 @@ def _decodes(decoder: AudioCodecContext, data: bytes) -> bool:
         return False
 
 
-def _transcode(path: Path | str, file: BinaryIO, checkpoint: Callable[[], None]) -> Prepared:
+def _transcode(path: Path | str, file: BinaryIO, check: _Check) -> Prepared:
     """Decode, mix down, resample and encode. What does not decode is left out, as players do."""
     encoder = OpusEncoder()
     packets: list[bytes] = []
@@ -95,7 +119,7 @@ def _transcode(path: Path | str, file: BinaryIO, checkpoint: Callable[[], None])
     with _open_audio(path, file) as (container, stream):
         source = _describe(stream, passed_through=False)
         for packet in _demux(container, stream, flush=True):
-            checkpoint()
+            check(packets)
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
@@ -105,6 +129,7 @@ def _transcode(path: Path | str, file: BinaryIO, checkpoint: Callable[[], None])
             for frame in frames:
                 packets += encoder.push(frame)
         packets += encoder.finish()
+        check(packets)
     _judge_damage(path, good, broken)
     return Prepared(packets, source)
 

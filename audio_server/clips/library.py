@@ -13,7 +13,7 @@ import trio
 from audio_server.clips.cache import Cache, content_key
 from audio_server.clips.clip import Clip
 from audio_server.clips.errors import ClipError
-from audio_server.clips.folder import clip_files
+from audio_server.clips.folder import ClipFile, clip_files
 
 __all__ = ["ClipError", "Loaded", "Progress", "load_clips", "load_files"]
 
@@ -23,9 +23,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A clip, the file that it is made of, and the key of what was in it."""
+    """A clip, the name of its file, and the key of what was in that."""
 
-    file: Path
+    file: str
     key: str
     clip: Clip
 
@@ -41,15 +41,18 @@ async def load_files(
     cache: Path,
     progress: Progress | None = None,
     known: Iterable[Loaded] = (),
+    but: str = "",
 ) -> list[Loaded]:
     """The clips of `folder`; its index in the list is the mode of a clip.
 
     A file that holds what one of `known` held is that clip again. Of the rest what was prepared
     once is read from the folder `cache`; the others are passed through or transcoded in as many
     threads as there are cores, and stored there. Raises `ClipError` for the first file, in order,
-    that is no clip. A cancel stops the work within a packet; what was finished stays cached.
+    that is no clip; that of the name `but` is left out. A cancel stops the work within a
+    packet; what was finished stays cached.
     """
-    files = await trio.to_thread.run_sync(clip_files, folder)
+    found = await trio.to_thread.run_sync(clip_files, folder)
+    files = [file for file in found if file.name != but]
     work = _Work(files, Cache(cache), progress or (lambda done, total: None), known)
     return await work.run()
 
@@ -58,58 +61,59 @@ class _Work:
     """The files that are being prepared, and what has become of each so far."""
 
     def __init__(
-        self, files: list[Path], cache: Cache, progress: Progress, known: Iterable[Loaded]
+        self, files: list[ClipFile], cache: Cache, progress: Progress, known: Iterable[Loaded]
     ) -> None:
         self._files = files
         self._cache = cache
         self._progress = progress
         self._limiter = trio.CapacityLimiter(os.cpu_count() or 1)
         self._known = {(loaded.clip.name, loaded.key): loaded.clip for loaded in known}
-        self._results: dict[Path, Loaded | ClipError] = {}
+        self._results: dict[ClipFile, Loaded | ClipError] = {}
 
     async def run(self) -> list[Loaded]:
         self._progress(0, len(self._files))
         async with trio.open_nursery() as nursery:
-            for path in self._files:
-                nursery.start_soon(self._load, path)
-        return [self._result(path) for path in self._files]
+            for file in self._files:
+                nursery.start_soon(self._load, file)
+        return [self._result(file) for file in self._files]
 
-    async def _load(self, path: Path) -> None:
+    async def _load(self, file: ClipFile) -> None:
         # An error is kept, not raised: the others go on into the cache, and which of two
         # errors is told does not depend on which thread was first.
         try:
-            self._results[path] = await trio.to_thread.run_sync(
-                _load, path, self._cache, self._known, limiter=self._limiter
+            self._results[file] = await trio.to_thread.run_sync(
+                _load, file, self._cache, self._known, limiter=self._limiter
             )
         except ClipError as error:
-            self._results[path] = error
+            self._results[file] = error
         self._progress(len(self._results), len(self._files))
 
-    def _result(self, path: Path) -> Loaded:
-        result = self._results[path]
+    def _result(self, file: ClipFile) -> Loaded:
+        result = self._results[file]
         if isinstance(result, ClipError):
             raise result
         return result
 
 
-def _load(path: Path, cache: Cache, known: Mapping[tuple[str, str], Clip]) -> Loaded:
+def _load(clip_file: ClipFile, cache: Cache, known: Mapping[tuple[str, str], Clip]) -> Loaded:
+    name, path = clip_file
     try:
         with path.open("rb") as file:
             key = content_key(file)
             if file.tell() == 0:
                 raise ClipError(path, "is empty")
-            clip = known.get((path.stem, key)) or _clip(path, file, key, cache)
+            clip = known.get((clip_file.stem, key)) or _clip(clip_file, file, key, cache)
     except OSError as error:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
-    return Loaded(path, key, clip)
+    return Loaded(name, key, clip)
 
 
-def _clip(path: Path, file: BinaryIO, key: str, cache: Cache) -> Clip:
+def _clip(clip_file: ClipFile, file: BinaryIO, key: str, cache: Cache) -> Clip:
     prepared = cache.get(key)
     if prepared is None:
         # FFmpeg is loaded only when there is something to read: a warm start is instant.
         from audio_server.clips.ingest import ingest
 
-        prepared = ingest(path, file, checkpoint=trio.from_thread.check_cancelled)
+        prepared = ingest(clip_file.path, file, checkpoint=trio.from_thread.check_cancelled)
         cache.put(key, prepared)
-    return Clip.from_packets(path.stem, prepared.packets, prepared.source)
+    return Clip.from_packets(clip_file.stem, prepared.packets, prepared.source)

@@ -5,8 +5,10 @@ Sound is framed once, when a clip is loaded; sending it is then a matter of slic
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from audio_server.wire.comms_pb2 import AudioPacket
-from audio_server.wire.framing import frame_message
+from audio_server.wire.framing import PREFIX_BYTES, frame_message
 
 PACKET_MS = 20
 """Length of every packet that the server sends, in milliseconds."""
@@ -15,10 +17,18 @@ SILENCE = b"\xf8\xff\xfe"
 """20 ms of encoded silence: one Opus packet (RFC 6716, TOC 0xF8: CELT, full band, mono)."""
 
 
+_parse: Callable[[bytes], AudioPacket] = AudioPacket.FromString
+
+
 def frame_packet(data: bytes, *, is_start: bool = False, is_end: bool = False) -> bytes:
     """One Opus packet as a whole gRPC message, ready for the wire."""
     packet = AudioPacket(is_start=is_start, is_end=is_end, data=data)
     return frame_message(packet.SerializeToString())
+
+
+def unframe_packet(message: bytes) -> bytes:
+    """The Opus packet of a message that `frame_packet` made."""
+    return bytes(_parse(message[PREFIX_BYTES:]).data)
 
 
 CUT = frame_packet(SILENCE, is_end=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+PREFIX_BYTES = 5
+
 
 def frame_message(message: bytes) -> bytes:
     """A message with its prefix: not compressed, 32 bits of length, big-endian.

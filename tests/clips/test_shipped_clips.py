@@ -37,14 +37,14 @@ def test_they_are_the_default() -> None:
 
 
 def test_they_are_small() -> None:
-    assert sum(path.stat().st_size for path in clip_files(FOLDER)) < 1_000_000
+    assert sum(file.path.stat().st_size for file in clip_files(FOLDER)) < 1_000_000
 
 
 async def test_they_are_sent_as_they_are(clips: list[Clip]) -> None:
-    for clip, path in zip(clips, clip_files(FOLDER), strict=True):
+    for clip, file in zip(clips, clip_files(FOLDER), strict=True):
         assert clip.source is not None
         assert clip.source.passed_through
-        assert [packet.data for packet in sent(clip)] == ogg_packets(path.read_bytes())[2:]
+        assert [packet.data for packet in sent(clip)] == ogg_packets(file.path.read_bytes())[2:]
 
 
 async def test_stop_means_something(clips: list[Clip]) -> None:

@@ -14,5 +14,5 @@ NOWHERE = Path("nowhere")
 
 def shelf_of(clips: Sequence[Clip] = ()) -> Shelf:
     """As if these clips had been loaded."""
-    loaded = [Loaded(NOWHERE / f"{clip.name}.opus", clip.name, clip) for clip in clips]
+    loaded = [Loaded(f"{clip.name}.opus", clip.name, clip) for clip in clips]
     return Shelf(NOWHERE, NOWHERE, loaded)
