@@ -79,6 +79,7 @@ EVERY_CORE = ("--numprocesses=auto",)
 SLOW_AND_THE_SAME = (
     "--ignore=tests/benchmarks/test_bench_smoke.py",
     "--ignore=tests/faults/test_soak.py",
+    "--ignore=tests/web/test_clips_page.py",
     "--ignore=tests/web/test_device_page.py",
     "--ignore=tests/web/test_fleet_page.py",
 )

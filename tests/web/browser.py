@@ -59,7 +59,7 @@ class Watched:
     def close(self) -> None:
         """Close it; it must have had no error."""
         self.page.context.close()
-        assert self.errors == []
+        assert not self.errors, self.errors
 
     def evaluate(self, expression: str) -> Any:
         return self.page.evaluate(expression)
@@ -72,7 +72,8 @@ class Watched:
     def assert_open_to_all(self) -> None:
         """Nothing that axe knows shuts anybody out, and nothing is wider than the window."""
         found = Axe().run(self.page).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+        wrong = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
+        assert not wrong, wrong
         wide, window = self.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= window
 

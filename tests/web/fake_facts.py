@@ -42,15 +42,21 @@ def device(device_id: str, *, mode: int = 0, at: float | None = None, **facts: A
     }
 
 
-def clip(mode: int, name: str, **facts: Any) -> Json:
+def at_this_moment(playing: Json) -> Json:
+    """What plays, a while later."""
+    now = time.time()
+    return playing | {"position_s": playing["position_s"] + now - playing["at"], "at": now}
+
+
+def clip(mode: int, title: str, **facts: Any) -> Json:
     """A clip as the API has it."""
     return {
         "mode": mode,
-        "name": name,
-        "file": f"{mode:02}-{name}.opus",
+        "name": f"{mode:02}-{title}",
+        "title": title,
+        "file": f"{mode:02}-{title}.opus",
         "seconds": 2.0 + mode,
-        "bytes": 12_000 + 3_000 * mode,
-        "bit_rate": 32_000,
-        "playing": 0,
+        "bit_rate_bps": 32_000,
+        "source": None,
         **facts,
     }

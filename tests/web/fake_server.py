@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import trio
-from fake_facts import CLIPS, Json, clip
+from fake_facts import CLIPS, Json, at_this_moment, clip
 from hypercorn.config import Config
 from hypercorn.trio import serve
 from starlette.applications import Starlette
@@ -47,6 +47,7 @@ class FakeServer:
         self.asked: list[tuple[str, str, Any]] = []
         self.refusals: dict[str, tuple[int, str]] = {}  # path → what it is answered
         self.needs_login = False
+        self.fixed_because: str | None = None
 
     @contextmanager
     def run(self) -> Iterator[FakeServer]:
@@ -162,10 +163,10 @@ class FakeServer:
             ("GET", "/api/happenings", self._follow),
             ("POST", "/api/play", self._done),
             ("POST", "/api/stop", self._done),
-            ("GET", "/api/clips", lambda *_: {"clips": self.clips}),
+            ("GET", "/api/clips", self._listed),
             ("POST", "/api/clips", self._added),
             ("PUT", "/api/clips/order", self._ordered),
-            ("PUT", "/api/clips/{name}", lambda *_: {"clips": self.clips}),
+            ("PUT", "/api/clips/{name}", self._listed),
             ("DELETE", "/api/clips/{name}", self._removed),
             ("GET", "/api/clips/{name}/waveform", self._waveform),
         ]
@@ -178,7 +179,7 @@ class FakeServer:
             said = _json(body)
             if method != "GET":
                 self.asked.append((method, request.url.path, said))
-            if refusal := self.refusals.get(request.url.path):
+            if method != "GET" and (refusal := self.refusals.get(request.url.path)):
                 return JSONResponse({"error": refusal[1]}, refusal[0])
             answered = answer(request, said)
             return answered if isinstance(answered, Response) else JSONResponse(answered)
@@ -188,7 +189,9 @@ class FakeServer:
     def _page(self, name: str) -> Callable[[Request], Any]:
         async def page(request: Request) -> Response:
             if self.needs_login and request.cookies.get("token") != "right":
-                return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+                query = request.url.query
+                wanted = f"{request.url.path}?{query}" if query else request.url.path
+                return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
             return self._files.answer(request, name)
 
         return page
@@ -221,7 +224,9 @@ class FakeServer:
 
     def _device(self, request: Request, said: Any) -> Any:
         row = self.devices.get(request.path_params["id"])
-        return row or JSONResponse({"error": "no such device is connected"}, 404)
+        if row is None:
+            return JSONResponse({"error": "no such device is connected"}, 404)
+        return row | {"playing": row["playing"] and at_this_moment(row["playing"])}
 
     def _renamed(self, request: Request, said: Any) -> Any:
         row = self.devices[request.path_params["id"]] | {"name": said["name"]}
@@ -241,6 +246,9 @@ class FakeServer:
             "failed": {},
         }
 
+    def _listed(self, request: Request, said: Any) -> Json:
+        return {"clips": self.clips, "fixed_because": self.fixed_because}
+
     def _added(self, request: Request, said: Any) -> Json:
         name = request.query_params["name"].rsplit(".", 1)[0]
         self.clips.append(clip(len(self.clips), name))
@@ -248,13 +256,19 @@ class FakeServer:
 
     def _ordered(self, request: Request, said: Any) -> Json:
         known = {one["name"]: one for one in self.clips}
-        self.clips = [known[name] | {"mode": mode} for mode, name in enumerate(said["names"])]
+        self._number([known[name] for name in said["names"]])
         return {"clips": self.clips}
 
     def _removed(self, request: Request, said: Any) -> Json:
-        rest = [one for one in self.clips if one["name"] != request.path_params["name"]]
-        self.clips = [one | {"mode": mode} for mode, one in enumerate(rest)]
+        self._number([one for one in self.clips if one["name"] != request.path_params["name"]])
         return {"clips": self.clips}
+
+    def _number(self, clips: list[Json]) -> None:
+        """Put clips in order, which gives their files other names."""
+        self.clips = [
+            one | {"mode": mode, "name": f"{mode:02}-{one['title']}"}
+            for mode, one in enumerate(clips)
+        ]
 
     def _waveform(self, request: Request, said: Any) -> Json:
         seed = sum(map(ord, request.path_params["name"]))

@@ -1,10 +1,18 @@
 // The form works without this; with it one gets back to the page that was asked for.
 
 const asked = new URLSearchParams(location.search);
-const next = asked.get("next") ?? "/";
-const NOTICES = { wrong: "That is not the token.", slow: "Too many wrong tokens; wait a little." };
+const NOTICES = { wrong: "That is not the token.", slow: "Too many wrong tokens. Wait a little and try again." };
+
+// A path of this server, and nothing that a browser would take for another one.
+const wanted = asked.get("next") ?? "/";
+const next = /^\/(?![/\\])/.test(wanted) ? wanted : "/";
 
 document.querySelector("[name=next]").value = next;
 for (const [why, words] of Object.entries(NOTICES)) {
   if (asked.has(why)) document.getElementById("notice").textContent = words;
 }
+
+// Who follows a link from elsewhere comes without the cookie, though logged in: a request of the page
+// itself brings it. Asking for a page, and not for the API, is no error where the answer is no.
+const page = await fetch(next, { redirect: "manual" }).catch(() => null);
+if (page?.ok) location.replace(next);

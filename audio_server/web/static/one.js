@@ -15,6 +15,7 @@ import { Timeline } from "./timeline.js";
 import { NONE, capital, clock, exact, mode, ms, percent, title } from "./words.js";
 
 const LOOK_MS = 5000;
+const TICK_MS = 250;
 const SOON_MS = 120;  // after something has happened, so that what belongs together is seen at once
 
 class Page {
@@ -37,6 +38,7 @@ class Page {
       state: (error) => this.#followed(error),
     });
     setInterval(() => document.hidden || this.#look(), LOOK_MS);
+    setInterval(() => this.#take.tick(), TICK_MS);
   }
 
   #listen() {

@@ -1,0 +1,110 @@
+// One clip in the list.
+
+import { button, make, setAttribute, setText } from "./dom.js";
+import { title } from "./shelf.js";
+import { Waveform } from "./waveform.js";
+import { length, many } from "./words.js";
+
+const SHAPES = ["square", "rhomboid", "triangle", "circle"];
+const COLOURS = ["#ffb000", "#00e0ff", "#ff40c0", "#a0ff00", "#8060ff", "#ffffff"];  // as devices show modes 1-4, 5-8 and so on
+
+export class ClipRow {
+  #clip = null;
+  #listener;
+  #sounds = false;
+  #waveform = new Waveform();
+
+  // `acts` has `replace(clip, file)` and `remove(clip)`.
+  constructor(listener, order, acts) {
+    this.#listener = listener;
+    this.handle = button("", null, { class: "handle plain", "aria-describedby": "how" });
+    this.mode = make("span", { class: "mode" });
+    this.name = make("strong", { class: "title" });
+    this.facts = make("span", { class: "facts quiet" });
+    this.devices = make("span", { class: "devices" });
+    this.listen = button("Listen", () => this.#toggle());
+    this.file = make("input", { type: "file", accept: "audio/*,video/*,.opus,.ogg,.flac", hidden: true });
+    this.replace = button("Replace", () => this.file.click());
+    this.remove = button("Remove", () => acts.remove(this.#clip), { class: "danger" });
+    this.file.addEventListener("change", () => this.#chosen(acts));
+    this.#waveform.element.addEventListener("click", (event) => this.#from(event));
+    this.element = make("li", { class: "clip card" }, this.handle, this.mode,
+      make("div", { class: "who" }, this.name, this.facts), this.#waveform.element, this.devices,
+      make("div", { class: "acts" }, this.listen, this.replace, this.remove, this.file));
+    order.add(this.element, this.handle);
+  }
+
+  // Gives the element. `can` says what can be done here: `change`, `remove`.
+  show(clip, can) {
+    const name = title(clip);
+    this.#clip = clip;
+    setText(this.mode, String(clip.mode));
+    this.mode.style.setProperty("--light", COLOURS[Math.floor((clip.mode - 1) / SHAPES.length) % COLOURS.length]);
+    this.mode.className = `mode ${clip.mode ? SHAPES[(clip.mode - 1) % SHAPES.length] : "home"}`;
+    setText(this.name, name);
+    setText(this.facts, facts(clip));
+    const labels = { handle: `Move ${name}, mode ${clip.mode}`, replace: `Replace ${name}`, remove: `Remove ${name}` };
+    for (const [control, label] of Object.entries(labels)) setAttribute(this[control], "aria-label", label);
+    setAttribute(this.name, "title", clip.file ?? name);
+    this.handle.disabled = !can.change || !can.remove;
+    this.replace.hidden = !can.change;
+    this.remove.hidden = !can.change;
+    this.remove.disabled = !can.remove;
+    this.#name();
+    this.#waveform.show(path(clip), clip.key);
+    return this.element;
+  }
+
+  // How many devices play a clip, by its title.
+  playsOn(counts) {
+    const count = counts.get(title(this.#clip));
+    setText(this.devices, count ? `plays on ${many(count, "device")}` : "");
+  }
+
+  // -- listening
+
+  sounding(on) {
+    this.#sounds = on;
+    this.element.classList.toggle("sounding", on);
+    this.#name();
+  }
+
+  at(part) {
+    this.#waveform.at(part);
+  }
+
+  #name() {
+    setText(this.listen, this.#sounds ? "Stop" : "Listen");
+    setAttribute(this.listen, "aria-label", `${this.#sounds ? "Stop listening" : "Listen"} to ${title(this.#clip)}`);
+  }
+
+  #toggle() {
+    if (this.#sounds) this.#listener.stop(this);
+    else this.#listener.play(this, this.#sound());
+  }
+
+  #from(event) {
+    const box = this.#waveform.element.getBoundingClientRect();
+    this.#listener.play(this, this.#sound(), (event.clientX - box.left) / box.width);
+  }
+
+  // What was there before under the same name is kept by the browser under another address.
+  #sound() {
+    return `${path(this.#clip)}/sound?of=${encodeURIComponent(this.#clip.key)}`;
+  }
+
+  #chosen(acts) {
+    const [file] = this.file.files;
+    this.file.value = "";
+    this.#listener.stop(this);
+    if (file) acts.replace(this.#clip, file);
+  }
+}
+
+const path = (clip) => `/api/clips/${encodeURIComponent(clip.name)}`;
+
+function facts(clip) {
+  const parts = [length(clip.seconds)];
+  if (clip.bit_rate_bps) parts.push(`${Math.round(clip.bit_rate_bps / 1000)} kbit/s`);
+  return parts.join(" · ");
+}

@@ -1,0 +1,153 @@
+// The page of clips: listen, add, replace, remove, and put them in order.
+
+import { ask } from "./ask.js";
+import { ClipRow } from "./clip-row.js";
+import { Devices } from "./devices.js";
+import { confirm } from "./dialog.js";
+import { byId, notice, setText } from "./dom.js";
+import { dropFiles } from "./drop.js";
+import { Listener } from "./listener.js";
+import { follow } from "./live.js";
+import { Order } from "./order.js";
+import { Shelf, title } from "./shelf.js";
+import { about } from "./shell.js";
+import { Uploads } from "./uploads.js";
+import { many, title as titleOf } from "./words.js";
+
+const LOOK_MS = 5000;
+const COUNT_MS = 500;
+const clipAt = (name) => `/api/clips/${encodeURIComponent(name)}`;
+
+class Clips {
+  #shelf = new Shelf();
+  #rows = new Map();      // by the key of its clip
+  #changes = 0;           // how many have been made: what was asked before one of them is old
+  #away = true;
+  #devices = new Devices();
+  #timer = null;
+  #listener = new Listener((text) => this.#say(text, true));
+  #order = new Order(byId("clips"), (from, to) => this.#move(from, to));
+  #uploads = new Uploads(byId("uploads"), (answer) => this.#take(answer));
+
+  constructor() {
+    byId("add").addEventListener("click", () => byId("files").click());
+    byId("files").addEventListener("change", () => {
+      this.#add([...byId("files").files]);
+      byId("files").value = "";
+    });
+    byId("reload").addEventListener("click", () => this.#change("POST", "/api/clips/reload", "The folder was read again."));
+    dropFiles(byId("drop"), () => !this.#shelf.fixed, (files) => this.#add(files));
+    about();
+    this.#look();
+    setInterval(() => document.hidden || this.#look(), LOOK_MS);
+    follow("/api/devices/changes", { take: (name, data) => this.#count(data, name === "all"), state: () => {} });
+  }
+
+  // Others change clips too.
+  async #look() {
+    const changes = this.#changes;
+    try {
+      const answer = await ask("/api/clips");
+      if (this.#away) this.#say("");
+      this.#away = false;
+      if (changes === this.#changes && !this.#shelf.isSaving && !this.#order.isDragging) this.#take(answer);
+    } catch (error) {
+      this.#away = true;
+      this.#say(error.message, true);
+    }
+  }
+
+  #take(answer) {
+    this.#changes += 1;
+    this.#shelf.take(answer);
+    this.#draw();
+  }
+
+  #say(text, bad = false) {
+    notice(byId("notice"), text, bad);
+  }
+
+  // -- drawing
+
+  #draw() {
+    const { clips, fixed } = this.#shelf;
+    const can = { change: !fixed, remove: clips.length > 1 };
+    const rows = clips.map((clip) => this.#row(clip.key).show(clip, can));
+    const keys = new Set(clips.map((clip) => clip.key));
+    for (const key of this.#rows.keys()) if (!keys.has(key)) this.#rows.delete(key);
+    place(byId("clips"), rows);
+    setText(byId("count"), [many(clips.length, "clip"), ...(fixed ? [fixed] : [])].join(" · "));
+    byId("add").disabled = Boolean(fixed);
+  }
+
+  // How many devices play each clip: by its title, since an order gives it another name.
+  #count(data, all) {
+    this.#devices.take(data, all);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      const counts = new Map();
+      for (const { playing } of this.#devices.values()) {
+        if (playing) counts.set(titleOf(playing.clip), (counts.get(titleOf(playing.clip)) ?? 0) + 1);
+      }
+      for (const row of this.#rows.values()) row.playsOn(counts);
+    }, COUNT_MS);
+  }
+
+  #row(key) {
+    if (!this.#rows.has(key)) {
+      this.#rows.set(key, new ClipRow(this.#listener, this.#order, {
+        replace: (clip, file) => this.#uploads.send(file, "PUT", clipAt(clip.name), `${title(clip)} has a new sound.`),
+        remove: (clip) => this.#remove(clip),
+      }));
+    }
+    return this.#rows.get(key);
+  }
+
+  // -- changes
+
+  async #change(method, path, words) {
+    try {
+      this.#take(await ask(path, { method }));
+      this.#say(words);
+    } catch (error) {
+      this.#say(error.message, true);
+    }
+  }
+
+  async #remove(clip) {
+    const text = "What plays goes on to its end. Each clip after it moves up by one mode.";
+    if (!await confirm(`Remove ${title(clip)}?`, text, "Remove", { danger: true })) return;
+    await this.#change("DELETE", clipAt(clip.name), `${title(clip)} was removed.`);
+  }
+
+  async #move(from, to) {
+    const moved = this.#shelf.clips[from];
+    this.#shelf.move(from, to);
+    this.#draw();
+    setText(byId("moved"), `${title(moved)} is mode ${to} now.`);
+    try {
+      await this.#shelf.save();
+    } catch (error) {
+      this.#say(error.message, true);
+    }
+    this.#changes += 1;
+    this.#draw();
+  }
+
+  async #add(files) {
+    for (const file of files) {
+      await this.#uploads.send(file, "POST", `/api/clips?name=${encodeURIComponent(file.name)}`, "was added.");
+    }
+  }
+}
+
+function place(list, elements) {
+  const focused = document.activeElement;
+  elements.forEach((element, at) => {
+    if (list.children[at] !== element) list.insertBefore(element, list.children[at] ?? null);
+  });
+  while (list.childElementCount > elements.length) list.lastElementChild.remove();
+  if (focused !== document.activeElement && list.contains(focused)) focused.focus();
+}
+
+new Clips();

@@ -1,0 +1,64 @@
+// One loudspeaker for all clips: what is listened to here is heard by no device.
+
+export class Listener {
+  #audio = new Audio();
+  #row = null;
+  #failed;
+  #frame = 0;
+
+  // A row is told `sounding(on)` and `at(part)`, how far it is (0 to 1).
+  constructor(failed) {
+    this.#failed = failed;
+    this.#audio.preload = "none";
+    this.#audio.addEventListener("ended", () => this.stop());
+    this.#audio.addEventListener("error", () => this.#fail());
+  }
+
+  // Listen to a clip from `part` of it on.
+  async play(row, url, part = 0) {
+    if (this.#row !== row) {
+      this.stop();
+      this.#row = row;
+      this.#audio.src = url;
+    }
+    try {
+      if (part) await this.#seek(part);
+      await this.#audio.play();
+    } catch {
+      return;  // stopped before it began, or an error, which has an event of its own
+    }
+    row.sounding(true);
+    this.#follow();
+  }
+
+  stop(row = this.#row) {
+    if (row === null || row !== this.#row) return;
+    cancelAnimationFrame(this.#frame);
+    this.#row = null;
+    this.#audio.pause();
+    row.sounding(false);
+    row.at(0);
+  }
+
+  async #seek(part) {
+    if (this.#audio.readyState === 0) {
+      this.#audio.load();
+      await new Promise((resolve) => this.#audio.addEventListener("loadedmetadata", resolve, { once: true }));
+    }
+    this.#audio.currentTime = part * this.#audio.duration;
+  }
+
+  #follow() {
+    cancelAnimationFrame(this.#frame);
+    if (!this.#row) return;
+    const { currentTime, duration } = this.#audio;
+    this.#row.at(duration > 0 ? Math.min(1, currentTime / duration) : 0);
+    this.#frame = requestAnimationFrame(() => this.#follow());
+  }
+
+  #fail() {
+    if (!this.#row) return;
+    this.stop();
+    this.#failed("This browser cannot play the clip, or the server did not send it.");
+  }
+}

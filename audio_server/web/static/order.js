@@ -1,0 +1,82 @@
+// A list whose items are put in order: dragged by a handle, or moved by arrow keys on it.
+
+export class Order {
+  #list;
+  #moved;
+  #drag = null;
+
+  // `moved(from, to)` is told of each change of place; the list is drawn anew by whoever is told.
+  constructor(list, moved) {
+    this.#list = list;
+    this.#moved = moved;
+  }
+
+  get isDragging() {
+    return this.#drag !== null;
+  }
+
+  add(item, handle) {
+    handle.addEventListener("keydown", (event) => this.#key(event, item, handle));
+    handle.addEventListener("pointerdown", (event) => this.#grab(event, item, handle));
+  }
+
+  #key(event, item, handle) {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (event.key === "Escape") this.#drop(false);
+    if (!step || this.#drag) return;
+    event.preventDefault();
+    const from = this.#index(item), to = from + step;
+    if (to < 0 || to >= this.#list.childElementCount) return;
+    this.#moved(from, to);
+    handle.focus();
+  }
+
+  #index(item) {
+    return [...this.#list.children].indexOf(item);
+  }
+
+  // -- by pointer: while it is held nothing but the drawing moves
+
+  #grab(event, item, handle) {
+    if (event.button !== 0 || handle.disabled) return;
+    handle.setPointerCapture(event.pointerId);
+    const ends = new AbortController();
+    const on = (name, act) => handle.addEventListener(name, act, { signal: ends.signal });
+    const tops = [...this.#list.children].map((child) => child.offsetTop);
+    this.#drag = { item, ends, tops, from: this.#index(item), to: this.#index(item), y: event.pageY };
+    item.classList.add("dragged");
+    this.#list.classList.add("dragging");
+    on("pointermove", (moved) => this.#follow(moved.pageY - this.#drag.y));
+    on("pointerup", () => this.#drop(true));
+    on("pointercancel", () => this.#drop(false));
+  }
+
+  #follow(by) {
+    const { item, tops, from } = this.#drag;
+    const at = tops[from] + by;
+    const to = tops.reduce((best, top, index) => (Math.abs(top - at) < Math.abs(tops[best] - at) ? index : best), from);
+    this.#drag.to = to;
+    item.style.transform = `translateY(${by}px)`;
+    [...this.#list.children].forEach((child, index) => {
+      if (child !== item) child.style.transform = `translateY(${shift(index, from, to, tops)}px)`;
+    });
+  }
+
+  #drop(well) {
+    if (!this.#drag) return;
+    const { item, ends, from, to } = this.#drag;
+    this.#drag = null;
+    ends.abort();
+    item.classList.remove("dragged");
+    this.#list.classList.remove("dragging");
+    for (const child of this.#list.children) child.style.transform = "";
+    if (well && from !== to) this.#moved(from, to);
+  }
+}
+
+// How far an item makes room for the one that is dragged.
+function shift(index, from, to, tops) {
+  if (index > from && index <= to) return tops[index - 1] - tops[index];
+  if (index < from && index >= to) return tops[index + 1] - tops[index];
+  return 0;
+}

@@ -1,0 +1,64 @@
+// The clips as the server has them, and the order that the user wants while the server is told.
+
+import { ask } from "./ask.js";
+
+export class Shelf {
+  #served = [];
+  #wanted = null;   // keys in the order that is asked for; null when that is the server's
+  #saving = false;
+  fixed = null;     // why nothing can be changed here
+
+  // An answer of the API.
+  take({ clips, fixed_because: fixed = null }) {
+    this.#served = clips;
+    this.fixed = fixed;
+  }
+
+  // Each with a `key` that stays the same when an order gives its file another name.
+  get clips() {
+    const keyed = withKeys(this.#served);
+    if (!this.#wanted) return keyed;
+    const byKey = new Map(keyed.map((clip) => [clip.key, clip]));
+    const known = this.#wanted.filter((key) => byKey.has(key));
+    return known.map((key, mode) => ({ ...byKey.get(key), mode }));
+  }
+
+  get isSaving() {
+    return this.#saving;
+  }
+
+  // At once here; `save` tells the server.
+  move(from, to) {
+    const keys = this.clips.map((clip) => clip.key);
+    keys.splice(to, 0, ...keys.splice(from, 1));
+    this.#wanted = keys;
+  }
+
+  // Until the server has the order that is wanted, whatever is wanted meanwhile: each order gives
+  // files other names, so the next one needs those. Raises `Refusal`; the order is the server's then.
+  async save() {
+    if (this.#saving) return;
+    this.#saving = true;
+    try {
+      while (this.#wanted) {
+        const asked = this.#wanted;
+        this.take(await ask("/api/clips/order", { method: "PUT", json: { names: this.clips.map((clip) => clip.name) } }));
+        if (this.#wanted === asked) this.#wanted = null;
+      }
+    } finally {
+      this.#wanted = null;
+      this.#saving = false;
+    }
+  }
+}
+
+export const title = (clip) => clip.title ?? clip.name;
+
+function withKeys(clips) {
+  const seen = new Map();
+  return clips.map((clip) => {
+    const key = [title(clip), clip.seconds, clip.bit_rate_bps].join("|");
+    seen.set(key, (seen.get(key) ?? 0) + 1);
+    return { ...clip, key: `${key}|${seen.get(key)}` };
+  });
+}

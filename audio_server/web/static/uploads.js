@@ -1,0 +1,76 @@
+// Files on their way to the server, each with how far it is, and what the server said if it said no.
+
+import { AWAY, reason, toLogin } from "./ask.js";
+import { button, make, setText } from "./dom.js";
+
+const DONE_MS = 4000;
+
+export class Uploads {
+  #list;
+  #done;
+
+  // `done` gets the server's answer to each that it has taken.
+  constructor(list, done) {
+    this.#list = list;
+    this.#done = done;
+  }
+
+  // Returns when the server has answered, whatever it has said.
+  async send(file, method, path, words) {
+    const line = new Line(file.name);
+    this.#list.append(line.element);
+    const { status, text } = await send(file, method, path, (part) => line.at(part));
+    if (status === 401) await toLogin();
+    if (status >= 200 && status < 300) {
+      line.done(words);
+      this.#done(JSON.parse(text));
+    } else {
+      line.failed(status ? reason(text, status) : AWAY);
+    }
+  }
+}
+
+class Line {
+  constructor(name) {
+    this.name = make("strong", { text: name });
+    this.said = make("span", { class: "quiet", role: "status", text: "waiting" });
+    this.bar = make("progress", { max: 1, value: 0, "aria-label": `${name} on its way` });
+    this.element = make("li", { class: "upload card" }, this.name, this.bar, this.said);
+  }
+
+  // The server needs a while for a file that it has: it decodes and encodes it.
+  at(part) {
+    if (part < 1) this.bar.value = part;
+    else this.bar.removeAttribute("value");
+    setText(this.said, part < 1 ? `${Math.round(100 * part)} %` : "is being prepared …");
+  }
+
+  done(words) {
+    this.#end(words);
+    setTimeout(() => this.element.remove(), DONE_MS);
+  }
+
+  failed(words) {
+    this.#end(words);
+    this.element.classList.add("failed");
+    this.element.append(button("Dismiss", () => this.element.remove(), { class: "plain", "aria-label": `Dismiss ${this.name.textContent}` }));
+  }
+
+  #end(words) {
+    this.bar.remove();
+    setText(this.said, words);
+  }
+}
+
+// By XMLHttpRequest: fetch does not tell how much has been sent.
+function send(file, method, path, progress) {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open(method, path);
+    request.setRequestHeader("content-type", "application/octet-stream");
+    request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 1);
+    request.upload.onload = () => progress(1);
+    request.onloadend = () => resolve({ status: request.status, text: request.responseText });
+    request.send(file);
+  });
+}

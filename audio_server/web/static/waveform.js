@@ -1,0 +1,51 @@
+// How loud a clip is from its beginning to its end, as a drawing that fills while it sounds.
+
+import { ask } from "./ask.js";
+import { make } from "./dom.js";
+
+const POINTS = 160;
+const HEIGHT = 40;
+const LOUD_MIN = 0.04;  // silence is a line, not nothing
+const SVG = "http://www.w3.org/2000/svg";
+
+export class Waveform {
+  #shown = "";
+
+  constructor() {
+    this.element = make("div", { class: "waveform", "aria-hidden": "true" });
+  }
+
+  // Draws the clip at `path`; nothing where the server has no waveform of it. `version` is another
+  // one when its sound is.
+  async show(path, version) {
+    if (version === this.#shown) return;
+    this.#shown = version;
+    try {
+      const { peaks } = await ask(`${path}/waveform?points=${POINTS}`);
+      if (version === this.#shown) this.element.replaceChildren(drawing(peaks, "rest"), drawing(peaks, "heard"));
+    } catch (error) {
+      if (version === this.#shown && error.status === 0) this.#shown = "";  // it is asked for again
+    }
+  }
+
+  // How far it has been heard, 0 to 1.
+  at(part) {
+    this.element.style.setProperty("--heard", part);
+  }
+}
+
+function drawing(peaks, name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${peaks.length} ${HEIGHT}`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("class", name);
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", peaks.map(bar).join(""));
+  svg.append(path);
+  return svg;
+}
+
+function bar(peak, at) {
+  const half = Math.max(LOUD_MIN, peak) * HEIGHT / 2;
+  return `M${at + 0.15} ${(HEIGHT / 2 - half).toFixed(1)}h.7v${(2 * half).toFixed(1)}h-.7z`;
+}

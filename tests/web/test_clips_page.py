@@ -1,0 +1,151 @@
+"""The page of clips, a device's own page, and the way in, in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from browser import PHONE, Watched
+from conftest import Look
+from fake_facts import clip, device
+from fake_server import FakeServer
+from playwright.sync_api import FilePayload, Locator, expect
+
+WIDE = {"width": 1280, "height": 820}
+BELL: FilePayload = {"name": "bell.flac", "mimeType": "audio/flac", "buffer": b"fLaC" * 1000}
+
+
+@pytest.fixture(autouse=True)
+def no_asyncio_loop() -> None:
+    """Playwright has one; the fake server is in a thread of its own."""
+
+
+def titles(at: Watched) -> list[str]:
+    return at.page.locator("#clips .title").all_inner_texts()
+
+
+def handle(at: Watched, title: str) -> Locator:
+    return at.page.locator(".clip", has_text=title).locator(".handle")
+
+
+def test_clips_are_put_in_order_by_keys_and_by_pointer(
+    look: Look, fake: FakeServer, screenshots: Path
+) -> None:
+    fake.put(*(device(f"opal-{number}", mode=2, at=1.0) for number in range(12)))
+    at = look("/clips", viewport=WIDE)
+    expect(at.page.locator(".clip").nth(2)).to_contain_text("plays on 12 devices")
+    expect(at.page.locator(".waveform svg")).to_have_count(10)
+    at.page.screenshot(path=screenshots / "clips.png")
+    handle(at, "square").focus()
+    at.page.keyboard.press("ArrowDown")
+    at.page.keyboard.press("ArrowDown")
+    order = ["home", "rhomboid", "triangle", "square", "circle"]
+    assert titles(at) == order
+    expect(at.page.locator("#moved")).to_have_text("square is mode 3 now.")
+    expect(handle(at, "square")).to_be_focused()
+    at.page.wait_for_function("() => document.title")  # the page's turn: its requests go out
+    handle(at, "circle").drag_to(handle(at, "home"), target_position={"x": 5, "y": 2})
+    assert titles(at) == ["circle", *order[:-1]]
+    expect(at.page.locator(".clip").first).to_contain_text("0")
+    at.page.wait_for_timeout(200)
+    assert [one["title"] for one in fake.clips] == ["circle", *order[:-1]]
+
+
+def test_a_clip_is_added_replaced_and_removed(look: Look, fake: FakeServer) -> None:
+    at = look("/clips", viewport=WIDE)
+    at.page.set_input_files("#files", BELL)
+    expect(at.page.locator(".clip")).to_have_count(6)
+    expect(at.page.locator(".upload")).to_contain_text("was added")
+    assert fake.wait_asked("POST", "/api/clips") == BELL["buffer"]
+    fake.refusals["/api/clips/05-bell"] = (422, "bell.txt: is no sound that FFmpeg can read")
+    bell = at.page.locator(".clip", has_text="bell")
+    bell.locator("input[type=file]").set_input_files(BELL)
+    said = at.page.locator(".upload.failed")
+    expect(said).to_contain_text("bell.txt: is no sound that FFmpeg can read")
+    said.locator("text=Dismiss").click()
+    expect(said).to_have_count(0)
+    at.errors.clear()  # the browser itself tells of the 422
+    fake.refusals.clear()
+    bell.locator("text=Remove").click()
+    at.page.click("dialog >> text=Cancel")
+    bell.locator("text=Remove").click()
+    at.page.click("dialog button.danger")
+    expect(at.page.locator("#notice")).to_have_text("bell was removed.")
+    expect(at.page.locator(".clip")).to_have_count(5)
+
+
+def test_a_folder_that_cannot_be_changed_offers_no_change(look: Look, fake: FakeServer) -> None:
+    fake.fixed_because = "the shipped clips cannot be changed"
+    at = look("/clips")
+    expect(at.page.locator("#count")).to_contain_text("the shipped clips cannot be changed")
+    expect(at.page.locator("#add")).to_be_disabled()
+    expect(at.page.locator(".clip >> text=Remove >> visible=true")).to_have_count(0)
+    expect(at.page.locator(".clip >> text=Listen >> visible=true")).to_have_count(5)
+
+
+def test_a_device_tells_what_happened_and_can_be_pressed(
+    look: Look, fake: FakeServer, screenshots: Path
+) -> None:
+    fake.put(device("opal-17", mode=3, at=3.0, name="Greenhouse", battery=0.83))
+    leds = fake.devices["opal-17"]["leds"]
+    fake.happen("opal-17", "connected", "connected from 10.0.0.7:51234")
+    fake.happen("opal-17", "leds", "LEDs 0, 1, 4 lit", leds=leds)
+    fake.happen("opal-17", "press", "pressed Play", button="play")
+    at = look("/devices/opal-17", viewport=WIDE)
+    expect(at.page.locator("h1")).to_have_text("Greenhouse")
+    expect(at.page.locator("#timeline li")).to_have_count(3)
+    expect(at.page.locator("#timeline li").first).to_contain_text("Pressed Play")
+    fake.happen("opal-17", "take_started", "03-triangle starts", clip="03-triangle")
+    expect(at.page.locator("#timeline li").first).to_contain_text("03-triangle starts")
+    expect(at.page.locator("#doing")).to_have_text("Plays triangle · mode 3 triangle")
+    expect(at.page.locator("#time")).to_have_text("0:04 / 0:12")
+    at.page.screenshot(path=screenshots / "one.png")
+    at.page.click("#presses >> text=Stop")
+    expect(at.page.locator("#done")).to_have_text("Stop pressed on 1 device.")
+    at.page.uncheck("#filters [value=leds]")
+    expect(at.page.locator("#timeline li:visible")).to_have_count(3)
+    at.page.click("#rename")
+    at.page.keyboard.type("Shed")
+    at.page.keyboard.press("Enter")
+    expect(at.page.locator("h1")).to_have_text("Shed")
+    fake.put(fake.devices["opal-17"] | {"connected": False, "playing": None})
+    fake.happen("opal-17", "gone", "disconnected")
+    expect(at.page.locator("#state")).to_have_text("Not connected")
+    expect(at.page.locator("#presses button").first).to_be_disabled()
+
+
+def test_who_is_not_logged_in_logs_in_and_comes_back(
+    look: Look, fake: FakeServer, screenshots: Path
+) -> None:
+    fake.needs_login = True
+    at = look("/devices/opal-17?q=1", viewport=WIDE)
+    at.page.fill("#token", "wrong")
+    at.page.keyboard.press("Enter")
+    expect(at.page.locator("#notice")).to_have_text("That is not the token.")
+    at.assert_open_to_all()
+    at.page.screenshot(path=screenshots / "login.png")
+    at.page.fill("#token", "right")
+    at.page.click("text=Log in")
+    at.page.wait_for_url("**/devices/opal-17?q=1")
+    at.page.goto(fake.url + "/clips")
+    expect(at.page.locator(".clip")).to_have_count(5)
+    at.page.context.clear_cookies()  # as if the login had ended
+    at.page.wait_for_url("**/login?next=%2Fclips")
+    at.page.fill("#token", "right")
+    at.page.click("text=Log in")
+    expect(at.page.locator(".clip")).to_have_count(5)
+    at.page.click("#logout button")
+    at.page.wait_for_url("**/login")
+    at.errors.clear()  # the browser itself tells of the 401, and of a device that is not there
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(look: Look, fake: FakeServer, scheme: str, screenshots: Path) -> None:
+    fake.put(device("opal-17", mode=3, at=3.0))
+    fake.happen("opal-17", "refused", "refused: an event that is no button's")
+    fake.clips.append(clip(5, "announcement-of-the-last-train-to-the-harbour"))
+    for path, settled in (("/clips", ".waveform svg"), ("/devices/opal-17", "#timeline li")):
+        at = look(path, viewport=PHONE, color_scheme=scheme)
+        expect(at.page.locator(settled).first).to_be_visible()
+        at.page.screenshot(path=screenshots / f"phone-{path.split('/')[1]}-{scheme}.png")
+        at.assert_open_to_all()
