@@ -23,10 +23,11 @@ WORKDIR /
 ENV PATH=/app/bin:$PATH \
     HOME=/cache \
     AUDIO_SERVER_HOST=0.0.0.0 \
+    AUDIO_SERVER_HTTP=0.0.0.0:8080 \
     AUDIO_SERVER_CACHE=/cache \
     AUDIO_SERVER_DATA=/data
 VOLUME ["/cache", "/data"]
-EXPOSE 50051
+EXPOSE 50051 8080
 # The server's own loop has to answer, and nothing is left behind; a scripted device would be the
 # truer check, but costs a second of CPU each time and judges the pace of a busy machine.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["audio-server", "check"]

@@ -17,7 +17,7 @@ WIRE = "audio_server/wire"
 
 # Groups of pyproject.toml in the order they are locked, and which need the package's own needs.
 WITH_PROJECT = ("run", "tests", "typecheck", "protos", "bench", "docs")
-LOCKS = (*WITH_PROJECT, "lint", "nox", "lock")
+LOCKS = (*WITH_PROJECT, "lint", "deploy", "nox", "lock")
 
 
 def lock_of(group: str) -> str:
@@ -50,6 +50,31 @@ def lint(session: nox.Session) -> None:
     session.install("-r", lock_of("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+
+
+@nox.session
+def deploy(session: nox.Session) -> None:
+    """Schemas of what is in deploy/; what it says of the server is among the tests."""
+    session.install("-r", lock_of("deploy"))
+    compose = ("--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml")
+    session.run("check-jsonschema", *compose)
+    for version in KUBERNETES:
+        session.run("kubernetes-validate", "--strict", "-k", version, *MANIFESTS)
+    if shutil.which("promtool"):  # comes with Prometheus
+        for check in PROMTOOL:
+            session.run("promtool", *check, external=True)
+
+
+KUBERNETES = ("1.30", "1.37")  # the first that has preStop.sleep at once, and the newest
+MANIFESTS = (
+    *(f"deploy/kubernetes/{name}.yaml" for name in ("deployment", "service", "disruption")),
+    "deploy/kubernetes/with-prometheus/autoscaler.yaml",
+)
+PROMTOOL = (
+    ("check", "config", "--syntax-only", "deploy/prometheus/prometheus.yml"),
+    ("check", "rules", "deploy/prometheus/alerts.yml"),
+    ("test", "rules", "deploy/prometheus/alerts.test.yml"),
+)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Build the container image, start it, and run a scripted device against it (`nox -s image`).
+"""Build the container image, start it, try a scripted device and the pages (`nox -s image`).
 
 Docker, Podman or Buildah, whichever works here. Buildah builds and runs without a daemon and
 without privileges of a container, and so in CI; no registry is reachable there, so it starts from
@@ -18,6 +18,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,7 @@ IMAGE = "localhost/streaming-audio-server"
 SCRIPT = "connect mode mode play wait:2 play wait:1 stop mode play wait:1 connect play wait:1 stop"
 READY_S = 60
 STOP_S = 15
+SHOW_TOKEN = ("cat", "/data/http-token")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -56,10 +58,12 @@ def with_daemon(engine: str, base: str | None) -> None:
     """As the README says it."""
     arguments = ["--build-arg", f"BASE={base}"] if base else []
     subprocess.run([engine, "build", *arguments, "-t", IMAGE, "."], check=True)
-    port = free_port()
-    container = run(engine, "run", "-d", "-p", f"127.0.0.1:{port}:50051", IMAGE)
+    port, http = free_port(), free_port()
+    ports = ["-p", f"127.0.0.1:{port}:50051", "-p", f"127.0.0.1:{http}:8080"]
+    container = run(engine, "run", "-d", *ports, IMAGE)
     try:
         try_device(port, [engine, "exec", container, "audio-server", "check"])
+        try_pages(http, [engine, "exec", container, *SHOW_TOKEN])
         run(engine, "stop", "--time", str(STOP_S), container)
         assert run(engine, "inspect", "-f", "{{.State.ExitCode}}", container) == "0"
     finally:
@@ -76,21 +80,24 @@ def with_buildah(base: str | None) -> None:
     container = run("buildah", "from", IMAGE)
     try:
         inside = ["buildah", "run", *isolated, container, "--"]
-        with started_by_buildah(container, inside) as port:
+        with started_by_buildah(container, inside) as (port, http):
             try_device(port, [*inside, "audio-server", "check", "--port", str(port)])
+            try_pages(http, [*inside, *SHOW_TOKEN])
     finally:
         run("buildah", "rm", container)
 
 
 @contextmanager
-def started_by_buildah(container: str, inside: list[str]) -> Iterator[int]:
-    """A server, by the image's own entry point, on a free port; it must end by SIGTERM."""
+def started_by_buildah(container: str, inside: list[str]) -> Iterator[tuple[int, int]]:
+    """A server, by the image's own entry point, on free ports; it must end by SIGTERM."""
     config = json.loads(run("buildah", "inspect", container))["Docker"]["config"]
-    port = free_port()
-    command = [*inside, *config["Entrypoint"], "--port", str(port)]
+    port, http = free_port(), free_port()
+    flags = ["--port", str(port), "--http", f"0.0.0.0:{http}"]  # as in the image, but for the ports
+    assert "AUDIO_SERVER_HTTP=0.0.0.0:8080" in config["Env"]
+    command = [*inside, *config["Entrypoint"], *flags]
     process = subprocess.Popen(command, start_new_session=True)
     try:
-        yield port
+        yield port, http
         os.kill(innermost(process.pid), signal.SIGTERM)
         assert process.wait(STOP_S) == 0
     finally:
@@ -141,6 +148,25 @@ def try_device(port: int, check: list[str]) -> None:
         time.sleep(0.5)
     device = ["audio-device", "--port", str(port), "--script", SCRIPT]
     subprocess.run(device, check=True)
+
+
+def try_pages(port: int, show_token: list[str]) -> None:
+    """Probes are answered; all else needs the token that the first start has made."""
+    assert answer(port, "/healthz") == answer(port, "/readyz") == 200
+    assert answer(port, "/metrics") == 401
+    token = run(*show_token)
+    assert answer(port, "/metrics", token) == answer(port, "/device", token) == 200
+
+
+def answer(port: int, path: str, token: str = "") -> int:
+    """The status of a GET."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    connection = HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def free_port() -> int:

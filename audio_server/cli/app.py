@@ -100,11 +100,13 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     from audio_server.cli.logs import configure_logs
     from audio_server.cli.progress import clip_progress
     from audio_server.collector import spare_old_objects
+    from audio_server.descriptors import allow_devices
     from audio_server.serve import serve as serve_until_told
 
     settings = settings or Settings()
     configure_logs(settings.log_format, settings.log_level)
     spare_old_objects()
+    allow_devices(settings.max_devices)
     with clip_progress() as progress, _named(f"{settings.host}:{settings.port}"):
         trio.run(partial(serve_until_told, settings, progress=progress))
 

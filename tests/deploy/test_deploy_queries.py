@@ -1,0 +1,77 @@
+"""Queries of dashboard and alerts are PromQL, and about metrics that there are."""
+
+from __future__ import annotations
+
+import re
+
+import promql_parser
+import pytest
+from deployed import ADAPTER, DASHBOARD, DEPLOY, PROMETHEUS, ROOT, RULES, THINGS, documents
+from grpclib.const import Status
+from prometheus_client.parser import text_string_to_metric_families
+
+from audio_server.metrics.board import Board
+
+PANELS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+ALERTS = [rule["expr"] for rule in RULES]
+GUIDE = (ROOT / "docs/operating.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def labels() -> dict[str, set[str]]:
+    """The labels that each sample may have, besides those that Prometheus gives it."""
+    board = Board()
+    board.row().call_ended("/", Status.OK)
+    found: dict[str, set[str]] = {"up": set()}
+    for family in text_string_to_metric_families(board.text()):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+@pytest.mark.parametrize("query", [*PANELS, *ALERTS])
+def test_a_query_is_promql_about_what_is_there(query: str, labels: dict[str, set[str]]) -> None:
+    for variable, value in (("$__rate_interval", "5m"), ("$job", ".*")):
+        query = query.replace(variable, value)
+    promql_parser.parse(query)
+    asked = re.findall(r"\b((?:audio_server|process)_\w+|up)\b(?:{([^}]*)})?", query)
+    assert asked
+    for name, matchers in asked:
+        assert name in labels
+        told = set(re.findall(r"(\w+)\s*[=!]~?", matchers))
+        assert told <= labels[name] | {"job", "instance"}
+
+
+def test_every_alert_is_tried_and_in_the_guide() -> None:
+    """`promtool test rules` tries them, where there is one (`nox -s deploy`)."""
+    tried = (DEPLOY / "prometheus/alerts.test.yml").read_text()
+    for rule in RULES:
+        assert {"severity"} == set(rule["labels"])
+        assert {"summary", "description"} == set(rule["annotations"])
+        assert rule["alert"] in tried
+        assert f"`{rule['alert']}`" in GUIDE
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
+
+
+def test_prometheus_reads_the_rules_that_are_there() -> None:
+    assert PROMETHEUS["rule_files"] == ["/etc/prometheus/alerts.yml"]
+    (job,) = PROMETHEUS["scrape_configs"]
+    jobs = {name for query in ALERTS for name in re.findall(r'job="([^"]*)"', query)}
+    assert jobs == {job["job_name"]}
+
+
+def test_the_autoscaler_knows_its_metric(labels: dict[str, set[str]]) -> None:
+    (metric,) = THINGS["HorizontalPodAutoscaler", "audio-server"]["spec"]["metrics"]
+    (rule,) = ADAPTER
+    name = metric["pods"]["metric"]["name"]
+    assert rule["name"]["as"] == name
+    assert name in labels
+    assert f'__name__="{name}"' in rule["seriesQuery"]
+    promql_parser.parse(rule["seriesQuery"])
+
+
+def test_grafana_finds_prometheus_and_the_dashboard() -> None:
+    (source,) = documents("grafana/provisioning/datasources/prometheus.yml")[0]["datasources"]
+    assert source["type"] == DASHBOARD["templating"]["list"][0]["query"]
+    (provider,) = documents("grafana/provisioning/dashboards/audio-server.yml")[0]["providers"]
+    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
