@@ -139,4 +139,4 @@ class Station:
 
     async def _renamed(self, device_id: str, name: str | None) -> Parts:
         self._timeline.happened(device_id, Kind.RENAMED, name)
-        yield None
+        yield {}

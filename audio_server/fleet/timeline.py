@@ -23,7 +23,7 @@ import trio
 from audio_server.device.device import Device
 from audio_server.device.observer import Kind
 from audio_server.fleet.followers import BATCH, Followers
-from audio_server.fleet.glance import Glance, epoch_s
+from audio_server.fleet.glance import Glance
 from audio_server.fleet.interface import Happening
 from audio_server.fleet.words import details_of, text_of
 
@@ -32,6 +32,8 @@ KEPT_MIN = 20
 KEPT_IN_ALL = 200_000
 LATEST = 1_000
 GONE_MAX = 1_000
+
+CLOCK_SET_S = 0.05
 
 NUMBERS = 512
 """More than there are processes that number what happens; a worker is one of 1 to 256."""
@@ -50,6 +52,7 @@ class Timeline:
         self._at = at
         self._worker = worker
         self._last = int(1000 * time.time())  # so that a server started again numbers on
+        self._offset_s = 0.0
         self._entries: dict[str, list[Entry]] = {}
         self._latest: deque[tuple[str, Entry]] = deque(maxlen=LATEST)
         self._gone: OrderedDict[str, Glance] = OrderedDict()
@@ -126,12 +129,20 @@ class Timeline:
         number, at, kind, *details = entry
         return {
             "seq": number * NUMBERS + self._worker,
-            "at": epoch_s(at),
+            "at": round(self._epoch_offset_s() + at, 3),
             "device": device_id,
             "kind": kind.value,
             "text": text_of(kind, details),
             **details_of(kind, details),
         }
+
+    def _epoch_offset_s(self) -> float:
+        """From the loop's clock to seconds since 1970: the same each time, unless the system's
+        clock has been set."""
+        offset_s = time.time() - trio.current_time()
+        if abs(offset_s - self._offset_s) > CLOCK_SET_S:
+            self._offset_s = offset_s
+        return self._offset_s
 
     # -- for those who follow
 

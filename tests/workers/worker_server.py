@@ -112,9 +112,9 @@ def _target(link: Path) -> str:
 
 
 @asynccontextmanager
-async def open_server(*flags: str, folder: Path) -> AsyncIterator[WorkerServer]:
+async def open_server(*flags: str, folder: Path, http: str = "off") -> AsyncIterator[WorkerServer]:
     """A server in a session of its own, as in a terminal; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "audio_server", "--port", "0", "--http", "off"]
+    command = [sys.executable, "-m", "audio_server", "--port", "0", "--http", http]
     command += ["--log-format", "json"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AUDIO_")}
     process = await trio.lowlevel.open_process(
