@@ -89,12 +89,12 @@ def test_search_order_and_selection(look: Look, fake: FakeServer, screenshots: P
     row(at, "opal-0001").locator("input").click()
     row(at, "opal-0004").locator("input").click(modifiers=["Shift"])
     expect(at.page.locator("#selected")).to_have_text("4 selected")
-    at.page.select_option("#clip", "triangle")
+    at.page.select_option("#clip", label="3 triangle")
     at.page.screenshot(path=screenshots / "fleet.png")
     at.page.click("#play")
     expect(at.page.locator("#done")).to_have_text("triangle plays on 4 devices.")
     four = [f"opal-000{number}" for number in range(1, 5)]
-    assert fake.wait_asked("POST", "/api/play") == {"devices": four, "clip": "triangle"}
+    assert fake.wait_asked("POST", "/api/play") == {"devices": four, "clip": "03-triangle"}
     at.page.click("#presses >> text=Mode")
     expect(at.page.locator("#done")).to_have_text("Mode pressed on 4 devices.")
     assert fake.wait_asked("POST", "/api/devices/opal-0004/press") == {"button": "mode"}
@@ -116,10 +116,10 @@ def test_all_are_played_on_stopped_and_one_is_named(look: Look, fake: FakeServer
     fake.put(*some(3))
     at = look(viewport=WIDE)
     at.page.click("#play-all")
-    at.page.select_option("dialog select", "circle")
+    at.page.select_option("dialog select", label="4 circle")
     at.page.click("dialog >> text=Play on all")
     expect(at.page.locator("#done")).to_have_text("circle plays on 3 devices.")
-    assert fake.wait_asked("POST", "/api/play") == {"devices": "all", "clip": "circle"}
+    assert fake.wait_asked("POST", "/api/play") == {"devices": "all", "clip": "04-circle"}
     at.page.click("#stop-all")
     assert fake.wait_asked("POST", "/api/stop") == {"devices": "all"}
     row(at, "opal-0001").locator("input").click()
