@@ -61,7 +61,7 @@ def _print_table(document: Document, key: str, backwards: bool) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(table(rows, now, console.width))
+    console.print(table(rows, now, console.width) if rows else "no device is connected")
 
 
 def show(device_id: DeviceId, /, remote: Remote | None = None, *, as_json: AsJson = False) -> None:

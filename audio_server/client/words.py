@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -15,9 +16,14 @@ def plain(text: object) -> str:
     return "".join(char if char.isprintable() else "�" for char in str(text))
 
 
+def title(clip: str | None) -> str:
+    """What a clip is called, without the number that puts it in its place."""
+    return plain(re.sub(r"^\d+[-_ ]+(?=.)", "", clip or ""))
+
+
 def mode(row: Row) -> str:
     """A mode by number and name."""
-    return plain(f"{row.get('mode', NOTHING)} {row.get('mode_name') or ''}").rstrip()
+    return f"{row.get('mode', NOTHING)} {title(row.get('mode_name'))}".rstrip()
 
 
 def plays(row: Row, now: float) -> str:
@@ -27,7 +33,7 @@ def plays(row: Row, now: float) -> str:
         return plain(row.get("state") or NOTHING)
     position_s = playing["position_s"] + max(0.0, now - playing["at"])
     length_s = playing["seconds"]
-    return f"{plain(playing['clip'])} {clock(min(position_s, length_s))}/{clock(length_s)}"
+    return f"{title(playing['clip'])} {clock(min(position_s, length_s))}/{clock(length_s)}"
 
 
 def press(row: Row, now: float) -> str:

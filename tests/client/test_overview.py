@@ -13,7 +13,7 @@ from audio_server.client.columns import COLUMNS, natural, sort
 from audio_server.client.leds import lamps
 from audio_server.client.overview import KEYS, Order, Overview
 from audio_server.client.watched import Watched
-from audio_server.client.words import ago, clock, milliseconds, plays
+from audio_server.client.words import ago, clock, milliseconds, mode, plays
 
 URL = "http://there"
 
@@ -107,6 +107,12 @@ def test_words() -> None:
     assert [milliseconds(ms) for ms in (None, 0.25, 12.6)] == ["-", "0.2", "13"]
     assert plays(playing("a"), NOW + 60) == "bell 0:12/0:12"
     assert plays(playing("a"), NOW - 60) == "bell 0:01/0:12"
+    assert [mode({"mode": 1, "mode_name": name}) for name in ("03-bell", "1-", "7", None)] == [
+        "1 bell",
+        "1 1-",
+        "1 7",
+        "1",
+    ]
 
 
 def test_leds_are_drawn_as_bright_as_they_are() -> None:
