@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import trio
 import trio.testing
+from free_ports import free_port
 from grpclib.const import Status
 from panel import Panel, status_of
 from service_home import FIVE
@@ -203,7 +204,7 @@ async def test_a_port_that_is_taken_is_its_error(tmp_path: Path) -> None:
 
 async def test_a_second_signal_ends_all_at_once(logs: list[Any], tmp_path: Path) -> None:
     """The first one gives calls a second to settle; whoever is in a hurry asks twice."""
-    port = await _free_port()
+    port = free_port()
     settings = Settings(port=port, clips=SHIPPED, cache=tmp_path, data=None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve, settings)
@@ -218,13 +219,6 @@ async def test_a_second_signal_ends_all_at_once(logs: list[Any], tmp_path: Path)
                     await _wait_logged(logs, event)
                 assert await status_of(call) is Status.UNAVAILABLE
     assert "stopped" not in [line["event"] for line in logs]
-
-
-async def _free_port() -> int:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    async with listener:
-        port: int = listener.socket.getsockname()[1]
-        return port
 
 
 async def _wait_logged(logs: list[Any], event: str) -> None:

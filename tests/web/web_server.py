@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from free_ports import free_port
 
 STOP_S = 15.0
 
@@ -16,9 +17,9 @@ class WebServer:
     """`python -m audio_server` with its pages on a port that stays the same."""
 
     def __init__(self, folder: Path, clips: Path) -> None:
-        self.http = f"127.0.0.1:{_free_port()}"
+        self.http = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.http}"
-        flags = ["--port", str(_free_port()), "--http", self.http, "--grace-s", "2"]
+        flags = ["--port", str(free_port()), "--http", self.http, "--grace-s", "2"]
         folders = ["--clips", str(clips), "--cache", str(folder), "--data", str(folder)]
         self._command = [sys.executable, "-m", "audio_server", *flags, *folders]
         self._log = folder / "server.log"
@@ -54,9 +55,3 @@ class WebServer:
             self._process.stderr.close()
         lines = [json.loads(line) for line in rest.splitlines()]
         assert [line for line in lines if line["level"] in ("error", "critical")] == []
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port

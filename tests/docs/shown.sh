@@ -1,0 +1,64 @@
+# Runs before the commands of a document. A reader has a server running in another terminal: so it is
+# here, and whoever starts one stops the one before. Written for bash.
+set -euo pipefail
+place= server=
+
+at() {
+    place=$1
+    echo "== $1"
+}
+trap 'status=$?; ((status == 0)) || echo "FAILED ($status) at $place" >&2; kill $(jobs -p) 2>/dev/null || :' EXIT
+
+audio-server() {
+    case ${1--} in
+        --help | --version) command audio-server "$@" ;;
+        -* | serve) start "$@" ;;
+        *) command audio-server "$@" ;;
+    esac
+}
+
+start() {
+    end_server
+    : >server.log
+    command audio-server "$@" 2>>server.log &
+    server=$!
+    until grep -q '"listening"' server.log; do
+        kill -0 $server 2>/dev/null || { cat server.log; return 1; }
+        sleep 0.05
+    done
+}
+
+end_server() {
+    [[ -z $server ]] || { kill -TERM $server && wait $server; } || { cat server.log; return 1; }
+    server=
+}
+
+audio-device() {
+    command audio-device --port "$AUDIO_SERVER_PORT" "$@"
+}
+
+curl() {
+    command curl --silent --show-error --fail-with-body "$@"
+}
+
+# A device that is there, for the commands that name it.
+device() {
+    audio-device --id "$1" --script 'connect wait:600' >/dev/null 2>&1 &
+    until curl "$AUDIO_SERVER_URL/api/devices" | grep -q "\"$1\""; do sleep 0.05; done
+}
+
+# What would go on until Ctrl-C, on a terminal; it must not end before.
+for_a_while() {
+    local status=0
+    [[ $1 != audio-device* ]] || set -- "$1 --port $AUDIO_SERVER_PORT --no-play"
+    timeout 1 script -qefc "$1" /dev/null || status=$?
+    ((status == 124)) || { echo "it ended by itself ($status)"; return 1; }
+}
+
+the_end() {
+    at 'the end'
+    end_server
+}
+
+at 'the beginning'
+start

@@ -1,0 +1,106 @@
+"""Every command that the documentation shows works, in the order in which it is shown."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import wave
+from array import array
+from pathlib import Path
+
+import pytest
+from free_ports import free_port
+from shown import NOT_RUN, Command, commands, script
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+COMMANDS = {document: list(commands(document)) for document in DOCUMENTS}
+RUN = {
+    document: [each for each in shown if each.is_run]
+    for document, shown in COMMANDS.items()
+    if any(each.is_run for each in shown)
+}
+PROGRAMS = {"audio-server": "audio_server.cli", "audio-device": "audio_server.virtual.cli"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A reader's folder: with a sound file, and with commands that are this project's."""
+    for name, module in PROGRAMS.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!{sys.executable}\nfrom {module} import main\nmain()\n")
+        program.chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    write_bell(work / "bell.wav")
+    return work
+
+
+def write_bell(path: Path) -> None:
+    """Half a second of a tone."""
+    samples = (round(9000 * math.sin(math.tau * 660 * n / 48_000)) for n in range(24_000))
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(array("h", samples).tobytes())
+
+
+def environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
+    """Nothing of the machine's own settings, and ports that are free."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AUDIO_", "XDG_"))}
+    http = f"127.0.0.1:{ports['8080']}"
+    return kept | {
+        "HOME": str(home.parent),
+        "PATH": f"{home.parent / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "TERM": "xterm",
+        "AUDIO_SERVER_LOG_FORMAT": "json",
+        "AUDIO_SERVER_PORT": str(ports["50051"]),
+        "AUDIO_SERVER_HTTP": http,
+        "AUDIO_SERVER_URL": f"http://{http}",
+    }
+
+
+def free_ports() -> dict[str, int]:
+    """For each usual port one that is free."""
+    return {"50051": free_port(), "8080": free_port()}
+
+
+def run(shown: list[Command], home: Path) -> subprocess.CompletedProcess[str]:
+    """Run commands as a reader would; `stdout` has all that was said."""
+    ports = free_ports()
+    return subprocess.run(
+        ["bash", "-c", script(shown, ports)],
+        cwd=home,
+        env=environment(home, ports),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.parametrize("document", RUN, ids=lambda document: document.stem)
+def test_all_that_is_shown_works(document: Path, home: Path) -> None:
+    done = run(RUN[document], home)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_is_not_run_is_shown_somewhere() -> None:
+    shown = [command.text for document in COMMANDS.values() for command in document]
+    assert [start for start in NOT_RUN if not any(text.startswith(start) for text in shown)] == []
+
+
+def test_a_command_that_fails_is_named(home: Path) -> None:
+    shown = [Command("page.md:3", "false || true"), Command("page.md:7", "audio-server clips lost")]
+    done = run(shown, home)
+    assert done.returncode != 0
+    assert re.search(r"FAILED \(\d+\) at page.md:7: audio-server clips lost", done.stdout)
