@@ -16,6 +16,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
 from audio_server.clips.clip import Clip
+from audio_server.clips.shelf import Shelf, at_once
 from audio_server.device.devices import Devices
 from audio_server.device.links import EventLink
 from audio_server.device.rules import Rules
@@ -103,15 +104,17 @@ class Outlet:
 
 
 @asynccontextmanager
-async def an_api(entry: Entry | None = None) -> AsyncIterator[Api]:
+async def an_api(shelf: Shelf | None = None) -> AsyncIterator[Api]:
     """An API of devices that can be connected with `devices`."""
-    devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
+    shelf = shelf or shelf_of(CLIPS)
+    devices = Devices(shelf.clips, Rules(len(shelf.clips)), 0.3)
+    shelf.used_by(at_once(devices.change_clips))
     fleet = LocalFleet(devices)
-    house = House(Settings(), 1, shelf_of(CLIPS), fleet, trio.Event(), str)
+    house = House(Settings(), 1, shelf, fleet, trio.Event(), str)
     document = openapi(all_operations(house, login=False), "1")
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
         nursery.start_soon(fleet.run)
-        app = make_app(house, entry or Entry(loopback=True))
+        app = make_app(house, Entry(loopback=True))
         yield Api(app, devices, house, document)
         nursery.cancel_scope.cancel()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import trio
 from starlette.types import ASGIApp, Message
@@ -35,29 +36,34 @@ async def ask(
     app: ASGIApp,
     method: str,
     target: str,
-    body: bytes | str | dict[str, Any] = b"",
+    body: bytes | str | dict[str, Any] | list[bytes] = b"",
     *,
     address: str = "10.0.0.9",
     **headers: str,
 ) -> Answer:
-    """One request; `_` in the names of headers stands for `-`."""
+    """One request; `_` in the names of headers stands for `-`.
+
+    A body can come in parts; one whose last part is empty stops coming there.
+    """
     if isinstance(body, dict):
         headers = {"content_type": "application/json", **headers}
         body = json.dumps(body)
     content = body.encode() if isinstance(body, str) else body
+    parts = content if isinstance(content, list) else [content]
     scope = scope_of(method, target, {"host": HOST, **headers}, address)
     sent: list[Message] = []
-    asked = [{"type": "http.request", "body": content, "more_body": False}]
+    asked = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    asked[-1]["more_body"] = not parts[-1] and len(parts) > 1
 
     async def receive() -> Message:
         if not asked:
             await trio.sleep_forever()
-        return asked.pop()
+        return asked.pop(0)
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    with trio.fail_after(10):
+    with trio.fail_after(100):
         await app(scope, receive, send)
     head = {name.decode(): value.decode() for name, value in sent[0].get("headers", [])}
     parts = [message.get("body", b"") for message in sent[1:]]
@@ -72,7 +78,7 @@ def scope_of(method: str, target: str, headers: dict[str, str], address: str) ->
     return {
         "type": kind,
         "method": method,
-        "path": path,
+        "path": unquote(path),
         "raw_path": path.encode(),
         "root_path": "",
         "query_string": query.encode(),

@@ -1,32 +1,142 @@
-"""Clips over HTTP."""
+"""Clips over HTTP: listed, looked at, listened to, changed."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from api_kit import Api, an_api
-from asgi import ask
+from asgi import Answer, ask
 
+from audio_server.clips import upload
+from audio_server.clips.convert import opus_bytes
 from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip
+from audio_server.clips.shelf import open_shelf
+from audio_server.web.api.bodies import SILENT_S
+from audio_server.wire.audio import SILENCE
+
+PACKETS = {"00-home.opus": 50, "01-bell.opus": 100}
+
+
+def sound(packets: int) -> bytes:
+    return opus_bytes([SILENCE] * packets)
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    async with an_api() as made:
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name, packets in PACKETS.items():
+        (folder / name).write_bytes(sound(packets))
+    async with an_api(await open_shelf(folder, tmp_path / "cache")) as made:
         yield made
 
 
+def titles(answer: Answer) -> list[str]:
+    assert answer.status == 200, answer.text
+    return [clip["title"] for clip in answer.json["clips"]]
+
+
 async def test_clips_are_listed_by_mode(api: Api) -> None:
-    clips = (await api.get("/api/clips"))["clips"]
-    assert [(clip["mode"], clip["title"]) for clip in clips] == [
-        (0, "bell"),
-        (1, "rain"),
-        (2, "song"),
-    ]
-    assert clips[0]["file"] == "bell.opus"
-    assert clips[0]["seconds"] == 2.0
+    listed = await api.get("/api/clips")
+    assert [clip["mode"] for clip in listed["clips"]] == [0, 1]
+    second = listed["clips"][1]
+    assert (second["file"], second["name"], second["title"]) == ("01-bell.opus", "01-bell", "bell")
+    assert (second["seconds"], second["source"]["passed_through"]) == (2.0, True)
+    assert listed["fixed_because"] is None
+
+
+async def test_clips_are_added_replaced_ordered_and_removed(api: Api) -> None:
+    data = sound(150)
+    added = await api.ask("POST", "/api/clips?name=new%20song.opus", [data[:99], data[99:]])
+    assert titles(added) == ["home", "bell", "new song"]
+    assert [clip.packets for clip in api.devices.clips] == [50, 100, 150]
+    replaced = await api.ask("PUT", "/api/clips/home", sound(25))
+    assert titles(replaced) == ["home", "bell", "new song"]
+    assert [clip.packets for clip in api.devices.clips] == [25, 100, 150]
+    names = {"names": ["new song", "01-bell", "00-home.opus"]}
+    ordered = await api.ask("PUT", "/api/clips/order", names)
+    assert titles(ordered) == ["new song", "bell", "home"]
+    removed = await api.ask("DELETE", "/api/clips/new%20song")
+    assert titles(removed) == ["bell", "home"]
+    assert [clip.packets for clip in api.devices.clips] == [100, 25]
+
+
+async def test_the_folder_is_read_anew(api: Api) -> None:
+    (api.house.shelf.folder / "02-note.opus").write_bytes(sound(10))
+    assert titles(await api.ask("POST", "/api/clips/reload")) == ["home", "bell", "note"]
+    (api.house.shelf.folder / "03-bad.opus").write_bytes(b"no sound")
+    bad = await api.ask("POST", "/api/clips/reload")
+    assert (bad.status, "03-bad.opus" in bad.json["error"]) == (422, True)
+    assert titles(await api.ask("GET", "/api/clips")) == ["home", "bell", "note"]
+
+
+async def test_a_clip_is_seen_and_heard(api: Api) -> None:
+    assert (await api.get("/api/clips/bell/waveform?points=20"))["peaks"] == [0.0] * 20
+    assert len((await api.get("/api/clips/bell/waveform"))["peaks"]) == 400
+    heard = await api.ask("GET", "/api/clips/bell/sound")
+    assert (heard.headers["content-type"], heard.body[:4]) == ("audio/ogg", b"OggS")
+    for points in ("0", "4001", "many", "1.5"):
+        wrong = await api.ask("GET", f"/api/clips/bell/waveform?points={points}")
+        assert (wrong.status, "$.points" in wrong.json["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "reason"),
+    [
+        ("POST", "/api/clips?name=x.flac", b"no sound", 422, "x.flac: "),
+        ("POST", "/api/clips?name=x.flac", b"", 422, "x.flac: is empty"),
+        ("POST", "/api/clips?name=", b"no sound", 422, "is no name for a file"),
+        ("POST", "/api/clips", b"no sound", 400, "missing required field `name`"),
+        ("POST", "/api/clips?name=a&title=b", b"no sound", 400, "unknown field `title`"),
+        ("PUT", "/api/clips/bell", b"no sound", 422, "bell: "),
+        ("PUT", "/api/clips/nothing", b"no sound", 404, "nothing: there is no such clip"),
+        ("DELETE", "/api/clips/nothing", b"", 404, "nothing: there is no such clip"),
+        ("GET", "/api/clips/nothing/sound", b"", 404, "nothing: there is no such clip"),
+        ("GET", "/api/clips/nothing/waveform", b"", 404, "nothing: there is no such clip"),
+        ("PUT", "/api/clips/order", {"names": ["bell"]}, 422, ""),
+        ("PUT", "/api/clips/order", {"names": ["bell", "bell"]}, 422, ""),
+        ("PUT", "/api/clips/order", {"names": ["bell", "nothing"]}, 404, "no such clip"),
+        ("PUT", "/api/clips/order", {"names": []}, 422, "$.names"),
+    ],
+)
+async def test_what_is_wrong_changes_nothing(
+    api: Api, method: str, path: str, body: Any, status: int, reason: str
+) -> None:
+    before = {path.name for path in api.house.shelf.folder.iterdir()}
+    answer = await api.ask(method, path, body)
+    assert (answer.status, reason in answer.json["error"]) == (status, True), answer.text
+    assert {path.name for path in api.house.shelf.folder.iterdir()} == before
+    assert [clip.packets for clip in api.devices.clips] == [50, 100]
+
+
+async def test_a_form_is_no_file(api: Api) -> None:
+    form = {"content_type": "multipart/form-data; boundary=x"}
+    answer = await api.ask("POST", "/api/clips?name=x.flac", b"--x\r\n", **form)
+    assert (answer.status, "the file itself" in answer.json["error"]) == (415, True)
+
+
+async def test_a_file_that_is_too_large_is_taken_to_its_end(api: Api, monkeypatch: Any) -> None:
+    """Who is sending would not hear the answer otherwise."""
+    monkeypatch.setattr(upload, "UPLOAD_MAX_BYTES", 100)
+    answer = await api.ask("POST", "/api/clips?name=x.flac", [b"x" * 60] * 50)
+    assert answer.status == 413
+
+
+async def test_a_file_that_stops_coming_is_no_clip(autojump_clock: Any, monkeypatch: Any) -> None:
+    async def take(name: str, parts: AsyncIterator[bytes]) -> None:
+        async for part in parts:
+            assert part == b"some"
+
+    async with an_api() as api:
+        monkeypatch.setattr(api.house.shelf, "upload", take)  # threads know no virtual time
+        begun = trio.current_time()
+        answer = await api.ask("POST", "/api/clips?name=x.flac", [b"some", b"some", b""])
+        assert (answer.status, "nothing of the body came" in answer.json["error"]) == (408, True)
+        assert trio.current_time() - begun == pytest.approx(SILENT_S, abs=0.1)
 
 
 @pytest.mark.parametrize(

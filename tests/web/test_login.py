@@ -11,6 +11,7 @@ import pytest
 import structlog.testing
 import trio
 from asgi import HOST, Answer, ask
+from shelves import shelf_of
 from starlette.types import ASGIApp
 
 from audio_server.device.devices import Devices
@@ -31,7 +32,7 @@ OURS = {"origin": f"http://{HOST}"}
 
 def app_with(login: Login | None) -> ASGIApp:
     nobody = LocalFleet(Devices((), Rules(clips=0), 0.3))
-    house = House(Settings(), 1, (), nobody, trio.Event(), str)
+    house = House(Settings(), 1, shelf_of(), nobody, trio.Event(), str)
     return make_app(house, Entry(loopback=False, login=login))
 
 

@@ -6,13 +6,16 @@ import shutil
 import ssl
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h11
 import pytest
 import structlog.testing
 import trio
 import trio.testing
+from shelves import shelf_of
 
+from audio_server.clips import upload
 from audio_server.device.devices import Devices
 from audio_server.device.rules import Rules
 from audio_server.errors import SetupError
@@ -36,7 +39,7 @@ def settings(tmp_path: Path) -> partial[Settings]:
 
 def house_of(settings: Settings) -> House:
     nobody = LocalFleet(Devices((), Rules(clips=0), 0.3))
-    house = House(settings, 1, (), nobody, trio.Event(), str)
+    house = House(settings, 1, shelf_of(), nobody, trio.Event(), str)
     house.ready.set()
     return house
 
@@ -120,3 +123,22 @@ async def check_tls(port: int, ca: Path) -> None:
         assert await asked(stream, "/healthz") == 200
         assert stream.selected_alpn_protocol() == "http/1.1"
         assert await asked(stream, "/device") == 303
+
+
+async def test_whoever_sends_too_much_hears_why(tmp_path: Path, monkeypatch: Any) -> None:
+    """Even while the file is still being sent: a connection that is cut says nothing."""
+    monkeypatch.setattr(upload, "UPLOAD_MAX_BYTES", 1000)
+    house = house_of(Settings(http="127.0.0.1:0", clips=tmp_path))
+    house.shelf.folder = tmp_path
+    with structlog.testing.capture_logs() as logs:
+        async with open_pages(house):
+            await trio.testing.wait_all_tasks_blocked()
+            port = int(logs[0]["url"].rsplit(":", 1)[1])
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                size = 3_000_000
+                head = f"content-length: {size}\r\ncontent-type: audio/flac\r\n\r\n"
+                target = "POST /api/clips?name=x.flac HTTP/1.1\r\nhost: localhost\r\n"
+                with trio.fail_after(5):
+                    await stream.send_all(f"{target}{head}".encode() + bytes(size))
+                    answer = await stream.receive_some()
+    assert answer.startswith(b"HTTP/1.1 413")

@@ -59,7 +59,11 @@ class Parts:
     """A body as it comes in. Raises `Problem` when it stops coming, and `ClientDisconnect`."""
 
     def __init__(self, request: Request) -> None:
+        """Raises `Problem` for a form, which is no file."""
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            raise Problem(415, "the body has to be the file itself, not a form that has it")
         self._stream = request.stream()
+        self._has_stopped = False
 
     def __aiter__(self) -> Parts:
         return self
@@ -67,16 +71,15 @@ class Parts:
     async def __anext__(self) -> bytes:
         with trio.move_on_after(SILENT_S):
             return await anext(self._stream)
+        self._has_stopped = True
         raise Problem(408, f"nothing of the body came for {SILENT_S:.0f} s")
 
     async def drain(self) -> None:
         """Take the rest and forget it: who is still sending would not hear the answer."""
-        drained = 0
+        drained = DRAIN_MAX_BYTES if self._has_stopped else 0
         with trio.move_on_after(DRAIN_S):
             try:
-                async for part in self._stream:
-                    drained += len(part)
-                    if drained > DRAIN_MAX_BYTES:
-                        break
-            except ClientDisconnect:
+                while drained < DRAIN_MAX_BYTES:
+                    drained += len(await anext(self._stream))
+            except (StopAsyncIteration, ClientDisconnect):
                 return

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
+from starlette.responses import Response
 
 from audio_server.web.api import models
-from audio_server.web.api.operation import Asked, Operation
+from audio_server.web.api.bodies import Parts
+from audio_server.web.api.operation import Asked, Content, Operation
 from audio_server.web.house import House
 
-UNCHANGED: Final = {422: "a file in the folder is no clip; nothing has changed"}
+SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)
+FILE: Final = Content("application/octet-stream", "a sound file of any format FFmpeg reads", None)
+
+UNKNOWN: Final = {404: "no such clip"}
+FIXED: Final = {403: "nothing can be changed here, or only a page of this server may do that"}
+UNCLEAR: Final = {422: "a file is no clip, or several clips have that title; nothing has changed"}
+NOT_TAKEN: Final = {
+    408: "the file stopped coming",
+    413: "the file or its sound is too large",
+    415: "the body is a form",
+    **FIXED,
+    **UNCLEAR,
+}
 
 
 class ClipOperations:
-    """They work on the shelf. Each change answers when it is played."""
+    """They work on the shelf. Each change answers with all clips, when they are played."""
 
     def __init__(self, house: House) -> None:
         self._shelf = house.shelf
@@ -23,18 +38,108 @@ class ClipOperations:
     @property
     def all(self) -> Sequence[Operation]:
         """All of them."""
+        return (*self._whole, *self._single)
+
+    @property
+    def _whole(self) -> Sequence[Operation]:
         return (
             Operation("GET", "/api/clips", self.list_clips, models.Clips),
             Operation(
-                "POST", "/api/clips/reload", self.reload_clips, models.Clips, problems=UNCHANGED
+                "POST",
+                "/api/clips",
+                self.add_clip,
+                models.Clips,
+                query=models.Upload,
+                body=FILE,
+                problems=NOT_TAKEN,
             ),
+            Operation(
+                "POST", "/api/clips/reload", self.reload_clips, models.Clips, problems=UNCLEAR
+            ),
+            Operation(
+                "PUT",
+                "/api/clips/order",
+                self.order_clips,
+                models.Clips,
+                body=models.Order,
+                problems=UNKNOWN | FIXED | UNCLEAR,
+            ),
+        )
+
+    @property
+    def _single(self) -> Sequence[Operation]:
+        clip, unknown = "/api/clips/{name}", UNKNOWN | UNCLEAR
+        return (
+            Operation(
+                "PUT",
+                clip,
+                self.replace_clip,
+                models.Clips,
+                body=FILE,
+                problems=UNKNOWN | NOT_TAKEN,
+            ),
+            Operation("DELETE", clip, self.remove_clip, models.Clips, problems=unknown | FIXED),
+            Operation(
+                "GET",
+                f"{clip}/waveform",
+                self.draw_clip,
+                models.Waveform,
+                query=models.Points,
+                problems=unknown,
+            ),
+            Operation("GET", f"{clip}/sound", self.get_sound, SOUND, problems=unknown),
         )
 
     async def list_clips(self, asked: Asked) -> models.Clips:
         """All clips; the first is played in mode 0."""
-        return msgspec.convert({"clips": self._shelf.entries}, models.Clips, from_attributes=True)
+        clips = {"clips": self._shelf.entries, "fixed_because": self._shelf.fixed_because}
+        return msgspec.convert(clips, models.Clips, from_attributes=True)
+
+    async def draw_clip(self, asked: Asked) -> models.Waveform:
+        """A clip's waveform, to look at."""
+        peaks = await self._shelf.peaks(asked.named("name"), asked.query.points)
+        return models.Waveform(peaks)
+
+    async def get_sound(self, asked: Asked) -> Response:
+        """A clip, as it is sent."""
+        return Response(await self._shelf.sound(asked.named("name")), media_type=SOUND.media_type)
+
+    # -- changes
+
+    async def add_clip(self, asked: Asked) -> models.Clips:
+        """Add a clip, which gets the next mode."""
+        async with _body(asked) as parts:
+            await self._shelf.upload(asked.query.name, parts)
+        return await self.list_clips(asked)
+
+    async def replace_clip(self, asked: Asked) -> models.Clips:
+        """Put another sound in the place of a clip; what plays goes on with the old one."""
+        async with _body(asked) as parts:
+            await self._shelf.replace(asked.named("name"), parts)
+        return await self.list_clips(asked)
+
+    async def remove_clip(self, asked: Asked) -> models.Clips:
+        """Remove a clip; the modes after it move up."""
+        await self._shelf.remove(asked.named("name"))
+        return await self.list_clips(asked)
+
+    async def order_clips(self, asked: Asked) -> models.Clips:
+        """Put the clips in another order; that gives their files other names."""
+        await self._shelf.reorder(asked.body.names)
+        return await self.list_clips(asked)
 
     async def reload_clips(self, asked: Asked) -> models.Clips:
         """Read the folder of clips anew."""
         await self._shelf.reload()
         return await self.list_clips(asked)
+
+
+@asynccontextmanager
+async def _body(asked: Asked) -> AsyncIterator[Parts]:
+    """The body, the rest of which is taken when the block has an error to tell of."""
+    parts = Parts(asked.request)
+    try:
+        yield parts
+    except Exception:
+        await parts.drain()
+        raise

@@ -6,14 +6,23 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from audio_server.clips.peaks import POINTS_MAX
 from audio_server.device.observer import Kind
+from audio_server.fleet.names import NAME_MAX
 
 DEVICES_MAX = 100_000
 """How many devices a request may name."""
 
+CLIPS_MAX = 10_000
+
 Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{8}$", description="#rrggbbaa, aa is intensity")]
 Confirmed = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
 Time = Annotated[float, Meta(description="seconds since 1970")]
+NAME: dict[str, object] = {
+    "minLength": 1,
+    "maxLength": NAME_MAX,
+    "description": "printable; blanks round it are dropped",
+}
 Button = Literal["mode", "play", "stop", "connect"]
 Ids = Annotated[list[str], Meta(min_length=1, max_length=DEVICES_MAX)]
 Which = Annotated[Ids | Literal["all"], Meta(description='ids of devices, or "all"')]
@@ -137,6 +146,15 @@ class Clips(Struct):
     """All clips; the index is the mode."""
 
     clips: list[Clip]
+    fixed_because: Annotated[
+        str | None, Meta(description="why nothing can be changed here; null where it can")
+    ]
+
+
+class Waveform(Struct):
+    """How loud a clip is, from its beginning to its end."""
+
+    peaks: list[Annotated[float, Meta(ge=0, le=1)]]
 
 
 class Outcomes(Struct):
@@ -153,7 +171,7 @@ class Outcomes(Struct):
 class Rename(Struct, forbid_unknown_fields=True):
     """Another name for a device; null takes it away."""
 
-    name: str | None
+    name: Annotated[str, Meta(extra_json_schema=NAME)] | None
 
 
 class Press(Struct, forbid_unknown_fields=True):
@@ -182,6 +200,24 @@ class Following(Struct, forbid_unknown_fields=True):
     follow: Annotated[
         bool, Meta(description="as server-sent events, from now on, until one of us hangs up")
     ] = False
+
+
+class Order(Struct, forbid_unknown_fields=True):
+    """All clips, each once, as they shall be."""
+
+    names: Annotated[list[str], Meta(min_length=1, max_length=CLIPS_MAX)]
+
+
+class Upload(Struct, forbid_unknown_fields=True):
+    """What the file that is sent is called."""
+
+    name: Annotated[str, Meta(description="a file's name, such as bell.flac")]
+
+
+class Points(Struct, forbid_unknown_fields=True):
+    """How fine a waveform shall be."""
+
+    points: Annotated[int, Meta(ge=1, le=POINTS_MAX)] = 400
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
