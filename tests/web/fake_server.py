@@ -119,8 +119,9 @@ class FakeServer:
                 listener.send_nowait(_event(name, data))
 
     def _end_streams(self) -> None:
-        for listener in list(self._listeners):
+        for listener in self._listeners:
             listener.close()
+        self._listeners.clear()
 
     def end_streams(self) -> None:
         """Let go of all pages; they come back."""
@@ -135,7 +136,7 @@ class FakeServer:
             async for event in receive:
                 yield event
         finally:
-            del self._listeners[send]
+            self._listeners.pop(send, None)
 
     # -- the API
 
