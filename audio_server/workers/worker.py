@@ -21,6 +21,7 @@ import structlog
 import trio
 
 from audio_server.cli.logs import configure_logs
+from audio_server.collector import spare_old_objects
 from audio_server.device.devices import Devices
 from audio_server.fleet.station import Station
 from audio_server.identity.guard import Guard
@@ -59,6 +60,7 @@ def main() -> None:
 
     News comes by standard input. Ends with status 0 when told to, or when the supervisor is gone.
     """
+    spare_old_objects()
     number, uplink_fd, handover_fd, asked_fd = map(int, sys.argv[1:])
     handover = socket.socket(fileno=handover_fd)
     boot = take_boot(handover)
