@@ -10,10 +10,16 @@ from deployed import ADAPTER, DASHBOARD, DEPLOY, PROMETHEUS, ROOT, RULES, THINGS
 from grpclib.const import Status
 from prometheus_client.parser import text_string_to_metric_families
 
+from audio_server.metrics import families as of
 from audio_server.metrics.board import Board
 
 PANELS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 ALERTS = [rule["expr"] for rule in RULES]
+VALUES = {
+    (family.name, label): {labels[number] for labels in family.series}
+    for family in of.FAMILIES
+    for number, label in enumerate(family.labels)
+}
 GUIDE = (ROOT / "docs/operating.md").read_text()
 
 
@@ -40,6 +46,8 @@ def test_a_query_is_promql_about_what_is_there(query: str, labels: dict[str, set
         assert name in labels
         told = set(re.findall(r"(\w+)\s*[=!]~?", matchers))
         assert told <= labels[name] | {"job", "instance"}
+        for label, value in re.findall(r'(\w+)="(\w+)"', matchers):
+            assert value in VALUES.get((name, label), {value})
 
 
 def test_every_alert_is_tried_and_in_the_guide() -> None:
