@@ -2,7 +2,7 @@
 
     run
     ├─ event intake   applies presses to the state, one after the other
-    ├─ status         runs the start-up sequence on the LEDs
+    ├─ status         runs the start-up sequence on the LEDs, for as long as it lasts
     └─ audio          one take at a time (`Player`)
 
 The requests of the device's connection run elsewhere. They come and go through `adopt`, `attach`
@@ -52,6 +52,7 @@ class Device:
         "_common",
         "_fault",
         "_greeted",
+        "_nursery",
         "_player",
         "_pressed",
         "_presses",
@@ -87,6 +88,7 @@ class Device:
         self._greeted = False
         self._player = common.make_player(device_id)
         self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
 
     @property
     def state(self) -> State:
@@ -108,8 +110,8 @@ class Device:
         if self._scope.cancel_called:
             return
         async with trio.open_nursery() as nursery:
-            self._scope = nursery.cancel_scope
-            nursery.start_soon(self._keep_status, name="status")
+            self._scope, self._nursery = nursery.cancel_scope, nursery
+            self._start_startup()
             nursery.start_soon(self._player.run, self._take_is_over, name="audio")
             await self._take_presses()
 
@@ -147,6 +149,7 @@ class Device:
             self._greeted = True
             self._common.tell(self.id, Kind.LEDS, None)
             self._light(STARTUP[0][1], self.connection)
+            self._start_startup()
 
     def plug(self, outlet: AudioOutlet) -> None:
         """The audio stream is there."""
@@ -267,23 +270,22 @@ class Device:
                 self._common.tell(self.id, Kind.LEDS, shown.frame.leds)
             self.status.value = shown
 
-    async def _keep_status(self) -> NoReturn:
-        while True:
-            await self.status.wait_value(is_greeting)
-            greeting = self.status.value.greeting  # by now a press may have ended it
-            if greeting is not None:
-                await self._show_startup(greeting)
+    def _start_startup(self) -> None:
+        greeting = self.status.value.greeting
+        if greeting is not None and self._nursery is not None:
+            self._nursery.start_soon(self._show_startup, greeting, name="status")
 
     async def _show_startup(self, greeting: int) -> None:
         due = trio.current_time()
         for shown_s, frame in STARTUP:
+            if self.status.value.greeting != greeting:
+                return
             self._light(frame, greeting)
             due += shown_s
             with trio.move_on_at(due):
                 await self._wait_greeted(greeting)
-            if self.status.value.greeting != greeting:
-                return
-        self._show(self.state)
+        if self.status.value.greeting == greeting:
+            self._show(self.state)
 
     async def _wait_greeted(self, greeting: int) -> None:
         """Return when a press or another connection has ended the sequence before its time."""

@@ -191,8 +191,12 @@ class RpcStream:
 
     def _raise_fault(self) -> None:
         if self._fault is not None:
-            fault, self._fault = self._fault, None
-            raise fault
+            raise self._take_fault()  # held by no variable: its traceback leads to this frame
+
+    def _take_fault(self) -> Exception:
+        fault, self._fault = self._fault, None
+        assert fault is not None
+        return fault
 
     def _raise_failure(self) -> None:
         if self.failure is not None:
