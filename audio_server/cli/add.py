@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter, Token
 
 from audio_server.bounds import whole
+from audio_server.cli.change import tell
 from audio_server.cli.errors import CommandError
 from audio_server.settings import ConfigFile, Folder
 
@@ -72,7 +73,7 @@ def add(
     raw = {key: value for key, value in given.items() if value is not None}
     if raw and file != STDIN:
         raise CommandError("--rate, --channels and --format are for raw sound on standard input")
-    print(_add(file, clips or Path("clips"), name, raw))
+    tell(_add(file, clips or Path("clips"), name, raw))
 
 
 def _add(file: Path, folder: Path, name: str | None, raw: dict[str, Any]) -> Path:

@@ -53,7 +53,7 @@ def _ask(function: str, help: str) -> None:
     app.command(f"audio_server.cli.{function}", name=name, help=help, group=RUNNING)
 
 
-app.command("audio_server.cli.clips:app", name="clips", help="List clips, or add one.")
+app.command("audio_server.cli.clips:app", name="clips", help="List clips, and change them.")
 app.command(
     "audio_server.cli.devices:app",
     name="devices",

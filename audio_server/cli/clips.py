@@ -16,8 +16,11 @@ from audio_server.settings import Clips, ConfigFile, Folder, default_cache, defa
 if TYPE_CHECKING:
     from audio_server.clips.clip import Clip
 
-app = App(name="clips", help="List clips, or add one.", help_formatter=HELP_FORMATTER)
+app = App(name="clips", help="List clips, and change them.", help_formatter=HELP_FORMATTER)
 app.command("audio_server.cli.add:add", name="add", help="Add a clip that gets the next mode.")
+app.command("audio_server.cli.change:move", name="move", help="Give a clip another mode.")
+app.command("audio_server.cli.change:remove", name="remove", help="Delete the file of a clip.")
+app.command("audio_server.cli.change:replace", name="replace", help="Have a clip sound otherwise.")
 
 HEADINGS = ("mode", "name", "duration", "bit rate", "source")
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from audio_server.clips.clip import Source
-from audio_server.clips.errors import ClipError, NoSuchClip
 from audio_server.clips.library import Loaded
-from audio_server.clips.naming import title_of
+from audio_server.clips.naming import find, title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +34,9 @@ def entries_of(loaded: Sequence[Loaded]) -> tuple[Entry, ...]:
 
 
 def find_entry(entries: Sequence[Entry], name: str) -> Entry:
-    """The entry that has this file, or else this name, or else alone this title.
-
-    Raises `NoSuchClip`, and `ClipError` where it could be one of several.
-    """
-    for called in (_by_file, _by_name, _by_title):
-        found = [entry for entry in entries if called(entry) == name]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            files = ", ".join(entry.file for entry in found)
-            raise ClipError(name, f"is one of several clips: {files}")
-    raise NoSuchClip(name, "there is no such clip")
+    """The entry of the file that is called so, as `naming.find` has it."""
+    files = [entry.file for entry in entries]
+    return entries[files.index(find(files, name))]
 
 
 def _entry(mode: int, loaded: Loaded) -> Entry:
@@ -60,15 +50,3 @@ def _entry(mode: int, loaded: Loaded) -> Entry:
         clip.bit_rate_bps,
         clip.source,
     )
-
-
-def _by_file(entry: Entry) -> str:
-    return entry.file
-
-
-def _by_name(entry: Entry) -> str:
-    return entry.name
-
-
-def _by_title(entry: Entry) -> str:
-    return entry.title

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-from audio_server.clips.errors import ClipError
+from audio_server.clips.errors import ClipError, NoSuchClip
 
 NAME_MAX_BYTES = 255
 """As long as a name may be on about every file system."""
@@ -25,6 +25,29 @@ def check_title(title: str) -> None:
     """Raises `ClipError` where a file cannot be called so."""
     if not title or "/" in title or not title.isprintable():
         raise ClipError(repr(title), "is no name for a file")
+
+
+def find(names: Sequence[str], name: str) -> str:
+    """Which of these files is meant: the one of this name, or else without its suffix, or else
+    without its number too, if that is one alone.
+
+    Raises `NoSuchClip`, and `ClipError` where it could be one of several.
+    """
+    for called in (str, _stem, _title):
+        found = [file for file in names if called(file) == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ClipError(name, f"is one of several clips: {', '.join(found)}")
+    raise NoSuchClip(name, "there is no such clip")
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
+
+
+def _title(name: str) -> str:
+    return title_of(_stem(name))
 
 
 def last_stem(names: Sequence[str], title: str) -> str:

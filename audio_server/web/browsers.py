@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -64,7 +65,8 @@ class Browsers:
         relay = self._relays[device_id] = Relay(websocket, device, pcm=pcm)
         log.info("page opened", device_id=device_id)
         try:
-            await relay.run(self._hello(device_id), self._house.over)
+            hello = partial(self._hello, device_id)
+            await relay.run(hello, self._house.shelf.version, self._house.over)
         finally:
             if self._relays.get(device_id) is relay:
                 del self._relays[device_id]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 import trio
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from trio_util import AsyncValue
 
 from audio_server.virtual.buttons import Button
 from audio_server.virtual.decode import OpusDecoder
@@ -36,6 +38,8 @@ FULL, ROOM = 250, 50
 
 QUEUE_MAX = 1000
 PRESSES_MAX = 64
+
+Hello: TypeAlias = Callable[[], dict[str, Any]]
 
 log = structlog.get_logger()
 
@@ -88,12 +92,16 @@ class Relay:
         self._closing = self._closing or why
         self._scope.cancel()
 
-    async def run(self, hello: dict[str, Any], over: trio.Event) -> None:
-        """Until the page is gone, `end` is called or `over` is set. Closes the WebSocket."""
-        self._say(**hello)
+    async def run(self, hello: Hello, version: AsyncValue[int], over: trio.Event) -> None:
+        """Until the page is gone, `end` is called or `over` is set. Closes the WebSocket.
+
+        The page is told what `hello` gives first, and again for each `version` of it.
+        """
+        self._say(**hello())
         with self._scope:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._device.run)
+                nursery.start_soon(self._tell_again, hello, version, version.value)
                 nursery.start_soon(self._tell_link)
                 nursery.start_soon(self._send)
                 nursery.start_soon(self._end_when, over)
@@ -120,6 +128,13 @@ class Relay:
             self.end(Closing.SLOW)
         if self._queue_in.statistics().current_buffer_used >= FULL:
             self._device.pause_reading()
+
+    async def _tell_again(self, hello: Hello, version: AsyncValue[int], told: int) -> None:
+        while True:
+            while version.value == told:
+                await version.wait_transition()
+            told = version.value
+            self._say(**hello())
 
     async def _tell_link(self) -> None:
         async for link in self._device.link.eventual_values():

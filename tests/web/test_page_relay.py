@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from starlette.websockets import WebSocketDisconnect
 from trio.testing import MockClock
+from trio_util import AsyncValue
 
 from audio_server.virtual.device import VirtualDevice
 from audio_server.virtual.happenings import LedsSet, PacketReceived
@@ -59,12 +60,13 @@ class Page:
         self.socket = FakeSocket()
         self.device = VirtualDevice("a", nobody)
         self.over = trio.Event()
+        self.version = AsyncValue(0)
         self.ended = False
         socket: Any = self.socket
         self.relay = Relay(socket, self.device, pcm=False)
 
     async def run(self) -> None:
-        await self.relay.run({"event": "hello"}, self.over)
+        await self.relay.run(lambda: {"event": "hello"}, self.version, self.over)
         self.ended = True
 
 
@@ -115,6 +117,14 @@ async def test_presses_and_power_reach_the_device(page: Page) -> None:
     assert not page.device.is_on
     assert page.socket.events()[:2] == ["hello", "link"]
     assert "lost" in page.socket.events()
+
+
+async def test_what_has_changed_is_told_again(page: Page) -> None:
+    page.socket.takes.set()
+    for _ in range(2):
+        page.version.value += 1
+        await trio.testing.wait_all_tasks_blocked()
+    assert page.socket.events() == ["hello", "link", "hello", "hello"]
 
 
 async def test_a_page_that_goes_takes_its_device_along(page: Page) -> None:

@@ -33,7 +33,7 @@ export class Face {
 
   event(event) {
     switch (event.event) {
-      case "hello": this.#hello = event; break;
+      case "hello": this.#hello = event; this.#draw(); break;
       case "link": this.link(event.link); break;
       case "leds": this.#show(event.leds); break;
       case "sent": this.log(`${capital(event.button)} pressed`); break;
