@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from session import session_picture
 from settings_reference import limits_reference, settings_reference
 
 HERE = Path(__file__).parent
@@ -16,6 +17,8 @@ PARTS = {
     "settings": ("configuration.md", settings_reference),
     "limits": ("configuration.md", limits_reference),
 }
+
+WHOLE = {"session.svg": session_picture}
 
 
 def main(*, check: bool) -> int:
@@ -34,7 +37,7 @@ def read(path: Path) -> str:
 
 def made() -> dict[Path, str]:
     """Each file that is made, or has a part that is, as it should be."""
-    files: dict[Path, str] = {}
+    files = {HERE / file: make() for file, make in WHOLE.items()}
     for name, (file, make) in PARTS.items():
         path = HERE / file
         files[path] = with_part(files.get(path) or read(path), name, make())

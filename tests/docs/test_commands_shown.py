@@ -8,10 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
-import wave
 from array import array
 from pathlib import Path
 
+import av
 import pytest
 from free_ports import free_port
 from shown import NOT_RUN, Command, commands, script
@@ -24,29 +24,37 @@ RUN = {
     for document, shown in COMMANDS.items()
     if any(each.is_run for each in shown)
 }
+SOUNDS = ("bell.flac", "louder.flac")
 PROGRAMS = {"audio-server": "audio_server.cli", "audio-device": "audio_server.virtual.cli"}
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A reader's folder: with a sound file, and with commands that are this project's."""
+    """A reader's clone: with clips, sound files, and with commands that are this project's."""
     for name, module in PROGRAMS.items():
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
         program.write_text(f"#!{sys.executable}\nfrom {module} import main\nmain()\n")
         program.chmod(0o755)
     work = tmp_path / "work"
-    work.mkdir()
-    write_bell(work / "bell.wav")
+    for folder in ("clips", "deploy"):
+        shutil.copytree(ROOT / folder, work / folder)
+    for name in SOUNDS:
+        write_bell(work / name)
     return work
 
 
 def write_bell(path: Path) -> None:
     """Half a second of a tone."""
-    samples = (round(9000 * math.sin(math.tau * 660 * n / 48_000)) for n in range(24_000))
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 48_000, 0, "NONE", ""))
-        file.writeframes(array("h", samples).tobytes())
+    tone = array("h", (round(9000 * math.sin(math.tau * 660 * n / 48_000)) for n in range(24_000)))
+    with av.open(path, "w") as file:
+        stream = file.add_stream("flac", rate=48_000)
+        stream.layout = "mono"  # type: ignore[attr-defined]
+        frame = av.AudioFrame("s16", "mono", len(tone))
+        frame.planes[0].update(tone.tobytes())
+        frame.rate = 48_000
+        file.mux(stream.encode(frame))  # type: ignore[attr-defined]
+        file.mux(stream.encode(None))  # type: ignore[attr-defined]
 
 
 def environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
