@@ -51,8 +51,9 @@ device() {
 for_a_while() {
     local status=0
     [[ $1 != audio-device* ]] || set -- "$1 --port $AUDIO_SERVER_PORT --no-play"
-    timeout 1 script -qefc "$1" /dev/null || status=$?
-    ((status == 124)) || { echo "it ended by itself ($status)"; return 1; }
+    # Killed, `script` does not wait for its shell; what runs in that loses its terminal, and ends.
+    timeout -s KILL 1 script -qefc "$1" /dev/null || status=$?
+    ((status == 137)) || { echo "it ended by itself ($status)"; return 1; }
 }
 
 the_end() {
