@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import trio
 
-from audio_server.rpc.turnstile import Turnstile
+from audio_server.rpc.turnstile import NEWCOMER, Turnstile
 
 _READ_BYTES = 16 * 1024
 
@@ -19,11 +19,12 @@ class Source:
     With a `turnstile` bytes are taken when it lets this source through.
     """
 
-    __slots__ = ("_fd", "_transport", "_turnstile")
+    __slots__ = ("_fd", "_transport", "_turnstile", "_width")
 
     def __init__(self, transport: trio.abc.Stream, turnstile: Turnstile | None = None) -> None:
         self._transport = transport
         self._turnstile = turnstile
+        self._width = NEWCOMER
         self._fd = -1
         if isinstance(transport, trio.SocketStream) and sys.platform != "win32":
             self._fd = transport.socket.fileno()
@@ -37,8 +38,7 @@ class Source:
             return await self._receive()
         while True:
             await trio.lowlevel.wait_readable(self._fd)
-            if self._turnstile is not None:
-                await self._turnstile.enter()
+            await self._enter()
             try:
                 return os.read(self._fd, _READ_BYTES)
             except BlockingIOError:
@@ -58,7 +58,11 @@ class Source:
 
     async def _receive(self) -> bytes:
         data = bytes(await self._transport.receive_some(_READ_BYTES))
-        if self._turnstile is not None:
-            with trio.CancelScope(shield=True):  # a few turns at most, and these bytes are ours
-                await self._turnstile.enter()
+        with trio.CancelScope(shield=True):  # a few turns at most, and these bytes are ours
+            await self._enter()
         return data
+
+    async def _enter(self) -> None:
+        if self._turnstile is not None:
+            await self._turnstile.enter(self._width)
+            self._width = 1

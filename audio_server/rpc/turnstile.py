@@ -16,12 +16,14 @@ import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task
 
 WIDTH = 16
-"""How many go through in a turn. What one brings about takes a tenth of a millisecond (a press)
-to a millisecond (a new device)."""
+"""How many go through in a turn. What one brings about takes about a tenth of a millisecond."""
+
+NEWCOMER = 4
+"""For how many a connection's first bytes count: they bring a device with all its tasks."""
 
 
 class Turnstile:
-    """Lets at most `WIDTH` tasks through in one turn of the loop, in the order they came.
+    """Lets `WIDTH` through in one turn of the loop, in the order they came.
 
     Who gives way waits until nobody else is in line, or one in each turn is let through.
     """
@@ -29,27 +31,28 @@ class Turnstile:
     __slots__ = ("_giving_way", "_line", "_passed", "_task")
 
     def __init__(self) -> None:
-        self._line: dict[Task, None] = {}
-        self._giving_way: dict[Task, None] = {}
+        self._line: dict[Task, int] = {}
+        self._giving_way: dict[Task, int] = {}
         self._passed = 0
         self._task: Task | None = None
 
-    async def enter(self) -> None:
-        """Go through, or wait in line for a later turn. No checkpoint if there is no line."""
+    async def enter(self, width: int = 1) -> None:
+        """Go through as so many, or wait in line for a later turn. No checkpoint if there is no
+        line."""
         if self._passed < WIDTH:
-            self._let_through()
+            self._let_through(width)
         else:
-            await _wait_in(self._line)
+            await _wait_in(self._line, width)
 
     async def give_way(self) -> None:
         """Go through when nobody is in line. No checkpoint if nobody is."""
         if self._passed < WIDTH:
-            self._let_through()
+            self._let_through(1)
         else:
-            await _wait_in(self._giving_way)
+            await _wait_in(self._giving_way, 1)
 
-    def _let_through(self) -> None:
-        self._passed += 1
+    def _let_through(self, width: int) -> None:
+        self._passed += width
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)
             self._task = None
@@ -69,8 +72,8 @@ class Turnstile:
     def _stand_open(self) -> None:
         """Nobody turns it any more, and who is told to end must come through to do so."""
         self._passed = -sys.maxsize
-        _wake(self._line, len(self._line))
-        _wake(self._giving_way, len(self._giving_way))
+        _wake(self._line, sys.maxsize)
+        _wake(self._giving_way, sys.maxsize)
 
     async def _wait_passed(self) -> None:
         def abort(_: RaiseCancelT) -> Abort:
@@ -81,9 +84,9 @@ class Turnstile:
         await trio.lowlevel.wait_task_rescheduled(abort)
 
 
-async def _wait_in(line: dict[Task, None]) -> None:
+async def _wait_in(line: dict[Task, int], width: int) -> None:
     task = trio.lowlevel.current_task()
-    line[task] = None
+    line[task] = width
 
     def abort(_: RaiseCancelT) -> Abort:
         del line[task]
@@ -92,12 +95,11 @@ async def _wait_in(line: dict[Task, None]) -> None:
     await trio.lowlevel.wait_task_rescheduled(abort)
 
 
-def _wake(line: dict[Task, None], most: int) -> int:
+def _wake(line: dict[Task, int], most: int) -> int:
     """Let the first `most` of a line go on; how many there were."""
     woken = 0
     while line and woken < most:
         task = next(iter(line))
-        del line[task]
+        woken += line.pop(task)
         trio.lowlevel.reschedule(task)
-        woken += 1
     return woken

@@ -1,0 +1,111 @@
+"""How many go through in one turn of the loop, and in which order."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from audio_server.rpc.turnstile import NEWCOMER, WIDTH, Turnstile
+
+
+class Turns(trio.abc.Instrument):
+    """Counts the turns of the loop."""
+
+    count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+async def through(count: int, width: int = 1) -> list[int]:
+    """How many went through in each turn, of a crowd that came together."""
+    turnstile, turns, passed = Turnstile(), Turns(), Counter[int]()
+
+    async def enter() -> None:
+        await turnstile.enter(width)
+        passed[turns.count] += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turnstile.run)
+        await wait_all_tasks_blocked()
+        trio.lowlevel.add_instrument(turns)
+        for _ in range(count):
+            nursery.start_soon(enter)
+        await wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(turns)
+        nursery.cancel_scope.cancel()
+    return [passed[turn] for turn in sorted(passed)]
+
+
+async def test_a_crowd_goes_through_in_turns() -> None:
+    assert await through(3 * WIDTH + 1) == [WIDTH, WIDTH, WIDTH, 1]
+
+
+async def test_newcomers_count_for_several() -> None:
+    assert await through(WIDTH, width=NEWCOMER) == [WIDTH // NEWCOMER] * NEWCOMER
+
+
+async def test_who_is_alone_does_not_wait() -> None:
+    turnstile = Turnstile()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turnstile.run)
+        await wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await turnstile.enter()  # a checkpoint would raise
+        assert not scope.cancelled_caught
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_gives_way_goes_last_but_is_not_forgotten() -> None:
+    order: list[str] = []
+    turnstile = Turnstile()
+
+    async def enter() -> None:
+        await turnstile.enter()
+        order.append("enter")
+
+    async def give_way() -> None:
+        await turnstile.give_way()
+        order.append("way")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turnstile.run)
+        await wait_all_tasks_blocked()
+        for _ in range(WIDTH):
+            await turnstile.enter()
+        nursery.start_soon(give_way)
+        nursery.start_soon(give_way)
+        for _ in range(4 * WIDTH):
+            nursery.start_soon(enter)
+        while len(order) < 4 * WIDTH + 2:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert "way" in order[: 3 * WIDTH]
+
+
+async def test_a_cancelled_wait_leaves_the_line() -> None:
+    turnstile = Turnstile()
+    for _ in range(WIDTH):
+        await turnstile.enter()
+    with trio.move_on_after(0):
+        await turnstile.enter()
+    assert not turnstile._line
+
+
+async def test_nobody_is_kept_when_it_stops_turning() -> None:
+    turnstile = Turnstile()
+    async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as turning:
+            turning.start_soon(turnstile.run)
+            await wait_all_tasks_blocked()
+            for _ in range(WIDTH):
+                await turnstile.enter()
+            for _ in range(WIDTH):
+                nursery.start_soon(turnstile.enter, NEWCOMER)
+            turning.cancel_scope.cancel()
+        with trio.fail_after(1):
+            await wait_all_tasks_blocked()
+    await turnstile.enter()
