@@ -16,12 +16,14 @@ STOP_S = 15.0
 class WebServer:
     """`python -m audio_server` with its pages on a port that stays the same."""
 
-    def __init__(self, folder: Path, clips: Path) -> None:
-        self.http = f"127.0.0.1:{free_port()}"
-        self.url = f"http://{self.http}"
-        flags = ["--port", str(free_port()), "--http", self.http, "--grace-s", "2"]
+    def __init__(self, folder: Path, clips: Path, *flags: str, host: str = "127.0.0.1") -> None:
+        port = free_port()
+        self.http = f"{host}:{port}"
+        scheme = "https" if "--tls-cert" in flags else "http"
+        self.url = f"{scheme}://127.0.0.1:{port}"
+        own = ["--port", str(free_port()), "--http", self.http, "--grace-s", "2"]
         folders = ["--clips", str(clips), "--cache", str(folder), "--data", str(folder)]
-        self._command = [sys.executable, "-m", "audio_server", *flags, *folders]
+        self._command = [sys.executable, "-m", "audio_server", *own, *folders, *flags]
         self._log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
