@@ -46,6 +46,11 @@ class Common:
             log.exception("observer failed")
             self.observer = None
 
+    def tell_changed(self, device_id: str) -> None:
+        """What is to be seen of a device has changed."""
+        if self.observer is not None:
+            self.observer.changed(device_id)
+
     def make_player(self, device_id: str) -> Player:
         """A player for a device; its takes are told if anybody observes by now."""
         # Made of nothing that leads back to the device: that would be a cycle (`collector`).

@@ -138,6 +138,7 @@ class Device:
     def learn(self, report: Report) -> None:
         """The device has answered, or failed to."""
         was, self.report = self.report, report
+        self._common.tell_changed(self.id)
         if report.corrections != was.corrections:
             self._common.tell(self.id, Kind.CORRECTION)
         if report.errors != was.errors:

@@ -202,6 +202,7 @@ class Devices:
         if device.links.get(type(link)) is link:
             del device.links[type(link)]
             link.finish(device)
+            self._common.tell_changed(device.id)
             if not device.links:
                 self._forget(device)
                 self._end(device)
@@ -231,6 +232,7 @@ class Devices:
             old.finish(device)
             old.end(Superseded, "the stream was opened again")
         device.links[type(link)] = link
+        self._common.tell_changed(device.id)
 
     async def _keep(self, device: Device) -> None:
         """Run a device. This is the edge where its faults end."""

@@ -45,3 +45,7 @@ class Observer(Protocol):
 
     def happened(self, device_id: str, kind: Kind, *details: object) -> None:
         """Called where it happens, in the midst of it: must return at once, and raise nothing."""
+
+    def changed(self, device_id: str) -> None:
+        """Something else is to be seen of a device: its report, or which streams it has open.
+        Called as `happened` is."""

@@ -1,5 +1,7 @@
 """Rows as whoever watches is told of them: all of them first, then those that change.
 
+Where there are very many, `all` has the first of them, and `changes` right after it the others.
+
 What changes is one text for all who watch. Whoever is too slow to take it is let go; a page comes
 back by itself and begins anew.
 """
@@ -17,8 +19,11 @@ from audio_server.fleet.look import Changes
 from audio_server.fleet.names import NameStore
 
 WATCHERS_MAX = 32
-BEHIND_MAX = 20
+BEHIND_MAX = 40
 """How many events may wait for one who watches."""
+
+ROWS_MAX = 500
+"""How many rows are in an event: what is more comes in `changes` right after it."""
 
 Watcher: TypeAlias = trio.MemorySendChannel[bytes]
 
@@ -57,19 +62,17 @@ class Feed:
         """A device has another name: its row is told again."""
         self._renamed.add(device_id)
 
-    def tell(self, changes: Changes) -> None:
-        """Pass on what has changed, to each who watches."""
+    async def tell(self, changes: Changes) -> None:
+        """Pass on what has changed, to each who watches. Not to be called again meanwhile."""
         self._take(changes)
-        told = changes.rows.keys() | (self._renamed & self._rows.keys())
+        told = list(changes.rows.keys() | (self._renamed & self._rows.keys()))
         self._renamed.clear()
-        event = self._event("changes", told, changes.gone) if told or changes.gone else None
-        everything: bytes | None = None
-        for watcher, has_all in list(self._watchers.items()):
-            if has_all and event:
-                self._send(watcher, event)
-            elif not has_all:
-                everything = everything or self._event("all", self._rows, [])
-                self._send(watcher, everything)
+        old = [watcher for watcher, has_all in self._watchers.items() if has_all]
+        new = [watcher for watcher, has_all in self._watchers.items() if not has_all]
+        if old and (told or changes.gone):
+            await self._send(old, "changes", told, changes.gone)
+        if new:
+            await self._send(new, "all", list(self._rows), [])
 
     def close(self) -> None:
         """End all watching."""
@@ -82,7 +85,20 @@ class Feed:
         for device_id, told in changes.rows.items():
             self._rows[device_id] = told.text
 
-    def _send(self, watcher: Watcher, event: bytes) -> None:
+    async def _send(
+        self, watchers: list[Watcher], name: str, device_ids: list[str], gone: list[str]
+    ) -> None:
+        """Send rows in events of bounded size: others have their turn in between."""
+        for start in range(0, max(1, len(device_ids)), ROWS_MAX):
+            event = self._event(name, device_ids[start : start + ROWS_MAX], gone)
+            name, gone = "changes", []
+            for watcher in watchers:
+                self._send_one(watcher, event)
+            await trio.lowlevel.checkpoint()
+
+    def _send_one(self, watcher: Watcher, event: bytes) -> None:
+        if watcher not in self._watchers:
+            return
         try:
             watcher.send_nowait(event)
             self._watchers[watcher] = True

@@ -52,8 +52,8 @@ class Fleet(Protocol):
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Server-sent events: `all` with all rows, then `changes`, with those that have changed
-        and the ids of devices that are gone. They end with `run`, and for whoever does not take
-        them."""
+        and the ids of devices that are gone. Of very many rows `all` has the first, and `changes`
+        right after it the others. They end with `run`, and for whoever does not take them."""
 
     async def happenings(self, device_id: str | None) -> Sequence[Happening]:
         """What has happened lately to one device or to all, oldest first."""

@@ -38,7 +38,7 @@ class LocalFleet:
         self._feed = Feed(self._names)
         self._look = Look(devices)
         self._merge = Merge()
-        self._timeline = Timeline(self._look.at)
+        self._timeline = Timeline(self._look)
         if records:
             devices.observe(self._timeline)
 
@@ -55,7 +55,7 @@ class LocalFleet:
                 async with aclosing(self._look.changes()) as changes:
                     async for part in changes:
                         self._merge.take(0, part)
-                self._feed.tell(self._merge.flush())
+                await self._feed.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:
             self._feed.close()

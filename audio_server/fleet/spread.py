@@ -74,7 +74,7 @@ class SpreadFleet:
             while True:
                 await self._feed.wait_watched()
                 await self._each(self._look_at)
-                self._feed.tell(self._merge.flush())
+                await self._feed.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:
             self._feed.close()

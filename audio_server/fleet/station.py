@@ -38,7 +38,7 @@ class Station:
         self._worker = worker
         self._clock = clock
         self._look = Look(devices, worker)
-        self._timeline = Timeline(self._look.at, worker)
+        self._timeline = Timeline(self._look, worker)
         self._sending = trio.Lock()
         self._looking = trio.Lock()
         self._answers: Mapping[str, Callable[..., Parts]] = {

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias, cast
 
@@ -25,6 +24,7 @@ from audio_server.device.observer import Kind
 from audio_server.fleet.followers import BATCH, Followers
 from audio_server.fleet.glance import Glance
 from audio_server.fleet.interface import Happening
+from audio_server.fleet.look import Look
 from audio_server.fleet.words import details_of, text_of
 
 KEPT = 200
@@ -45,11 +45,11 @@ Entry: TypeAlias = tuple[Any, ...]
 class Timeline:
     """The record of one process; `worker` is its number. `run` must be running for followers.
 
-    `at` gives what is to be seen of a device.
+    `look` is told which devices are worth a look.
     """
 
-    def __init__(self, at: Callable[[Device], Glance], worker: int = 0) -> None:
-        self._at = at
+    def __init__(self, look: Look, worker: int = 0) -> None:
+        self._look = look
         self._worker = worker
         self._last = int(1000 * time.time())  # so that a server started again numbers on
         self._offset_s = 0.0
@@ -72,6 +72,7 @@ class Timeline:
         elif kind is Kind.GONE:
             self._went(cast(Device, details[0]))
             details = ()
+        self._look.touch(device_id)
         if (entries := self._entries.get(device_id)) is not None:
             self._last += 1
             entry = (self._last, trio.current_time(), kind, *details)
@@ -81,11 +82,15 @@ class Timeline:
             self._latest.append((device_id, entry))
             self._followers.note(device_id, entry)
 
+    def changed(self, device_id: str) -> None:
+        """What is to be seen of a device has changed."""
+        self._look.touch(device_id)
+
     def _room(self) -> int:
         return max(KEPT_MIN, min(KEPT, KEPT_IN_ALL // len(self._entries)))
 
     def _went(self, device: Device) -> None:
-        seen = self._at(device)
+        seen = self._look.at(device)
         peer = None if seen.peer is None else str(seen.peer)
         self._gone[device.id] = seen._replace(peer=peer, streams=(), is_gone=True, playing=None)
         if len(self._gone) > GONE_MAX:

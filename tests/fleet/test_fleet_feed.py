@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 
 import pytest
 import trio
 import trio.testing
-from fleet_kit import Outlet, next_event, press, standing
+from fleet_kit import CLIPS, Outlet, next_event, press, standing
 from trio.testing import MockClock
 
+from audio_server.device.report import Report
 from audio_server.device.rules import Button
-from audio_server.fleet.feed import BEHIND_MAX, WATCHERS_MAX
+from audio_server.fleet.feed import BEHIND_MAX, ROWS_MAX, WATCHERS_MAX
+from audio_server.fleet.interface import Row
 from audio_server.fleet.local import LOOK_S
-from audio_server.fleet.look import BATCH
+from audio_server.fleet.look import BATCH, LOOKS_A_ROUND, TOUCHED_MAX
 
 
 async def test_all_is_told_first_and_then_what_changes(autojump_clock: MockClock) -> None:
@@ -58,6 +60,77 @@ async def test_a_take_is_told_once_and_not_as_it_goes(autojump_clock: MockClock)
             (row,) = (await next_event(events))[1]["rows"]
             assert row["playing"] is None
             assert trio.current_time() >= 1.0
+
+
+async def test_what_a_device_answers_and_which_streams_it_has_is_told_in_the_next_look(
+    autojump_clock: MockClock,
+) -> None:
+    async with standing() as at:
+        with at.devices.attach_events("a", 1), at.fleet.watching() as events:
+            await next_event(events)
+            for tenths in range(LOOKS_A_ROUND):
+                at.devices.by_id["a"].learn(Report(battery=tenths / 10))
+                (row,) = await rows_within_a_look(events)
+                assert row["battery"] == tenths / 10
+            for number in range(LOOKS_A_ROUND):
+                with at.devices.attach_audio("a", 1, Outlet()):
+                    (row,) = await rows_within_a_look(events)
+                    assert row["streams"] == ["events", "audio"], number
+                (row,) = await rows_within_a_look(events)
+                assert row["streams"] == ["events"]
+
+
+async def rows_within_a_look(events: trio.MemoryReceiveChannel[bytes]) -> list[Row]:
+    with trio.fail_after(LOOK_S + 0.01):
+        _, told = await next_event(events)
+    rows: list[Row] = told["rows"]
+    return rows
+
+
+async def test_what_nobody_tells_is_found_in_turn(autojump_clock: MockClock) -> None:
+    """A take that pauses, or other clips."""
+    async with standing() as at, AsyncExitStack() as stack:
+        for number in range(20):
+            stack.enter_context(at.devices.attach_events(str(number), number + 1))
+        with at.fleet.watching() as events:
+            await next_event(events)
+            at.devices.change_clips([CLIPS[1], *CLIPS[1:]])
+            found: set[str] = set()
+            with trio.fail_after((LOOKS_A_ROUND + 1) * LOOK_S):
+                while len(found) < 20:
+                    found |= {row["id"] for row in (await next_event(events))[1]["rows"]}
+
+
+async def test_a_look_at_devices_where_nothing_happens_is_at_few(autojump_clock: MockClock) -> None:
+    async with standing() as at, AsyncExitStack() as stack:
+        for number in range(80):
+            stack.enter_context(at.devices.attach_events(str(number), number + 1))
+        look = at.fleet._look
+        assert len(look._due()) == 80
+        for _ in range(3 * LOOKS_A_ROUND):
+            look.touch("7")
+            assert 10 <= len(look._due()) <= 11
+
+
+async def test_a_look_that_was_broken_off_is_made_up_for() -> None:
+    async with standing() as at, AsyncExitStack() as stack:
+        for number in range(3 * BATCH):
+            stack.enter_context(at.devices.attach_events(str(number), number + 1))
+        look = at.fleet._look
+        async with aclosing(look.changes()) as changes:
+            first = await anext(changes)
+        rest = [part async for part in look.changes()]
+        told = [device_id for part in (first, *rest) for device_id in part.rows]
+        assert sorted(told) == sorted(at.devices.by_id)
+
+
+async def test_what_is_touched_while_nobody_looks_takes_no_memory() -> None:
+    async with standing() as at:
+        look = at.fleet._look
+        look._due()
+        for number in range(TOUCHED_MAX + 10):
+            look.touch(str(number))
+        assert look._touched is None
 
 
 async def test_nothing_is_told_when_nothing_changes(autojump_clock: MockClock) -> None:
@@ -111,8 +184,9 @@ async def test_a_name_is_told(autojump_clock: MockClock) -> None:
 
 
 async def test_others_have_their_turn_among_thousands() -> None:
-    """Between batches of devices everybody else runs, so nobody waits for the whole look."""
-    count = 40 * BATCH
+    """Between batches of devices everybody else runs, so nobody waits for the whole look; and no
+    event has more than a batch of rows."""
+    count = 80 * BATCH
     async with standing() as at, AsyncExitStack() as stack:
         for number in range(count):
             stack.enter_context(at.devices.attach_events(f"device-{number}", number + 1))
@@ -128,7 +202,12 @@ async def test_others_have_their_turn_among_thousands() -> None:
 
             nursery.start_soon(take_turns)
             with at.fleet.watching() as events:
-                _name, told = await next_event(events)
+                rows = []
+                while len(rows) < count:
+                    name, told = await next_event(events)
+                    assert name == ("changes" if rows else "all")
+                    assert len(told["rows"]) <= ROWS_MAX
+                    rows += told["rows"]
             nursery.cancel_scope.cancel()
-        assert len(told["rows"]) == count
+        assert len({row["id"] for row in rows}) == count
         assert turns >= count // BATCH

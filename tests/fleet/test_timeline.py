@@ -19,6 +19,7 @@ from audio_server.device.observer import Kind
 from audio_server.device.rules import Action, Button, Rules
 from audio_server.fleet.followers import BEHIND_MAX, FOLLOWERS_MAX, FRESH_MAX
 from audio_server.fleet.local import LocalFleet
+from audio_server.fleet.look import Look
 from audio_server.fleet.timeline import GONE_MAX, KEPT, KEPT_IN_ALL, KEPT_MIN, LATEST, Timeline
 
 
@@ -175,12 +176,9 @@ def kept_by(timeline: Timeline, device_id: str) -> int:
 
 @pytest.fixture
 async def timeline(nursery: trio.Nursery) -> Timeline:
-    timeline = Timeline(lambda device: FAR._look.at(device))
+    timeline = Timeline(Look(Devices((), Rules(clips=0), 0.3)))
     nursery.start_soon(timeline.run)
     return timeline
-
-
-FAR = LocalFleet(Devices((), Rules(clips=0), 0.3), records=False)
 
 
 def fill(timeline: Timeline, device_id: str, count: int) -> None:
@@ -239,6 +237,9 @@ async def test_an_observer_that_fails_is_left_out_and_devices_go_on() -> None:
     class Failing:
         def happened(self, device_id: str, kind: Kind, *details: object) -> None:
             raise RuntimeError("no")
+
+        def changed(self, device_id: str) -> None:
+            pass
 
     async with standing() as at:
         at.devices.observe(Failing())
