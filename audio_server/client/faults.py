@@ -68,6 +68,8 @@ def _os_reason(cause: BaseException) -> str:
     """What the system says, without what libraries have put round it."""
     if isinstance(cause, ssl.SSLError):
         return handshake_fault(cause)
+    if isinstance(cause, ConnectionRefusedError):
+        return f"{os.strerror(errno.ECONNREFUSED)}: no server listens there"
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
         return os.strerror(cause.errno)
     return str(getattr(cause, "strerror", None) or cause)

@@ -83,7 +83,7 @@ def test_refusals(
 def test_nobody_is_there(run: Run, argv: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    line = f"audio-server: {url}: Connection refused\n"
+    line = f"audio-server: {url}: Connection refused: no server listens there\n"
     assert run(*argv, "--url", url + "/") == (1, "", line)
 
 

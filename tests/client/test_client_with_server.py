@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 from client_run import Run, Said
+from free_ports import free_port
 from structlog.testing import capture_logs
 
 from audio_server.client.history import follow
@@ -26,8 +26,7 @@ from audio_server.virtual.device import Link, VirtualDevice
 @asynccontextmanager
 async def served(tmp_path: Path) -> AsyncIterator[tuple[str, int]]:
     """A server: where its pages are, and where devices connect."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        http = f"127.0.0.1:{taken.getsockname()[1]}"
+    http = f"127.0.0.1:{free_port()}"
     settings = Settings(
         port=0, http=http, clips=default_clips(), cache=tmp_path, data=None, grace_s=1
     )
