@@ -64,7 +64,8 @@ def on_terminal(
     """Run a command on a terminal of this size, of its own; it is killed in the end."""
     far, near = pty.openpty()
     fcntl.ioctl(near, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    sizeless = dict(os.environ)  # readline has put pytest's own size where Python does not see it
+    # Whoever runs the tests may have a size; readline puts it where Python does not see it.
+    sizeless = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
     try:
         with subprocess.Popen(
             command,
