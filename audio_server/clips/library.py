@@ -42,19 +42,20 @@ async def load_files(
     progress: Progress | None = None,
     known: Iterable[Loaded] = (),
     but: str = "",
+    threads: int | None = None,
 ) -> list[Loaded]:
     """The clips of `folder`; its index in the list is the mode of a clip.
 
     A file that holds what one of `known` held is that clip again. Of the rest what was prepared
-    once is read from the folder `cache`; the others are passed through or transcoded in as many
-    threads as there are cores, and stored there. Raises `ClipError` for the first file, in order,
+    once is read from the folder `cache`; the others are passed through or transcoded in so many
+    threads, by default as there are cores, and stored there. Raises `ClipError` for the first file, in order,
     that is no clip; that of the name `but` is left out. A cancel stops the work within a
     packet; what was finished stays cached.
     """
     found = await trio.to_thread.run_sync(clip_files, folder)
     files = [file for file in found if file.name != but]
     work = _Work(files, Cache(cache), progress or (lambda done, total: None), known)
-    return await work.run()
+    return await work.run(threads or os.cpu_count() or 1)
 
 
 class _Work:
@@ -66,23 +67,23 @@ class _Work:
         self._files = files
         self._cache = cache
         self._progress = progress
-        self._limiter = trio.CapacityLimiter(os.cpu_count() or 1)
         self._known = {(loaded.clip.name, loaded.key): loaded.clip for loaded in known}
         self._results: dict[ClipFile, Loaded | ClipError] = {}
 
-    async def run(self) -> list[Loaded]:
+    async def run(self, threads: int) -> list[Loaded]:
+        limiter = trio.CapacityLimiter(threads)
         self._progress(0, len(self._files))
         async with trio.open_nursery() as nursery:
             for file in self._files:
-                nursery.start_soon(self._load, file)
+                nursery.start_soon(self._load, file, limiter)
         return [self._result(file) for file in self._files]
 
-    async def _load(self, file: ClipFile) -> None:
+    async def _load(self, file: ClipFile, limiter: trio.CapacityLimiter) -> None:
         # An error is kept, not raised: the others go on into the cache, and which of two
         # errors is told does not depend on which thread was first.
         try:
             self._results[file] = await trio.to_thread.run_sync(
-                _load, file, self._cache, self._known, limiter=self._limiter
+                _load, file, self._cache, self._known, limiter=limiter
             )
         except ClipError as error:
             self._results[file] = error

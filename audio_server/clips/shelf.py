@@ -177,7 +177,11 @@ class Shelf:
         self.version.value += 1
 
     async def _load(self, *, but: str = "") -> list[Loaded]:
-        return await load_files(self.folder, cache=self._cache, known=self._loaded, but=but)
+        # One thread: each of them waits for the same lock of the interpreter as the loop does,
+        # and what plays comes first.
+        return await load_files(
+            self.folder, cache=self._cache, known=self._loaded, but=but, threads=1
+        )
 
     async def _in_folder(self, work: Callable[[Path, Unpack[Ts]], T], *args: *Ts) -> T:
         return await trio.to_thread.run_sync(work, self.folder, *args)
