@@ -74,18 +74,17 @@ def find_clips(folder: Path) -> list[ClipFile]:
 
 def default_clips() -> Path:
     """The folder of the clips that come with the server: in the package, or in the checkout."""
-    installed = _installed_clips()
-    return installed if installed.is_dir() else installed.parent.parent / "clips"
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "_clips"
+    return installed if installed.is_dir() else package.parent / "clips"
 
 
 def why_fixed(folder: Path) -> str | None:
     """Why no clip can be changed here; None where it can."""
-    if folder.resolve() == _installed_clips():
+    shipped = default_clips()
+    # In a checkout they are whoever's it is, if that is where the server was started.
+    if folder.resolve() == shipped != Path("clips").resolve():
         return "these clips come with the server; have your own with --clips FOLDER"
     if not os.access(folder, os.W_OK | os.X_OK):
         return "cannot be written to"
     return None
-
-
-def _installed_clips() -> Path:
-    return Path(__file__).resolve().parent.parent / "_clips"

@@ -48,9 +48,9 @@ async def load_files(
 
     A file that holds what one of `known` held is that clip again. Of the rest what was prepared
     once is read from the folder `cache`; the others are passed through or transcoded in so many
-    threads, by default as there are cores, and stored there. Raises `ClipError` for the first file, in order,
-    that is no clip; that of the name `but` is left out. A cancel stops the work within a
-    packet; what was finished stays cached.
+    threads, by default as there are cores, and stored there. Raises `ClipError` for the first
+    file, in order, that is no clip; that of the name `but` is left out. A cancel stops the work
+    within a packet; what was finished stays cached.
     """
     found = await trio.to_thread.run_sync(clip_files, folder)
     files = [file for file in found if file.name != but]

@@ -238,12 +238,14 @@ async def test_a_folder_that_is_not_ours_to_change(
     assert names(shelf.folder) == list(FILES)
 
 
-async def test_the_clips_in_the_package_stay_as_they_are(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+async def test_the_clips_that_come_with_the_server_stay_as_they_are(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("audio_server.clips.folder._installed_clips", shelf.folder.resolve)
+    monkeypatch.setattr("audio_server.clips.folder.default_clips", shelf.folder.resolve)
     with pytest.raises(ClipsFixed, match="come with the server"):
         await shelf.remove("bell")
+    monkeypatch.chdir(tmp_path)  # a checkout, and it is ./clips there
+    await shelf.remove("bell")
 
 
 async def test_sound_is_what_devices_get(shelf: Shelf, folder: Path) -> None:
