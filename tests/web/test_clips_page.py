@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from browser import PHONE, Watched
+from browser import PHONE, DevicePage, Watched
 from conftest import Look
 from fake_facts import clip, device
 from fake_server import FakeServer
-from playwright.sync_api import FilePayload, Locator, expect
+from playwright.sync_api import Browser, FilePayload, Locator, expect
+from web_server import WebServer
 
 WIDE = {"width": 1280, "height": 820}
 BELL: FilePayload = {"name": "bell.flac", "mimeType": "audio/flac", "buffer": b"fLaC" * 1000}
@@ -151,3 +153,32 @@ def test_nobody_is_shut_out(look: Look, fake: FakeServer, path: str, screenshots
     at.assert_open_to_all()
     at.page.emulate_media(color_scheme="dark")
     at.assert_open_to_all()
+
+
+def test_what_plays_goes_on_and_the_next_play_has_the_new_clip(
+    chromium: Browser, tones: Path, tmp_path: Path
+) -> None:
+    """On a real server: its clips are changed while a device plays one."""
+    clips = tmp_path / "clips"
+    shutil.copytree(tones, clips)
+    server = WebServer(tmp_path, clips)
+    server.start()
+    kitchen = DevicePage(chromium, f"{server.url}/device?id=kitchen")
+    kitchen.connect()
+    kitchen.press("mode")
+    kitchen.press("play")
+    kitchen.wait_pitch(880)
+    at = Watched(chromium)
+    at.page.goto(f"{server.url}/clips")
+    expect(at.page.locator(".clip").nth(1)).to_contain_text("plays on 1 device")
+    expect(at.page.locator(".waveform svg")).to_have_count(6)
+    handle(at, "1320").press("ArrowUp")
+    expect(at.page.locator(".clip").nth(1)).to_contain_text("1320-hertz")
+    at.page.locator(".clip").nth(1).locator("text=Listen").click()
+    expect(at.page.locator(".sounding")).to_have_count(1)
+    kitchen.wait_pitch(880)
+    kitchen.press("play")
+    kitchen.wait_pitch(1320)
+    kitchen.close()
+    at.close()
+    server.stop()

@@ -80,17 +80,17 @@ export class ClipRow {
 
   #toggle() {
     if (this.#sounds) this.#listener.stop(this);
-    else this.#listener.play(this, this.#sound());
+    else this.#play(0);
   }
 
   #from(event) {
     const box = this.#waveform.element.getBoundingClientRect();
-    this.#listener.play(this, this.#sound(), (event.clientX - box.left) / box.width);
+    this.#play((event.clientX - box.left) / box.width);
   }
 
-  // What was there before under the same name is kept by the browser under another address.
-  #sound() {
-    return `${path(this.#clip)}/sound?of=${encodeURIComponent(this.#clip.key)}`;
+  #play(part) {
+    const { seconds } = this.#clip;
+    this.#listener.play(this, `${path(this.#clip)}/sound`, seconds, part * seconds);
   }
 
   #chosen(acts) {

@@ -5,6 +5,7 @@ import { Link } from "./link.js";
 import { oggOpus } from "./ogg.js";
 import { unpack } from "./packet.js";
 import { Player, canDecode } from "./player.js";
+import { about } from "./shell.js";
 
 const KEYS = { c: "connect", m: "mode", s: "stop", p: "play", " ": "play" };
 
@@ -31,9 +32,10 @@ class Device {
     this.id = deviceId();
     this.face = new Face(this.id);
     this.player = new Player((reason) => this.face.log(`The sound failed: ${reason}`, true));
-    this.link = new Link(this.id, !canDecode, this);
+    this.link = new Link(this.id, canDecode().then((can) => !can), this);
     this.face.keepDrawing(this.player);
     this.#listen();
+    about();
   }
 
   #listen() {

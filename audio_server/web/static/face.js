@@ -1,5 +1,8 @@
 // What the page shows: LEDs, words for them, position, level, and a log.
 
+import { byId, setText } from "./dom.js";
+import { capital, clock, span, title } from "./words.js";
+
 const SHAPES = ["square", "rhomboid", "triangle", "circle"];
 const LOG_LINES = 200;
 // LEDs run through all shapes after connecting (about a second): they are no mode yet.
@@ -11,8 +14,6 @@ const AWAY = {
   away: "The server is away; this page comes back with it.",
 };
 
-const byId = (id) => document.getElementById(id);
-const seconds = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
 
 export class Face {
   #hello = { modes: [], states: {} };
@@ -24,6 +25,7 @@ export class Face {
 
   constructor(id) {
     byId("device-id").textContent = id;
+    byId("seen").href = `/devices/${encodeURIComponent(id)}`;
     document.title = `${id} · Streaming Audio Server`;
     this.power(false);
     this.#draw();
@@ -72,6 +74,7 @@ export class Face {
   refuse(reason) {
     this.power(false);
     this.#link = "off";
+    this.#greet(false);
     this.say(reason);
     this.log(reason, true);
   }
@@ -110,7 +113,8 @@ export class Face {
     const number = this.#hello.modes.indexOf(mode);
     const shape = number ? `, ${SHAPES[(number - 1) % SHAPES.length]}` : ", home";
     const state = { idle: "Idle", playing: "Playing", error: "Cannot play this clip" }[status];
-    return `${state}. Mode ${number}${shape}${mode.name ? ` (${mode.name})` : ""}.`;
+    const name = mode.name && title(mode.name) !== shape.slice(2) ? ` (${title(mode.name)})` : "";
+    return `${state}. Mode ${number}${shape}${name}.`;
   }
 
   // -- drawing
@@ -122,7 +126,7 @@ export class Face {
   }
 
   say(text) {
-    if (byId("state").textContent !== text) byId("state").textContent = text;
+    setText(byId("state"), text);
   }
 
   flash(name) {
@@ -148,7 +152,7 @@ export class Face {
   log(text, bad = false) {
     const line = document.createElement("li");
     const time = document.createElement("time");
-    time.textContent = new Date().toLocaleTimeString([], { hour12: false });
+    time.textContent = clock(Date.now() / 1000);
     line.append(time, text);
     line.classList.toggle("bad", bad);
     byId("log").prepend(line);
@@ -168,11 +172,11 @@ export class Face {
     const length = this.#playing?.seconds ?? 0;
     byId("position").max = length || 1;
     byId("position").value = position ?? 0;
-    byId("clip").textContent = position === null ? "\u00a0" : this.#playing?.name ?? "\u00a0";
-    byId("time").textContent = position === null ? "" : `${seconds(position)} / ${seconds(length)}`;
+    byId("clip").textContent = position === null ? "\u00a0" : title(this.#playing?.name ?? "\u00a0");
+    byId("time").textContent = position === null ? "" : `${span(position)} / ${span(length)}`;
     byId("level").value = level;
     byId("buffered").textContent = `${Math.round(1000 * player.ahead)} ms`;
-    byId("sound").textContent = player.running ? "on" : "starts with the first press";
+    setText(byId("sound"), player.state);
     for (const part of ["cone", "cap"]) byId(part).style.setProperty("--throw", 1 + 0.06 * level);
   }
 }
@@ -184,5 +188,3 @@ function light(led, rgba) {
   led.style.setProperty("--light", colour);
   led.style.setProperty("--intensity", intensity);
 }
-
-const capital = (name) => name[0].toUpperCase() + name.slice(1);

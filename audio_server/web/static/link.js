@@ -1,5 +1,7 @@
 // The connection to the device that the server keeps for this page. It comes back by itself.
 
+import { ask } from "./ask.js";
+
 const FIRST_PAUSE_MS = 250, LONGEST_PAUSE_MS = 3000;
 const GIVEN_UP = new Map([
   [4001, "This device was opened in another page."],
@@ -13,13 +15,16 @@ export class Link {
   #address;
   #listener;
 
-  // The listener has `opened`, `event`, `packet`, `closed`, and `refused` with the reason.
+  // `pcm` promises whether sound is wanted decoded too. The listener has `opened`, `event`, `packet`,
+  // `closed`, and `refused` with the reason.
   constructor(id, pcm, listener) {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const query = new URLSearchParams({ id, pcm: pcm ? "1" : "0" });
-    this.#address = `${scheme}://${location.host}/device/socket?${query}`;
     this.#listener = listener;
-    this.#open();
+    pcm.then((wanted) => {
+      const scheme = location.protocol === "https:" ? "wss" : "ws";
+      const query = new URLSearchParams({ id, pcm: wanted ? "1" : "0" });
+      this.#address = `${scheme}://${location.host}/device/socket?${query}`;
+      this.#open();
+    });
   }
 
   say(message) {
@@ -29,15 +34,19 @@ export class Link {
   }
 
   get isOpen() {
-    return this.#socket.readyState === WebSocket.OPEN;
+    return this.#socket?.readyState === WebSocket.OPEN;
   }
 
   #open() {
     const socket = new WebSocket(this.#address);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#listener.opened();
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      this.#listener.opened();
+    };
     socket.onmessage = ({ data }) => this.#take(data);
-    socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+    socket.onclose = ({ code, reason }) => this.#closed(code, reason, opened);
     this.#socket = socket;
   }
 
@@ -47,12 +56,14 @@ export class Link {
     else this.#listener.event(JSON.parse(data));
   }
 
-  #closed(code, reason) {
+  #closed(code, reason, opened) {
     if (GIVEN_UP.has(code)) {
       this.#listener.refused(reason ? `${GIVEN_UP.get(code)}: ${reason}.` : GIVEN_UP.get(code));
       return;
     }
     this.#listener.closed();
+    // A WebSocket does not tell why it was not let in; what leads to the login page is a question.
+    if (!opened) ask("/api/about").catch(() => {});
     // One that fails is an error in the browser's console; asking first would be one too.
     setTimeout(() => this.#open(), this.#pause);
     this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE_MS);

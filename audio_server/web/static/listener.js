@@ -14,21 +14,21 @@ export class Listener {
     this.#audio.addEventListener("error", () => this.#fail());
   }
 
-  // Listen to a clip from `part` of it on.
-  async play(row, url, part = 0) {
+  // Listen to a clip of that many seconds from `from_s` on.
+  async play(row, url, seconds, from_s = 0) {
     if (this.#row !== row) {
       this.stop();
       this.#row = row;
       this.#audio.src = url;
     }
     try {
-      if (part) await this.#seek(part);
+      if (from_s) await this.#seek(from_s);
       await this.#audio.play();
     } catch {
       return;  // stopped before it began, or an error, which has an event of its own
     }
     row.sounding(true);
-    this.#follow();
+    this.#follow(seconds);
   }
 
   stop(row = this.#row) {
@@ -40,20 +40,20 @@ export class Listener {
     row.at(0);
   }
 
-  async #seek(part) {
+  async #seek(from_s) {
     if (this.#audio.readyState === 0) {
       this.#audio.load();
       await new Promise((resolve) => this.#audio.addEventListener("loadedmetadata", resolve, { once: true }));
     }
-    this.#audio.currentTime = part * this.#audio.duration;
+    this.#audio.currentTime = from_s;
   }
 
-  #follow() {
+  // The length is the server's word: a browser may know it only when it has heard all.
+  #follow(seconds) {
     cancelAnimationFrame(this.#frame);
     if (!this.#row) return;
-    const { currentTime, duration } = this.#audio;
-    this.#row.at(duration > 0 ? Math.min(1, currentTime / duration) : 0);
-    this.#frame = requestAnimationFrame(() => this.#follow());
+    this.#row.at(Math.min(1, this.#audio.currentTime / seconds));
+    this.#frame = requestAnimationFrame(() => this.#follow(seconds));
   }
 
   #fail() {

@@ -7,8 +7,17 @@ import { PACKET_S, PACKET_SAMPLES, RATE_HZ } from "./packet.js";
 // How long the first packet waits, so that those after it are there in time.
 const JITTER_S = 0.06;
 const LATE_S = 0.005;
+// More than this is never on its way: the clock of a browser without a loudspeaker stands still.
+const AHEAD_MAX_S = 4;
 
-export const canDecode = "AudioDecoder" in globalThis;
+const OPUS = { codec: "opus", sampleRate: RATE_HZ, numberOfChannels: 1 };
+
+// Not every browser has a decoder, none has it on a page that came by plain HTTP from elsewhere, and
+// one that has it need not know Opus.
+export async function canDecode() {
+  if (!("AudioDecoder" in globalThis)) return false;
+  return AudioDecoder.isConfigSupported(OPUS).then(({ supported }) => supported, () => false);
+}
 
 export class Player {
   #context = null;
@@ -33,12 +42,14 @@ export class Player {
     if (this.#context.state === "suspended") this.#context.resume();
   }
 
-  get running() {
-    return this.#context?.state === "running";
+  // Whether sound is let out, in words.
+  get state() {
+    if (!this.#context) return "starts with the first press";
+    return this.#context.state === "running" ? "on" : "held back by the browser, or no loudspeaker";
   }
 
   accept(packet) {
-    if (!this.#context) return;
+    if (!this.#context || this.ahead > AHEAD_MAX_S) return;
     if (packet.isCut) {
       this.flush();
     } else if (packet.pcm) {
@@ -65,7 +76,7 @@ export class Player {
   }
 
   #configure() {
-    this.#decoder.configure({ codec: "opus", sampleRate: RATE_HZ, numberOfChannels: 1 });
+    this.#decoder.configure(OPUS);
   }
 
   #schedule(buffer, isStart) {
