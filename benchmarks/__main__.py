@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--lead-ms", type=int, default=300, help="how far ahead peers send; ours has its own")
     add("--repeat", type=int, default=1, help="runs of everything; tables show medians")
     add("--most", type=int, default=0, metavar="N", help="find how many devices, up to N, are held")
+    add("--core-share", type=float, default=0.0, help="each process of a server has so much of one")
     add("--server-arg", action="append", default=[], help="one more argument for our server")
     add("--json", type=Path, help="file for all figures")
     add("--svg", type=Path, help="file for the plot")
@@ -75,6 +76,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         lead_ms=args.lead_ms,
         repeat=args.repeat,
         most_devices=args.most,
+        core_share=args.core_share,
         args=args.server_arg,
     )
     if args.smoke:

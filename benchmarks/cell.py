@@ -12,6 +12,7 @@ from benchmarks.fleet import Fleet, fleet
 from benchmarks.frames import Button
 from benchmarks.machine import Cores
 from benchmarks.orders import Press, Probe, Report
+from benchmarks.quota import limited
 from benchmarks.servers import Running, Setup, running
 from benchmarks.tally import PACKET_S, late_share, lateness_ms, quantile_ms
 
@@ -78,7 +79,11 @@ def measure_cell(server: str, setup: Setup, cores: Cores, course: Course) -> Cel
     `ServerFailed` where it does not even start and `LoadFailed` where the load side is gone.
     """
     cell = Cell(server, setup.devices, setup.workers, str(cores))
-    with running(server, setup, cores.server) as process, fleet(process.address, cores) as devices:
+    with (
+        running(server, setup, cores.server) as process,
+        limited(proc.tree(process.pid), setup.core_share),
+        fleet(process.address, cores) as devices,
+    ):
         _Visit(cell, process, devices, course, setup.lead_ms / 1000).run()
     return cell
 

@@ -34,6 +34,7 @@ class Plan:
     lead_ms: int = 300
     repeat: int = 1
     most_devices: int = 0
+    core_share: float = 0.0
     args: Sequence[str] = ()
 
     def variants(self) -> Iterator[tuple[str, int]]:
@@ -100,7 +101,8 @@ class Bench:
     def _measure(
         self, server: str, workers: int, devices: int, folder: Path, course: Course
     ) -> Cell:
-        setup = Setup(folder, devices, self.plan.lead_ms, workers, self.plan.args)
+        plan = self.plan
+        setup = Setup(folder, devices, plan.lead_ms, workers, plan.args, plan.core_share)
         cores = Cores.plan(available_cores(), workers)
         try:
             cell = measure_cell(server, setup, cores, course)

@@ -27,13 +27,17 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True)
 class Setup:
-    """What a server is started for. `workers` and `args` are for our server alone."""
+    """What a server is started for. `workers` and `args` are for our server alone.
+
+    With a `core_share` each of its processes is held to that part of a core.
+    """
 
     folder: Path
     devices: int
     lead_ms: int
     workers: int = 1
     args: Sequence[str] = ()
+    core_share: float = 0.0
 
 
 @dataclass(frozen=True)

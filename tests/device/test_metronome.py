@@ -102,7 +102,7 @@ async def test_a_cancelled_sleep_leaves_the_others_and_itself_alone(
 async def test_sleepers_may_be_cancelled_while_their_tick_is_being_woken(
     metronome: Metronome, autojump_clock: MockClock
 ) -> None:
-    """Chunks leave time in between: whoever is woken first cancels all the rest."""
+    """Chunks leave time in between, in which whoever is woken first cancels all the rest."""
     woken: list[float] = []
     async with trio.open_nursery() as sleepers:
 
@@ -112,7 +112,7 @@ async def test_sleepers_may_be_cancelled_while_their_tick_is_being_woken(
 
         for _ in range(3 * CHUNK):
             sleepers.start_soon(cancel_the_rest)
-    assert 1 <= len(woken) <= CHUNK
+    assert 1 <= len(woken) <= 2 * CHUNK  # the metronome may go on before the first that it woke
     await metronome.sleep_until(0.08)
 
 
