@@ -56,12 +56,16 @@ class LedCheck:
         modes: int | None,
         line: PlayingLine,
         report: Report,
+        *,
+        others: bool = False,
     ) -> None:
         self._limits = limits
         self._frame_of = frame_of
         self._line = line
         self._report = report
-        self._threads: set[_Thread] = {(_Mode(m, modes), 0) for m in range(modes or MOST_MODES)}
+        self._modes = modes
+        self._others = others
+        self._threads: set[_Thread] = {(mode, 0) for mode in self._all()}
         self._presses: list[Button] = []
         self._unacked: Button | None = None
         self._greeted = False
@@ -122,7 +126,9 @@ class LedCheck:
             )
         self._frames += leds != self._shown
         self._shown, self._shown_s = leds, at_s
-        if at_s >= self._free_until_s and not missing and not self._follow(at_s, leds):
+        if at_s < self._free_until_s or missing or self._follow(at_s, leds):
+            return
+        if not self._is_of_others(leds):
             self._report(at_s, Rule.LEDS, f"{self._name(leds)} is no state that was asked for")
 
     def tick(self, at_s: float) -> None:
@@ -168,11 +174,23 @@ class LedCheck:
     def _fits(self, mode: _Mode, playing: frozenset[bool], leds: Frame) -> bool:
         return any(self._frame_of(mode.mode, value) == leds for value in playing)
 
+    def _is_of_others(self, leds: Frame) -> bool:
+        """Whether others may have led to this; then it is where all goes on from."""
+        either = frozenset((False, True))
+        states = {mode for mode in self._all() if self._fits(mode, either, leds)}
+        if not self._others or not states:
+            return False
+        self._threads, self._presses = {(mode, 0) for mode in states}, []
+        return True
+
+    def _all(self) -> set[_Mode]:
+        return {_Mode(number, self._modes) for number in range(self._modes or MOST_MODES)}
+
     def _settle(self, at_s: float) -> None:
         if self._shown is None:
             self._report(at_s, Rule.LEDS, "no LED frame came after connecting")
             return
-        if self._undisturbed and self._frames < 2:
+        if self._undisturbed and self._frames < 2 and not self._others:
             self._undisturbed = False
             self._report(at_s, Rule.LEDS, "no start-up sequence was shown")
         if self._shown_s < self._again_s:
@@ -184,6 +202,8 @@ class LedCheck:
         playing = self._line.allowed(at_s, 0.0)
         fitting = {mode for mode in states if self._fits(mode, playing, shown)}
         if not fitting:
+            if self._is_of_others(shown):
+                return
             due = self._name_due(states, playing)
             self._report(at_s, Rule.LEDS, f"{self._name(shown)} is shown, but {due} is due")
         self._threads, self._presses = {(mode, 0) for mode in fitting or states}, []

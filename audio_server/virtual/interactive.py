@@ -64,7 +64,8 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
         whole_takes=options.whole_takes,
         token=options.token,
     )
-    oracle, report = Oracle(options.limits, modes=options.modes), Report(device.device_id, began_s)
+    oracle = Oracle(options.limits, modes=options.modes, others=True)
+    report = Report(device.device_id, began_s)
     face = Face(device, options.address, oracle)
     device.observers += [oracle.feed, report, face]
     async with open_outputs(device, options, face.say), trio.open_nursery() as nursery:

@@ -41,21 +41,29 @@ class Oracle:
     """Judges what one device sees of a server, over any number of connections.
 
     `modes` is how many clips the server has; None: unknown, at least five. `frame_of` maps a state
-    to its LEDs. `violations` grows as rules are broken.
+    to its LEDs. With `others` operators may press and play as well, which it cannot see: a take or
+    a state that nobody asked for here is theirs then. `violations` grows as rules are broken.
     """
 
     def __init__(
-        self, limits: Limits, *, modes: int | None = None, frame_of: FrameOf = stock_frame
+        self,
+        limits: Limits,
+        *,
+        modes: int | None = None,
+        frame_of: FrameOf = stock_frame,
+        others: bool = False,
     ) -> None:
         self.violations: list[Violation] = []
+        self._others = others
         self._line = PlayingLine(limits)
         self._sound = SoundCheck(limits, self._report)
         self._acks = AckCheck(limits, self._report)
-        self._leds = LedCheck(limits, frame_of, modes, self._line, self._report)
+        self._leds = LedCheck(limits, frame_of, modes, self._line, self._report, others=others)
         self._sent: EventSent | None = None
 
     def _report(self, at_s: float, rule: Rule, text: str) -> None:
-        self.violations.append(Violation(at_s, rule, text))
+        if rule is not Rule.UNASKED or not self._others:
+            self.violations.append(Violation(at_s, rule, text))
 
     def tick(self, at_s: float) -> None:
         """Notice what is due by `at_s` and has not come."""

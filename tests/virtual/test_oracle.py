@@ -37,9 +37,10 @@ def judge(
     *,
     modes: int | None = None,
     until_s: float | None = None,
+    others: bool = False,
 ) -> list[Rule]:
     """The rules that a trace breaks until then (or a while after its end), ticked every 50 ms."""
-    oracle = Oracle(Limits(), modes=modes, frame_of=frame_of)
+    oracle = Oracle(Limits(), modes=modes, frame_of=frame_of, others=others)
     end_s = until_s if until_s is not None else trace[-1][0] + 2.0
     ticks: Trace = [(n * 0.05, None) for n in range(int(end_s / 0.05) + 1)]  # type: ignore[misc]
     for at_s, what in sorted([*trace, *ticks], key=lambda entry: entry[0]):
@@ -80,11 +81,35 @@ presses = st.lists(
 )
 
 
-@given(st.lists(st.tuples(presses, st.floats(0.0, 4.0)), min_size=1, max_size=4), st.booleans())
+Plan = list[tuple[list[tuple[float, Button]], float]]
+plans = st.lists(st.tuples(presses, st.floats(0.0, 4.0)), min_size=1, max_size=4)
+
+
+@given(plans, st.booleans())
 @settings(max_examples=150, deadline=None)
-def test_an_honest_server_is_never_blamed(
-    plan: list[tuple[list[tuple[float, Button]], float]], known: bool
-) -> None:
+def test_an_honest_server_is_never_blamed(plan: Plan, known: bool) -> None:
+    assert judge(honest(plan), modes=len(CLIPS) if known else None) == []
+
+
+@given(plans, st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_an_honest_server_is_not_blamed_for_operators(plan: Plan, known: bool) -> None:
+    trace = dropped(honest(plan), lambda _, what: isinstance(what, EventSent | EventAcked))
+    assert judge(trace, modes=len(CLIPS) if known else None, others=True) == []
+
+
+def test_what_operators_cannot_do_is_found() -> None:
+    trace = dropped(CUT, lambda _, what: isinstance(what, EventSent | EventAcked))
+    assert Rule.UNASKED in judge(trace)
+    assert Rule.LEDS in judge(trace)
+    nothing = (12.0, LedsSet((0x123456FF,) * 6))
+    assert judge([*trace, nothing], others=True)[0] is Rule.LEDS
+    dark = (12.0, LedsSet((None,) * 6))
+    assert judge([*trace, dark], others=True)[0] is Rule.LEDS
+
+
+def honest(plan: Plan) -> Trace:
+    """What an honest server does to one device over some connections."""
     sessions, now_s = [], 0.0
     for gaps, rest_s in plan:
         on_s, timed = now_s, []
@@ -94,8 +119,7 @@ def test_an_honest_server_is_never_blamed(
         now_s += 0.01 + rest_s
         sessions.append(Session(on_s, timed, now_s))
         now_s += 0.01
-    trace = HonestServer(CLIPS).trace(sessions)
-    assert judge(trace, modes=len(CLIPS) if known else None) == []
+    return HonestServer(CLIPS).trace(sessions)
 
 
 def test_silence_after_play_is_found() -> None:
