@@ -11,7 +11,7 @@ and `detach`, which are synchronous, and they read `status` and `press`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -24,6 +24,7 @@ from audio_server.device.common import Common
 from audio_server.device.leds import STARTUP, Frame
 from audio_server.device.observer import Kind
 from audio_server.device.outlet import AudioOutlet
+from audio_server.device.press import Press
 from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button, Effect, State, Step
 from audio_server.device.status import Status, is_greeting
@@ -33,16 +34,6 @@ if TYPE_CHECKING:
     from audio_server.device.links import Link
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Press:
-    """Something done to a button, on its way from a request; `applied` tells it the end."""
-
-    button: Button
-    action: Action
-    connection: int
-    applied: trio.Event
 
 
 class Device:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import trio
 
-from audio_server.device.device import Device, Press
+from audio_server.device.device import Device
 from audio_server.device.outlet import AudioOutlet
+from audio_server.device.press import Press
 from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button
 from audio_server.device.status import Status

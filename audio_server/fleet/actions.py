@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from audio_server.device.device import Device, Press
+from audio_server.device.device import Device
 from audio_server.device.devices import Devices
 from audio_server.device.links import AudioLink
 from audio_server.device.observer import Kind
+from audio_server.device.press import Press
 from audio_server.device.rules import Action, Button
 from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
 

@@ -82,18 +82,24 @@ async def supervise(
         await editions.write(shelf.clips, crew.give)
         shelf.used_by(partial(_change_clips, editions, crew))
         hangups = reload_on_hangup(partial(_reload, crew, house), stop)
-        async with meter.at_work(), hangups, open_pages(house), trio.open_nursery() as nursery:
-            await nursery.start(crew.run, board_fd)
-            house.ready.set()
-            log.info(
-                "listening", host=settings.host, port=port, clips=len(shelf.clips), workers=workers
-            )
-            task_status.started(port)
-            await stop.wait()
-            log.info("stopping", grace_s=settings.grace_s)
-            crew.drain()
-            nursery.cancel_scope.deadline = trio.current_time() + settings.grace_s + ABORT_S
+        async with meter.at_work(), hangups, open_pages(house):
+            await _keep(crew, house, board_fd, task_status)
     log.info("stopped")
+
+
+async def _keep(crew: Crew, house: House, board_fd: int, task_status: trio.TaskStatus[int]) -> None:
+    """Keep the workers until the server is to stop, then see them end."""
+    settings = house.settings
+    async with trio.open_nursery() as nursery:
+        await nursery.start(crew.run, board_fd)
+        house.ready.set()
+        facts = {"clips": len(house.shelf.clips), "workers": crew.size}
+        log.info("listening", host=settings.host, port=house.port, **facts)
+        task_status.started(house.port)
+        await house.stop.wait()
+        log.info("stopping", grace_s=settings.grace_s)
+        crew.drain()
+        nursery.cancel_scope.deadline = trio.current_time() + settings.grace_s + ABORT_S
 
 
 async def _reload(crew: Crew, house: House) -> None:
@@ -121,6 +127,11 @@ class Crew:
         numbers = range(1, workers + 1)
         self._workers = {number: WorkerProcess(number, attach) for number in numbers}
         self._relay = Relay(registry, self._workers, store, meter)
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._workers)
 
     async def run(
         self,

@@ -11,12 +11,12 @@ from fake_outlet import FakeOutlet, make_clip
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.device import Press
 from audio_server.device.devices import Devices
 from audio_server.device.leds import STARTUP, leds
 from audio_server.device.links import Superseded
 from audio_server.device.metronome import Metronome
 from audio_server.device.player import Player
+from audio_server.device.press import Press
 from audio_server.device.rules import Action, Button, Rules, State
 from audio_server.device.take import Pace, TakeFailed
 

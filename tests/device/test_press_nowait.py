@@ -8,10 +8,10 @@ import trio
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.device import Press
 from audio_server.device.devices import Devices
 from audio_server.device.links import DeviceFailed
 from audio_server.device.modes import MemoryModeStore
+from audio_server.device.press import Press
 from audio_server.device.rules import Action, Button, Rules, State
 
 RULES = Rules(len(CLIPS))

@@ -10,9 +10,9 @@ import trio
 from cluster import CLIPS
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.device.device import Press
 from audio_server.device.devices import Devices
 from audio_server.device.links import Superseded
+from audio_server.device.press import Press
 from audio_server.device.rules import Action, Button
 from audio_server.serve import make_devices
 from audio_server.settings import Settings
