@@ -36,6 +36,8 @@ from audio_server.wire.framing import frame_message
 
 Metadata = Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]
 
+NO_GREETING = "no gRPC server is there, or one that asks for TLS or a certificate"
+
 _CODEC = ProtoCodec()
 
 
@@ -91,6 +93,8 @@ class ClientConnection(Connection):
     def _end_calls(self, failure: GRPCError) -> None:
         """The connection is over; a call that has its status keeps it."""
         self._finished = True
+        if not self._frames.settled:
+            failure = GRPCError(failure.status, NO_GREETING)
         for stream in list(self.streams.values()):
             stream.drop()
             if not stream.remote_ended:

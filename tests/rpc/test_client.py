@@ -85,6 +85,18 @@ async def test_a_web_server_is_named_as_one(autojump_clock: MockClock) -> None:
         assert raised.value.status is Status.UNIMPLEMENTED
 
 
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-here\r\n"])
+async def test_whoever_does_not_greet_is_no_server(autojump_clock: MockClock, said: bytes) -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with channel_over(ours) as channel, begin(channel) as call:
+        if said:
+            await theirs.send_all(said)
+        await theirs.aclose()
+        with pytest.raises(GRPCError, match="no gRPC server is there") as raised:
+            await call.recv_message()
+        assert raised.value.status is Status.UNAVAILABLE
+
+
 async def test_trailers_alone_are_a_status(autojump_clock: MockClock) -> None:
     async with calling() as (peer, channel), begin(channel) as call:
         trailers = [*ANSWER, ("grpc-status", "5"), ("grpc-message", "no %C3%BC")]
