@@ -21,7 +21,7 @@ from trio_util import AsyncValue
 from audio_server.clips.clip import Clip
 from audio_server.device import rules as table
 from audio_server.device.common import Common
-from audio_server.device.leds import STARTUP, Frame
+from audio_server.device.leds import STARTUP
 from audio_server.device.observer import Kind
 from audio_server.device.outlet import AudioOutlet
 from audio_server.device.press import Press
@@ -140,7 +140,7 @@ class Device:
         if not self._greeted:
             self._greeted = True
             self._common.tell(self.id, Kind.LEDS, None)
-            self._light(STARTUP[0][1], self.connection)
+            self.status.value = self.status.value.greeted_with(STARTUP[0][1], self.connection)
             self._start_startup()
 
     def plug(self, outlet: AudioOutlet) -> None:
@@ -272,7 +272,7 @@ class Device:
         for shown_s, frame in STARTUP:
             if self.status.value.greeting != greeting:
                 return
-            self._light(frame, greeting)
+            self.status.value = self.status.value.greeted_with(frame, greeting)
             due += shown_s
             with trio.move_on_at(due):
                 await self._wait_greeted(greeting)
@@ -284,10 +284,6 @@ class Device:
         while self.status.value.greeting == greeting:
             await self.status.wait_transition()
 
-    def _light(self, frame: Frame, greeting: int) -> None:
-        """Show a frame of the start-up sequence."""
-        self.status.value = self.status.value.greeted_with(frame, greeting)
-
     # -- audio
 
     def _take_is_over(self, failure: TakeFailed | None) -> None:
@@ -295,9 +291,8 @@ class Device:
         if failure is None:
             self._apply(table.take_ended(self.state))
             return
-        log.warning(
-            "take failed", device_id=self.id, error=str(failure), exc_info=failure.__cause__
-        )
-        self.report = self.report.erred(str(failure))
+        reason = str(failure)
+        log.warning("take failed", device_id=self.id, error=reason, exc_info=failure.__cause__)
+        self.report = self.report.erred(reason)
         lost = isinstance(failure, Stalled)
         self._apply(table.take_lost(self.state) if lost else table.take_failed(self.state))
