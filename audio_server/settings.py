@@ -122,6 +122,9 @@ class Settings:
     clips: Clips = field(default_factory=default_clips)
     """Folder of clips; the order of the file names gives the modes."""
 
+    max_upload_mib: Annotated[int, whole(1, 4096)] = 64
+    """How large a sound file may be that is uploaded, 1 to 4096 MiB; it may last an hour."""
+
     cache: Folder = field(default_factory=default_cache)
     """Folder where clips are kept once they are Opus."""
 

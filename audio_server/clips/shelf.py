@@ -26,7 +26,7 @@ from audio_server.clips.folder import why_fixed
 from audio_server.clips.library import Loaded, Progress, load_files
 from audio_server.clips.naming import check_title, title_of
 from audio_server.clips.peaks import peaks
-from audio_server.clips.upload import receive
+from audio_server.clips.upload import UPLOAD_MAX_BYTES, receive
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -43,14 +43,24 @@ log = structlog.get_logger()
 class Shelf:
     """The clips of `folder` as they were loaded last. Changes come one after the other.
 
+    `max_bytes` is how large a file may be that comes.
+
     Each raises `ClipError`, and then nothing has changed; when it returns, the clips are played.
     A cancel may leave a folder that has changed and clips that have not: `reload`.
     """
 
-    def __init__(self, folder: Path, cache: Path, loaded: Sequence[Loaded]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path,
+        loaded: Sequence[Loaded],
+        *,
+        max_bytes: int = UPLOAD_MAX_BYTES,
+    ) -> None:
         self.folder = folder
         self.version = AsyncValue(0)  # one more with each change
         self._cache = cache
+        self.max_bytes = max_bytes
         self._fixed_because: str | None = None
         self._use: Use = _use_nowhere
         self._change = trio.Lock()
@@ -149,7 +159,7 @@ class Shelf:
     async def _receive(self, name: str, parts: AsyncIterable[bytes]) -> bytes:
         await self._check_free()
         async with self._uploads:
-            return await receive(name, parts, self.folder)
+            return await receive(name, parts, self.folder, max_bytes=self.max_bytes)
 
     @asynccontextmanager
     async def _changing(self, name: str | None = None) -> AsyncIterator[str]:
@@ -187,9 +197,16 @@ class Shelf:
         return await trio.to_thread.run_sync(work, self.folder, *args)
 
 
-async def open_shelf(folder: Path, cache: Path, progress: Progress | None = None) -> Shelf:
+async def open_shelf(
+    folder: Path,
+    cache: Path,
+    progress: Progress | None = None,
+    *,
+    max_bytes: int = UPLOAD_MAX_BYTES,
+) -> Shelf:
     """The shelf of a folder, loaded. Raises `ClipError`."""
-    shelf = Shelf(folder, cache, await load_files(folder, cache=cache, progress=progress))
+    loaded = await load_files(folder, cache=cache, progress=progress)
+    shelf = Shelf(folder, cache, loaded, max_bytes=max_bytes)
     await shelf.look()
     return shelf
 

@@ -13,13 +13,13 @@ import trio
 from audio_server.clips.errors import ClipError, ClipTooLarge
 from audio_server.wire.audio import PACKET_MS
 
-UPLOAD_MAX_BYTES = 64 * 1024 * 1024
+UPLOAD_MAX_BYTES = 64 << 20
 SOUND_MAX_S = 3600
 
 _PACKETS_MAX = SOUND_MAX_S * 1000 // PACKET_MS
 
 
-async def receive(name: str, parts: AsyncIterable[bytes], folder: Path) -> bytes:
+async def receive(name: str, parts: AsyncIterable[bytes], folder: Path, *, max_bytes: int) -> bytes:
     """An Ogg Opus file of the file that comes, which is called `name` in errors.
 
     It is kept in `folder` meanwhile, in a file without a name, so nothing is left behind. Raises
@@ -32,9 +32,8 @@ async def receive(name: str, parts: AsyncIterable[bytes], folder: Path) -> bytes
         size = 0
         async for part in parts:
             size += len(part)
-            if size > UPLOAD_MAX_BYTES:
-                megabytes = UPLOAD_MAX_BYTES // 1024**2
-                raise ClipTooLarge(name, f"is larger than {megabytes} MiB")
+            if size > max_bytes:
+                raise ClipTooLarge(name, f"is larger than {max_bytes / 2**20:g} MiB")
             await _write(file, part, name)
         if not size:
             raise ClipError(name, "is empty")

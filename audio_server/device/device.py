@@ -159,7 +159,7 @@ class Device:
     def fit_clips(self) -> None:
         """The clips that all devices share have changed; what plays goes on."""
         state, effect = table.clips_changed(self._common.rules, self.state)
-        if state != self.state:
+        if state is not self.state:
             self._apply((state, effect))
 
     async def wait_closed(self) -> None:

@@ -173,6 +173,8 @@ def told_to_stop(state: State) -> Step:
 
 def clips_changed(rules: Rules, state: State) -> Step:
     """There are other clips from now on, as `rules` say."""
+    if state.mode < rules.modes and not state.queue:
+        return state, Effect.NONE
     queue = tuple(mode for mode in state.queue if mode < rules.clips)
     return replace(state, mode=rules.fold(state.mode), queue=queue), Effect.NONE
 

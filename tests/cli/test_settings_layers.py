@@ -25,6 +25,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "tokens": ("required", "off", "required"),
     "lead_ms": ("60", "100", "2000"),
     "max_devices": ("1", "500", "100000"),
+    "max_upload_mib": ("1", "20", "4096"),
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),
     "stop_goes": ("keep", "home", "keep"),

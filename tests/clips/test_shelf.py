@@ -52,7 +52,7 @@ def players() -> Players:
 async def shelf(folder: Path, players: Players) -> Shelf:
     for name, packets in FILES.items():
         (folder / name).write_bytes(sound(packets))
-    shelf = await open_shelf(folder, folder.parent / "cache")
+    shelf = await open_shelf(folder, folder.parent / "cache", max_bytes=1 << 20)
     shelf.used_by(players.use)
     return shelf
 
@@ -136,6 +136,7 @@ async def test_what_has_not_changed_is_the_same_clip(shelf: Shelf) -> None:
     assert [new is old for new, old in zip(shelf.clips, before, strict=True)] == [True, False, True]
 
 
+TOO_LARGE = bytes((1 << 20) + 1)
 BAD = "cannot be read as sound"
 Act = Callable[[Shelf], Awaitable[object]]
 
@@ -150,7 +151,11 @@ Act = Callable[[Shelf], Awaitable[object]]
         (lambda s: s.upload("", body(sound(1))), ClipError, "is no name for a file"),
         (lambda s: s.upload("x" * 250, body(sound(1))), ClipError, "File name too long"),
         (lambda s: s.upload("a.wav", body(sound(21))), ClipTooLarge, "^a.wav: is longer than"),
-        (lambda s: s.upload("a.wav", body(bytes(9999))), ClipTooLarge, "^a.wav: is larger than"),
+        (
+            lambda s: s.upload("a.wav", body(TOO_LARGE, 1 << 20)),
+            ClipTooLarge,
+            "larger than 1 MiB",
+        ),
         (lambda s: s.replace("ring", body(sound(1))), NoSuchClip, "^ring: there is no such clip"),
         (lambda s: s.remove("ring"), NoSuchClip, "^ring: there is no such clip"),
         (lambda s: s.peaks("ring", 9), NoSuchClip, "^ring: there is no such clip"),
@@ -165,7 +170,6 @@ async def test_what_is_bad_changes_nothing(
     players: Players,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(upload, "UPLOAD_MAX_BYTES", 9998)
     monkeypatch.setattr(upload, "_PACKETS_MAX", 20)
     with pytest.raises(kind, match=reason) as refused:
         await act(shelf)

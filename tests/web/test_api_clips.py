@@ -11,7 +11,6 @@ import trio
 from api_kit import Api, an_api
 from asgi import Answer, ask
 
-from audio_server.clips import upload
 from audio_server.clips.convert import opus_bytes
 from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip
 from audio_server.clips.shelf import open_shelf
@@ -119,9 +118,9 @@ async def test_a_form_is_no_file(api: Api) -> None:
     assert (answer.status, "the file itself" in answer.json["error"]) == (415, True)
 
 
-async def test_a_file_that_is_too_large_is_taken_to_its_end(api: Api, monkeypatch: Any) -> None:
+async def test_a_file_that_is_too_large_is_taken_to_its_end(api: Api) -> None:
     """Who is sending would not hear the answer otherwise."""
-    monkeypatch.setattr(upload, "UPLOAD_MAX_BYTES", 100)
+    api.house.shelf.max_bytes = 100
     answer = await api.ask("POST", "/api/clips?name=x.flac", [b"x" * 60] * 50)
     assert answer.status == 413
 

@@ -6,7 +6,6 @@ import shutil
 import ssl
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import h11
 import pytest
@@ -15,7 +14,6 @@ import trio
 import trio.testing
 from shelves import shelf_of
 
-from audio_server.clips import upload
 from audio_server.device.devices import Devices
 from audio_server.device.rules import Rules
 from audio_server.errors import SetupError
@@ -125,11 +123,11 @@ async def check_tls(port: int, ca: Path) -> None:
         assert await asked(stream, "/device") == 303
 
 
-async def test_whoever_sends_too_much_hears_why(tmp_path: Path, monkeypatch: Any) -> None:
+async def test_whoever_sends_too_much_hears_why(tmp_path: Path) -> None:
     """Even while the file is still being sent: a connection that is cut says nothing."""
-    monkeypatch.setattr(upload, "UPLOAD_MAX_BYTES", 1000)
     house = house_of(Settings(http="127.0.0.1:0", clips=tmp_path))
     house.shelf.folder = tmp_path
+    house.shelf.max_bytes = 1000
     with structlog.testing.capture_logs() as logs:
         async with open_pages(house):
             await trio.testing.wait_all_tasks_blocked()
