@@ -44,8 +44,9 @@ class ClipFile(NamedTuple):
 
     @property
     def stem(self) -> str:
-        """The name without its suffix, which is the clip's."""
-        return Path(self.name).stem
+        """The name without its suffix, which is the clip's. What is no text in it, for a file may
+        be called by any bytes, is a question mark."""
+        return Path(self.name).stem.encode(errors="replace").decode()
 
 
 def clip_files(folder: Path) -> list[ClipFile]:

@@ -8,11 +8,11 @@ back by itself and begins anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+import msgspec
 import trio
 
 from audio_server.fleet.look import Changes
@@ -112,9 +112,14 @@ class Feed:
             self._watched = trio.Event()
 
     def _event(self, name: str, device_ids: Iterable[str], gone: list[str]) -> bytes:
-        rows = ", ".join(self._row(device_id) for device_id in device_ids)
-        return f'event: {name}\ndata: {{"rows": [{rows}], "gone": {json.dumps(gone)}}}\n\n'.encode()
+        rows = ",".join(self._row(device_id) for device_id in device_ids)
+        told = f'{{"rows":[{rows}],"gone":{_json(gone)}}}'
+        return f"event: {name}\ndata: {told}\n\n".encode()
 
     def _row(self, device_id: str) -> str:
-        name = json.dumps(self._names.get(device_id))
-        return f'{{"id": {json.dumps(device_id)}, "name": {name}, {self._rows[device_id]}}}'
+        name = self._names.get(device_id)
+        return f'{{"id":{_json(device_id)},"name":{_json(name)},{self._rows[device_id]}}}'
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

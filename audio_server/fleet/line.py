@@ -7,12 +7,12 @@ to be sent is bounded, and whoever asks gets `NoAnswer` instead of waiting for r
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import trio
 
 from audio_server.workers.messages import Lines
@@ -83,7 +83,7 @@ class Line:
         self._last += 1
         asked = self._asked[self._last] = _Asked(within_s)
         question = [self._last, self._clock() + within_s, what, facts]
-        self._waiting += json.dumps(question).encode() + b"\n"
+        self._waiting += msgspec.json.encode(question) + b"\n"
         self._some.set()
         return asked
 
@@ -114,7 +114,7 @@ class Line:
         try:
             while data := await self._stream.receive_some(READ_BYTES):
                 for line in lines.feed(bytes(data)):
-                    self._hear(*json.loads(line))
+                    self._hear(*msgspec.json.decode(line))
         except trio.BrokenResourceError:
             return
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator
 from math import ceil
 from typing import NamedTuple
 
+import msgspec
 import trio
 
 from audio_server.device.device import Device
@@ -114,6 +114,6 @@ class Look:
                 seen = self.at(device)
                 if last is None or is_news(last, seen):
                     self._seen[device_id] = seen
-                    text = json.dumps(facts(seen, self._worker))[1:-1]
+                    text = msgspec.json.encode(facts(seen, self._worker))[1:-1].decode()
                     changes.rows[device_id] = Told(seen.connection, text)
         return changes

@@ -6,12 +6,12 @@ has asked no more than a few questions.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
+import msgspec
 import structlog
 import trio
 
@@ -63,7 +63,7 @@ class Station:
                 while data := await stream.receive_some(READ_BYTES):
                     for line in lines.feed(bytes(data)):
                         if len(nursery.child_tasks) < ASKED_MAX:
-                            nursery.start_soon(self._answer, stream, *json.loads(line))
+                            nursery.start_soon(self._answer, stream, *msgspec.json.decode(line))
                 nursery.cancel_scope.cancel()
         except* trio.BrokenResourceError:
             log.debug("nobody asks any more")
@@ -87,7 +87,7 @@ class Station:
         await self._send(stream, [number, end, None])
 
     async def _send(self, stream: trio.abc.Stream, message: Any) -> None:
-        data = json.dumps(message).encode() + b"\n"
+        data = msgspec.json.encode(message) + b"\n"
         async with self._sending:
             await stream.send_all(data)
 

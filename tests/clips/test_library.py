@@ -11,7 +11,7 @@ import trio
 from clip_sounds import chirp, write_sound
 
 from audio_server.clips import folder, ingest
-from audio_server.clips.folder import clip_files, default_clips, is_clip_name
+from audio_server.clips.folder import ClipFile, clip_files, default_clips, is_clip_name
 from audio_server.clips.library import load_clips
 
 
@@ -29,6 +29,11 @@ BESIDE_CLIPS = ("cover.jpg", "list.m3u", "a.wav.part", "a.cue")
 @pytest.mark.parametrize("name", NO_CLIPS + BESIDE_CLIPS)
 def test_not_meant_as_a_clip(name: str) -> None:
     assert not is_clip_name(name)
+
+
+def test_a_clip_is_called_by_text_whatever_bytes_its_file_is_called_by() -> None:
+    file = ClipFile(os.fsdecode(b"0-b\xffd.wav"), Path("there"))
+    assert file.stem == "0-b?d"
 
 
 def test_order_is_that_of_the_characters(tmp_path: Path) -> None:
