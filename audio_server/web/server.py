@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -60,22 +59,22 @@ async def _excuse(house: House) -> None:
     log.warning("no pages: the port is taken", http=DEFAULT, see="--http HOST:PORT, or --http off")
 
 
-def _way_in(house: House, listener: socket.socket) -> WayIn:
+def _way_in(house: House, listener: trio.SocketListener) -> WayIn:
     from audio_server.web.way_in import way_in  # whoever wants no pages needs none of this
 
-    return way_in(house.settings, listener.getsockname())
+    return way_in(house.settings, listener.socket.getsockname())
 
 
 @contextmanager
-def _closed_on_error(listener: socket.socket) -> Iterator[None]:
+def _closed_on_error(listener: trio.SocketListener) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        listener.close()
+        listener.socket.close()
         raise
 
 
-async def _listen(address: Address) -> socket.socket | None:
+async def _listen(address: Address) -> trio.SocketListener | None:
     try:
         listeners = await trio.open_tcp_listeners(address.port, host=address.host)
     except OSError as error:
@@ -85,24 +84,19 @@ async def _listen(address: Address) -> socket.socket | None:
     first, *others = listeners  # a name with several addresses: one will do
     for other in others:
         await other.aclose()
-    return socket.socket(fileno=first.socket.detach())
+    return first
 
 
-async def _serve(house: House, listener: socket.socket, way: WayIn) -> None:
+async def _serve(house: House, listener: trio.SocketListener, way: WayIn) -> None:
     """Serve until `house.over`. This is the edge where faults of the pages end."""
-    from hypercorn.trio import serve
-
     from audio_server.web.app import make_app
-    from audio_server.web.hypercorn_config import make_config
+    from audio_server.web.connections import serve_connections
 
     try:
-        with listener:
-            # Any: each of the two has types of its own for the one protocol
-            app: Any = make_app(house, way.entry)
-            config = make_config(listener, way.tls)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_keep, house.fleet, house.over)
-                await serve(app, config, shutdown_trigger=house.over.wait, mode="asgi")
+        async with listener, trio.open_nursery() as nursery:
+            nursery.start_soon(_keep, house.fleet, house.over)
+            app = make_app(house, way.entry)
+            await serve_connections(app, way.secured(listener), house.over)
     except* Exception:
         log.exception("pages failed")
 

@@ -12,9 +12,10 @@ import ssl
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
+import trio
 
 from audio_server.errors import SetupError
 from audio_server.identity.tls import server_context
@@ -25,6 +26,8 @@ from audio_server.web.login import Login
 from audio_server.web.token_file import read_token, token_file
 
 ALPN: Final = "http/1.1"
+
+Listener: TypeAlias = trio.SocketListener | trio.SSLListener[trio.SocketStream]
 
 log = structlog.get_logger()
 
@@ -62,10 +65,11 @@ class WayIn:
         """What a browser opens."""
         return f"{'https' if self.renewed else 'http'}://{self.address}"
 
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """What the listener speaks TLS with; None where it does not."""
-        return self.renewed.context if self.renewed else None
+    def secured(self, listener: trio.SocketListener) -> Listener:
+        """The listener, over TLS if that is the way in."""
+        if self.renewed is None:
+            return listener
+        return trio.SSLListener(listener, self.renewed.context, https_compatible=True)
 
     def reload(self) -> None:
         """Read the files anew; one that is bad is logged, and what it said before counts on.

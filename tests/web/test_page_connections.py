@@ -1,0 +1,95 @@
+"""Connections to the pages: bounded, and each on its own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import structlog.testing
+import trio
+from starlette.responses import PlainTextResponse
+
+from audio_server.web import connections
+from audio_server.web.connections import serve_connections
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+ANSWER = b"HTTP/1.1 200"
+
+
+class Pages:
+    """Pages that are served; `over` ends them."""
+
+    def __init__(self, address: Any, over: trio.Event) -> None:
+        self._address = address
+        self.over = over
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream(*self._address)
+
+    async def asked(self, stream: trio.SocketStream) -> bytes:
+        """The beginning of what is answered; nothing from a connection that is closed."""
+        answer = b""
+        with trio.fail_after(5), suppress(trio.BrokenResourceError):
+            await stream.send_all(REQUEST)
+            while not answer.endswith(b"hello\n"):
+                part = await stream.receive_some()
+                if not part:
+                    break
+                answer += part
+        return answer[: len(ANSWER)]
+
+    async def wait_room(self) -> None:
+        """Return when there is room for one more."""
+        with trio.fail_after(5):
+            while True:
+                async with await self.connect() as stream:
+                    if await self.asked(stream):
+                        return
+
+
+@pytest.fixture
+async def pages(nursery: trio.Nursery) -> Pages:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    over = trio.Event()
+    nursery.start_soon(serve_connections, PlainTextResponse("hello\n"), listener, over)
+    return Pages(listener.socket.getsockname(), over)
+
+
+async def test_one_too_many_is_refused(pages: Pages, monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 2)
+    with structlog.testing.capture_logs() as logs:
+        first, second = await pages.connect(), await pages.connect()
+        assert await pages.asked(first) == await pages.asked(second) == ANSWER
+        async with await pages.connect() as third:
+            assert await pages.asked(third) == b""
+        await first.aclose()
+        await pages.wait_room()
+        await second.aclose()
+    assert {line["event"] for line in logs} == {"connection to the pages refused"}
+
+
+async def test_a_fault_ends_its_connection_alone(pages: Pages, monkeypatch: Any) -> None:
+    class Faulty:
+        def __init__(self, *args: object) -> None:
+            raise RuntimeError("a fault")
+
+    async with await pages.connect() as good:
+        assert await pages.asked(good) == ANSWER
+        with structlog.testing.capture_logs() as logs, monkeypatch.context() as patch:
+            patch.setattr(connections, "Connection", Faulty)
+            async with await pages.connect() as bad:
+                assert await pages.asked(bad) == b""
+        assert [line["event"] for line in logs] == ["connection of the pages failed"]
+        assert await pages.asked(good) == ANSWER
+
+
+async def test_in_the_end_all_are_closed(pages: Pages) -> None:
+    async with await pages.connect() as idle:
+        assert await pages.asked(idle) == ANSWER
+        pages.over.set()
+        with trio.fail_after(5):
+            while await idle.receive_some():
+                pass
+    with pytest.raises(OSError, match="connect"):
+        await pages.connect()
