@@ -75,7 +75,8 @@ class Api:
 
 
 def _path(device_id: str) -> str:
-    return f"/api/devices/{quote(device_id, safe='')}"
+    """An id may be two dots, which as they are would be the folder above."""
+    return f"/api/devices/{quote(device_id, safe='').replace('.', '%2E')}"
 
 
 def _devices(device_ids: Sequence[str] | None) -> Sequence[str]:

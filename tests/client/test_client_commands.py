@@ -111,6 +111,12 @@ def test_a_press_says_what_has_become_of_the_device(fake: FakeServer, run: Run) 
     assert json.loads(run("press", "hall", "mode", "--json").out) == row("hall")
 
 
+def test_an_id_is_no_path(fake: FakeServer, run: Run) -> None:
+    fake.answer = row("..")
+    assert run("press", "..", "mode").status == 0
+    assert fake.asked == [("POST", "/api/devices/../press", {"button": "mode"})]
+
+
 def test_a_refusal_names_the_device(fake: FakeServer, run: Run) -> None:
     fake.refusal = JSONResponse({"error": "no such device is connected"}, 404)
     line = "audio-server: hall: no such device is connected\n"
