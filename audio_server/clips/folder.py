@@ -82,9 +82,13 @@ def default_clips() -> Path:
 
 def why_fixed(folder: Path) -> str | None:
     """Why no clip can be changed here; None where it can."""
-    shipped = default_clips()
-    # In a checkout they are whoever's it is, if that is where the server was started.
-    if folder.resolve() == shipped != Path("clips").resolve():
+    try:
+        here, shipped = folder.resolve(), default_clips()
+        # In a checkout they are whoever's it is, if that is where the server was started.
+        is_shipped = here == shipped != Path("clips").resolve()
+    except OSError as error:  # where the server was started is no more
+        return f"cannot be found ({error.strerror})"
+    if is_shipped:
         return "these clips come with the server; have your own with --clips FOLDER"
     if not os.access(folder, os.W_OK | os.X_OK):
         return "cannot be written to"

@@ -149,6 +149,8 @@ class Shelf:
             await self.reload()
         except ClipError as error:
             log.error("clips not reloaded", reason=str(error))
+        except Exception:
+            log.exception("clips not reloaded")
         else:
             log.info("clips reloaded", clips=len(self._clips))
 

@@ -2,7 +2,7 @@
 
 Each worker has a socket for this alone. The supervisor sends the descriptor of what it boots with
 before the process is there, and of the same with other clips whenever they have changed; the
-worker says with a byte that it plays them. A file that has been handed over never changes, so
+worker says with a byte that it has seen to that. A file that has been handed over never changes, so
 nobody has to wait for anybody, and a worker always has the newest in the end.
 """
 
@@ -14,11 +14,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import structlog
 import trio
 from trio_util import AsyncValue
 
 from audio_server.device.devices import Devices
 from audio_server.workers.boot import Boot, unpack
+
+log = structlog.get_logger()
 
 _BYTE = b"."
 _RIGHTS_BYTES = socket.CMSG_SPACE(array.array("i").itemsize)
@@ -77,13 +80,19 @@ def take_boot(end: socket.socket) -> Boot:
 
 
 async def take_clips(end: socket.socket, devices: Devices) -> None:
-    """The worker's end: have `devices` play what is handed over, until the supervisor is gone."""
+    """The worker's end: have `devices` play what is handed over, until the supervisor is gone.
+
+    What fails is logged, and then the old clips are played on.
+    """
     while True:
         await trio.lowlevel.wait_readable(end)
         if (fd := _received(end)) < 0:
             return
-        boot = await trio.to_thread.run_sync(_unpack, fd)
-        devices.change_clips(boot.clips)
+        try:
+            boot = await trio.to_thread.run_sync(_unpack, fd)
+            devices.change_clips(boot.clips)
+        except Exception:
+            log.exception("clips not taken")
         with suppress(OSError):  # the supervisor is gone
             end.send(_BYTE)
 

@@ -174,8 +174,9 @@ class Crew:
     async def wait_taken(self) -> None:
         """Return when all workers play what was given last; one that takes too long, which is
         busy or hangs, is named in the log, and takes it later."""
+        deadline = trio.current_time() + TAKEN_S
         for worker in self._workers.values():
-            with trio.move_on_after(TAKEN_S) as patience:
+            with trio.move_on_at(deadline) as patience:
                 await worker.handover.wait_taken()
             if patience.cancelled_caught:
                 log.warning("worker has not taken the clips", worker=worker.number)

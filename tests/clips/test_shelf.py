@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+import structlog.testing
 import trio
 from clip_folder import SOUND, names
 from clip_sounds import write_sound
@@ -195,6 +196,42 @@ async def test_a_bad_file_that_was_put_there_by_hand(shelf: Shelf, players: Play
     assert (names(shelf.folder), shelf.entries, players.told) == (there, before, [])
     await shelf.replace("bell", body(sound(2)))
     assert players.told == [["00-home 3", "01-bell 2", "02-note 7"]]
+
+
+async def test_whoever_cannot_be_told_finds_it_in_the_log(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await shelf.reload_and_tell()
+        (shelf.folder / "01-bell.opus").unlink()
+        (shelf.folder / "01-bell.wav").touch()
+        await shelf.reload_and_tell()
+        monkeypatch.setattr("audio_server.clips.shelf.load_files", None)
+        await shelf.reload_and_tell()
+    said = [(line["event"], line.get("clips"), line.get("reason")) for line in logs]
+    assert said == [
+        ("clips reloaded", 3, None),
+        ("clips not reloaded", None, f"{shelf.folder}/01-bell.wav: is empty"),
+        ("clips not reloaded", None, None),
+    ]
+
+
+async def test_a_folder_that_is_no_more(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    await shelf.reload()
+    relative = Shelf(Path("clips"), tmp_path, [])
+    await relative.look()
+    assert relative.fixed_because == "cannot be found (No such file or directory)"
+    for name in names(shelf.folder):
+        (shelf.folder / name).unlink()
+    shelf.folder.rmdir()
+    with pytest.raises(ClipError, match="no folder of clips"):
+        await shelf.reload()
 
 
 async def test_one_after_the_other(shelf: Shelf, players: Players) -> None:

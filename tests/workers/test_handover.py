@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
+from worker_log import Log
 
 from audio_server.clips.clip import Clip, Source
 from audio_server.device.devices import Devices
@@ -85,6 +86,20 @@ async def test_a_worker_outlives_the_end_of_the_supervisor(editions: Editions) -
     ours.close()
     with theirs:
         await take_clips(theirs, Devices(clips_of("a"), Rules(1), 0.3))
+
+
+async def test_what_cannot_be_unpacked_is_logged_and_the_old_clips_go_on(log: Log) -> None:
+    handover = Handover()
+    devices = Devices(clips_of("old"), Rules(1), 0.3)
+    with handover.open() as end, end, nameless_file() as empty:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(handover.run)
+            nursery.start_soon(take_clips, end, devices)
+            handover.give(empty)
+            await handover.wait_taken()
+            assert names(devices.clips) == ["old"]
+            nursery.cancel_scope.cancel()
+    assert log.find("clips not taken")
 
 
 async def test_what_cannot_be_packed_changes_nothing(editions: Editions) -> None:
