@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, sync_playwright
 from web_server import WebServer
 
 RATE_HZ = 48_000
-TONES = ((440, 0.6), (880, 8.0), (1320, 8.0))
-"""Pitch and length (s) of the clips."""
+TONES = (("hum", 440, 0.6), ("doorbell", 880, 8.0), ("chime", 1320, 8.0))
+"""Title, pitch and length (s) of the clips."""
 
 MakePage = Callable[..., DevicePage]
 Look = Callable[..., Watched]
@@ -43,8 +43,8 @@ def write_tone(path: Path, hertz: float, length_s: float) -> None:
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of clips, one a tone."""
     folder = tmp_path_factory.mktemp("tones")
-    for mode, (hertz, length_s) in enumerate(TONES):
-        write_tone(folder / f"{mode}-{hertz}-hertz.wav", hertz, length_s)
+    for mode, (title, hertz, length_s) in enumerate(TONES):
+        write_tone(folder / f"{mode}-{title}.wav", hertz, length_s)
     return folder
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -17,9 +17,10 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from audio_server.web.api.events import EventStream
 from audio_server.web.app import PAGES
 from audio_server.web.careful import Careful
 from audio_server.web.files import Files
@@ -127,14 +128,19 @@ class FakeServer:
         """Let go of all pages; they come back."""
         self._from_test(self._end_streams)
 
-    async def _stream(self, topic: str, *first: bytes) -> AsyncIterator[bytes]:
+    def _stream(self, topic: str, *first: bytes) -> Response:
+        return EventStream(self._listening(topic, first), bytes)
+
+    @contextmanager
+    def _listening(
+        self, topic: str, first: tuple[bytes, ...]
+    ) -> Iterator[trio.MemoryReceiveChannel[bytes]]:
         send, receive = trio.open_memory_channel[bytes](math.inf)
+        for event in first:
+            send.send_nowait(event)
         self._listeners[send] = topic
         try:
-            for event in first:
-                yield event
-            async for event in receive:
-                yield event
+            yield receive
         finally:
             self._listeners.pop(send, None)
 
@@ -166,6 +172,7 @@ class FakeServer:
             ("POST", "/api/stop", self._done),
             ("GET", "/api/clips", self._listed),
             ("POST", "/api/clips", self._added),
+            ("POST", "/api/clips/reload", self._listed),
             ("PUT", "/api/clips/order", self._ordered),
             ("PUT", "/api/clips/{name}", self._listed),
             ("DELETE", "/api/clips/{name}", self._removed),
@@ -214,14 +221,10 @@ class FakeServer:
         return answer
 
     def _changes(self, request: Request, said: Any) -> Response:
-        first = _event("all", self._rows(self.devices.values()))
-        return StreamingResponse(self._stream("devices", first), media_type="text/event-stream")
+        return self._stream("devices", _event("all", self._rows(self.devices.values())))
 
     def _follow(self, request: Request, said: Any) -> Response:
-        topic = request.query_params["device"]
-        return StreamingResponse(
-            self._stream(topic, b": hello\n\n"), media_type="text/event-stream"
-        )
+        return self._stream(request.query_params["device"])
 
     def _device(self, request: Request, said: Any) -> Any:
         row = self.devices.get(request.path_params["id"])

@@ -86,10 +86,14 @@ export class Devices {
     return keyed.map(([, row]) => row.id);
   }
 
+  // The server's time, in seconds since 1970.
+  get now() {
+    return Date.now() / 1000 + this.#ahead_s;
+  }
+
   // How many seconds of the clip have been heard by now.
   position(playing) {
-    const now = Date.now() / 1000 + this.#ahead_s;
-    return Math.min(playing.seconds, Math.max(0, playing.position_s + now - playing.at));
+    return Math.min(playing.seconds, Math.max(0, playing.position_s + this.now - playing.at));
   }
 }
 

@@ -23,7 +23,7 @@ class Page {
   #devices = new Devices();
   #lamps = byId("leds").appendChild(lamps());
   #take = new Take(this.#devices, byId("bar"), byId("time"));
-  #timeline = new Timeline();
+  #timeline = new Timeline(() => this.#devices.now);
   #timer = null;
   #row = null;
 

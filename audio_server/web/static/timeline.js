@@ -2,6 +2,7 @@
 
 import { byId, make, setText } from "./dom.js";
 import { lamps, light } from "./lamps.js";
+import { Lanes } from "./lanes.js";
 import { clock, exact } from "./words.js";
 
 const LINES = 500;
@@ -9,10 +10,13 @@ const GROUPS = { press: "presses", take_started: "takes", take_ended: "takes", l
 const BAD = new Set(["correction", "refused"]);
 
 export class Timeline {
-  #seen = new Map();   // seq → its line
+  #seen = new Map();   // seq → what happened
   #hidden = new Set();
+  #lanes;
 
-  constructor() {
+  // `now` gives the server's time in seconds.
+  constructor(now) {
+    this.#lanes = new Lanes(byId("lanes"), now);
     for (const box of byId("filters").querySelectorAll("input")) {
       box.addEventListener("change", () => this.#filter(box.value, box.checked));
     }
@@ -22,12 +26,12 @@ export class Timeline {
   add(happenings) {
     for (const happening of happenings) {
       if (this.#seen.has(happening.seq)) continue;
-      const line = this.#line(happening);
-      this.#seen.set(happening.seq, line);
-      byId("timeline").prepend(line);
+      this.#seen.set(happening.seq, happening);
+      byId("timeline").prepend(this.#line(happening));
     }
     this.#sort(happenings.length);
     this.#forget();
+    this.#lanes.draw([...this.#seen.values()].sort((a, b) => a.seq - b.seq));
     byId("nothing").hidden = this.#seen.size > 0;
   }
 

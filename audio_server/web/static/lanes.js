@@ -1,0 +1,91 @@
+// The last minutes of a device as three lanes: presses, takes, and what its LEDs showed. The list
+// says the same in words.
+
+import { make } from "./dom.js";
+import { capital, title } from "./words.js";
+
+const WINDOW_S = 120;
+const TICK_MS = 250;
+const DARK = "#0c0d10";
+const UNLIT = "#2c3038";
+
+export class Lanes {
+  #layer;
+  #now;
+  #zero;             // where the layer's left edge is in time
+  #until = [];       // what goes on: its right edge is now
+
+  // `now` gives the server's time in seconds.
+  constructor(box, now) {
+    this.#now = now;
+    this.#zero = now() - WINDOW_S;
+    this.lanes = Object.fromEntries(["press", "take", "leds"].map((name) => [name, make("div", { class: `lane ${name}` })]));
+    this.#layer = make("div", { class: "layer" }, ...Object.values(this.lanes));
+    box.append(this.#layer);
+    new ResizeObserver(() => this.#layer.style.setProperty("--px", box.clientWidth / WINDOW_S)).observe(box);
+    setInterval(() => this.#move(), TICK_MS);
+  }
+
+  // Happenings of the API, oldest first.
+  draw(happenings) {
+    const begin = this.#now() - WINDOW_S;
+    this.#zero = begin;
+    this.#until = [];
+    const drawn = { press: [], take: [], leds: [] };
+    let take = null, leds = null;
+    for (const one of happenings) {
+      if (one.kind === "press" && one.at > begin) drawn.press.push(this.#press(one));
+      if (take && (one.kind.startsWith("take_") || one.kind === "gone")) take = this.#end(take, one.at, drawn.take);
+      if (leds && (one.kind === "leds" || one.kind === "gone")) leds = this.#end(leds, one.at, drawn.leds);
+      if (one.kind === "take_started") take = this.#span(one, title(one.clip));
+      if (one.kind === "leds") leds = this.#lit(one);
+    }
+    if (take) drawn.take.push(this.#goesOn(take));
+    if (leds) drawn.leds.push(this.#goesOn(leds));
+    for (const [name, items] of Object.entries(drawn)) this.lanes[name].replaceChildren(...items);
+    this.#move();
+  }
+
+  #press({ at, button = "?" }) {
+    const item = make("span", { class: "dot", text: capital(button).charAt(0), title: capital(button) });
+    item.style.setProperty("--at", at - this.#zero);
+    return item;
+  }
+
+  #span({ at }, text) {
+    const item = make("span", { class: "span", text, title: text });
+    item.style.setProperty("--at", Math.max(0, at - this.#zero));
+    return { item, at };
+  }
+
+  // A stripe for each LED but the first, which is the device's own.
+  #lit(happening) {
+    const span = this.#span(happening, "");
+    const stripes = (happening.leds ?? []).slice(1).map((led, at, { length }) => {
+      const colour = led.slice(7) === "00" ? UNLIT : led.slice(0, 7);
+      const edges = [100 * at / length, 100 * (at + 0.75) / length, 100 * (at + 1) / length].map((edge) => `${edge}%`);
+      return `${colour} ${edges[0]} ${edges[1]}, ${DARK} ${edges[1]} ${edges[2]}`;
+    });
+    if (stripes.length) span.item.style.background = `linear-gradient(${stripes.join(", ")})`;
+    span.item.classList.toggle("greeting", !stripes.length);
+    return span;
+  }
+
+  #end({ item }, at, drawn) {
+    if (at < this.#zero) return null;
+    item.style.setProperty("--to", at - this.#zero);
+    drawn.push(item);
+    return null;
+  }
+
+  #goesOn({ item }) {
+    this.#until.push(item);
+    return item;
+  }
+
+  #move() {
+    const passed = this.#now() - this.#zero;
+    this.#layer.style.setProperty("--passed", passed - WINDOW_S);
+    for (const item of this.#until) item.style.setProperty("--to", passed);
+  }
+}
