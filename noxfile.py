@@ -100,9 +100,10 @@ def tests(session: nox.Session) -> None:
 
 EVERY_CORE = ("--numprocesses=auto",)
 
-# What a browser, a benchmark and a soak show does not depend on the version of Python.
+# What a browser, a benchmark, a soak and a shell show does not depend on the version of Python.
 SLOW_AND_THE_SAME = (
     "--ignore=tests/benchmarks/test_bench_smoke.py",
+    "--ignore=tests/docs",
     "--ignore=tests/faults/test_soak.py",
     "--ignore=tests/web/test_clips_page.py",
     "--ignore=tests/web/test_device_page.py",

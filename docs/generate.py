@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from api_reference import models_reference, operations_reference
 from session import session_picture
 from settings_reference import limits_reference, settings_reference
 
@@ -16,6 +17,8 @@ HERE = Path(__file__).parent
 PARTS = {
     "settings": ("configuration.md", settings_reference),
     "limits": ("configuration.md", limits_reference),
+    "operations": ("http-api.md", operations_reference),
+    "models": ("http-api.md", models_reference),
 }
 
 WHOLE = {"session.svg": session_picture}

@@ -2,10 +2,11 @@
 # here, and whoever starts one stops the one before. Written for bash.
 set -euo pipefail
 place= server=
+declare -A there=()
 
 at() {
     place=$1
-    echo "== $1"
+    echo "== ${SECONDS}s $1"
 }
 trap 'status=$?; ((status == 0)) || echo "FAILED ($status) at $place" >&2; kill $(jobs -p) 2>/dev/null || :' EXIT
 
@@ -18,6 +19,8 @@ audio-server() {
 }
 
 start() {
+    local name
+    for name in ${there[@]+"${!there[@]}"}; do kill "${there[$name]}" 2>/dev/null || :; done
     end_server
     : >server.log
     command audio-server "$@" 2>>server.log &
@@ -26,6 +29,9 @@ start() {
         kill -0 $server 2>/dev/null || { cat server.log; return 1; }
         sleep 0.05
     done
+    for name in ${there[@]+"${!there[@]}"}; do
+        device "$name" "$*"
+    done
 }
 
 end_server() {
@@ -33,17 +39,21 @@ end_server() {
     server=
 }
 
+# Whether it kept its times is not asked: the machine may be busy.
 audio-device() {
-    command audio-device --port "$AUDIO_SERVER_PORT" "$@"
+    command audio-device --port "$AUDIO_SERVER_PORT" --tolerance-ms 500 "$@"
 }
 
 curl() {
     command curl --silent --show-error --fail-with-body "$@"
 }
 
-# A device that is there, for the commands that name it.
+# A device that is there for the commands that name it, and comes back where the server lets it.
 device() {
+    [[ -z ${there[$1]-} ]] || kill "${there[$1]}" 2>/dev/null || :
     audio-device --id "$1" --script 'connect wait:600' >/dev/null 2>&1 &
+    there[$1]=$!
+    [[ ${2-} == *--tokens* || ${2-} == *--tls* ]] && return
     until curl "$AUDIO_SERVER_URL/api/devices" | grep -q "\"$1\""; do sleep 0.05; done
 }
 
@@ -52,8 +62,9 @@ for_a_while() {
     local status=0
     [[ $1 != audio-device* ]] || set -- "$1 --port $AUDIO_SERVER_PORT --no-play"
     # Killed, `script` does not wait for its shell; what runs in that loses its terminal, and ends.
-    timeout -s KILL 1 script -qefc "$1" /dev/null || status=$?
-    ((status == 137)) || { echo "it ended by itself ($status)"; return 1; }
+    timeout -s KILL 1 script -qefc "$1" /dev/null >screen.log || status=$?
+    ((status == 137)) || { cat screen.log; echo "it ended by itself ($status)"; return 1; }
+    [[ ! $1 =~ --id\ ([a-z]+) ]] || device "${BASH_REMATCH[1]}"
 }
 
 the_end() {
