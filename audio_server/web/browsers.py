@@ -77,7 +77,7 @@ class Browsers:
 
     def _hello(self, device_id: str) -> dict[str, Any]:
         """What a page needs to say in words what LEDs say."""
-        titles = [(entry.title, entry.seconds) for entry in self._house.shelf.entries]
+        titles = [(entry.name, entry.seconds) for entry in self._house.shelf.entries]
         titles += [("", 0.0)] * (MODES_MIN - len(titles))
         modes = [
             {"name": name, "seconds": seconds, "leds": leds(State(mode))[2:]}
