@@ -54,12 +54,18 @@ async def serve_connections(app: Any, listener: Listener, over: trio.Event) -> N
 
 
 class Connection(TCPServer):
-    """One that ends when the client hangs up; Hypercorn's waits until it would have been idle for
-    too long, and keeps its file open meanwhile."""
+    """One that is HTTP/1.1 whatever a client asks for, and ends when it hangs up.
+
+    Hypercorn's becomes HTTP/2 for whoever wishes, which has no bound to what it keeps for a client
+    that does not read. And it waits until it would have been idle for too long, with its file
+    open, when nobody is there any more.
+    """
 
     _is_over = False
 
     async def _read_data(self) -> None:
+        http1: Any = self.protocol.protocol
+        http1._check_protocol = _ask_for_no_other
         await super()._read_data()
         self._is_over = True
         await self.idle_task.stop()
@@ -67,6 +73,10 @@ class Connection(TCPServer):
     async def _idle_timeout(self) -> None:
         if not self._is_over:
             await super()._idle_timeout()
+
+
+async def _ask_for_no_other(request: object) -> None:
+    """In the place of what would change to HTTP/2."""
 
 
 class Connections:

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs, urlencode
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -19,6 +20,8 @@ from audio_server.web.gate import NOT_OURS, TOO_OFTEN, Entry, refuse_token
 from audio_server.web.login import SESSION_S, Login
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+log = structlog.get_logger()
 
 FORM_MAX_BYTES: Final = 8192
 _OURS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -56,6 +59,7 @@ def _log_in(entry: Entry, login: Login) -> Handler:
         wanted = _path(form.get("next", "/"))
         refusal = refuse_token(request, login, entry.attempts, form.get("token", "").strip())
         if refusal is None:
+            log.info("operator logged in", address=request.client.host if request.client else None)
             return _welcome(request, login, wanted)
         why = "slow" if refusal is TOO_OFTEN else "wrong"
         return RedirectResponse(f"/login?{urlencode({'next': wanted, why: 1})}", 303)

@@ -84,6 +84,22 @@ async def test_a_fault_ends_its_connection_alone(pages: Pages, monkeypatch: Any)
         assert await pages.asked(good) == ANSWER
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
+        b"http2-settings: AAMAAABkAAQAAP__\r\n\r\n",
+    ],
+)
+async def test_nobody_is_given_another_protocol(pages: Pages, request_: bytes) -> None:
+    async with await pages.connect() as stream:
+        with trio.fail_after(5):
+            await stream.send_all(request_)
+            answer = await stream.receive_some()
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
+
+
 async def test_in_the_end_all_are_closed(pages: Pages) -> None:
     async with await pages.connect() as idle:
         assert await pages.asked(idle) == ANSWER
