@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -157,30 +158,36 @@ def test_nobody_is_shut_out(look: Look, fake: FakeServer, path: str, screenshots
     at.assert_open_to_all()
 
 
-def test_what_plays_goes_on_and_the_next_play_has_the_new_clip(
-    chromium: Browser, tones: Path, tmp_path: Path
-) -> None:
-    """On a real server: its clips are changed while a device plays one."""
+@pytest.fixture
+def own_server(tones: Path, tmp_path: Path) -> Iterator[WebServer]:
+    """A real server whose clips may be changed."""
     clips = tmp_path / "clips"
     shutil.copytree(tones, clips)
     server = WebServer(tmp_path, clips)
     server.start()
-    kitchen = DevicePage(chromium, f"{server.url}/device?id=kitchen")
+    yield server
+    server.stop()
+
+
+def test_what_plays_goes_on_and_the_next_play_has_the_new_clip(
+    chromium: Browser, own_server: WebServer
+) -> None:
+    at, kitchen = Watched(chromium), DevicePage(chromium, f"{own_server.url}/device?id=kitchen")
+    at.page.goto(f"{own_server.url}/clips")
+    expect(at.page.locator(".waveform svg")).to_have_count(6)
     kitchen.connect()
     kitchen.press("mode")
     kitchen.press("play")
     kitchen.wait_pitch(880)
-    at = Watched(chromium)
-    at.page.goto(f"{server.url}/clips")
-    expect(at.page.locator(".clip").nth(1)).to_contain_text("plays on 1 device")
-    expect(at.page.locator(".waveform svg")).to_have_count(6)
-    handle(at, "chime").press("ArrowUp")
+    with at.page.expect_response("**/api/clips/order") as answer:
+        handle(at, "chime").press("ArrowUp")
+    assert answer.value.ok
     expect(at.page.locator(".clip").nth(1)).to_contain_text("chime")
-    at.page.locator(".clip").nth(1).locator("text=Listen").click()
-    expect(at.page.locator(".sounding")).to_have_count(1)
+    expect(at.page.locator(".clip", has_text="doorbell")).to_contain_text("plays on 1 device")
     kitchen.wait_pitch(880)
     kitchen.press("play")
     kitchen.wait_pitch(1320)
+    at.page.locator(".clip").nth(1).locator("text=Listen").click()
+    expect(at.page.locator(".sounding")).to_have_count(1)
     kitchen.close()
     at.close()
-    server.stop()
