@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from audio_server.clips.clip import Source
 from audio_server.clips.library import Loaded
-from audio_server.clips.naming import find, title_of
+from audio_server.clips.naming import digits_for, find, title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Entry:
 
 def entries_of(loaded: Sequence[Loaded]) -> tuple[Entry, ...]:
     """An entry for each clip; the index is its mode."""
-    return tuple(_entry(mode, one) for mode, one in enumerate(loaded))
+    digits = digits_for(len(loaded))
+    return tuple(_entry(mode, one, digits) for mode, one in enumerate(loaded))
 
 
 def find_entry(entries: Sequence[Entry], name: str) -> Entry:
@@ -39,13 +40,13 @@ def find_entry(entries: Sequence[Entry], name: str) -> Entry:
     return entries[files.index(find(files, name))]
 
 
-def _entry(mode: int, loaded: Loaded) -> Entry:
+def _entry(mode: int, loaded: Loaded, digits: int) -> Entry:
     clip = loaded.clip
     return Entry(
         mode,
         loaded.file,
         clip.name,
-        title_of(clip.name),
+        title_of(clip.name, digits),
         clip.duration_s,
         clip.bit_rate_bps,
         clip.source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -13,12 +14,18 @@ from audio_server.clips.errors import ClipError, NoSuchClip
 NAME_MAX_BYTES = 255
 """As long as a name may be on about every file system."""
 
-NUMBER = re.compile(r"^\d+[-_ ]+(?=.)")
+
+def digits_for(clips: int) -> int:
+    """How many digits the numbers of so many clips have."""
+    return max(2, len(str(clips - 1)))
 
 
-def title_of(stem: str) -> str:
-    """A name without the number in front of it; one that is nothing else stays."""
-    return NUMBER.sub("", stem)
+def title_of(stem: str, digits: int = 2) -> str:
+    """A name without the number in front of it; one that is nothing else stays.
+
+    A number has at most so many digits, or begins with 0: 880 hertz are no mode.
+    """
+    return re.sub(rf"^(\d{{1,{digits}}}|0\d*)[-_ ]+(?=.)", "", stem)
 
 
 def check_title(title: str) -> None:
@@ -33,7 +40,8 @@ def find(names: Sequence[str], name: str) -> str:
 
     Raises `NoSuchClip`, and `ClipError` where it could be one of several.
     """
-    for called in (str, _stem, _title):
+    digits = digits_for(len(names))
+    for called in (str, _stem, partial(_title, digits=digits)):
         found = [file for file in names if called(file) == name]
         if len(found) == 1:
             return found[0]
@@ -46,8 +54,8 @@ def _stem(name: str) -> str:
     return Path(name).stem
 
 
-def _title(name: str) -> str:
-    return title_of(_stem(name))
+def _title(name: str, digits: int) -> str:
+    return title_of(_stem(name), digits)
 
 
 def last_stem(names: Sequence[str], title: str) -> str:
@@ -71,11 +79,11 @@ def numbered(names: Sequence[str]) -> Mapping[str, str]:
     the same title, so that one has the name that the other should get; then the title changes.
     Raises `ClipError` for a name that is too long.
     """
-    width = max(2, len(str(len(names) - 1)))
+    digits = digits_for(len(names))
     taken = set(names)
     renames = {}
     for index, name in enumerate(names):
-        new = _numbered(f"{index:0{width}}-", name, taken)
+        new = _numbered(f"{index:0{digits}}-", name, digits, taken)
         if len(os.fsencode(new)) > NAME_MAX_BYTES:
             raise ClipError(name, "has no room for a number in its name")
         if new != name:
@@ -83,9 +91,9 @@ def numbered(names: Sequence[str]) -> Mapping[str, str]:
     return renames
 
 
-def _numbered(number: str, name: str, taken: set[str]) -> str:
-    path = Path(name)
-    candidates = (f"{number}{title}{path.suffix}" for title in _titles(title_of(path.stem)))
+def _numbered(number: str, name: str, digits: int, taken: set[str]) -> str:
+    titles = _titles(_title(name, digits))
+    candidates = (f"{number}{title}{Path(name).suffix}" for title in titles)
     return next(new for new in candidates if new == name or new not in taken)
 
 

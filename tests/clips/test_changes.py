@@ -196,7 +196,24 @@ def test_numbered_names_sort_and_are_free(given_names: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("stem", "title"),
-    [("03-bell", "bell"), ("3 _ bell", "bell"), ("bell", "bell"), ("07", "07"), ("07-", "07-")],
+    [
+        ("03-bell", "bell"),
+        ("3 _ bell", "bell"),
+        ("007-bell", "bell"),
+        ("bell", "bell"),
+        ("07", "07"),
+        ("07-", "07-"),
+        ("880-hertz", "880-hertz"),
+    ],
 )
 def test_titles(stem: str, title: str) -> None:
     assert title_of(stem) == title
+
+
+def test_many_clips_have_longer_numbers() -> None:
+    names = [f"{number}-a.wav" for number in range(1000, 1200)]
+    after = [numbered(names)[name] for name in names]
+    assert after[:2] == ["000-1000-a.wav", "001-1001-a.wav"]
+    assert numbered(after) == {}
+    backwards = numbered(after[::-1])
+    assert backwards["199-1199-a.wav"] == "000-1199-a.wav"
