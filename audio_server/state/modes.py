@@ -6,7 +6,8 @@ transaction. `wait_kept` is where a press waits for its own batch before it is a
 its LEDs and its sound have gone their way by then.
 
 A disk that fails costs durability, never service: presses are acknowledged from memory, there is
-one warning, and now and then the file is tried again with all that it has missed.
+one warning, and now and then the file is tried again with all that it has missed. One that hangs
+counts as one that fails, until it has answered.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ import trio
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable, set_aside
 from audio_server.state.names import FileNames
 from audio_server.state.notes import Notes
+
+KEPT_S = 1.0
+"""How long a press waits for its mode to be kept. A disk that takes longer counts as failing."""
 
 RETRY_S = 30.0
 """How long a file that failed is left alone."""
@@ -48,6 +52,7 @@ class _Batch:
 
     notes: Notes = field(default_factory=Notes)
     kept: trio.Event = field(default_factory=trio.Event)
+    under_way: bool = False
 
 
 class FileModeStore:
@@ -85,13 +90,14 @@ class FileModeStore:
         self._due.set()
 
     async def wait_kept(self, device_id: str) -> None:
-        """Return when all that was put for the device is in the file, or cannot be.
+        """Return when all that was put for the device is in the file, or cannot be; within
+        `KEPT_S`.
 
         Does not yield where nothing is on its way.
         """
         for batch in (self._next, self._writing):
-            if device_id in batch.notes.modes and not batch.kept.is_set():
-                await batch.kept.wait()
+            if device_id in batch.notes.modes:
+                await self._wait(batch)
                 return
 
     # As `names` sees it
@@ -112,9 +118,19 @@ class FileModeStore:
     async def wait_name_kept(self, device_id: str) -> None:
         """As `wait_kept`, for the name."""
         for batch in (self._next, self._writing):
-            if device_id in batch.notes.names and not batch.kept.is_set():
-                await batch.kept.wait()
+            if device_id in batch.notes.names:
+                await self._wait(batch)
                 return
+
+    async def _wait(self, batch: _Batch) -> None:
+        if batch.kept.is_set():
+            return
+        with trio.move_on_after(KEPT_S) as patience:
+            await batch.kept.wait()
+        if patience.cancelled_caught:
+            self._warn(f"the disk has not answered for {KEPT_S:g} s")
+            for waiting in (self._writing, self._next):
+                waiting.kept.set()
 
     # Its life
 
@@ -143,11 +159,13 @@ class FileModeStore:
     async def _write_batch(self) -> None:
         self._writing, self._next = self._next, _Batch()
         self._due = trio.Event()
+        self._writing.under_way = True
         await self._write(self._writing.notes)
+        self._writing.under_way = False
         self._writing.kept.set()
 
     async def _write_last(self) -> None:
-        if not self._writing.kept.is_set():  # cancelled half-way: to be sure, once more
+        if self._writing.under_way:  # cancelled half-way: to be sure, once more
             self._put_back(self._writing.notes)
         await self._write_batch()
         await self._close()
@@ -198,17 +216,22 @@ class FileModeStore:
 
     async def _fail(self, error: Exception, notes: Notes) -> None:
         """Go on from memory; nobody waits for a batch that is left lying."""
-        if not self._failing:
-            log.warning("modes are kept in memory only", path=str(self._path), reason=str(error))
-        self._failing = True
+        self._warn(str(error))
         self._put_back(notes)
         self._next.kept.set()
         self._due.set()
         await self._close()
 
+    def _warn(self, reason: str) -> None:
+        if not self._failing:
+            log.warning("modes are kept in memory only", path=str(self._path), reason=reason)
+        self._failing = True
+
     def _succeed(self) -> None:
         if self._failing:
             self._failing = False
+            if self._next.kept.is_set():  # nobody waits for it, but from now on somebody may
+                self._next.kept = trio.Event()
             log.info("modes are kept in the file again", path=str(self._path))
 
     def _put_back(self, notes: Notes) -> None:

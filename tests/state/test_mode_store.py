@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from structlog.typing import EventDict
 from trio.testing import wait_all_tasks_blocked
 
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable
-from audio_server.state.modes import RETRY_S, FileModeStore, open_modes
+from audio_server.state.modes import KEPT_S, RETRY_S, FileModeStore, open_modes
 from audio_server.state.notes import Notes
 
 
@@ -183,6 +184,50 @@ async def test_a_full_disk_is_one_warning_and_delays_nobody(path, logged) -> Non
     assert file.rows == {"a": 3}
 
 
+async def test_a_disk_that_hangs_holds_no_press_for_long(path, logged, autojump_clock) -> None:
+    file = SlowFile()
+    async with stored(file, path) as store:
+        file.is_slow = True
+        store.put("a", 1)
+        await trio.to_thread.run_sync(file.begun.acquire)
+        store.put("b", 2)
+        async with trio.open_nursery() as nursery:
+            began_at = trio.current_time()
+            for device_id in ("a", "b"):
+                nursery.start_soon(store.wait_kept, device_id)
+        assert trio.current_time() - began_at == KEPT_S
+        assert warnings(logged) == ["modes are kept in memory only"]
+        store.put("c", 3)
+        await store.wait_kept("c")
+        await store.wait_kept("a")
+        assert trio.current_time() - began_at == KEPT_S
+        assert [store.get(device_id) for device_id in "abc"] == [1, 2, 3]
+        file.is_slow = False
+        file.may_write.release()
+        await until(lambda: len(file.rows) == 3)
+        store.put("d", 4)
+        await until(lambda: file.rows.get("d") == 4)
+    assert [entry["event"] for entry in logged] == [
+        "modes are kept in memory only",
+        "modes are kept in the file again",
+    ]
+
+
+async def test_a_disk_that_hangs_and_then_fails_loses_nothing(path, logged, autojump_clock) -> None:
+    file = SlowFile()
+    async with stored(file, path) as store:
+        file.is_slow, file.error = True, None
+        store.put("a", 1)
+        await trio.to_thread.run_sync(file.begun.acquire)
+        await store.wait_kept("a")
+        file.error, file.is_slow = FULL, False
+        file.may_write.release()
+        await until(lambda: file.opened > 1)
+        file.error = None
+        await until(lambda: len(logged) == 2)
+        assert file.rows == {"a": 1}
+
+
 async def test_a_file_that_may_not_grow(path, logged) -> None:
     """SQLite itself says that there is no room."""
 
@@ -206,7 +251,11 @@ async def test_a_file_that_may_not_grow(path, logged) -> None:
         assert file.read().modes == {"first": 1}
 
 
-async def test_a_disk_that_has_room_again_gets_what_it_missed(path, logged, autojump_clock) -> None:
+async def test_a_disk_that_has_room_again_gets_what_it_missed(
+    path, logged, autojump_clock, monkeypatch
+) -> None:
+    # A clock that jumps does so while a thread is at work, however short that is.
+    monkeypatch.setattr("audio_server.state.modes.KEPT_S", inf)
     file = SlowFile()
     async with stored(file, path) as store:
         file.error = FULL
