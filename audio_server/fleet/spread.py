@@ -3,7 +3,8 @@
 The supervisor asks the workers, each over a stream of its own, and puts their answers together.
 It asks for rows only while somebody watches, and for what happens only while somebody follows. A
 worker that is gone or hangs has no devices until another one is there, or it answers again; it
-holds up nobody for longer than it takes to notice.
+holds up nobody for longer than it takes to notice. What happened is remembered by the worker where
+it did, and forgotten with its process.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from audio_server.fleet.line import Clock, NoAnswer
 from audio_server.fleet.local import LOOK_S
 from audio_server.fleet.look import Changes, Told
 from audio_server.fleet.member import Member
+from audio_server.fleet.members import Members
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import MemoryNames, NameStore, checked_name
 from audio_server.fleet.timeline import KEPT, LATEST
@@ -44,23 +46,15 @@ class SpreadFleet:
         *,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._worker_of = worker_of
         self._names: NameStore = MemoryNames() if names is None else names
-        self._clock = clock
-        self._members: dict[int, Member] = {}
         self._feed = Feed(self._names)
         self._merge = Merge()
         self._followers = Followers(lambda _, happening: happening)
+        self._members = Members(worker_of, self._merge.lose, clock)
 
     async def attach(self, number: int, stream: trio.abc.Stream) -> None:
         """Have the devices of a worker, until its process is gone. Closes the stream."""
-        member = self._members[number] = Member(number, stream, clock=self._clock)
-        try:
-            await member.run()
-        finally:
-            if self._members.get(number) is member:
-                del self._members[number]
-                self._merge.lose(number)
+        await self._members.attach(number, stream)
 
     async def run(self) -> NoReturn:
         """Ask the workers for ever, while somebody watches or follows. A cancel ends that."""
@@ -73,7 +67,7 @@ class SpreadFleet:
         try:
             while True:
                 await self._feed.wait_watched()
-                await self._each(self._look_at)
+                await self._members.each(self._look_at)
                 await self._feed.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:
@@ -85,7 +79,7 @@ class SpreadFleet:
         except NoAnswer:
             self._merge.lose(member.number)
             return
-        if self._members.get(member.number) is not member:
+        if not self._members.has(member):
             return  # it has ended with this answer
         member.is_known = True
         for rows, gone in parts:
@@ -95,10 +89,9 @@ class SpreadFleet:
     async def _follow(self) -> NoReturn:
         while True:
             await self._followers.wait_followed()
-            for member in self._members.values():
-                member.heard = None
+            self._members.forget_heard()
             while self._followers.are_there:
-                await self._each(self._hear)
+                await self._members.each(self._hear)
                 await trio.sleep(LOOK_S)
 
     async def _hear(self, member: Member) -> None:
@@ -109,11 +102,6 @@ class SpreadFleet:
         member.heard = last
         for happening in happenings:
             self._followers.note(happening["device"], happening)
-
-    async def _each(self, do: Callable[[Member], Any]) -> None:
-        async with trio.open_nursery() as nursery:
-            for member in list(self._members.values()):
-                nursery.start_soon(do, member)
 
     # -- what is seen
 
@@ -134,11 +122,11 @@ class SpreadFleet:
 
     async def rows(self) -> Sequence[Row]:
         """All devices."""
-        return self._newest(await self._gather("rows"))
+        return self._newest(await self._members.gather("rows", ROWS_S))
 
     async def row(self, device_id: str) -> Row | None:
         """One device."""
-        rows = self._newest(await self._gather("row", device_id=device_id))
+        rows = self._newest(await self._members.gather("row", ROWS_S, device_id=device_id))
         return rows[0] if rows else None
 
     def _newest(self, batches: Iterable[list[tuple[str, int, Row]]]) -> list[Row]:
@@ -154,28 +142,15 @@ class SpreadFleet:
 
     async def happenings(self, device_id: str | None) -> Sequence[Happening]:
         """What has happened lately."""
-        batches = await self._gather("happenings", device_id=device_id)
+        batches = await self._members.gather("happenings", ROWS_S, device_id=device_id)
         told = sorted((one for batch in batches for one in batch), key=lambda one: one["at"])
         return told[-(LATEST if device_id is None else KEPT) :]
-
-    async def _gather(self, what: str, **facts: Any) -> list[Any]:
-        """The parts of all answers that come."""
-        parts: list[Any] = []
-
-        async def ask(member: Member) -> None:
-            try:
-                parts.extend(await member.ask(what, ROWS_S, **facts))
-            except NoAnswer:
-                return
-
-        await self._each(ask)
-        return parts
 
     # -- what is done
 
     async def press(self, device_id: str, button: Button) -> Outcome:
         """Press a button."""
-        member = self._member_of(device_id)
+        member = self._members.of(device_id)
         if member is None:
             return GONE
         facts = {"device_id": device_id, "button": button.name}
@@ -194,19 +169,19 @@ class SpreadFleet:
         outcomes: dict[str, Outcome] = dict.fromkeys(device_ids or (), GONE)
 
         async def act(member: Member) -> None:
-            here = None if device_ids is None else self._at(member, device_ids)
+            here = None if device_ids is None else self._members.at(member, device_ids)
             if here is None or here:
                 asked = {"device_ids": here, **facts}
                 outcomes.update(await member.act(what, ACT_S, here or (), **asked))
 
-        await self._each(act)
+        await self._members.each(act)
         return outcomes
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name."""
         checked = None if name is None else checked_name(name)
-        member = self._member_of(device_id)
-        if self._worker_of(device_id) is None and self._names.get(device_id) is None:
+        member = self._members.of(device_id)
+        if not self._members.knows(device_id) and self._names.get(device_id) is None:
             return GONE
         self._names.put(device_id, checked)
         self._feed.rename(device_id)
@@ -214,10 +189,3 @@ class SpreadFleet:
             await member.act("renamed", PRESS_S, (), device_id=device_id, name=checked)
         await self._names.wait_kept(device_id)
         return DONE
-
-    def _member_of(self, device_id: str) -> Member | None:
-        number = self._worker_of(device_id)
-        return None if number is None else self._members.get(number)
-
-    def _at(self, member: Member, device_ids: Sequence[str]) -> list[str]:
-        return [one for one in device_ids if self._member_of(one) is member]

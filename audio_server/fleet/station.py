@@ -56,7 +56,10 @@ class Station:
         devices.observe(self._timeline)
 
     async def run(self, stream: trio.abc.Stream) -> None:
-        """Answer until the other end is closed or this is cancelled. Closes the stream."""
+        """Answer until the other end is closed or this is cancelled. Closes the stream.
+
+        This is the edge where faults of questions end: devices go on, and are not seen any more.
+        """
         lines = Lines()
         try:
             async with stream, trio.open_nursery() as nursery:
@@ -67,6 +70,8 @@ class Station:
                 nursery.cancel_scope.cancel()
         except* trio.BrokenResourceError:
             log.debug("nobody asks any more")
+        except* Exception:
+            log.exception("worker cannot be asked")
 
     async def _answer(
         self, stream: trio.abc.Stream, number: int, until: float, what: str, told: dict[str, Any]

@@ -7,12 +7,13 @@ from typing import Any
 import trio
 import trio.testing
 from fleet_kit import next_event, press
-from trio.testing import MockClock
+from trio.testing import MockClock, memory_stream_pair
 from worker_stand import Spread, spread
 
 from audio_server.device.rules import Button, State
 from audio_server.fleet.local import LOOK_S
 from audio_server.fleet.member import LATE_S, PING_S
+from audio_server.fleet.station import Station
 
 
 async def ids(at: Spread) -> set[str]:
@@ -229,6 +230,32 @@ async def test_a_worker_that_dies_while_it_is_asked_holds_up_nobody() -> None:
 async def asks(at: Spread) -> None:
     with trio.fail_after(1):
         assert await ids(at) == {"a"}
+
+
+async def test_a_worker_that_talks_nonsense_is_left_out_and_logged(
+    autojump_clock: MockClock, logs: Any
+) -> None:
+    near, far = memory_stream_pair()
+    async with spread() as at, trio.open_nursery() as nursery:
+        with at.connected(1, "a"):
+            nursery.start_soon(at.fleet.attach, 3, near)
+            await far.send_all(b"nonsense\n")
+            await trio.testing.wait_all_tasks_blocked()
+            assert await ids(at) == {"a"}
+    assert [line["event"] for line in logs] == ["worker cannot be asked"]
+
+
+async def test_a_worker_that_is_asked_nonsense_goes_on(logs: Any) -> None:
+    near, far = memory_stream_pair()
+    async with spread() as at, trio.open_nursery() as nursery:
+        worker = at.workers[1]
+        with at.connected(1, "a") as link:
+            nursery.start_soon(Station(worker.devices, 1).run, far)
+            await near.send_all(b"nonsense\n")
+            assert await near.receive_some() == b""
+            await press(link, Button.MODE)
+            assert state(at, 1, "a").mode == 1
+    assert [line["event"] for line in logs] == ["worker cannot be asked"]
 
 
 async def test_with_no_worker_there_is_no_device(autojump_clock: MockClock) -> None:
