@@ -8,6 +8,7 @@ back by itself and begins anew.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -113,7 +114,7 @@ class Feed:
 
     def _event(self, name: str, device_ids: Iterable[str], gone: list[str]) -> bytes:
         rows = ",".join(self._row(device_id) for device_id in device_ids)
-        told = f'{{"rows":[{rows}],"gone":{_json(gone)}}}'
+        told = f'{{"now":{time.time():.3f},"rows":[{rows}],"gone":{_json(gone)}}}'
         return f"event: {name}\ndata: {told}\n\n".encode()
 
     def _row(self, device_id: str) -> str:

@@ -29,7 +29,8 @@ NO_ROOM: Final = {503: FULL}
 CHANGES: Final = Content(
     EVENTS,
     "`all`: `rows` of all devices; then `changes`: `rows` that have changed, and ids that are "
-    "`gone`. The server ends it for whoever is too slow; then begin again.",
+    "`gone`; `now` is the server's clock. The server ends it for whoever is too slow; then begin "
+    "again.",
 )
 HAPPENING: Final = Content(EVENTS, "with `follow`: `happening`, each a Happening")
 

@@ -16,6 +16,7 @@ const COLUMNS = {
   round: "Round trip", battery: "Battery", errors: "Errors", address: "Address", since: "Connected",
 };
 const TICK_MS = 250;
+const WHOLE_MS = 2000;  // after which all devices have been told, which takes several events
 const RESORT_MS = 500;  // the order follows the news at most this often, so that rows can be hit
 
 class Fleet {
@@ -103,7 +104,7 @@ class Fleet {
   #take(data, all) {
     this.#devices.take(data, all);
     this.#told = true;
-    if (all || data.gone.length) this.#selection.keepOnly((id) => this.#devices.get(id));
+    if (all || data.gone.length) setTimeout(() => this.#selection.keepOnly((id) => this.#devices.get(id)), all ? WHOLE_MS : 0);
     const wait = Math.max(0, this.#drawn + RESORT_MS - performance.now());
     this.#timer ??= setTimeout(() => this.#draw(), this.#devices.size > 100 ? wait : 0);
   }
