@@ -102,6 +102,7 @@ async def test_what_is_no_token(given: str) -> None:
         LOGIN.new_cookie(time.time() - SESSION_S - 1),
         "9" + LOGIN.new_cookie(time.time()),
     ],
+    ids=["empty", "dot", "number", "unsigned", "forged", "another's", "old", "later"],
 )
 async def test_what_is_no_cookie(value: str) -> None:
     headers = {"cookie": f"{LOGIN.cookie_name}={value}"}
