@@ -84,6 +84,38 @@ async def test_a_clip_is_seen_and_heard(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "status", "start", "stop"),
+    [
+        ("bytes=0-", 206, 0, None),
+        ("bytes=0-1", 206, 0, 2),
+        ("bytes=4-9999999", 206, 4, None),
+        ("bytes=-5", 206, -5, None),
+        ("bytes=-9999999", 206, 0, None),
+        ("bytes=0-1, 4-5", 200, 0, None),
+        ("bytes=-", 200, 0, None),
+        ("seconds=1-2", 200, 0, None),
+    ],
+)
+async def test_a_player_gets_the_part_that_it_wants(
+    api: Api, wanted: str, status: int, start: int, stop: int | None
+) -> None:
+    whole = (await api.ask("GET", "/api/clips/bell/sound")).body
+    part = await api.ask("GET", "/api/clips/bell/sound", range=wanted)
+    assert (part.status, part.body) == (status, whole[start:stop])
+    assert part.headers["accept-ranges"] == "bytes"
+    if status == 206:
+        first = start % len(whole)
+        span = f"bytes {first}-{first + len(part.body) - 1}/{len(whole)}"
+        assert part.headers["content-range"] == span
+
+
+@pytest.mark.parametrize("wanted", ["bytes=9999999-", "bytes=5-4", "bytes=-0"])
+async def test_a_part_that_is_not_there(api: Api, wanted: str) -> None:
+    answer = await api.ask("GET", "/api/clips/bell/sound", range=wanted)
+    assert (answer.status, "bytes" in answer.json["error"]) == (416, True)
+
+
+@pytest.mark.parametrize(
     ("method", "path", "body", "status", "reason"),
     [
         ("POST", "/api/clips?name=x.flac", b"no sound", 422, "x.flac: "),

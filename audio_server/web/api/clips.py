@@ -12,6 +12,7 @@ from starlette.responses import Response
 from audio_server.web.api import models
 from audio_server.web.api.bodies import Parts
 from audio_server.web.api.operation import Asked, Content, Operation
+from audio_server.web.api.ranges import answer_part
 from audio_server.web.house import House
 
 SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)
@@ -87,7 +88,9 @@ class ClipOperations:
                 query=models.Points,
                 problems=unknown,
             ),
-            Operation("GET", f"{clip}/sound", self.get_sound, SOUND, problems=unknown),
+            Operation(
+                "GET", f"{clip}/sound", self.get_sound, SOUND, problems=unknown, in_parts=True
+            ),
         )
 
     async def list_clips(self, asked: Asked) -> models.Clips:
@@ -102,7 +105,8 @@ class ClipOperations:
 
     async def get_sound(self, asked: Asked) -> Response:
         """A clip, as it is sent."""
-        return Response(await self._shelf.sound(asked.named("name")), media_type=SOUND.media_type)
+        sound = await self._shelf.sound(asked.named("name"))
+        return answer_part(asked.request, sound, SOUND.media_type)
 
     # -- changes
 

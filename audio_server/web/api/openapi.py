@@ -89,7 +89,10 @@ def _good(operation: Operation, refs: dict[type, Document]) -> Document:
     content: Document = {}
     for one in operation.answers:
         content |= _content(one, refs)
-    return {"200": {"description": "done", "content": content}}
+    good = {"200": {"description": "done", "content": content}}
+    if operation.in_parts:
+        good["206"] = {"description": "the part that Range asks for", "content": content}
+    return good
 
 
 def _content(one: type | Content, refs: dict[type, Document]) -> Document:

@@ -65,6 +65,8 @@ class Operation:
     query: type = Nothing
     body: type | Content | None = None
     problems: Mapping[int, str] = field(default_factory=dict)
+    in_parts: bool = False
+    """Whether a part of the answer can be asked for (`Range`)."""
 
     @property
     def id(self) -> str:
@@ -99,4 +101,6 @@ class Operation:
                 415: "the body is not said to be application/json",
                 422: "the JSON is not what it should be",
             }
+        if self.in_parts:
+            problems[416] = "there is no such part"
         return problems | dict(self.problems)

@@ -1,0 +1,36 @@
+"""A part of a body that is in memory: players seek so, and some play nothing without."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from audio_server.web.api.operation import Problem
+
+_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def answer_part(request: Request, body: bytes, media_type: str) -> Response:
+    """The part that `Range` asks for, or all of it. Raises `Problem` for one that is not there.
+
+    Several parts at once are not given: then it is all of it, as the protocol allows.
+    """
+    headers = {"accept-ranges": "bytes"}
+    wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if wanted is None or not any(wanted.groups()):
+        return Response(body, 200, headers, media_type)
+    start, stop = _bounds(wanted[1], wanted[2], len(body))
+    if start >= stop:
+        raise Problem(416, f"there are {len(body)} bytes")
+    headers["content-range"] = f"bytes {start}-{stop - 1}/{len(body)}"
+    return Response(body[start:stop], 206, headers, media_type)
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """Where the part begins, and where what follows it does."""
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), min(int(last) + 1, size) if last else size
