@@ -15,7 +15,15 @@ from pathlib import Path
 from audio_server.clips.errors import ClipError, NoSuchClip
 from audio_server.clips.folder import find_clips
 from audio_server.clips.naming import last_stem, numbered
-from audio_server.clips.plan import Plan, do, finish, part, sweep, write_atomically
+from audio_server.clips.plan import (
+    Plan,
+    do,
+    finish,
+    part,
+    sweep,
+    write_atomically,
+    write_to_disk,
+)
 
 
 def place(folder: Path, title: str, opus: bytes) -> str:
@@ -26,7 +34,7 @@ def place(folder: Path, title: str, opus: bytes) -> str:
         raise _cannot(folder, error) from error
     with _changing(folder) as names, part(folder) as temporary:
         target = folder / f"{last_stem(names, title)}.opus"
-        temporary.write_bytes(opus)
+        write_to_disk(temporary, opus)
         _move_to_new(temporary, target)
         return target.name
 
@@ -41,7 +49,7 @@ def replace(folder: Path, name: str, opus: bytes) -> str:
             raise ClipError(folder / new, "exists already")
         else:
             with part(folder) as temporary:
-                temporary.write_bytes(opus)
+                write_to_disk(temporary, opus)
                 do(folder, Plan({temporary.name: new}, (name,)))
         return new
 

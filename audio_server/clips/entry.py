@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from audio_server.clips.clip import Source
+from audio_server.clips.errors import as_text
 from audio_server.clips.library import Loaded
 from audio_server.clips.naming import digits_for, find, title_of
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The clip of a mode. `name` is `file` without its suffix, and `title` is `name` without the
-    number that puts it in its place."""
+    """The clip of a mode, in text alone. `name` is `file` without its suffix, and `title` is `name`
+    without the number that puts it in its place."""
 
     mode: int
     file: str
@@ -44,7 +45,7 @@ def _entry(mode: int, loaded: Loaded, digits: int) -> Entry:
     clip = loaded.clip
     return Entry(
         mode,
-        loaded.file,
+        as_text(loaded.file),
         clip.name,
         title_of(clip.name, digits),
         clip.duration_s,

@@ -18,7 +18,7 @@ class ClipError(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return " ".join(f"{self.path}: {self.reason}".splitlines())
+        return as_text(" ".join(f"{self.path}: {self.reason}".splitlines()))
 
 
 class NoSuchClip(ClipError):
@@ -31,3 +31,9 @@ class ClipTooLarge(ClipError):
 
 class ClipsFixed(ClipError):
     """The clips of this folder cannot be changed."""
+
+
+def as_text(name: str) -> str:
+    """The name of a file to be shown. A file may be called by any bytes: what is no text among them
+    is a question mark."""
+    return name.encode(errors="replace").decode()

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from audio_server.clips.errors import ClipError
+from audio_server.clips.errors import ClipError, as_text
 from audio_server.clips.plan import read_plan
 
 _TEXT = {".md", ".markdown", ".rst", ".txt", ".html", ".pdf", ".csv", ".log"}
@@ -44,9 +44,8 @@ class ClipFile(NamedTuple):
 
     @property
     def stem(self) -> str:
-        """The name without its suffix, which is the clip's. What is no text in it, for a file may
-        be called by any bytes, is a question mark."""
-        return Path(self.name).stem.encode(errors="replace").decode()
+        """The name without its suffix, as text: the clip's."""
+        return as_text(Path(self.name).stem)
 
 
 def clip_files(folder: Path) -> list[ClipFile]:

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from audio_server.clips.errors import ClipError, NoSuchClip
+from audio_server.clips.errors import ClipError, NoSuchClip, as_text
 
 NAME_MAX_BYTES = 255
 """As long as a name may be on about every file system."""
@@ -42,7 +42,7 @@ def find(names: Sequence[str], name: str) -> str:
     """
     digits = digits_for(len(names))
     for called in (str, _stem, partial(_title, digits=digits)):
-        found = [file for file in names if called(file) == name]
+        found = [file for file in names if as_text(called(file)) == as_text(name)]
         if len(found) == 1:
             return found[0]
         if found:

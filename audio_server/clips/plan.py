@@ -93,12 +93,17 @@ def _rename(folder: Path, names: Iterable[tuple[str, str]]) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """Have a file hold `data`, or what it held before. Raises `OSError`."""
     with part(path.parent) as temporary:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_to_disk(temporary, data)
         temporary.replace(path)
         _flush(path.parent)
+
+
+def write_to_disk(path: Path, data: bytes) -> None:
+    """Have a new file hold `data`, a power cut notwithstanding. Raises `OSError`."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -141,7 +141,7 @@ class Shelf:
     async def reorder(self, names: Sequence[str]) -> None:
         """Have the modes in this order, which has every clip once. Files get new names."""
         async with self._changing():
-            await self._in_folder(changes.reorder, [self.find(name).file for name in names])
+            await self._in_folder(changes.reorder, [self._file(name) for name in names])
 
     async def reload_and_tell(self) -> None:
         """`reload` for whoever cannot be told: how it went is logged."""
@@ -171,10 +171,13 @@ class Shelf:
         """
         async with self._change:
             await self._check_free()
-            file = "" if name is None else self.find(name).file
+            file = "" if name is None else self._file(name)
             await self._load(but=file)
             yield file
             await self._reload()
+
+    def _file(self, name: str) -> str:
+        return self._loaded[self.find(name).mode].file
 
     async def _check_free(self) -> None:
         await self.look()

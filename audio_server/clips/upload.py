@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
@@ -53,8 +53,11 @@ async def _temporary(folder: Path) -> AsyncIterator[BinaryIO]:
         file = await trio.to_thread.run_sync(_open, folder)
     except OSError as error:
         raise ClipError(folder, f"cannot be written to ({error.strerror})") from error
-    with file:
+    try:
         yield file
+    finally:
+        with suppress(OSError):  # what a full disk did not take is thrown away with the rest
+            file.close()
 
 
 def _open(folder: Path) -> BinaryIO:

@@ -75,12 +75,11 @@ async def test_folder_is_made(tmp_path: Path) -> None:
 async def test_failed_write_leaves_nothing(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, data: bytes) -> int:
-        self.touch()
+    def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
     source = write_sound(tmp_path / "a.wav", SOUND[:960])
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(ClipError, match="No space left"):
         await add_clip(source, folder)
     assert names(folder) == []

@@ -38,7 +38,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         "CBAD",
     ),
 }
-STEPS = ("rename", "replace", "unlink", "hardlink_to", "write_bytes", "mkdir")
+STEPS = ("rename", "replace", "unlink", "hardlink_to", "open", "mkdir")
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def sound(packets: int) -> bytes:
     return opus_bytes([SILENCE] * packets)
 
 
-async def body(data: bytes, piece: int = 100) -> AsyncIterator[bytes]:
+async def body(data: bytes, piece: int = 100) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(data), piece):
         yield data[start : start + piece]
 
@@ -246,8 +247,32 @@ async def test_one_after_the_other(shelf: Shelf, players: Players) -> None:
     assert clips == shelf.clips
 
 
+async def test_a_disk_that_fills_up_meanwhile(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "_open", lambda _: open("/dev/full", "w+b"))  # noqa: SIM115
+    for data in (sound(1), TOO_LARGE[1:]):
+        async with aclosing(body(data, 1 << 19)) as parts:
+            with pytest.raises(ClipError, match=r"^a\.wav: .*No space left on device"):
+                await shelf.upload("a.wav", parts)
+
+
+async def test_a_file_that_is_called_by_bytes_that_are_no_text(shelf: Shelf) -> None:
+    (shelf.folder / "02-note.opus").rename(shelf.folder / os.fsdecode(b"02-n\xff.opus"))
+    await shelf.reload()
+    assert [entry.file for entry in shelf.entries][2] == "02-n?.opus"
+    assert (await shelf.replace("02-n?.opus", body(sound(8)))).seconds == 0.16
+    await shelf.reorder(["n?", "home", "bell"])
+    assert names(shelf.folder)[0] == os.fsdecode(b"00-n\xff.opus")
+    (shelf.folder / os.fsdecode(b"00-n\xff.opus")).write_bytes(b"no sound")
+    with pytest.raises(ClipError, match=r"/00-n\?.opus: cannot be read as sound"):
+        await shelf.reload()
+    await shelf.remove("n?")
+    assert names(shelf.folder) == ["01-home.opus", "02-bell.opus"]
+
+
 async def test_nothing_is_left_of_an_upload_that_is_cancelled(shelf: Shelf) -> None:
-    async def endless() -> AsyncIterator[bytes]:
+    async def endless() -> AsyncGenerator[bytes, None]:
         yield b"RIFF"
         await trio.sleep_forever()
 
