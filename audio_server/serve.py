@@ -35,7 +35,7 @@ from audio_server.rpc.listener import Server
 from audio_server.service import DeviceService
 from audio_server.services import all_services
 from audio_server.settings import Settings
-from audio_server.state.modes import open_modes
+from audio_server.state.modes import FileModeStore, open_modes
 from audio_server.web.address import OFF
 from audio_server.web.house import House
 from audio_server.web.server import open_pages
@@ -48,34 +48,54 @@ log = structlog.get_logger()
 
 
 async def serve(settings: Settings, *, progress: Progress | None = None) -> None:
-    """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once.
+    """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once, and so
+    does the first one as long as nothing is served.
 
     Modes are kept in `settings.data`. Raises what `serve_until` raises, and `StateUnusable`.
     """
-    stop = trio.Event()
+    stop, serving = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(_watch_signals, stop, nursery.cancel_scope)
-        workers = worker_count(settings.workers)
-        async with open_modes(settings.data) as store:
-            names = None if store is None else store.names
-            if workers > 1:
-                from audio_server.workers.supervisor import supervise
-
-                await supervise(
-                    stop, settings, workers, store=store, device_names=names, progress=progress
-                )
-            else:
-                await serve_until(stop, settings, store=store, names=names, progress=progress)
+        await nursery.start(_watch_signals, stop, serving, nursery.cancel_scope)
+        async with open_modes(settings.data) as store, trio.open_nursery() as server:
+            await server.start(_serve_as_many, stop, settings, store, progress)
+            serving.set()
         nursery.cancel_scope.cancel()
 
 
+async def _serve_as_many(
+    stop: trio.Event,
+    settings: Settings,
+    store: FileModeStore | None,
+    progress: Progress | None,
+    *,
+    task_status: trio.TaskStatus[int],
+) -> None:
+    """Serve in one process, or in as many workers as the settings ask for."""
+    names = None if store is None else store.names
+    workers = worker_count(settings.workers)
+    if workers > 1:
+        from audio_server.workers.supervisor import supervise
+
+        run = partial(supervise, workers=workers, device_names=names)
+    else:
+        run = partial(serve_until, names=names)
+    await run(stop, settings, store=store, progress=progress, task_status=task_status)
+
+
 async def _watch_signals(
-    stop: trio.Event, everything: trio.CancelScope, *, task_status: trio.TaskStatus[None]
+    stop: trio.Event,
+    serving: trio.Event,
+    everything: trio.CancelScope,
+    *,
+    task_status: trio.TaskStatus[None],
 ) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for _ in signals:
-            if stop.is_set():
+            if not serving.is_set():
+                log.info("stopped before it served")
+                everything.cancel()
+            elif stop.is_set():
                 log.warning("stopping at once")
                 everything.cancel()
             stop.set()

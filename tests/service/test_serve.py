@@ -221,6 +221,21 @@ async def test_a_second_signal_ends_all_at_once(logs: list[Any], tmp_path: Path)
     assert "stopped" not in [line["event"] for line in logs]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_signal_while_clips_are_loaded_ends_it_at_once(
+    workers: int, logs: list[Any], tmp_path: Path
+) -> None:
+    settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, data=None, workers=workers)
+
+    def stop_loading(done: int, total: int) -> None:
+        if not done:
+            signal.raise_signal(signal.SIGTERM)
+
+    with trio.fail_after(10):
+        await serve(settings, progress=stop_loading)
+    assert [line["event"] for line in logs] == ["stopped before it served"]
+
+
 async def _wait_logged(logs: list[Any], event: str) -> None:
     with trio.fail_after(10.0):
         while event not in [line["event"] for line in logs]:  # noqa: ASYNC110
