@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import structlog.testing
@@ -312,6 +313,21 @@ async def test_the_clips_that_come_with_the_server_stay_as_they_are(
         await shelf.remove("bell")
     monkeypatch.chdir(tmp_path)  # a checkout, and it is ./clips there
     await shelf.remove("bell")
+
+
+async def test_a_disk_without_room_for_an_upload(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> BinaryIO:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(upload, "_open", full)
+    with pytest.raises(ClipError, match=r"/clips: cannot be written to \(No space left on device"):
+        await shelf.upload("a.wav", body(sound(1)))
+
+
+async def test_a_waveform(shelf: Shelf) -> None:
+    assert await shelf.peaks("bell", 7) == [0.0] * 7
 
 
 async def test_sound_is_what_devices_get(shelf: Shelf, folder: Path) -> None:
