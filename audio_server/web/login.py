@@ -1,7 +1,8 @@
 """Who is an operator: whoever has the token, or the cookie that is given for it.
 
-A cookie says until when it is good and is signed with a key that is made of the token. So it
-outlives a restart, nothing is kept for it, and another token ends them all.
+A cookie says until when it is good, and is signed. So nothing is kept for it. The key is the
+server's own and random: with one that came from the token, whoever guesses tokens could try them as
+cookies, and those are not counted. Another token ends all cookies.
 """
 
 from __future__ import annotations
@@ -17,16 +18,15 @@ SESSION_S: Final = 7 * 24 * 3600
 class Login:
     """What is made of one token. Every comparison takes the same time whatever is given."""
 
-    def __init__(self, token: str) -> None:
-        self.use(token)
+    def __init__(self, token: str, key: bytes) -> None:
+        self._key = key
+        self._hash = _hash(token)
+        # Browsers keep one jar for all ports of a host: servers there shall not share a name.
+        self.cookie_name: Final = f"operator-{self._signed(b'name of the cookie')[:8]}"
 
     def use(self, token: str) -> None:
         """Go by this token from now on."""
         self._hash = _hash(token)
-        self._key = hmac.digest(token.encode(), b"cookie of an operator", "sha256")
-        name = hmac.digest(token.encode(), b"name of the cookie", "sha256")
-        # Browsers keep one jar for all ports of a host: servers there shall not share a name.
-        self.cookie_name = f"operator-{name.hex()[:8]}"
 
     def is_token(self, given: str) -> bool:
         """Whether it is the token."""
@@ -44,7 +44,10 @@ class Login:
         return is_ours and int(until) > now
 
     def _signature(self, until: str) -> str:
-        return hmac.digest(self._key, until.encode(errors="replace"), "sha256").hex()
+        return self._signed(self._hash + until.encode(errors="replace"))
+
+    def _signed(self, what: bytes) -> str:
+        return hmac.digest(self._key, what, "sha256").hex()
 
 
 def _hash(text: str) -> bytes:

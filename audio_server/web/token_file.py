@@ -1,4 +1,4 @@
-"""The operators' token: the file it is in, made at the first start beyond loopback.
+"""The operators' token and the key of their cookies: files, made at the first start with them.
 
 Everything here blocks.
 """
@@ -11,14 +11,23 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from audio_server.errors import SetupError
 from audio_server.settings import Settings
 
 TOKEN_FILE = "http-token"
 """What the file is called in the data folder."""
 
+KEY_FILE = "http-key"
+"""And the one with the key that signs cookies."""
+
+KEY_BYTES = 32
+
 LENGTH_MIN, LENGTH_MAX = 16, 512
 """Shorter ones can be guessed; longer ones are no tokens."""
+
+log = structlog.get_logger()
 
 
 def token_file(settings: Settings, *, loopback: bool) -> Path | None:
@@ -53,16 +62,34 @@ def read_token(path: Path) -> str:
     return token
 
 
+def cookie_key(settings: Settings) -> bytes:
+    """What cookies are signed with; a new one each time where there is no place to keep it."""
+    try:
+        if settings.data is not None:
+            _make(settings.data / KEY_FILE)
+            return _key((settings.data / KEY_FILE).read_text(encoding="ascii"))
+    except (SetupError, OSError, ValueError) as error:
+        log.warning("browsers have to log in anew after a restart", reason=str(error))
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def _key(text: str) -> bytes:
+    key = bytes.fromhex(text)
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"{KEY_FILE} holds no key")
+    return key
+
+
 def _make(path: Path) -> None:
     """Make the file, which is its owner's alone; one that is there stays as it is."""
-    if path.exists():
-        return
     try:
+        if path.exists():
+            return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".http-token-")
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".http-")
         try:
             with os.fdopen(fd, "w", encoding="ascii") as file:
-                file.write(secrets.token_hex(32) + "\n")
+                file.write(secrets.token_hex(KEY_BYTES) + "\n")
             with suppress(FileExistsError):  # another server was faster: its token counts
                 os.link(name, path)
         finally:

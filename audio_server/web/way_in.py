@@ -23,7 +23,7 @@ from audio_server.settings import Settings
 from audio_server.web.address import Address, is_loopback
 from audio_server.web.gate import Entry
 from audio_server.web.login import Login
-from audio_server.web.token_file import read_token, token_file
+from audio_server.web.token_file import cookie_key, read_token, token_file
 
 ALPN: Final = "http/1.1"
 
@@ -98,7 +98,7 @@ def way_in(settings: Settings, bound: tuple[Any, ...]) -> WayIn:
     address = Address(*bound[:2])
     loopback = is_loopback(address.host)
     path = token_file(settings, loopback=loopback)
-    login = Login(read_token(path)) if path is not None else None
+    login = Login(read_token(path), cookie_key(settings)) if path is not None else None
     cert, key = settings.tls_cert, settings.tls_key
     secured = not loopback and cert is not None and key is not None
     renewed = RenewedTls(cert, key) if secured and cert and key else None

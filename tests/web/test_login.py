@@ -23,7 +23,14 @@ from audio_server.web.app import make_app
 from audio_server.web.gate import Entry
 from audio_server.web.house import House
 from audio_server.web.login import SESSION_S, Login
-from audio_server.web.token_file import LENGTH_MAX, TOKEN_FILE, read_token, token_file
+from audio_server.web.token_file import (
+    KEY_FILE,
+    LENGTH_MAX,
+    TOKEN_FILE,
+    cookie_key,
+    read_token,
+    token_file,
+)
 from audio_server.web.way_in import way_in
 
 TOKEN = "0123456789abcdef"
@@ -38,7 +45,7 @@ def app_with(login: Login | None) -> ASGIApp:
 
 @pytest.fixture
 def app() -> ASGIApp:
-    return app_with(Login(TOKEN))
+    return app_with(Login(TOKEN, b"key"))
 
 
 async def log_in(app: ASGIApp, headers: Any = OURS, **fields: str) -> Answer:
@@ -134,6 +141,27 @@ def test_the_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == [TOKEN_FILE]
 
 
+def test_the_key_of_cookies_is_kept_where_there_is_a_place(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    key = cookie_key(settings)
+    assert cookie_key(settings) == key
+    assert stat.S_IMODE((tmp_path / "data" / KEY_FILE).stat().st_mode) == 0o600
+    others = [cookie_key(Settings(data=None)), cookie_key(Settings(data=None))]
+    assert len({key, *others}) == 3
+    assert {len(one) for one in (key, *others)} == {32}
+
+
+@pytest.mark.parametrize("content", [b"", b"no key", b"\xff", b"00", None])
+def test_a_key_that_is_none_is_replaced_and_told(tmp_path: Path, content: bytes | None) -> None:
+    if content is None:
+        (tmp_path / KEY_FILE).mkdir()
+    else:
+        (tmp_path / KEY_FILE).write_bytes(content)
+    with structlog.testing.capture_logs() as logs:
+        assert len(cookie_key(Settings(data=tmp_path))) == 32
+    assert [line["log_level"] for line in logs] == ["warning"]
+
+
 def test_on_loopback_there_is_none_unless_one_is_given(tmp_path: Path) -> None:
     assert token_file(Settings(data=tmp_path), loopback=True) is None
     given = tmp_path / "token"
@@ -176,7 +204,8 @@ def test_what_is_no_token_is_said(tmp_path: Path, content: bytes | None, reason:
 def test_the_token_is_read_anew_but_a_bad_one_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(TOKEN)
-    way = way_in(Settings(http_token_file=path), ("127.0.0.1", 80))
+    settings = Settings(http_token_file=path, data=tmp_path / "data")
+    way = way_in(settings, ("127.0.0.1", 80))
     login = way.entry.login
     assert login is not None
     path.write_text("short")

@@ -16,7 +16,8 @@ from audio_server.web.gate import Entry, Gate
 from audio_server.web.login import SESSION_S, Login
 
 TOKEN = "0123456789abcdef"
-LOGIN = Login(TOKEN)
+KEY = b"k" * 32
+LOGIN = Login(TOKEN, KEY)
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 OURS, EVIL = {"origin": f"http://{HOST}"}, {"origin": "http://evil.example"}
 APP: ASGIApp = PlainTextResponse("inside\n")
@@ -98,11 +99,12 @@ async def test_what_is_no_token(given: str) -> None:
         "1",
         "99999999999.",
         f"99999999999.{'0' * 64}",
-        Login("f" * 16).new_cookie(time.time()),
+        Login("f" * 16, KEY).new_cookie(time.time()),
+        Login(TOKEN, b"other").new_cookie(time.time()),
         LOGIN.new_cookie(time.time() - SESSION_S - 1),
         "9" + LOGIN.new_cookie(time.time()),
     ],
-    ids=["empty", "dot", "number", "unsigned", "forged", "another's", "old", "later"],
+    ids=["empty", "dot", "number", "unsigned", "forged", "old token", "other key", "old", "later"],
 )
 async def test_what_is_no_cookie(value: str) -> None:
     headers = {"cookie": f"{LOGIN.cookie_name}={value}"}
@@ -111,13 +113,13 @@ async def test_what_is_no_cookie(value: str) -> None:
 
 def test_a_cookie_outlives_a_restart_but_not_its_token() -> None:
     given = LOGIN.new_cookie(1000)
-    restarted = Login(TOKEN)
+    restarted = Login(TOKEN, KEY)
     assert restarted.cookie_name == LOGIN.cookie_name
     assert restarted.is_cookie(given, 1000 + SESSION_S - 1)
     assert not restarted.is_cookie(given, 1000 + SESSION_S)
     restarted.use("f" * 16)
     assert not restarted.is_cookie(given, 1000)
-    assert restarted.cookie_name != LOGIN.cookie_name
+    assert Login(TOKEN, b"other").cookie_name != LOGIN.cookie_name
     assert restarted.is_token("f" * 16)
     assert not restarted.is_token(TOKEN)
 
