@@ -29,8 +29,9 @@ class Member:
         self.number = number
         self.is_known = False
         """Whether all its devices have been told since it answers."""
-        self.heard: int | None = None
-        """Up to which happening it has told, for those who follow."""
+        self.heard: int | None = 0
+        """Up to which happening it has told those who follow: a new process has told none. None:
+        what has been is not wanted."""
         self._line = Line(stream, clock=clock)
         self._late = trio.Event()
 
@@ -53,7 +54,6 @@ class Member:
         try:
             return await self._line.ask(what, within_s, **facts)
         except TooLate:
-            self.is_known, self.heard = False, None
             self._late.set()
             raise
 

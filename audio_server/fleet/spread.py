@@ -77,6 +77,7 @@ class SpreadFleet:
         try:
             parts = await member.ask("changes", anew=not member.is_known)
         except NoAnswer:
+            member.is_known = False
             self._merge.lose(member.number)
             return
         if not self._members.has(member):

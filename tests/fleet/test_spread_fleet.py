@@ -1,28 +1,14 @@
-"""The devices of several workers as one fleet, also when a worker hangs, dies or comes back."""
+"""The devices of several workers as one fleet."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import trio
-import trio.testing
 from fleet_kit import next_event, press
-from trio.testing import MockClock, memory_stream_pair
-from worker_stand import Spread, spread
+from trio.testing import MockClock
+from worker_stand import drained, ids, spread, state
 
 from audio_server.device.rules import Button, State
 from audio_server.fleet.local import LOOK_S
-from audio_server.fleet.member import LATE_S, PING_S
-from audio_server.fleet.station import Station
-
-
-async def ids(at: Spread) -> set[str]:
-    return {row["id"] for row in await at.fleet.rows()}
-
-
-def state(at: Spread, worker: int, device_id: str) -> State:
-    return at.workers[worker].devices.by_id[device_id].state
-
 
 # -- what is seen
 
@@ -155,120 +141,3 @@ async def test_what_happens_is_followed(autojump_clock: MockClock) -> None:
             with at.fleet.following(None) as again:
                 await trio.sleep(2 * LOOK_S)
                 assert drained(again) == []  # nothing of what nobody followed
-
-
-def drained(channel: trio.MemoryReceiveChannel[Any]) -> list[Any]:
-    waiting = channel.statistics().current_buffer_used
-    return [channel.receive_nowait() for _ in range(waiting)]
-
-
-# -- workers that are not there
-
-
-async def test_a_worker_that_hangs_has_no_devices_until_it_answers(
-    autojump_clock: MockClock, logs: Any
-) -> None:
-    async with spread() as at:
-        with at.connected(1, "a"), at.connected(2, "b", 2), at.fleet.watching() as events:
-            await trio.sleep(3)
-            at.workers[2].go_on = trio.Event()
-            await trio.sleep(LATE_S + 1)
-            began_at = trio.current_time()
-            assert await ids(at) == {"a"}  # and at once: it is known to hang
-            assert (await at.fleet.press("b", Button.MODE)).reason == "its worker gave no answer"
-            outcomes = await at.fleet.play(["a", "b"], 0)
-            assert (outcomes["a"].result, outcomes["b"].result) == ("done", "failed")
-            assert trio.current_time() == began_at
-            await trio.sleep(300)
-            at.workers[2].go_on.set()
-            await trio.sleep(PING_S + LATE_S + 1)
-            assert await ids(at) == {"a", "b"}
-            assert state(at, 2, "b") == State(0)  # what failed has not been done
-            gone, back = await seen(events, "b")
-            assert gone < back
-    assert [line["event"] for line in logs] == ["worker does not answer", "worker answers again"]
-
-
-async def seen(events: Any, device_id: str) -> tuple[int, int]:
-    """Which event told last that a device was gone, and which that it was there."""
-    gone = there = -1
-    for number in range(events.statistics().current_buffer_used):
-        _, told = await next_event(events)
-        gone = number if device_id in told["gone"] else gone
-        there = number if device_id in {row["id"] for row in told["rows"]} else there
-    return gone, there
-
-
-async def test_a_worker_that_is_killed_takes_its_devices_along_and_comes_back(
-    autojump_clock: MockClock, logs: Any
-) -> None:
-    async with spread() as at:
-        with at.connected(1, "a"), at.connected(2, "b", 2), at.fleet.watching() as events:
-            await trio.sleep(3)
-            at.kill(2)
-            await trio.sleep(1)
-            assert await ids(at) == {"a"}
-            assert (await at.fleet.press("b", Button.MODE)).result == "gone"
-            await at.start(2)
-            with at.connected(2, "b", 3):
-                await trio.sleep(3)
-                assert await ids(at) == {"a", "b"}
-                gone, back = await seen(events, "b")
-                assert 0 <= gone < back
-    assert logs == []
-
-
-async def test_a_worker_that_dies_while_it_is_asked_holds_up_nobody() -> None:
-    async with spread() as at, trio.open_nursery() as nursery:
-        with at.connected(1, "a"):
-            at.workers[2].go_on = trio.Event()
-            nursery.start_soon(asks, at)
-            await trio.testing.wait_all_tasks_blocked()
-            at.kill(2)
-
-
-async def asks(at: Spread) -> None:
-    with trio.fail_after(1):
-        assert await ids(at) == {"a"}
-
-
-async def test_a_worker_that_talks_nonsense_is_left_out_and_logged(
-    autojump_clock: MockClock, logs: Any
-) -> None:
-    near, far = memory_stream_pair()
-    async with spread() as at, trio.open_nursery() as nursery:
-        with at.connected(1, "a"):
-            nursery.start_soon(at.fleet.attach, 3, near)
-            await far.send_all(b"nonsense\n")
-            await trio.testing.wait_all_tasks_blocked()
-            assert await ids(at) == {"a"}
-    assert [line["event"] for line in logs] == ["worker cannot be asked"]
-
-
-async def test_a_worker_that_is_asked_nonsense_goes_on(logs: Any) -> None:
-    near, far = memory_stream_pair()
-    async with spread() as at, trio.open_nursery() as nursery:
-        worker = at.workers[1]
-        with at.connected(1, "a") as link:
-            nursery.start_soon(Station(worker.devices, 1).run, far)
-            await near.send_all(b"nonsense\n")
-            assert await near.receive_some() == b""
-            await press(link, Button.MODE)
-            assert state(at, 1, "a").mode == 1
-    assert [line["event"] for line in logs] == ["worker cannot be asked"]
-
-
-async def test_with_no_worker_there_is_no_device(autojump_clock: MockClock) -> None:
-    async with spread() as at:
-        at.seats["a"] = 1
-        at.kill(1)
-        at.kill(2)
-        await trio.sleep(1)
-        assert await at.fleet.rows() == []
-        assert await at.fleet.happenings(None) == []
-        assert await at.fleet.play(None, 0) == {}
-        assert (await at.fleet.press("a", Button.MODE)).result == "gone"
-        with at.fleet.watching() as events:
-            assert (await next_event(events))[1]["rows"] == []
-            await trio.sleep(5)
-            assert events.statistics().current_buffer_used == 0

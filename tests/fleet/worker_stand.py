@@ -12,7 +12,7 @@ from fleet_kit import CLIPS, Stand
 from trio.testing import memory_stream_pair
 
 from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules
+from audio_server.device.rules import Rules, State
 from audio_server.fleet.line import Line
 from audio_server.fleet.spread import SpreadFleet
 from audio_server.fleet.station import Station
@@ -122,3 +122,16 @@ async def spread() -> AsyncIterator[Spread]:
         await stand.start(2)
         yield stand
         nursery.cancel_scope.cancel()
+
+
+async def ids(at: Spread) -> set[str]:
+    return {row["id"] for row in await at.fleet.rows()}
+
+
+def state(at: Spread, worker: int, device_id: str) -> State:
+    return at.workers[worker].devices.by_id[device_id].state
+
+
+def drained(channel: trio.MemoryReceiveChannel[Any]) -> list[Any]:
+    waiting = channel.statistics().current_buffer_used
+    return [channel.receive_nowait() for _ in range(waiting)]
