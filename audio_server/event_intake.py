@@ -15,7 +15,7 @@ from audio_server.device.links import EventLink
 from audio_server.device.meter import Meter
 from audio_server.device.rules import Action, Button
 from audio_server.press_pace import PressPace
-from audio_server.rpc.call import FrameWriter, ServerCall
+from audio_server.rpc.call import ServerCall
 from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse
 from audio_server.wire.framing import frame_message
 
@@ -28,24 +28,17 @@ _Press: TypeAlias = tuple[Button, Action]
 class EventIntake:
     """Takes the events of `call` for the device of `link`, no faster than `pace` lets it."""
 
-    __slots__ = ("_call", "_link", "_meter", "_pace", "_writer")
+    __slots__ = ("_call", "_link", "_meter", "_pace")
 
-    def __init__(
-        self,
-        call: ServerCall,
-        writer: FrameWriter,
-        link: EventLink,
-        pace: PressPace,
-        meter: Meter,
-    ) -> None:
+    def __init__(self, call: ServerCall, link: EventLink, pace: PressPace, meter: Meter) -> None:
         self._call = call
-        self._writer = writer
         self._link = link
         self._pace = pace
         self._meter = meter
 
     async def run(self) -> None:
         """Take events until the device has ended its side."""
+        await self._call.send_initial_metadata()
         while (event := await self._call.recv_message(self._take_at_once)) is not None:
             await self._take(event)
 
@@ -53,13 +46,13 @@ class EventIntake:
         """Take an event if it has to wait for nothing: not for its turn, for a mode that is to be
         kept first, nor for room for its acknowledgement."""
         device_id = self._link.device_id
-        if not self._writer.room() or not self._pace.is_free(device_id):
+        if not self._call.has_room or not self._pace.is_free(device_id):
             return False
         press = _press_of(event)
         if isinstance(press, tuple) and not self._link.press_nowait(*press):
             return False
         self._pace.take(device_id)
-        self._writer.send_nowait(_ACK if press else _NACK)
+        self._call.send_nowait(_ACK if press else _NACK)
         self._meter.acknowledged(0.0)
         return True
 

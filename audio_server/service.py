@@ -78,8 +78,7 @@ class DeviceService(DeviceServiceBase):
     async def _take_events(self, call: ServerCall, device_id: str) -> None:
         number = call.connection_number
         with self._devices.attach_events(device_id, number, call.scope, call.peer) as link:
-            writer = await call.open_writer()
-            await EventIntake(call, writer, link, self._pace, self._devices.meter).run()
+            await EventIntake(call, link, self._pace, self._devices.meter).run()
 
     async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
         writer = await call.open_writer()

@@ -46,9 +46,26 @@ class _Asked(NamedTuple):
 
 
 class StatusTalk:
-    """The server's side of the call. `run` is all of it."""
+    """The server's side of the call. `run` is all of it.
 
-    __slots__ = ("_apart", "_asked", "_call", "_link", "_logged", "_look_at", "_meter", "_shown")
+    Its task sleeps as good as always: what is to be sent is sent where the status changes or an
+    answer comes, once that is quiet. The task is woken when something is late, or has no room.
+    """
+
+    __slots__ = (
+        "_apart",
+        "_asked",
+        "_call",
+        "_is_late",
+        "_is_queued",
+        "_lacks_room",
+        "_link",
+        "_logged",
+        "_look_at",
+        "_meter",
+        "_rest",
+        "_shown",
+    )
 
     def __init__(self, call: ServerCall, link: StatusLink, meter: Meter) -> None:
         self._call = call
@@ -59,16 +76,66 @@ class StatusTalk:
         self._look_at = 0  # the number of the next look that we ask at
         self._apart = 0  # looks in a row that did not find what they should
         self._logged: tuple[str, ...] = ()
+        self._is_late = False  # the answer to what was asked, and so the next frame may be sent
+        self._is_queued = False
+        self._lacks_room = False
+        self._rest = trio.CancelScope()
 
     async def run(self) -> None:
         """Send what is due, hear the answer, again; until the device ends its side."""
+        await self._call.send_initial_metadata()
+        self._link.watch(self._advance_soon)
+        self._advance_soon()
         while True:
-            await self._link.wait_status(self._is_due)
-            await self._call.give_way()
+            with self._rest:
+                answer = await self._call.recv_message(self._take_at_once)
+                if answer is None:
+                    return
+                self._take(answer)
+            if self._rest.cancel_called:
+                self._rest = trio.CancelScope(deadline=self._patience_ends_at())
+                await self._go_on()
+            else:
+                self._rest = trio.CancelScope(deadline=self._rest.deadline)
+
+    async def _go_on(self) -> None:
+        """Do what the task was woken for."""
+        if self._lacks_room:
             await self._call.wait_room()
-            await self._ask(self._link.status)
-            if not await self._hear_all():
-                return
+            self._lacks_room = False
+        elif self._asked and trio.current_time() >= self._patience_ends_at():
+            self._is_late = True
+            self._rest.deadline = math.inf
+            self._meter.led_fault(LedFault.LATE)
+            self._link.report(self._link.known.erred(f"no answer within {ANSWER_S:g} s"))
+        self._advance()
+
+    def _patience_ends_at(self) -> float:
+        """When what was asked last is late; never where too much is late already."""
+        if not self._asked or len(self._asked) == UNANSWERED_MAX:
+            return math.inf
+        return self._asked[-1].at + ANSWER_S
+
+    # What is sent
+
+    def _advance_soon(self) -> None:
+        if not self._is_queued:
+            self._is_queued = True
+            self._call.when_quiet(self._advance)
+
+    def _advance(self) -> None:
+        """Send what is due, if it may be sent now."""
+        self._is_queued = False
+        is_free = not self._asked or (self._is_late and len(self._asked) < UNANSWERED_MAX)
+        if not is_free or self._lacks_room or self._call.scope.cancel_called:
+            return
+        status = self._link.status
+        if self._is_due(status):
+            if self._call.has_room:
+                self._ask(status)
+            else:
+                self._lacks_room = True
+                self._rest.cancel()
 
     def _is_due(self, status: Status) -> bool:
         return status.frame != self._shown or self._is_look_due(status)
@@ -78,31 +145,35 @@ class StatusTalk:
         has_place = len(self._asked) < UNANSWERED_MAX - 1
         return status.greeting is None and status.looks >= self._look_at and has_place
 
-    async def _ask(self, status: Status) -> None:
-        """Send the newest frame; if the device has it, ask what it shows, if that is due still."""
+    def _ask(self, status: Status) -> None:
+        """Send the newest frame; if the device has it, ask what it shows."""
         frame = status.frame
         is_look = frame == self._shown
-        if is_look and not self._is_look_due(status):
-            return
         self._shown = frame
         if is_look:
             self._look_at = status.looks + 1
-        await self._call.send_framed(GET_STATE if is_look else frame_leds(frame.leds))
+        self._call.send_nowait(GET_STATE if is_look else frame_leds(frame.leds))
         self._asked.append(_Asked(trio.current_time(), frame.leds, is_look))
+        self._is_late = False
+        # Only ever put forward: to put it off with each answer would cost more than to be woken
+        # for nothing every few seconds.
+        self._rest.deadline = min(self._rest.deadline, self._patience_ends_at())
 
-    async def _hear_all(self) -> bool:
-        """Take the answers to all that was asked, or wait in vain; False: no more will come."""
-        patience_s = ANSWER_S if len(self._asked) < UNANSWERED_MAX else math.inf
-        with trio.move_on_after(patience_s) as patience:
-            while self._asked:
-                answer = await self._call.recv_message()
-                if answer is None:
-                    return False
-                self._hear(self._asked.pop(0), answer)
-        if patience.cancelled_caught:
-            self._meter.led_fault(LedFault.LATE)
-            self._link.report(self._link.known.erred(f"no answer within {ANSWER_S:g} s"))
-        return True
+    # What is answered
+
+    def _take_at_once(self, answer: DeviceStatusResponse) -> bool:
+        """Take an answer to what was asked; what else a device says wakes the task."""
+        if self._asked:
+            self._take(answer)
+            return True
+        return False
+
+    def _take(self, answer: DeviceStatusResponse) -> None:
+        if not self._asked:
+            return
+        self._hear(self._asked.pop(0), answer)
+        if self._is_due(self._link.status):
+            self._advance_soon()
 
     def _hear(self, asked: _Asked, answer: DeviceStatusResponse) -> None:
         after_s = trio.current_time() - asked.at

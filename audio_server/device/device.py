@@ -11,6 +11,7 @@ and `detach`, which are synchronous, and they read `status` and `press`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -48,6 +49,7 @@ class Device:
         "_pressed",
         "_presses",
         "_scope",
+        "_watcher",
         "buttons",
         "connection",
         "id",
@@ -80,6 +82,7 @@ class Device:
         self._player = common.make_player(device_id)
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
+        self._watcher: Callable[[], None] | None = None
 
     @property
     def state(self) -> State:
@@ -108,12 +111,14 @@ class Device:
 
     def end(self) -> None:
         """Nobody is attached any more, or the device has failed: end its tasks."""
+        self._watcher = None
         self._player.unplug()
         self._player.cut()
         self._scope.cancel()
 
     def adopt(self, connection: int, peer: object = None) -> None:
         """Go on with a newer connection: idle, in the same mode, to be greeted again."""
+        self._watcher = None
         self._player.unplug()
         self.connection = connection
         self.peer = peer
@@ -122,9 +127,18 @@ class Device:
         self.report = self.report.elsewhere()
         self._apply(table.taken_over(self.state), greeting=False)
 
+    def watch(self, changed: Callable[[], None] | None) -> None:
+        """Have `changed`, instead of what was given before, called when the status is another."""
+        self._watcher = changed
+
+    def _set_status(self, status: Status) -> None:
+        self.status.value = status
+        if self._watcher is not None:
+            self._watcher()
+
     def look(self) -> None:
         """The device is to be asked what it shows, once it has shown what it should."""
-        self.status.value = self.status.value.looked()
+        self._set_status(self.status.value.looked())
 
     def learn(self, report: Report) -> None:
         """The device has answered, or failed to."""
@@ -140,7 +154,7 @@ class Device:
         if not self._greeted:
             self._greeted = True
             self._common.tell(self.id, Kind.LEDS, None)
-            self.status.value = self.status.value.greeted_with(STARTUP[0][1], self.connection)
+            self._set_status(self.status.value.greeted_with(STARTUP[0][1], self.connection))
             self._start_startup()
 
     def plug(self, outlet: AudioOutlet) -> None:
@@ -255,12 +269,12 @@ class Device:
     def _show(self, state: State, *, again: bool = False, greeting: bool = False) -> None:
         status = self.status.value
         if is_greeting(status) and greeting:
-            self.status.value = replace(status, state=state)
+            self._set_status(replace(status, state=state))
         else:
             shown = status.showing(state, again=again)
             if shown.frame != status.frame:
                 self._common.tell(self.id, Kind.LEDS, shown.frame.leds)
-            self.status.value = shown
+            self._set_status(shown)
 
     def _start_startup(self) -> None:
         greeting = self.status.value.greeting
@@ -272,7 +286,7 @@ class Device:
         for shown_s, frame in STARTUP:
             if self.status.value.greeting != greeting:
                 return
-            self.status.value = self.status.value.greeted_with(frame, greeting)
+            self._set_status(self.status.value.greeted_with(frame, greeting))
             due += shown_s
             with trio.move_on_at(due):
                 await self._wait_greeted(greeting)

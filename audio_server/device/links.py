@@ -6,7 +6,7 @@ can end the request when it is overtaken, without a task or a channel between th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -130,10 +130,14 @@ class StatusLink(Link):
         """As it is now."""
         return self._device.status.value
 
-    def wait_status(self, is_wanted: Callable[[Status], bool]) -> Awaitable[Status]:
-        """Wait until the status has been one that is wanted: it may be another by now."""
-        # Not a coroutine of its own: every device waits here.
-        return self._device.status.wait_value(is_wanted)
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called, until the link ends, whenever the status is another. It is called
+        in the midst of what changes it: it must not block, and raise nothing."""
+        self._device.watch(changed)
+
+    def finish(self, device: Device) -> None:
+        """Nobody watches any more."""
+        device.watch(None)
 
     @property
     def known(self) -> Report:

@@ -122,9 +122,19 @@ class ServerCall(Stream[Any, Any]):
         """Return when a message would leave at once. Raises the call's failure."""
         await self._rpc.wait_message_room()
 
-    async def give_way(self) -> None:
-        """Let the answers that other clients wait for go first, when there are many of them."""
-        await self._rpc.connection.give_way()
+    @property
+    def has_room(self) -> bool:
+        """Whether a message would leave at once. The answer's headers must have been sent."""
+        return self._rpc.room(spare_bytes=0) > 0
+
+    def send_nowait(self, framed: bytes) -> None:
+        """Queue one message that is serialised and framed; for who has seen that there is room."""
+        self._rpc.send_nowait(framed)
+
+    def when_quiet(self, do: Callable[[], None]) -> None:
+        """Have something done soon, but after what other clients wait for when there are many of
+        them. It must not block; if it raises, that ends the connection."""
+        self._rpc.connection.when_quiet(do)
 
     async def open_writer(self) -> FrameWriter:
         """Send the initial metadata, then give the way out for framed messages."""

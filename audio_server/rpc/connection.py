@@ -8,6 +8,9 @@ call, they are `ServerConnection` and `ClientConnection`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import structlog
 import trio
 from grpclib.const import Status
@@ -86,10 +89,20 @@ class Connection(Traffic):
     def complain(self, reason: str, **details: object) -> None:
         """The peer's fault is to be logged."""
 
-    async def give_way(self) -> None:
-        """Let what other peers wait for be done first."""
-        if self._turnstile is not None:
-            await self._turnstile.give_way()
+    def when_quiet(self, do: Callable[[], None]) -> None:
+        """Have something done when what other peers wait for has been. It must not block; if it
+        fails, it ends this connection alone."""
+        if self._turnstile is None:
+            self._do(do)
+        else:
+            self._turnstile.when_quiet(partial(self._do, do))
+
+    def _do(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except Exception:
+            log.exception("connection failed", peer=str(self.peer))
+            self.abort("a fault of the server")
 
     def _on_settled(self) -> None:
         self._vigil.called_at = trio.current_time()

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, str]]
 
+_AT_ONCE_MAX = 16
+"""So many of a crowd of tiny messages are taken at once; for the others a task is woken, which
+lets other tasks run in between."""
+
 TakeAtOnce = Callable[[bytes], bool]
 """Takes a message if nothing about it has to be waited for, and says whether it did. If not, it
 has changed nothing. Must not block."""
@@ -179,7 +183,9 @@ class RpcStream:
     def _taken_at_once(self) -> bool:
         """Whether whoever waits for messages has taken all there are without being woken."""
         try:
-            while self._at_once is not None and not self.scope.cancel_called:
+            for _ in range(_AT_ONCE_MAX):
+                if self._at_once is None or self.scope.cancel_called:
+                    return False
                 if not self._at_once(self._reader.peek()):
                     return False
                 self._take()

@@ -10,6 +10,8 @@ nobody else.
 from __future__ import annotations
 
 import sys
+from collections import deque
+from collections.abc import Callable
 from typing import NoReturn
 
 import trio
@@ -25,15 +27,16 @@ NEWCOMER = 4
 class Turnstile:
     """Lets `WIDTH` through in one turn of the loop, in the order they came.
 
-    Who gives way waits until nobody else is in line, or one in each turn is let through.
+    What can wait until it is quiet is done when nobody is in line, or one thing in each turn.
     """
 
-    __slots__ = ("_giving_way", "_line", "_passed", "_task")
+    __slots__ = ("_is_open", "_line", "_passed", "_quiet", "_task")
 
     def __init__(self) -> None:
         self._line: dict[Task, int] = {}
-        self._giving_way: dict[Task, int] = {}
+        self._quiet: deque[Callable[[], None]] = deque()
         self._passed = 0
+        self._is_open = True
         self._task: Task | None = None
 
     async def enter(self, width: int = 1) -> None:
@@ -44,36 +47,47 @@ class Turnstile:
         else:
             await _wait_in(self._line, width)
 
-    async def give_way(self) -> None:
-        """Go through when nobody is in line. No checkpoint if nobody is."""
-        if self._passed < WIDTH:
-            self._let_through(1)
+    def when_quiet(self, do: Callable[[], None]) -> None:
+        """Have something done that must not block and raises nothing. Before the turnstile turns,
+        and after, it is done at once."""
+        if self._is_open:
+            do()
         else:
-            await _wait_in(self._giving_way, 1)
+            self._quiet.append(do)
+            self._wake_up()
 
     def _let_through(self, width: int) -> None:
         self._passed += width
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)
             self._task = None
 
     async def run(self) -> NoReturn:
         """Turn, for ever. Costs nothing while nobody goes through."""
+        self._is_open = False
         try:
             while True:
-                if not self._passed:
+                if not self._passed and not self._quiet:
                     await self._wait_passed()
+                self._do_quiet(max(1, WIDTH - self._passed))
                 await trio.lowlevel.checkpoint()
                 self._passed = _wake(self._line, WIDTH)
-                self._passed += _wake(self._giving_way, max(1, WIDTH - self._passed))
         finally:
             self._stand_open()
 
+    def _do_quiet(self, most: int) -> None:
+        for _ in range(min(most, len(self._quiet))):
+            self._quiet.popleft()()
+
     def _stand_open(self) -> None:
         """Nobody turns it any more, and who is told to end must come through to do so."""
+        self._is_open = True
         self._passed = -sys.maxsize
         _wake(self._line, sys.maxsize)
-        _wake(self._giving_way, sys.maxsize)
+        self._do_quiet(sys.maxsize)
 
     async def _wait_passed(self) -> None:
         def abort(_: RaiseCancelT) -> Abort:

@@ -26,7 +26,7 @@ R = TypeVar("R", bound="Request")
 
 async def next_frame(link: StatusLink, last: LedFrame | None) -> LedFrame:
     """The newest frame as soon as it is not `last`."""
-    await link.wait_status(lambda status: status.frame != last)
+    await link._device.status.wait_value(lambda status: status.frame != last)
     return link.status.frame
 
 

@@ -40,6 +40,6 @@ def test_a_good_device_is_endured_too(stays: bool) -> None:
 
 def test_a_device_that_notices_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The target itself: a press of the other device that is not applied."""
-    monkeypatch.setattr("audio_server.device.device.Device.press", lambda *_: None)
+    monkeypatch.setattr("audio_server.device.device.Device._press", lambda *_, **__: True)
     with pytest.raises(ExceptionGroup, match="nursery"):
         endure([HELLO])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -59,31 +60,43 @@ async def test_who_is_alone_does_not_wait() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_who_gives_way_goes_last_but_is_not_forgotten() -> None:
+async def test_what_waits_for_quiet_is_done_last_but_not_forgotten() -> None:
     order: list[str] = []
     turnstile = Turnstile()
 
     async def enter() -> None:
         await turnstile.enter()
-        order.append("enter")
-
-    async def give_way() -> None:
-        await turnstile.give_way()
-        order.append("way")
+        order.append("entered")
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(turnstile.run)
         await wait_all_tasks_blocked()
-        for _ in range(WIDTH):
-            await turnstile.enter()
-        nursery.start_soon(give_way)
-        nursery.start_soon(give_way)
         for _ in range(4 * WIDTH):
             nursery.start_soon(enter)
-        while len(order) < 4 * WIDTH + 2:
-            await trio.lowlevel.checkpoint()
+        for name in ("first", "second"):
+            turnstile.when_quiet(partial(order.append, name))
+        await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert "way" in order[: 3 * WIDTH]
+    assert len(order) == 4 * WIDTH + 2
+    assert order.index("first") < order.index("second") <= 3 * WIDTH
+
+
+async def test_what_waits_for_quiet_is_done_soon_when_it_is() -> None:
+    done: list[int] = []
+    turnstile = Turnstile()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turnstile.run)
+        await wait_all_tasks_blocked()
+        for number in range(3 * WIDTH):
+            turnstile.when_quiet(partial(done.append, number))
+        assert done == []
+        await wait_all_tasks_blocked()
+        assert done == list(range(3 * WIDTH))
+        turnstile.when_quiet(partial(done.append, -1))
+        nursery.cancel_scope.cancel()
+    assert done[-1] == -1
+    turnstile.when_quiet(partial(done.append, -2))
+    assert done[-1] == -2
 
 
 async def test_a_cancelled_wait_leaves_the_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -192,17 +193,25 @@ class Road:
 
     def __init__(self) -> None:
         self.room = trio.Event()
+        self.scope = trio.CancelScope()
         self.sent: list[bytes] = []
 
-    async def give_way(self) -> None: ...
+    @property
+    def has_room(self) -> bool:
+        return self.room.is_set()
+
+    def when_quiet(self, do: Callable[[], None]) -> None:
+        do()
+
+    async def send_initial_metadata(self) -> None: ...
 
     async def wait_room(self) -> None:
         await self.room.wait()
 
-    async def send_framed(self, framed: bytes) -> None:
+    def send_nowait(self, framed: bytes) -> None:
         self.sent.append(framed)
 
-    async def recv_message(self) -> None:
+    async def recv_message(self, at_once: object) -> None:
         await trio.sleep_forever()
 
 
