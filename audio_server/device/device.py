@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
-from trio_util import AsyncValue
 
 from audio_server.clips.clip import Clip
 from audio_server.device import rules as table
@@ -25,7 +24,7 @@ from audio_server.device.common import Common
 from audio_server.device.leds import STARTUP
 from audio_server.device.observer import Kind
 from audio_server.device.outlet import AudioOutlet
-from audio_server.device.press import Press
+from audio_server.device.press import Press, Presses
 from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button, Effect, State, Step
 from audio_server.device.status import Status, is_greeting
@@ -42,14 +41,12 @@ class Device:
 
     __slots__ = (
         "_common",
-        "_fault",
         "_greeted",
         "_nursery",
         "_player",
-        "_pressed",
         "_presses",
         "_scope",
-        "_watcher",
+        "_startup",
         "buttons",
         "connection",
         "id",
@@ -59,6 +56,7 @@ class Device:
         "report",
         "since",
         "status",
+        "watcher",
     )
 
     def __init__(
@@ -69,25 +67,24 @@ class Device:
         self.connection = connection
         self.peer = peer
         self.since = trio.current_time()
-        self.status = AsyncValue(Status.of(state))
+        self.status = Status.of(state)
         self.links: dict[type[Link], Link] = {}
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
         self.report = Report()
-        self._presses: list[Press] = []  # each with a request that waits: a handful at most
-        self._pressed = trio.Event()
-        self._fault: Exception | None = None
+        self._presses = Presses()
         self._common = common
         self._greeted = False
         self._player = common.make_player(device_id)
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
-        self._watcher: Callable[[], None] | None = None
+        self._startup = trio.CancelScope()
+        self.watcher: Callable[[], None] | None = None  # called whenever the status is another
 
     @property
     def state(self) -> State:
         """What the user has brought about."""
-        return self.status.value.state
+        return self.status.state
 
     @property
     def position(self) -> Position | None:
@@ -111,14 +108,15 @@ class Device:
 
     def end(self) -> None:
         """Nobody is attached any more, or the device has failed: end its tasks."""
-        self._watcher = None
+        self.watcher = None
+        self._presses.clear()
         self._player.unplug()
         self._player.cut()
         self._scope.cancel()
 
     def adopt(self, connection: int, peer: object = None) -> None:
         """Go on with a newer connection: idle, in the same mode, to be greeted again."""
-        self._watcher = None
+        self.watcher = None
         self._player.unplug()
         self.connection = connection
         self.peer = peer
@@ -127,18 +125,16 @@ class Device:
         self.report = self.report.elsewhere()
         self._apply(table.taken_over(self.state), greeting=False)
 
-    def watch(self, changed: Callable[[], None] | None) -> None:
-        """Have `changed`, instead of what was given before, called when the status is another."""
-        self._watcher = changed
-
     def _set_status(self, status: Status) -> None:
-        self.status.value = status
-        if self._watcher is not None:
-            self._watcher()
+        if status.greeting != self.status.greeting:
+            self._startup.cancel()
+        self.status = status
+        if self.watcher is not None:
+            self.watcher()
 
     def look(self) -> None:
         """The device is to be asked what it shows, once it has shown what it should."""
-        self._set_status(self.status.value.looked())
+        self._set_status(self.status.looked())
 
     def learn(self, report: Report) -> None:
         """The device has answered, or failed to."""
@@ -154,7 +150,7 @@ class Device:
         if not self._greeted:
             self._greeted = True
             self._common.tell(self.id, Kind.LEDS, None)
-            self._set_status(self.status.value.greeted_with(STARTUP[0][1], self.connection))
+            self._set_status(self.status.greeted_with(STARTUP[0][1], self.connection))
             self._start_startup()
 
     def plug(self, outlet: AudioOutlet) -> None:
@@ -201,34 +197,27 @@ class Device:
 
     def press(self, press: Press) -> None:
         """Have a press applied after those before it; it says when that is done."""
-        self._presses.append(press)
-        self._pressed.set()
+        self._presses.add(press)
 
     def press_nowait(self, button: Button, action: Action, connection: int) -> bool:
         """Apply a press now, without waking the intake, and say whether it was.
 
         It is not where others wait before it, or where it selects a mode that takes time to keep.
         """
-        if self._presses or self._fault or not self._counts(button, connection):
+        if not self._presses.is_idle or not self._counts(button, connection):
             return False
         try:
             return self._press(button, action, at_once=True)
         except Exception as error:
-            self._fault = error  # the intake's own: it raises it, and `press` waits for ever
-            self._pressed.set()
+            self._presses.fail(error)  # the intake raises it, and `press` waits for ever
             return False
 
     async def _take_presses(self) -> NoReturn:
         while True:
-            await self._pressed.wait()
-            if self._fault is not None:
-                raise self._fault
-            self._pressed = trio.Event()
-            while self._presses:
-                press = self._presses.pop(0)
-                if self._counts(press.button, press.connection):
-                    self._press(press.button, press.action)
-                press.applied.set()
+            press = await self._presses.next()
+            if self._counts(press.button, press.connection):
+                self._press(press.button, press.action)
+            press.applied.set()
 
     def _counts(self, button: Button, connection: int) -> bool:
         # This task may have been woken for a press before it was cancelled, and by now the same
@@ -267,7 +256,7 @@ class Device:
     # -- status
 
     def _show(self, state: State, *, again: bool = False, greeting: bool = False) -> None:
-        status = self.status.value
+        status = self.status
         if is_greeting(status) and greeting:
             self._set_status(replace(status, state=state))
         else:
@@ -277,26 +266,20 @@ class Device:
             self._set_status(shown)
 
     def _start_startup(self) -> None:
-        greeting = self.status.value.greeting
+        greeting = self.status.greeting
         if greeting is not None and self._nursery is not None:
             self._nursery.start_soon(self._show_startup, greeting, name="status")
 
     async def _show_startup(self, greeting: int) -> None:
         due = trio.current_time()
-        for shown_s, frame in STARTUP:
-            if self.status.value.greeting != greeting:
-                return
-            self._set_status(self.status.value.greeted_with(frame, greeting))
-            due += shown_s
-            with trio.move_on_at(due):
-                await self._wait_greeted(greeting)
-        if self.status.value.greeting == greeting:
+        with trio.CancelScope() as self._startup:
+            for shown_s, frame in STARTUP:
+                if self.status.greeting != greeting:  # by now a press may have ended it
+                    return
+                self._set_status(self.status.greeted_with(frame, greeting))
+                due += shown_s
+                await trio.sleep_until(due)
             self._show(self.state)
-
-    async def _wait_greeted(self, greeting: int) -> None:
-        """Return when a press or another connection has ended the sequence before its time."""
-        while self.status.value.greeting == greeting:
-            await self.status.wait_transition()
 
     # -- audio
 

@@ -128,16 +128,16 @@ class StatusLink(Link):
     @property
     def status(self) -> Status:
         """As it is now."""
-        return self._device.status.value
+        return self._device.status
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Have `changed` called, until the link ends, whenever the status is another. It is called
         in the midst of what changes it: it must not block, and raise nothing."""
-        self._device.watch(changed)
+        self._device.watcher = changed
 
     def finish(self, device: Device) -> None:
         """Nobody watches any more."""
-        device.watch(None)
+        device.watcher = None
 
     @property
     def known(self) -> Report:

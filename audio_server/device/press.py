@@ -17,3 +17,42 @@ class Press:
     action: Action
     connection: int
     applied: trio.Event
+
+
+class Presses:
+    """The presses of a device that wait to be applied, and the fault of one that could not be."""
+
+    __slots__ = ("_fault", "_some", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: list[Press] = []  # each with a request that waits: a handful at most
+        self._some = trio.Event()
+        self._fault: Exception | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, and nothing has failed."""
+        return not self._waiting and self._fault is None
+
+    def add(self, press: Press) -> None:
+        """Have a press applied after those before it."""
+        self._waiting.append(press)
+        self._some.set()
+
+    def fail(self, fault: Exception) -> None:
+        """Have `next` raise what an application at once has raised."""
+        self._fault = fault
+        self._some.set()
+
+    def clear(self) -> None:
+        """The device has ended; forget the fault, whose traceback leads to it."""
+        self._fault = None
+
+    async def next(self) -> Press:
+        """The press that has waited longest. Cancelling it loses none."""
+        while not self._waiting or self._fault is not None:
+            await self._some.wait()
+            if self._fault is not None:
+                raise self._fault
+            self._some = trio.Event()
+        return self._waiting.pop(0)

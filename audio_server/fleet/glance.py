@@ -59,7 +59,7 @@ def glance(device: Device, mode_name: str | None) -> Glance:
         device.peer,
         device.since,
         device.state,
-        device.status.value.frame.leds,
+        device.status.frame.leds,
         device.report,
         device.last_press,
         tuple(name for kind, name in STREAMS if kind in device.links),

@@ -26,7 +26,11 @@ R = TypeVar("R", bound="Request")
 
 async def next_frame(link: StatusLink, last: LedFrame | None) -> LedFrame:
     """The newest frame as soon as it is not `last`."""
-    await link._device.status.wait_value(lambda status: status.frame != last)
+    await trio.lowlevel.checkpoint()
+    while link.status.frame == last:
+        changed = trio.Event()
+        link.watch(changed.set)
+        await changed.wait()
     return link.status.frame
 
 

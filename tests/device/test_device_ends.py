@@ -139,13 +139,13 @@ async def test_a_device_that_is_gone_leaves_nothing_behind(
     await device.open_status()
     await device.open_audio()
     await device.press(PLAY)
-    status = weakref.ref(device.device.status)
+    pressed = weakref.ref(device.device._startup)
     tasks = trio.lowlevel.current_statistics().tasks_living
     await device.drop()
     assert trio.lowlevel.current_statistics().tasks_living < tasks - 4
     device.requests.clear()
     gc.collect()
-    assert status() is None
+    assert pressed() is None
 
 
 async def test_what_is_remembered_of_devices_that_are_gone_is_bounded(

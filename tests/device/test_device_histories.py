@@ -163,7 +163,7 @@ class World:
         device = self.devices.by_id.get("x")
         if self.status is None or device is None:
             return
-        if device.status.value.greeting is None:
+        if device.status.greeting is None:
             assert self.status.shown.leds == leds(device.state)
             assert device.state.mode < max(5, len(self.devices.clips))
         else:
