@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import PHONE, DevicePage, Watched
 from conftest import Look
-from fake_facts import clip, device
+from fake_facts import Json, clip, device
 from fake_server import FakeServer
 from playwright.sync_api import Browser, FilePayload, Locator, expect
 from web_server import WebServer
@@ -86,29 +87,57 @@ def test_a_folder_that_cannot_be_changed_offers_no_change(look: Look, fake: Fake
     expect(at.page.locator(".clip >> text=Listen >> visible=true")).to_have_count(5)
 
 
+def live_through(fake: FakeServer, device_id: str) -> int:
+    """Let a device have done something in the last two minutes; how many happenings that is."""
+    idle, plays, third = leds_of(0, None), leds_of(1, 0.0), leds_of(3, None)
+    past: list[tuple[float, str, str, Json]] = [
+        (108, "connected", "connected from 10.0.0.7:51234", {}),
+        (108, "leds", "LEDs run the start-up sequence", {"leds": None}),
+        (107, "leds", "LEDs 0, 1 lit", {"leds": idle}),
+        (96, "press", "pressed Mode", {"button": "mode"}),
+        (96, "leds", "LEDs 0, 1, 2 lit", {"leds": leds_of(1, None)}),
+        (91, "press", "pressed Play", {"button": "play"}),
+        (91, "leds", "LEDs 0, 1, 2 lit", {"leds": plays}),
+        (91, "take_started", "01-square starts", {"clip": "01-square"}),
+        (80, "take_ended", "01-square has ended after 11.0 s", {"clip": "01-square"}),
+        (80, "leds", "LEDs 0, 1, 2 lit", {"leds": leds_of(1, None)}),
+        (52, "correction", "showed other LEDs than it was sent, and is sent them again", {}),
+        (33, "press", "pressed Mode", {"button": "mode"}),
+        (33, "leds", "LEDs 0, 1, 4 lit", {"leds": third}),
+        (3, "leds", "LEDs 0, 1, 4 lit", {"leds": leds_of(3, 0.0)}),
+        (3, "press", "pressed Play", {"button": "play"}),
+    ]
+    for ago, kind, text, details in past:
+        fake.happen(device_id, kind, text, at=time.time() - ago, **details)
+    return len(past)
+
+
+def leds_of(mode: int, at: float | None) -> list[str]:
+    leds: list[str] = device("any", mode=mode, at=at)["leds"]
+    return leds
+
+
 def test_a_device_tells_what_happened_and_can_be_pressed(
     look: Look, fake: FakeServer, screenshots: Path
 ) -> None:
-    fake.put(device("opal-17", mode=3, at=3.0, name="Greenhouse", battery=0.83))
-    leds = fake.devices["opal-17"]["leds"]
-    fake.happen("opal-17", "connected", "connected from 10.0.0.7:51234")
-    fake.happen("opal-17", "leds", "LEDs 0, 1, 4 lit", leds=leds)
-    fake.happen("opal-17", "press", "pressed Play", button="play")
+    facts = {"name": "Greenhouse", "battery": 0.83, "corrections": 1, "since": time.time() - 108}
+    fake.put(device("opal-17", mode=3, at=3.0, **facts))
+    count = live_through(fake, "opal-17")
     at = look("/devices/opal-17", viewport=WIDE)
     expect(at.page.locator("h1")).to_have_text("Greenhouse")
-    expect(at.page.locator("#timeline li")).to_have_count(3)
+    expect(at.page.locator("#timeline li")).to_have_count(count)
     expect(at.page.locator("#timeline li").first).to_contain_text("Pressed Play")
     fake.happen("opal-17", "take_started", "03-triangle starts", clip="03-triangle")
     expect(at.page.locator("#timeline li").first).to_contain_text("03-triangle starts")
-    expect(at.page.locator("#lanes .dot")).to_have_text("P")
-    expect(at.page.locator("#lanes .take .span")).to_have_text("triangle")
+    expect(at.page.locator("#lanes .dot")).to_have_text(["M", "P", "M", "P"])
+    expect(at.page.locator("#lanes .take .span")).to_have_text(["square", "triangle"])
     expect(at.page.locator("#doing")).to_have_text("Plays triangle · mode 3 triangle")
-    expect(at.page.locator("#time")).to_have_text("0:04 / 0:12")
+    expect(at.page.locator("#time")).to_have_text("0:05 / 0:12")
     at.page.screenshot(path=screenshots / "history-page.png")
     at.page.click("#presses >> text=Stop")
     expect(at.page.locator("#done")).to_have_text("Stop pressed on 1 device.")
     at.page.uncheck("#filters [value=leds]")
-    expect(at.page.locator("#timeline li:visible")).to_have_count(3)
+    expect(at.page.locator("#timeline li.leds:visible")).to_have_count(0)
     at.page.click("#rename")
     at.page.keyboard.type("Shed")
     at.page.keyboard.press("Enter")
