@@ -35,6 +35,9 @@ class Caller(Protocol):
     def complain(self, reason: str, **details: object) -> None:
         """Log what is wrong with the call."""
 
+    def disown(self) -> None:
+        """What admitted the call is withdrawn: it is nobody's any more."""
+
 
 class Identity(Protocol):
     """A way to know a device."""
@@ -102,6 +105,7 @@ class Tokens:
             finally:
                 del self._admitted[scope]
         if scope.cancelled_caught:
+            call.disown()
             raise _unauthenticated(call, device_id, "the device's token was revoked")
 
 

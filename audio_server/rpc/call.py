@@ -74,6 +74,10 @@ class ServerCall(Stream[Any, Any]):
         """Whose call it is is known and proved: its connection is no stranger's any more."""
         self._rpc.connection.identified()
 
+    def disown(self) -> None:
+        """The client may not make this call any more: when its connection has no other, it ends."""
+        self._rpc.connection.disown()
+
     def complain(self, reason: str, **details: object) -> None:
         """Have a fault of the client's logged, once for each connection and reason."""
         self._rpc.connection.complain(reason, **details)

@@ -86,6 +86,9 @@ class Connection(Traffic):
     def identified(self) -> None:
         """It is known who the peer is."""
 
+    def disown(self) -> None:
+        """The peer is not who it was taken for any more."""
+
     def complain(self, reason: str, **details: object) -> None:
         """The peer's fault is to be logged."""
 

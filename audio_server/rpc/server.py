@@ -56,6 +56,7 @@ class ServerConnection(Connection):
         self._services = services
         self._refusing = False
         self._client_leaves = False
+        self._disowned = False
         self._complaints: set[str] = set()
         self._conduct = Conduct(limits)
         self._delay_s = 0.0
@@ -63,8 +64,13 @@ class ServerConnection(Connection):
 
     def identified(self) -> None:
         """The client has said who it is, and that is so: it is no stranger any more."""
+        self._disowned = False
         if self._on_identified is not None:
             self._on_identified()
+
+    def disown(self) -> None:
+        """End the connection when it has no call: others on it, as of a proxy, go on."""
+        self._disowned = True
 
     def note_dropped(self, reason: str) -> None:
         self._meter.connection_dropped(reason)
@@ -91,7 +97,12 @@ class ServerConnection(Connection):
         self._stop_if_done()
 
     def _stop_if_done(self) -> None:
-        if (self._refusing or self._client_leaves) and not self.streams:
+        if self.streams:
+            return
+        if self._disowned and not self._refusing:
+            self._refusing = True
+            self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=self.http2.last_stream_id)
+        if self._refusing or self._client_leaves:
             self.finish()
 
     def _on_goaway(self, frame: Frame) -> None:

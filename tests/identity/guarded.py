@@ -49,10 +49,15 @@ class Caller:
     """A device's connection: `press` on its event call, or `ask` by any."""
 
     def __init__(self, channel: Any, device_id: str, token: str | None) -> None:
+        self._channel = channel
         self._stub = DeviceServiceStub(channel)
         self._metadata = {"device_id": device_id}
         if token is not None:
             self._metadata["authorization"] = f"Bearer {token}"
+
+    def as_device(self, device_id: str, token: str) -> Caller:
+        """Another device on the same connection."""
+        return Caller(self._channel, device_id, token)
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[Any]:

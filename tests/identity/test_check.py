@@ -39,6 +39,10 @@ class FakeCall:
         self.metadata = MultiDict(pairs)
         self.peer = FakePeer(names)
         self.complaints: list[str] = []
+        self.disowned = False
+
+    def disown(self) -> None:
+        self.disowned = True
 
     def complain(self, reason: str, **details: object) -> None:
         assert set(details) == {"device_id"}

@@ -132,6 +132,30 @@ async def test_a_revoked_device_is_dropped_and_the_others_are_not(settings, toke
         with pytest.raises(GRPCError) as ended:
             await events.recv_message()
         assert ended.value.status is Status.UNAUTHENTICATED
+        with trio.fail_after(1):  # its connection too, long before it counts as idle
+            while (await kitchen.ask())[0] is not Status.UNAVAILABLE:
+                pass
+        async with device(server, KITCHEN, token=token) as back:
+            assert await back.ask() == NEEDS_TOKEN
+        assert await press(others)
+
+
+async def test_who_shares_a_connection_with_a_revoked_device_stays(settings, tokens) -> None:
+    """As behind a proxy, which sends the calls of many devices over one connection."""
+    token, other = enroll(tokens, KITCHEN), enroll(tokens, HALL)
+    async with (
+        serving(settings(tokens="required")) as server,
+        device(server, KITCHEN, token=token) as kitchen,
+        kitchen.events() as events,
+        kitchen.as_device(HALL, other).events() as others,
+    ):
+        assert await press(events)
+        assert await press(others)
+        revoke(tokens, KITCHEN)
+        with pytest.raises(GRPCError) as ended:
+            await events.recv_message()
+        assert ended.value.status is Status.UNAUTHENTICATED
+        assert await press(others)
         assert await kitchen.ask() == NEEDS_TOKEN
         assert await press(others)
 
