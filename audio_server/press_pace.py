@@ -5,13 +5,10 @@ from __future__ import annotations
 import trio
 
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.rates import Rate, TokenBucket
+from audio_server.rpc.rates import Buckets, Rate, TokenBucket
 
 PRESSES = Limits().presses
 """How fast they are taken if nobody says otherwise."""
-
-_KEPT = 1024
-"""Buckets kept before those that say nothing any more are looked for."""
 
 
 class PressPace:
@@ -21,9 +18,7 @@ class PressPace:
     """
 
     def __init__(self, rate: Rate = PRESSES) -> None:
-        self._rate = rate
-        self._buckets: dict[str, TokenBucket] = {}
-        self._sweep_at = _KEPT
+        self._buckets = Buckets(rate)
 
     def is_free(self, device_id: str) -> bool:
         """Whether the next press may be taken now."""
@@ -40,19 +35,4 @@ class PressPace:
             await trio.sleep(delay_s)
 
     def _bucket(self, device_id: str) -> TokenBucket:
-        bucket = self._buckets.get(device_id)
-        if bucket is None:
-            if len(self._buckets) >= self._sweep_at:
-                self._sweep()
-            bucket = self._buckets[device_id] = TokenBucket(self._rate, trio.current_time())
-        return bucket
-
-    def _sweep(self) -> None:
-        """Forget full buckets, for a new one is as full."""
-        now = trio.current_time()
-        self._buckets = {
-            device_id: bucket
-            for device_id, bucket in self._buckets.items()
-            if not bucket.is_full(now)
-        }
-        self._sweep_at = max(_KEPT, 2 * len(self._buckets))
+        return self._buckets.of(device_id, trio.current_time())

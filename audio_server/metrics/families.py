@@ -71,7 +71,13 @@ CONNECTIONS_REFUSED = counters(
     "audio_server_connections_refused_total",
     "Connections that were closed before they began.",
     "reason",
-    ["too_many_connections", "too_many_strangers_from_one_address", "handshake", OTHER],
+    [
+        "too_many_connections",
+        "too_many_strangers_from_one_address",
+        "too_many_fruitless_connections_from_one_address",
+        "handshake",
+        OTHER,
+    ],
 )
 CONNECTIONS_DROPPED = counters(
     "audio_server_connections_dropped_total",

@@ -1,4 +1,12 @@
-"""Who may come in: so many connections in all, so many from one address that is a stranger's."""
+"""Who may come in: so many connections in all, and of strangers so many from one address, at once
+and one after the other.
+
+What an address has spent are visits that came to nothing: a connection that ends as a stranger's.
+A device that says who it is costs nothing, so any number of them may come back through one
+address (NAT, a proxy) as often as they like. Where strangers at that address have spent it all,
+those devices that are inside stay, and one that comes then is let in at a later try: tokens come
+back all the time, and go to whoever comes first.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +18,9 @@ import trio
 
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.meter import Meter
-from audio_server.rpc.rates import TokenBucket
+from audio_server.rpc.rates import Buckets, Lines
 
 log = structlog.get_logger()
-
-_LINES = (10, 1.0)
-"""Refusals that are logged; the others are only counted."""
 
 
 class Gate:
@@ -26,27 +31,35 @@ class Gate:
         self._meter = meter or Meter()
         self._inside = 0
         self._strangers: Counter[str] = Counter()
-        self._lines = TokenBucket(_LINES, 0.0)
+        self._fruitless = Buckets(limits.fruitless)
+        self._lines = Lines()
         self.refused: Counter[str] = Counter()
         """How many were turned away, by reason."""
 
     def enter(self, host: str) -> Pass | None:
         """A pass for a new connection from `host`, or None when it is to be closed at once."""
-        place = _place(host)
-        if self._inside >= self._limits.max_connections:
-            self._refuse("too many connections", host)
-            return None
-        if self._strangers.get(place, 0) >= self._limits.max_strangers:
-            self._refuse("too many strangers from one address", host)
+        place = place_of(host)
+        reason = self._objection(place)
+        if reason is not None:
+            self._refuse(reason, place, host)
             return None
         self._inside += 1
         self._strangers[place] += 1
         return Pass(self, place)
 
-    def _refuse(self, reason: str, host: str) -> None:
+    def _objection(self, place: str) -> str | None:
+        if self._inside >= self._limits.max_connections:
+            return "too many connections"
+        if self._strangers.get(place, 0) >= self._limits.max_strangers:
+            return "too many strangers from one address"
+        if not self._fruitless.has_token(place, trio.current_time()):
+            return "too many fruitless connections from one address"
+        return None
+
+    def _refuse(self, reason: str, place: str, host: str) -> None:
         self.refused[reason] += 1
         self._meter.connection_refused(reason.replace(" ", "_"))
-        if self._lines.take(trio.current_time()):
+        if self._lines.take(place, trio.current_time()) is not None:
             count = self.refused.total()
             log.warning("connection refused", peer=host, reason=reason, refused=count)
 
@@ -55,6 +68,11 @@ class Gate:
         self._strangers[place] -= 1
         if not self._strangers[place]:
             del self._strangers[place]
+
+    def came_to_nothing(self, place: str) -> None:
+        """A stranger has left as a stranger."""
+        now = trio.current_time()
+        self._fruitless.of(place, now).take(now)
 
     def leave(self) -> None:
         """One connection fewer."""
@@ -79,11 +97,13 @@ class Pass:
 
     def leave(self) -> None:
         """The connection is over. Once."""
+        if self._stranger:
+            self._gate.came_to_nothing(self._place)
         self.know()
         self._gate.leave()
 
 
-def _place(host: str) -> str:
+def place_of(host: str) -> str:
     """What counts as one address: of IPv6 the /64 that one customer has to himself."""
     try:
         address = ip_address(host.partition("%")[0])

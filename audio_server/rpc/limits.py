@@ -36,6 +36,10 @@ class Limits:
     max_strangers: Annotated[int, whole(1, 1_000_000)] = 100
     """Connections from one address (of IPv6: one /64) that have not yet said who they are."""
 
+    fruitless: Pace = (200, 20)
+    """Connections from one address that ended before they said who they are; past it more are
+    closed at once. Those of devices cost nothing."""
+
     handshake_s: Annotated[float, seconds(0.1, 600)] = 10.0
     """How long a TLS handshake may take."""
 

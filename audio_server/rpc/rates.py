@@ -48,3 +48,62 @@ class TokenBucket:
         gained = (now - self._filled_at) * self._per_s
         self._tokens = min(self._tokens + gained, self._burst)
         self._filled_at = now
+
+
+class Buckets:
+    """A bucket of the same rate for each of many names, such as devices or addresses.
+
+    Those that are full are forgotten now and then: a new one is as full. So there are about as
+    many as names that something was taken for lately.
+    """
+
+    _KEPT = 1024
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._buckets: dict[str, TokenBucket] = {}
+        self._sweep_at = self._KEPT
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def has_token(self, name: str, now: float) -> bool:
+        """Whether there is a token for the name. Makes no bucket."""
+        bucket = self._buckets.get(name)
+        return bucket is None or bucket.has_token(now)
+
+    def of(self, name: str, now: float) -> TokenBucket:
+        """The bucket of a name."""
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            if len(self._buckets) >= self._sweep_at:
+                self._sweep(now)
+            bucket = self._buckets[name] = TokenBucket(self._rate, now)
+        return bucket
+
+    def _sweep(self, now: float) -> None:
+        kept = {name: bucket for name, bucket in self._buckets.items() if not bucket.is_full(now)}
+        self._buckets = kept
+        self._sweep_at = max(self._KEPT, 2 * len(kept))
+
+
+class Lines:
+    """Which of many like events are worth a line of log: few of each address, and few in all."""
+
+    _EACH: Rate = (10, 0.1)
+    _ALL: Rate = (100, 1.0)
+
+    def __init__(self) -> None:
+        self._each = Buckets(self._EACH)
+        self._all: TokenBucket | None = None
+        self._unsaid = 0
+
+    def take(self, place: str, now: float) -> int | None:
+        """How many were not logged since the last line; None if this one is not to be either."""
+        if self._all is None:
+            self._all = TokenBucket(self._ALL, now)
+        if not (self._each.of(place, now).take(now) and self._all.take(now)):
+            self._unsaid += 1
+            return None
+        unsaid, self._unsaid = self._unsaid, 0
+        return unsaid

@@ -183,6 +183,23 @@ async def test_a_client_that_says_nothing(papers, logged, autojump_clock) -> Non
     assert await is_closed(meeting.near.receive_stream)
 
 
+async def test_many_that_fail_are_a_few_lines(papers, logged, autojump_clock) -> None:
+    door = make_door(papers)
+
+    async def fail() -> None:
+        meeting = Meeting(door)
+        await meeting.near.aclose()
+        await meeting.secure()
+
+    for _ in range(50):
+        await fail()
+    assert len(logged) == 10
+    await trio.sleep(10)
+    await fail()
+    assert logged[-1]["not_logged_before"] == 40
+    assert len(logged) == 11
+
+
 async def test_a_cancelled_handshake_closes_the_connection(papers, logged) -> None:
     meeting = Meeting(make_door(papers))
     with trio.move_on_after(0):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
 from typing import Any
 
 import pytest
 import trio
 from raw_peer import Closed, RawPeer
 from serving import packet, service
+from trio.testing import MockClock
 
 from audio_server.rpc.gate import Gate
 from audio_server.rpc.limits import Limits
@@ -82,6 +84,86 @@ async def test_connections_in_all_are_bounded_friends_or_not() -> None:
                 assert await peer.status(1) == 0
             assert not await is_served(await connect(stack, port))
             assert server.refused == {"too many connections": 1}
+
+
+def visit(gate: Gate, host: str, *, is_device: bool) -> bool:
+    """Come and go; whether it was let in."""
+    admission = gate.enter(host)
+    if admission is None:
+        return False
+    if is_device:
+        admission.know()
+    admission.leave()
+    return True
+
+
+async def test_strangers_that_come_and_go_are_let_in_at_a_rate(autojump_clock: MockClock) -> None:
+    gate = Gate(Limits())
+    visits = [visit(gate, "192.0.2.1", is_device=False) for _ in range(1000)]
+    assert visits == [True] * 200 + [False] * 800
+    assert gate.refused == {"too many fruitless connections from one address": 800}
+    assert visit(gate, "192.0.2.2", is_device=False)
+    await trio.sleep(1.0)
+    visits = [visit(gate, "192.0.2.1", is_device=False) for _ in range(1000)]
+    assert visits.count(True) == 20
+    await trio.sleep(100.0)
+    for number in range(3000):
+        visit(gate, f"198.51.{number // 250}.{number % 250}", is_device=False)
+        await trio.sleep(0.01)
+    assert len(gate._fruitless) <= 1024
+
+
+async def test_devices_cost_nothing_however_often_they_come_back(autojump_clock: MockClock) -> None:
+    """All of a house come through one address, and after an outage all at once."""
+    gate = Gate(Limits())
+    assert all(visit(gate, "192.0.2.1", is_device=True) for _ in range(10_000))
+    assert visit(gate, "192.0.2.1", is_device=False)
+
+
+async def test_devices_get_in_beside_one_that_hammers_at_their_address(
+    autojump_clock: MockClock,
+) -> None:
+    gate, random = Gate(Limits()), Random(0)
+    inside: set[int] = set()
+
+    async def hammer() -> None:
+        while True:
+            visit(gate, "192.0.2.1", is_device=False)
+            await trio.sleep(0.01)
+
+    async def device(number: int) -> None:
+        while (admission := gate.enter("192.0.2.1")) is None:  # noqa: ASYNC110
+            await trio.sleep(random.uniform(0.5, 1.5))
+        admission.know()
+        inside.add(number)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hammer)
+        await trio.sleep(10.0)
+        assert not visit(gate, "192.0.2.1", is_device=False)
+        for number in range(100):
+            nursery.start_soon(device, number)
+        await trio.sleep(60.0)
+        assert len(inside) == 100
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_crowd_that_reconnects_is_turned_away_and_a_device_stays(logs: Logs) -> None:
+    limits = Limits(fruitless=(5, 0.001))
+    async with listening(limits) as (server, port), AsyncExitStack() as stack:
+        with trio.fail_after(10):
+            device = await connect(stack, port)
+            await device.open(1, ("device_id", "a"))
+            for _ in range(5):
+                async with await trio.open_tcp_stream("127.0.0.1", port) as stranger:
+                    assert await stranger.receive_some() != b""
+            while not server.refused:
+                await trio.sleep(0.01)
+                async with await trio.open_tcp_stream("127.0.0.1", port):
+                    pass
+            await device.message(1, packet(5))
+            await device.received(1, 10)
+    assert set(server.refused) == {"too many fruitless connections from one address"}
 
 
 async def test_many_refusals_are_a_few_lines(logs: Logs) -> None:
