@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import trio
 
-from audio_server.clips.clip import Clip
 from audio_server.device.device import Device
 from audio_server.device.leds import Frame
 from audio_server.device.links import AudioLink, EventLink, Link, StatusLink
@@ -29,7 +28,8 @@ STREAMS: tuple[tuple[type[Link], str], ...] = (
 class Playing(NamedTuple):
     """The take that plays. `begun` is when it would have begun, had it never paused."""
 
-    clip: Clip
+    clip: str
+    seconds: float
     begun: float
     lead_ms: int
 
@@ -76,7 +76,7 @@ def is_news(old: Glance, new: Glance) -> bool:
         return True
     if old.playing is None or new.playing is None:
         return old.playing is not new.playing
-    same = old.playing.clip is new.playing.clip
+    same = old.playing[:2] == new.playing[:2]
     return not same or abs(old.playing.begun - new.playing.begun) >= DRIFT_S
 
 
@@ -119,18 +119,19 @@ def _playing(device: Device) -> Playing | None:
     if clip is None or position is None:
         return None
     lead_ms = round(position.sent * PACKET_MS - 1000 * position.played_s)
-    return Playing(clip, trio.current_time() - position.played_s, lead_ms)
+    # Not the clip itself: it is large, and may have been replaced by the next look.
+    begun = trio.current_time() - position.played_s
+    return Playing(clip.name, clip.duration_s, begun, lead_ms)
 
 
 def _playing_facts(seen: Glance) -> dict[str, Any] | None:
     if seen.playing is None:
         return None
     now = trio.current_time()
-    clip = seen.playing.clip
     return {
-        "clip": clip.name,
+        "clip": seen.playing.clip,
         "mode": seen.state.playing,
-        "seconds": round(clip.duration_s, 3),
+        "seconds": round(seen.playing.seconds, 3),
         "position_s": round(now - seen.playing.begun, 3),
         "at": epoch_s(now),
     }
