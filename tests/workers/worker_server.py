@@ -100,7 +100,10 @@ def _hex(port: int) -> str:
 
 
 def _has_socket(pid: int, inode: str) -> bool:
-    links = list(Path(f"/proc/{pid}/fd").iterdir())
+    try:
+        links = list(Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:  # that worker has ended
+        return False
     return any(_target(link).endswith(f"socket:[{inode}]") for link in links)
 
 
