@@ -145,8 +145,9 @@ class StatusLink(Link):
         return self._device.report
 
     def report(self, report: Report) -> None:
-        """Keep what the device answered."""
-        self._device.learn(report)
+        """Keep what the device answered; what it answers on a stream that has ended is nothing."""
+        if self._ended is None:
+            self._device.learn(report)
 
 
 class EventLink(Link):

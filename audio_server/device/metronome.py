@@ -126,7 +126,8 @@ class Metronome:
                 steps = min(CHUNK, len(bucket))
                 self._meter.served(steps, trio.current_time() - tick / TICKS_PER_S)
                 for _ in range(steps):
-                    self._serve(bucket.popitem()[0])
+                    if bucket:  # what is done for one may end another
+                        self._serve(bucket.popitem()[0])
                 await trio.lowlevel.checkpoint()
 
     def _serve(self, sleeper: _Sleeper) -> None:

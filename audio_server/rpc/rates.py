@@ -28,11 +28,6 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
-    def has_one(self, now: float) -> bool:
-        """Whether `take` would get one."""
-        self._fill(now)
-        return self._tokens >= 1
-
     def book(self, now: float) -> float:
         """Take one token even when there is none; in how many seconds it will be there."""
         self._fill(now)

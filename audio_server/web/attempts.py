@@ -29,7 +29,7 @@ class Attempts:
         bucket = self._buckets.get(_network(address))
         if bucket is None and len(self._buckets) >= ADDRESSES_MAX:
             bucket = self._others
-        return bucket is None or bucket.has_one(now)
+        return bucket is None or bucket.has_token(now)
 
     def count(self, address: str, now: float) -> None:
         """Book a wrong token."""

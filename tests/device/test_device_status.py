@@ -212,3 +212,17 @@ async def test_what_a_device_says_of_itself_is_kept(
     assert device.report.battery == 0.5
     assert device.since == 0
     await wait_all_tasks_blocked()
+
+
+async def test_what_was_on_its_way_when_a_stream_ended_says_nothing(
+    connection: Connection, autojump_clock: MockClock
+) -> None:
+    old = await connection.open_status()
+    newer = later(connection, 2)
+    with connection._devices.attach_events("x", 2):
+        old.link.report(old.link.known.answered(0.1, STARTUP[0][1], 0.5))
+        assert newer.device.report == Report(leds=None, battery=None)
+        new = await newer.open_status()
+        await newer.open_status()
+        new.link.report(new.link.known.erred("this stream was opened again"))
+        assert newer.device.report.errors == 0

@@ -79,6 +79,22 @@ async def test_a_step_may_cancel_its_own_task(
     assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 1000
 
 
+async def test_a_step_may_cancel_the_task_of_another(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    scopes = [trio.CancelScope(), trio.CancelScope()]
+
+    async def end_the_other(own: int) -> None:
+        with scopes[own]:
+            await metronome.drive(1.0, scopes[1 - own].cancel)
+
+    async with trio.open_nursery() as sleepers:
+        sleepers.start_soon(end_the_other, 0)
+        sleepers.start_soon(end_the_other, 1)
+    assert [scope.cancelled_caught for scope in scopes].count(True) == 1
+    await metronome.sleep_until(2)
+
+
 def test_phases_differ() -> None:
     metronome = Metronome()
     assert len({metronome.next_phase() for _ in range(11)}) == 11
