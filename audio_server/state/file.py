@@ -30,7 +30,7 @@ SCHEMA = (
 # How long another process may take to let go of the file; one that serves never does.
 _BUSY_S = 1.0
 
-IN_USE = "in use by another server; each needs a --data of its own"
+_IN_USE = "in use by another server; each needs a --data of its own"
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -144,7 +144,5 @@ def _named(path: Path) -> Iterator[None]:
         if code in _DAMAGE:
             raise StateDamaged(path, f"damaged: {error}") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StateUnusable(
-                path, "in use by another server; each needs a --data of its own"
-            ) from error
+            raise StateUnusable(path, _IN_USE) from error
         raise
