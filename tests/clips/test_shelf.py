@@ -251,12 +251,8 @@ async def test_one_after_the_other(shelf: Shelf, players: Players) -> None:
 async def test_a_disk_that_fills_up_meanwhile(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-<<<<<<< Updated upstream
     full = Path("/dev/full")
     monkeypatch.setattr(upload, "_open", lambda _: full.open("w+b"))
-=======
-    monkeypatch.setattr(upload, "_open", lambda _: Path("/dev/full").open("w+b"))  # noqa: SIM115
->>>>>>> Stashed changes
     for data in (sound(1), TOO_LARGE[1:]):
         async with aclosing(body(data, 1 << 19)) as parts:
             with pytest.raises(ClipError, match=r"^a\.wav: .*No space left on device"):
