@@ -118,9 +118,7 @@ async def serve_until(
     in memory, and without `names` those.
     """
     guard = Guard(settings)
-    shelf = await open_shelf(
-        settings.clips, settings.cache, progress, max_bytes=settings.max_upload_mib << 20
-    )
+    shelf = await open_shelf(settings.clips, settings.cache, progress, settings.max_upload_mib)
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)
     board, limits = Board(), make_limits(settings)

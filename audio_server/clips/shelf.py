@@ -26,7 +26,7 @@ from audio_server.clips.folder import why_fixed
 from audio_server.clips.library import Loaded, Progress, load_files
 from audio_server.clips.naming import check_title, title_of
 from audio_server.clips.peaks import peaks
-from audio_server.clips.upload import UPLOAD_MAX_BYTES, receive
+from audio_server.clips.upload import UPLOAD_MAX_MIB, receive
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -41,12 +41,11 @@ log = structlog.get_logger()
 
 
 class Shelf:
-    """The clips of `folder` as they were loaded last. Changes come one after the other.
+    """The clips of `folder` as they were loaded last. A file that comes may have `max_bytes`.
 
-    `max_bytes` is how large a file may be that comes.
-
-    Each raises `ClipError`, and then nothing has changed; when it returns, the clips are played.
-    A cancel may leave a folder that has changed and clips that have not: `reload`.
+    Changes come one after the other. Each raises `ClipError`, and then nothing has changed; when it
+    returns, the clips are played. A cancel may leave a folder that has changed and clips that have
+    not: `reload`.
     """
 
     def __init__(
@@ -55,12 +54,12 @@ class Shelf:
         cache: Path,
         loaded: Sequence[Loaded],
         *,
-        max_bytes: int = UPLOAD_MAX_BYTES,
+        max_bytes: int = UPLOAD_MAX_MIB << 20,
     ) -> None:
         self.folder = folder
+        self.max_bytes = max_bytes
         self.version = AsyncValue(0)  # one more with each change
         self._cache = cache
-        self.max_bytes = max_bytes
         self._fixed_because: str | None = None
         self._use: Use = _use_nowhere
         self._change = trio.Lock()
@@ -206,12 +205,11 @@ async def open_shelf(
     folder: Path,
     cache: Path,
     progress: Progress | None = None,
-    *,
-    max_bytes: int = UPLOAD_MAX_BYTES,
+    max_upload_mib: int = UPLOAD_MAX_MIB,
 ) -> Shelf:
     """The shelf of a folder, loaded. Raises `ClipError`."""
     loaded = await load_files(folder, cache=cache, progress=progress)
-    shelf = Shelf(folder, cache, loaded, max_bytes=max_bytes)
+    shelf = Shelf(folder, cache, loaded, max_bytes=max_upload_mib << 20)
     await shelf.look()
     return shelf
 

@@ -13,7 +13,7 @@ import trio
 from audio_server.clips.errors import ClipError, ClipTooLarge
 from audio_server.wire.audio import PACKET_MS
 
-UPLOAD_MAX_BYTES = 64 << 20
+UPLOAD_MAX_MIB = 64
 SOUND_MAX_S = 3600
 
 _PACKETS_MAX = SOUND_MAX_S * 1000 // PACKET_MS

@@ -63,9 +63,7 @@ async def supervise(
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
     guard = Guard(settings)  # each worker has its own; here it is seen what is wrong with the files
-    shelf = await open_shelf(
-        settings.clips, settings.cache, progress, max_bytes=settings.max_upload_mib << 20
-    )
+    shelf = await open_shelf(settings.clips, settings.cache, progress, settings.max_upload_mib)
     names = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
         addresses = stack.enter_context(reserved(names))

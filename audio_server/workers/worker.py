@@ -100,9 +100,8 @@ async def run_worker(
     """Serve devices until `stop` is set, or `news` tells to drain or ends; then drain.
 
     Clips that are handed over by `handover` are played from then on. What is `asked` of the
-    devices is answered, if there are pages where somebody could look.
-
-    Closes the listeners, `news` and `asked`.
+    devices is answered, if there are pages where somebody could look. Closes the listeners, `news`
+    and `asked`.
     """
     meter = Board(boot.workers, boot.board_fd).row(number)
     replica = Replica(number, lambda device_id: device_id in devices.by_id)

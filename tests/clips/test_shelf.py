@@ -55,7 +55,7 @@ def players() -> Players:
 async def shelf(folder: Path, players: Players) -> Shelf:
     for name, packets in FILES.items():
         (folder / name).write_bytes(sound(packets))
-    shelf = await open_shelf(folder, folder.parent / "cache", max_bytes=1 << 20)
+    shelf = await open_shelf(folder, folder.parent / "cache", max_upload_mib=1)
     shelf.used_by(players.use)
     return shelf
 
