@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,7 @@ class DevicePage(Watched):
     def ms_to_silence(self) -> float:
         """Press Stop while it plays; how long sound goes on."""
         return float(self.page.evaluate(SILENCED))
+
+
+MakePage = Callable[..., DevicePage]
+Look = Callable[..., Watched]

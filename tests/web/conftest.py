@@ -11,11 +11,11 @@ import os
 import shutil
 import wave
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import FLAGS, DevicePage, Watched
+from browser import FLAGS, DevicePage, Look, MakePage, Watched
 from fake_server import FakeServer
 from playwright.sync_api import Browser, sync_playwright
 from web_server import WebServer
@@ -23,9 +23,6 @@ from web_server import WebServer
 RATE_HZ = 48_000
 TONES = (("hum", 440, 0.6), ("doorbell", 880, 8.0), ("chime", 1320, 8.0))
 """Title, pitch and length (s) of the clips."""
-
-MakePage = Callable[..., DevicePage]
-Look = Callable[..., Watched]
 
 
 def write_tone(path: Path, hertz: float, length_s: float) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import PHONE, DevicePage, Watched
-from conftest import Look
+from browser import PHONE, DevicePage, Look, Watched
 from fake_facts import Json, clip, device
 from fake_server import FakeServer
 from playwright.sync_api import Browser, FilePayload, Locator, expect

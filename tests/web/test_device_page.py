@@ -6,8 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
-from browser import PHONE, DevicePage
-from conftest import MakePage
+from browser import PHONE, DevicePage, MakePage
 from web_server import WebServer
 
 from audio_server.wire.audio import SILENCE
