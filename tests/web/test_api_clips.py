@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import trio
 from api_kit import Api, an_api
-from asgi import Answer, ask
+from asgi import HOST, Answer, ask, scope_of
+from starlette.types import Message
 
 from audio_server.clips.convert import opus_bytes
 from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip
@@ -188,3 +189,22 @@ async def test_what_is_wrong_with_clips_is_told(
     monkeypatch.setattr(api.house.shelf, "reload", fail)
     answer = await ask(api.app, "POST", "/api/clips/reload")
     assert (answer.status, answer.json["error"]) == (status, str(error))
+
+
+async def test_whoever_hangs_up_while_sending_is_not_answered(api: Api) -> None:
+    messages = [
+        {"type": "http.request", "body": b"some", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = scope_of("POST", "/api/clips?name=x.flac", {"host": HOST}, "10.0.0.9")
+    await api.app(scope, receive, send)
+    assert sent == []
+    assert [clip.packets for clip in api.devices.clips] == [50, 100]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import pytest
@@ -191,6 +191,18 @@ async def test_who_hears_nothing_for_long_is_told_so(api: Api, autojump_clock: A
         before = trio.current_time()
         assert await events.next_text() == ": still there\n\n"
         assert trio.current_time() - before == pytest.approx(15, abs=0.1)
+
+
+async def test_a_stream_ends_with_what_it_tells(api: Api, monkeypatch: Any) -> None:
+    """As it does for whoever is too slow, and when the server stops."""
+    told, channel = trio.open_memory_channel[bytes](1)
+    monkeypatch.setattr(api.house.fleet, "watching", lambda: nullcontext(channel))
+    async with listening(api.app, "/api/devices/changes") as events:
+        await events.next_text()
+        await told.send(b"event: all\ndata: {}\n\n")
+        assert await events.next() == ("all", {})
+        told.close()
+        assert await events.next_text() == ""
 
 
 async def test_happenings_are_kept_and_followed(api: Api) -> None:

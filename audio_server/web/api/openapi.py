@@ -84,8 +84,6 @@ def _responses(operation: Operation, refs: dict[type, Document]) -> Document:
 
 
 def _good(operation: Operation, refs: dict[type, Document]) -> Document:
-    if not operation.answers:
-        return {"204": {"description": "done"}}
     content: Document = {}
     for one in operation.answers:
         content |= _content(one, refs)

@@ -55,13 +55,13 @@ EVENTS: Final = "text/event-stream"
 class Operation:
     """`does` answers a request for `path` by `method`; the first line of its docstring says what
     it does. `answer` is what it answers with, of one or several media types, a class of `models`
-    standing for JSON; None for an empty answer (204). `body` and `query` are what it wants,
-    `problems` what can be wrong, by status, apart from what can be wrong with all requests."""
+    standing for JSON. `body` and `query` are what it wants, `problems` what can be wrong, by
+    status, apart from what can be wrong with all requests."""
 
     method: Method
     path: str
     does: Handler
-    answer: type | Content | tuple[type | Content, ...] | None
+    answer: type | Content | tuple[type | Content, ...]
     query: type = Nothing
     body: type | Content | None = None
     problems: Mapping[int, str] = field(default_factory=dict)
@@ -81,8 +81,6 @@ class Operation:
     @property
     def answers(self) -> tuple[type | Content, ...]:
         """All that it may answer with."""
-        if self.answer is None:
-            return ()
         return self.answer if isinstance(self.answer, tuple) else (self.answer,)
 
     @property

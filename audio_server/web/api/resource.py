@@ -75,9 +75,7 @@ class Resource:
         if isinstance(operation.body, type):
             body = await read_json(request, operation.body)
         result = await operation.does(Asked(request, query, body))
-        if isinstance(result, Response):
-            return result
-        return Response(status_code=204) if result is None else answer_json(result)
+        return result if isinstance(result, Response) else answer_json(result)
 
 
 def answer_json(
