@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from urllib.parse import parse_qs, urlencode
 
 import structlog
+import trio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -24,6 +25,9 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 log = structlog.get_logger()
 
 FORM_MAX_BYTES: Final = 8192
+FORM_S: Final = 10.0
+"""How long a form may be on its way: anybody may send one."""
+
 _OURS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of this server. Browsers take `//` and `/\\` for another one, and drop what is white."""
 
@@ -103,15 +107,22 @@ def _path(wanted: str) -> str:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form; none of one that is too large."""
+    """The fields of a form; none of one that is too large, or takes too long to come."""
     body = b""
-    async with aclosing(request.stream()) as parts:
-        async for part in parts:
-            body += part
-            if len(body) > FORM_MAX_BYTES:
-                return {}
+    with trio.move_on_after(FORM_S):
+        body = await _body(request)
     try:
         fields = parse_qs(body.decode(), max_num_fields=8)
     except ValueError:
         return {}
     return {name: values[-1] for name, values in fields.items()}
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async with aclosing(request.stream()) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > FORM_MAX_BYTES:
+                return b""
+    return body

@@ -12,10 +12,12 @@ import trio
 import trio.testing
 from api_kit import Api, an_api
 from asgi import HOST, ask, listening
+from trio.testing import MockClock
 
 from audio_server.device.rules import Action, Button
 from audio_server.fleet.feed import WATCHERS_MAX
 from audio_server.web.api import models
+from audio_server.web.api.bodies import JSON_S
 
 OURS = {"origin": f"http://{HOST}"}
 
@@ -239,6 +241,13 @@ async def _watch(api: Api, *, task_status: trio.TaskStatus[None]) -> None:
     async with listening(api.app, "/api/devices/changes"):
         task_status.started()
         await trio.sleep_forever()
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(autojump_clock: MockClock) -> None:
+    async with an_api() as api:
+        said = await api.ask("POST", "/api/stop", [b"{", b""], content_type="application/json")
+        assert (said.status, said.json) == (408, {"error": "the body has not come within 30 s"})
+        assert trio.current_time() == JSON_S
 
 
 # -- what is not there

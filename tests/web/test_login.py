@@ -13,6 +13,7 @@ import trio
 from asgi import HOST, Answer, ask
 from shelves import shelf_of
 from starlette.types import ASGIApp
+from trio.testing import MockClock
 
 from audio_server.device.devices import Devices
 from audio_server.device.rules import Rules
@@ -23,6 +24,7 @@ from audio_server.web.app import make_app
 from audio_server.web.gate import Entry
 from audio_server.web.house import House
 from audio_server.web.login import SESSION_S, Login
+from audio_server.web.login_routes import FORM_S
 from audio_server.web.token_file import (
     KEY_FILE,
     LENGTH_MAX,
@@ -216,3 +218,11 @@ def test_the_token_is_read_anew_but_a_bad_one_changes_nothing(tmp_path: Path) ->
     path.write_text("f" * 16)
     way.reload()
     assert login.is_token("f" * 16)
+
+
+async def test_a_form_that_does_not_come_is_not_waited_for(
+    app: ASGIApp, autojump_clock: MockClock
+) -> None:
+    answer = await ask(app, "POST", "/login", [b"token=", b""], **OURS)
+    assert (answer.status, trio.current_time()) == (303, FORM_S)
+    assert answer.headers["location"] == "/login?next=%2F&wrong=1"

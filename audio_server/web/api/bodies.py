@@ -14,8 +14,11 @@ from audio_server.web.api.operation import Problem
 JSON_MAX_BYTES: Final = 8 * 1024 * 1024
 """Room for the ids of more devices than a server takes."""
 
+JSON_S: Final = 30.0
+"""How long JSON may be on its way."""
+
 SILENT_S: Final = 30.0
-"""How long a body may be on its way without a byte."""
+"""How long a file may be on its way without a byte."""
 
 DRAIN_MAX_BYTES: Final = 256 * 1024 * 1024
 DRAIN_S: Final = 10.0
@@ -46,6 +49,12 @@ def read_query(request: Request, kind: type) -> Any:
 
 
 async def _read(request: Request) -> bytes:
+    with trio.move_on_after(JSON_S):
+        return await _read_all(request)
+    raise Problem(408, f"the body has not come within {JSON_S:.0f} s")
+
+
+async def _read_all(request: Request) -> bytes:
     body = bytearray()
     async with aclosing(request.stream()) as parts:
         async for part in parts:

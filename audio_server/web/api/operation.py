@@ -95,6 +95,7 @@ class Operation:
         if isinstance(self.body, type):
             problems |= {
                 400: "a parameter that is wrong, or a body that is not JSON",
+                408: "the body does not come",
                 413: "the body is too large",
                 415: "the body is not said to be application/json",
                 422: "the JSON is not what it should be",
