@@ -49,6 +49,8 @@ class Connection(Traffic):
     ) -> None:
         super().__init__(Http2(limits, client_side=self.client_side), limits)
         self.peer = Peer(transport)
+        self.is_deaf = False
+        """Whether nothing will be read any more, so that no window will open."""
         self._finished = False
         self._lingers = False
         self._farewell: trio.CancelScope | None = None
@@ -164,11 +166,19 @@ class Connection(Traffic):
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self._outbox.close()
         finally:
+            self.is_deaf = True
             self._end_calls(GRPCError(Status.UNAVAILABLE, "the connection was lost"))
+
+    def bound_waiting(self) -> None:
+        """Give up a peer for which too much waits behind windows that it does not open."""
+        waiting_bytes = sum(stream.waiting_bytes for stream in self.streams.values())
+        if waiting_bytes > self.limits.max_waiting_bytes:
+            self.abort("the peer does not read")
 
     def _end_calls(self, failure: GRPCError) -> None:
         for stream in list(self.streams.values()):
             stream.fail(failure)
+            stream.notify()
 
     async def _close(self) -> None:
         with trio.move_on_after(self.limits.farewell_s, shield=True) as self._farewell:

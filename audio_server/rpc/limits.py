@@ -140,7 +140,8 @@ class Limits:
     pressed while it was off line. Past it acknowledgements wait, and nothing is lost."""
 
     unread_s: Annotated[float, seconds(1, _HOUR_S)] = 30.0
-    """A take of which a device has taken nothing for so long is cut."""
+    """A take of which a device has taken nothing for so long is cut, and a call that is over and
+    whose status it takes no sooner is reset."""
 
 
 def check_together(limits: Limits) -> None:

@@ -196,10 +196,18 @@ class ServerConnection(Connection):
             failure = await self._run_handler(call, stream, method)
             status = Status.OK if failure is None else failure.status
             await self._answer(call, failure)
+            await self._see_off(stream)
         finally:
             self._meter.call_ended(call._method_name, status)
             stream.attended = False
             self.settle(stream)
+
+    async def _see_off(self, stream: RpcStream) -> None:
+        """A status behind what the peer does not take is not kept for ever."""
+        with trio.move_on_after(self.limits.unread_s) as patience:
+            await stream.wait_sent()
+        if patience.cancelled_caught:
+            stream.reset_nowait(ErrorCodes.CANCEL)
 
     async def _run_handler(
         self, call: ServerCall, stream: RpcStream, method: Handler

@@ -241,17 +241,29 @@ class RpcStream:
     def send_nowait(self, frames: bytes) -> None:
         """Take whole framed messages; what the windows do not take is kept in order.
 
-        Callers keep to `room`. On a stream that is over the bytes are dropped.
+        Callers keep to `room`: past `Limits.max_waiting_bytes` the peer is given up. On a stream
+        that is over the bytes are dropped.
         """
         if self.local_ended:
             return
         if self._pending:
             self._pending += frames
+            self.connection.bound_waiting()
         else:
             sent = self.connection.http2.send_data(self.id, frames)
             if sent < len(frames):
                 self._pending = frames[sent:]
         self.connection.flush_soon()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits for the windows."""
+        return len(self._pending)
+
+    async def wait_sent(self) -> None:
+        """Return when the trailers are on their way, or never will be."""
+        while self._trailers is not None and not self.connection.is_deaf:
+            await self._wait_change()
 
     def flush(self) -> None:
         """Hand over what the windows take, and the trailers once nothing is before them."""
@@ -335,6 +347,7 @@ class RpcStream:
         self.local_ended = True
         self._pending = b""
         self._trailers = None
+        self.notify()
 
     @property
     def closable(self) -> bool:
