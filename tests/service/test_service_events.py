@@ -20,8 +20,18 @@ class SlowStore(MemoryModeStore):
 
     takes_time = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._unkept: set[str] = set()
+
+    def put(self, device_id: str, mode: int) -> None:
+        super().put(device_id, mode)
+        self._unkept.add(device_id)
+
     async def wait_kept(self, device_id: str) -> None:
-        await trio.sleep(0.25)
+        if device_id in self._unkept:
+            await trio.sleep(0.25)
+            self._unkept.discard(device_id)
 
 
 def slow_devices() -> Devices:
