@@ -12,15 +12,20 @@ const post = (path, json) => ask(path, { method: "POST", json });
 
 // Each gives words and whether all went well. `devices`: ids, or "all". They raise `Refusal`.
 
-export const play = async (devices, clip, title) => said(await post("/api/play", { devices, clip }), (done) => `${title} plays on ${many(done, "device")}`);
+export async function play(devices, clip, title) {
+  const outcomes = await post("/api/play", { devices, clip });
+  return said(outcomes, (done) => `${title} plays on ${many(done, "device")}`);
+}
 
-export const stop = async (devices) => said(await post("/api/stop", { devices }), (done) => `${many(done, "device")} stopped`);
+export async function stop(devices) {
+  return said(await post("/api/stop", { devices }), (done) => `${many(done, "device")} stopped`);
+}
 
 export async function press(ids, button) {
   const outcomes = { done: 0, gone: [], failed: {} };
   const waiting = [...ids];
   const some = async () => {
-    for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) await pressOne(id, button, outcomes);
+    while (waiting.length) await pressOne(waiting.shift(), button, outcomes);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, some));
   return said(outcomes, (done) => `${capital(button)} pressed on ${many(done, "device")}`);

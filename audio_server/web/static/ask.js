@@ -10,6 +10,12 @@ export class Refusal extends Error {
 
 export const AWAY = "The server is away; this page comes back with it.";
 
+// Why a stream of events does not come; nothing where it does.
+export function wording(error) {
+  if (error === null) return "";
+  return error instanceof Refusal ? error.message : AWAY;
+}
+
 export function toLogin() {
   const here = location.pathname + location.search;
   location.replace(`/login?next=${encodeURIComponent(here)}`);

@@ -23,8 +23,11 @@ export class Bar {
     on("rename", () => this.#rename());
     on("play-all", () => this.#playAll());
     on("stop-all", () => this.#act(stop("all")));
-    const presses = BUTTONS.map((name) => button(capital(name), () => this.#act(press(selection.ids, name)), { disabled: true }));
-    byId("presses").append(...presses);
+    byId("presses").append(...BUTTONS.map((name) => this.#presser(name)));
+  }
+
+  #presser(name) {
+    return button(capital(name), () => this.#act(press(this.#selection.ids, name)), { disabled: true });
   }
 
   // Follows the selection and how many devices there are.
@@ -46,14 +49,15 @@ export class Bar {
   }
 
   async #playAll() {
-    const hint = "What plays now is cut.";
-    const clip = await choose(`Play on ${many(this.#devices.size, "device")}`, "Clip", byId("clip"), "Play on all", { hint });
+    const question = `Play on ${many(this.#devices.size, "device")}`, hint = "What plays now is cut.";
+    const clip = await choose(question, "Clip", byId("clip"), "Play on all", { hint });
     if (clip !== null) await this.#act(this.#play("all", clip));
   }
 
   async #rename() {
     const [id] = this.#selection.ids;
-    const name = await prompt(`Rename ${id}`, "Name", this.#devices.get(id)?.name, "Rename", { hint: NAME_HINT });
+    const old = this.#devices.get(id)?.name;
+    const name = await prompt(`Rename ${id}`, "Name", old, "Rename", { hint: NAME_HINT });
     if (name !== null) await this.#act(rename(id, name));
   }
 

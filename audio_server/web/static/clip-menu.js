@@ -26,9 +26,13 @@ export class ClipMenu {
     if (!clips || names.join("\n") === this.#names.join("\n")) return;
     const chosen = this.#select.value;
     this.#names = names;
-    this.#select.replaceChildren(...clips.map((clip) => make("option", { value: clip.name, text: `${clip.mode} ${clip.title ?? title(clip.name)}` })));
+    this.#select.replaceChildren(...clips.map(option));
     if (names.includes(chosen)) this.#select.value = chosen;
     this.#select.disabled = this.isEmpty;
     this.#changed();
   }
+}
+
+function option(clip) {
+  return make("option", { value: clip.name, text: `${clip.mode} ${clip.title ?? title(clip.name)}` });
 }

@@ -6,7 +6,8 @@ import { Waveform } from "./waveform.js";
 import { length, many } from "./words.js";
 
 const SHAPES = ["square", "rhomboid", "triangle", "circle"];
-const COLOURS = ["#ffb000", "#00e0ff", "#ff40c0", "#a0ff00", "#8060ff", "#ffffff"];  // as devices show modes 1-4, 5-8 and so on
+// As devices show modes 1-4, 5-8 and so on.
+const COLOURS = ["#ffb000", "#00e0ff", "#ff40c0", "#a0ff00", "#8060ff", "#ffffff"];
 
 export class ClipRow {
   #clip = null;
@@ -38,13 +39,12 @@ export class ClipRow {
   show(clip, can) {
     const name = title(clip);
     this.#clip = clip;
-    setText(this.mode, String(clip.mode));
-    this.mode.style.setProperty("--light", COLOURS[Math.floor((clip.mode - 1) / SHAPES.length) % COLOURS.length]);
-    this.mode.className = `mode ${clip.mode ? SHAPES[(clip.mode - 1) % SHAPES.length] : "home"}`;
+    this.#badge(clip.mode);
     setText(this.name, name);
     setText(this.facts, facts(clip));
-    const labels = { handle: `Move ${name}, mode ${clip.mode}`, replace: `Replace ${name}`, remove: `Remove ${name}` };
-    for (const [control, label] of Object.entries(labels)) setAttribute(this[control], "aria-label", label);
+    setAttribute(this.handle, "aria-label", `Move ${name}, mode ${clip.mode}`);
+    setAttribute(this.replace, "aria-label", `Replace ${name}`);
+    setAttribute(this.remove, "aria-label", `Remove ${name}`);
     setAttribute(this.name, "title", clip.file ?? name);
     this.handle.disabled = !can.change || !can.remove;
     this.replace.hidden = !can.change;
@@ -53,6 +53,13 @@ export class ClipRow {
     this.#name();
     this.#waveform.show(path(clip), clip.key);
     return this.element;
+  }
+
+  #badge(mode) {
+    const [turn, shape] = [Math.floor((mode - 1) / SHAPES.length), (mode - 1) % SHAPES.length];
+    setText(this.mode, String(mode));
+    this.mode.className = `mode ${mode ? SHAPES[shape] : "home"}`;
+    this.mode.style.setProperty("--light", COLOURS[turn % COLOURS.length]);
   }
 
   // How many devices play a clip, by its title.
@@ -74,8 +81,9 @@ export class ClipRow {
   }
 
   #name() {
-    setText(this.listen, this.#sounds ? "Stop" : "Listen");
-    setAttribute(this.listen, "aria-label", `${this.#sounds ? "Stop listening" : "Listen"} to ${title(this.#clip)}`);
+    const [text, label] = this.#sounds ? ["Stop", "Stop listening"] : ["Listen", "Listen"];
+    setText(this.listen, text);
+    setAttribute(this.listen, "aria-label", `${label} to ${title(this.#clip)}`);
   }
 
   #toggle() {

@@ -35,12 +35,15 @@ class Clips {
       this.#add([...byId("files").files]);
       byId("files").value = "";
     });
-    byId("reload").addEventListener("click", () => this.#change("POST", "/api/clips/reload", "The folder was read again."));
+    byId("reload").addEventListener("click", () => this.#reload());
     dropFiles(byId("drop"), () => !this.#shelf.fixed, (files) => this.#add(files));
     about();
     this.#look();
     setInterval(() => document.hidden || this.#look(), LOOK_MS);
-    follow("/api/devices/changes", { take: (name, data) => this.#count(data, name === "all"), state: () => {} });
+    follow("/api/devices/changes", {
+      take: (name, data) => this.#count(data, name === "all"),
+      state: () => {},
+    });
   }
 
   // Others change clips too.
@@ -96,7 +99,7 @@ class Clips {
   #row(key) {
     if (!this.#rows.has(key)) {
       this.#rows.set(key, new ClipRow(this.#listener, this.#order, {
-        replace: (clip, file) => this.#uploads.send(file, "PUT", clipAt(clip.name), `${title(clip)} has a new sound.`),
+        replace: (clip, file) => this.#replace(clip, file),
         remove: (clip) => this.#remove(clip),
       }));
     }
@@ -112,6 +115,14 @@ class Clips {
     } catch (error) {
       this.#say(error.message, true);
     }
+  }
+
+  #reload() {
+    return this.#change("POST", "/api/clips/reload", "The folder was read again.");
+  }
+
+  #replace(clip, file) {
+    return this.#uploads.send(file, "PUT", clipAt(clip.name), `${title(clip)} has a new sound.`);
   }
 
   async #remove(clip) {
@@ -136,7 +147,8 @@ class Clips {
 
   async #add(files) {
     for (const file of files) {
-      await this.#uploads.send(file, "POST", `/api/clips?name=${encodeURIComponent(file.name)}`, "was added.");
+      const path = `/api/clips?name=${encodeURIComponent(file.name)}`;
+      await this.#uploads.send(file, "POST", path, "was added.");
     }
   }
 }

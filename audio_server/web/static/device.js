@@ -14,9 +14,14 @@ function deviceId() {
   const asked = new URLSearchParams(location.search).get("id");
   if (asked) return asked;
   const kept = sessionStorage.getItem("device-id");
-  const id = kept ?? `browser-${Array.from(crypto.getRandomValues(new Uint8Array(4)), (b) => b.toString(16).padStart(2, "0")).join("")}`;
+  const id = kept ?? `browser-${anyName()}`;
   sessionStorage.setItem("device-id", id);
   return id;
+}
+
+function anyName() {
+  const bytes = crypto.getRandomValues(new Uint8Array(4));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 class Device {
@@ -127,7 +132,9 @@ class Device {
 
   event(event) {
     if (event.event === "sent") this.#sent.push(event.button);
-    if (event.event === "acked" && this.#sent.shift() === "stop" && this.#stopsPending) this.#stopsPending -= 1;
+    if (event.event === "acked" && this.#sent.shift() === "stop") {
+      this.#stopsPending = Math.max(0, this.#stopsPending - 1);
+    }
     if (event.event === "lost") this.#lose();
     this.face.event(event);
   }

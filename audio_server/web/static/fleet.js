@@ -1,6 +1,6 @@
 // The page of all devices: rows that follow a stream of changes, found, sorted and selected.
 
-import { AWAY, Refusal } from "./ask.js";
+import { wording } from "./ask.js";
 import { Bar } from "./bar.js";
 import { Devices } from "./devices.js";
 import { button, byId, make, notice, setAttribute, setText } from "./dom.js";
@@ -39,7 +39,7 @@ class Fleet {
     about();
     follow("/api/devices/changes", {
       take: (name, data) => this.#take(data, name === "all"),
-      state: (error) => notice(byId("notice"), error ? (error instanceof Refusal ? error.message : AWAY) : "", Boolean(error)),
+      state: (error) => notice(byId("notice"), wording(error), Boolean(error)),
     });
   }
 
@@ -49,7 +49,8 @@ class Fleet {
     byId("heads").append(make("div", { role: "columnheader", class: "c-check" }, make("label", {}, check)));
     for (const [key, text] of Object.entries(COLUMNS)) {
       const sorts = key === "leds" ? text : button(text, () => this.#sort(key));
-      byId("heads").append(make("div", { role: "columnheader", class: `c-${key === "name" ? "device" : key}`, "data-key": key }, sorts));
+      const name = `c-${key === "name" ? "device" : key}`;
+      byId("heads").append(make("div", { role: "columnheader", class: name, "data-key": key }, sorts));
     }
   }
 
@@ -104,9 +105,13 @@ class Fleet {
   #take(data, all) {
     this.#devices.take(data, all);
     this.#told = true;
-    if (all || data.gone.length) setTimeout(() => this.#selection.keepOnly((id) => this.#devices.get(id)), all ? WHOLE_MS : 0);
+    if (all || data.gone.length) setTimeout(() => this.#forget(), all ? WHOLE_MS : 0);
     const wait = Math.max(0, this.#drawn + RESORT_MS - performance.now());
     this.#timer ??= setTimeout(() => this.#draw(), this.#devices.size > 100 ? wait : 0);
+  }
+
+  #forget() {
+    this.#selection.keepOnly((id) => this.#devices.get(id));
   }
 
   #tick() {
@@ -142,7 +147,8 @@ class Fleet {
 
   #drawCount(found) {
     const rows = [...this.#devices.values()];
-    const playing = rows.filter((row) => row.playing).length, failing = rows.filter((row) => row.state === "error").length;
+    const playing = rows.filter((row) => row.playing).length;
+    const failing = rows.filter((row) => row.state === "error").length;
     const parts = [`${count(rows.length)} connected`, `${count(playing)} playing`];
     if (failing) parts.push(`${count(failing)} cannot play`);
     if (found !== rows.length) parts.push(`${count(found)} found`);
@@ -162,8 +168,10 @@ class Fleet {
   }
 
   #invitation() {
+    const here = make("a", { href: "/device", text: "in this browser" });
+    const command = make("code", { text: "audio-device" });
     return [make("strong", { text: "No device is connected" }),
-      make("p", {}, "Open one ", make("a", { href: "/device", text: "in this browser" }), ", or run ", make("code", { text: "audio-device" }), " in a terminal.")];
+      make("p", {}, "Open one ", here, ", or run ", command, " in a terminal.")];
   }
 
   #nothing() {

@@ -8,6 +8,8 @@ const WINDOW_S = 120;
 const TICK_MS = 250;
 const DARK = "#0c0d10";
 const UNLIT = "#2c3038";
+const ENDS_TAKE = new Set(["take_started", "take_ended", "gone"]);
+const ENDS_LEDS = new Set(["leds", "gone"]);
 
 export class Lanes {
   #layer;
@@ -19,7 +21,8 @@ export class Lanes {
   constructor(box, now) {
     this.#now = now;
     this.#zero = now() - WINDOW_S;
-    this.lanes = Object.fromEntries(["press", "take", "leds"].map((name) => [name, make("div", { class: `lane ${name}` })]));
+    const lane = (name) => make("div", { class: `lane ${name}` });
+    this.lanes = { press: lane("press"), take: lane("take"), leds: lane("leds") };
     this.#layer = make("div", { class: "layer" }, ...Object.values(this.lanes));
     box.append(this.#layer);
     new ResizeObserver(() => this.#layer.style.setProperty("--px", box.clientWidth / WINDOW_S)).observe(box);
@@ -35,8 +38,8 @@ export class Lanes {
     let take = null, leds = null;
     for (const one of happenings) {
       if (one.kind === "press" && one.at > begin) drawn.press.push(this.#press(one));
-      if (take && (one.kind.startsWith("take_") || one.kind === "gone")) take = this.#end(take, one.at, drawn.take);
-      if (leds && (one.kind === "leds" || one.kind === "gone")) leds = this.#end(leds, one.at, drawn.leds);
+      if (take && ENDS_TAKE.has(one.kind)) take = this.#end(take, one.at, drawn.take);
+      if (leds && ENDS_LEDS.has(one.kind)) leds = this.#end(leds, one.at, drawn.leds);
       if (one.kind === "take_started") take = this.#span(one, title(one.clip));
       if (one.kind === "leds") leds = this.#lit(one);
     }
@@ -61,11 +64,7 @@ export class Lanes {
   // A stripe for each LED but the first, which is the device's own.
   #lit(happening) {
     const span = this.#span(happening, "");
-    const stripes = (happening.leds ?? []).slice(1).map((led, at, { length }) => {
-      const colour = led.slice(7) === "00" ? UNLIT : led.slice(0, 7);
-      const edges = [100 * at / length, 100 * (at + 0.75) / length, 100 * (at + 1) / length].map((edge) => `${edge}%`);
-      return `${colour} ${edges[0]} ${edges[1]}, ${DARK} ${edges[1]} ${edges[2]}`;
-    });
+    const stripes = (happening.leds ?? []).slice(1).map((led, at, { length }) => stripe(led, at, length));
     if (stripes.length) span.item.style.background = `linear-gradient(${stripes.join(", ")})`;
     span.item.classList.toggle("greeting", !stripes.length);
     return span;
@@ -88,4 +87,11 @@ export class Lanes {
     this.#layer.style.setProperty("--passed", passed - WINDOW_S);
     for (const item of this.#until) item.style.setProperty("--to", passed);
   }
+}
+
+// The part of a gradient that shows one LED.
+function stripe(led, at, count) {
+  const colour = led.slice(7) === "00" ? UNLIT : led.slice(0, 7);
+  const [top, middle, bottom] = [at, at + 0.75, at + 1].map((edge) => `${100 * edge / count}%`);
+  return `${colour} ${top} ${middle}, ${DARK} ${middle} ${bottom}`;
 }

@@ -1,7 +1,7 @@
 // The page of one device: what it is, what it does, what happened to it, and buttons to press.
 
 import { BUTTONS, deviceAt, play, press, rename, stop } from "./actions.js";
-import { AWAY, Refusal, ask } from "./ask.js";
+import { ask, wording } from "./ask.js";
 import { NAME_HINT } from "./bar.js";
 import { ClipMenu } from "./clip-menu.js";
 import { Devices } from "./devices.js";
@@ -42,8 +42,9 @@ class Page {
   }
 
   #listen() {
-    byId("presses").append(...BUTTONS.map((name) => button(capital(name), () => this.#act(press([this.#id], name)), { disabled: true })));
-    byId("play").addEventListener("click", () => this.#act(play([this.#id], byId("clip").value, title(byId("clip").value))));
+    const presser = (name) => button(capital(name), () => this.#act(press([this.#id], name)));
+    byId("presses").append(...BUTTONS.map(presser));
+    byId("play").addEventListener("click", () => this.#play(byId("clip").value));
     byId("stop").addEventListener("click", () => this.#act(stop([this.#id])));
     byId("rename").addEventListener("click", () => this.#rename());
   }
@@ -51,7 +52,7 @@ class Page {
   // -- what the server tells
 
   async #followed(error) {
-    notice(byId("notice"), error ? (error instanceof Refusal ? error.message : AWAY) : "", Boolean(error));
+    notice(byId("notice"), wording(error), Boolean(error));
     if (error) return;
     this.#look();
     const past = await ask(`${deviceAt(this.#id)}/happenings`).catch(() => null);
@@ -103,8 +104,9 @@ class Page {
     };
     if (typeof row.worker === "number") facts.Worker = String(row.worker);
     if (row.last_error) facts["Last error"] = row.last_error;
-    byId("facts").replaceChildren(...Object.entries(facts).map(([name, value]) =>
-      make("div", {}, make("dt", { text: name }), make("dd", { text: value, title: name === "Connected" ? exact(row.since) : null }))));
+    const fact = ([name, value]) => make("div", {}, make("dt", { text: name }), make("dd", { text: value }));
+    byId("facts").replaceChildren(...Object.entries(facts).map(fact));
+    byId("facts").firstChild.title = exact(row.since);
   }
 
   #enable() {
@@ -124,6 +126,10 @@ class Page {
   }
 
   // -- actions
+
+  #play(clip) {
+    return this.#act(play([this.#id], clip, title(clip)));
+  }
 
   async #rename() {
     const name = await prompt(`Rename ${this.#id}`, "Name", this.#row?.name, "Rename", { hint: NAME_HINT });

@@ -54,7 +54,8 @@ export class Order {
   #follow(by) {
     const { item, tops, from } = this.#drag;
     const at = tops[from] + by;
-    const to = tops.reduce((best, top, index) => (Math.abs(top - at) < Math.abs(tops[best] - at) ? index : best), from);
+    const off = (index) => Math.abs(tops[index] - at);
+    const to = tops.reduce((best, _, index) => (off(index) < off(best) ? index : best), from);
     this.#drag.to = to;
     item.style.transform = `translateY(${by}px)`;
     [...this.#list.children].forEach((child, index) => {

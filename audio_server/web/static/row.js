@@ -32,7 +32,7 @@ export class Row {
   #build() {
     const plays = make("span", { class: "take" }, this.clip, this.time);
     const parts = {
-      check: [make("label", {}, this.check)], device: [this.link, this.id], leds: [this.lamps], mode: [],
+      check: [this.check], device: [this.link, this.id], leds: [this.lamps], mode: [],
       plays: [plays, make("span", { class: "progress" }, this.bar)],
       press: [], lead: [], round: [], battery: [], errors: [], address: [], since: [],
     };
@@ -65,7 +65,6 @@ export class Row {
 
   #click(event, chosen) {
     if (event.target.closest("a") || !getSelection().isCollapsed) return;
-    if (event.target.closest("label") && event.target !== this.check) return;  // its checkbox is clicked next
     const on = event.target === this.check ? this.check.checked : !this.check.checked;
     chosen(this.#device.id, on, event.shiftKey);
   }
@@ -89,7 +88,8 @@ export class Row {
     setAttribute(this.#cells.mode, "title", mode(device));
     this.element.classList.toggle("failed", device.state === "error");
     this.element.classList.toggle("playing", Boolean(device.playing));
-    setText(this.clip, device.playing ? title(device.playing.clip) : (device.state === "error" ? "cannot play" : "idle"));
+    const silent = device.state === "error" ? "cannot play" : "idle";
+    setText(this.clip, device.playing ? title(device.playing.clip) : silent);
     setAttribute(this.clip, "title", device.playing?.clip ?? null);
     this.#take.show(device.playing);
   }

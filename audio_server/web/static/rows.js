@@ -3,6 +3,7 @@
 // Each keeps its element while it is in sight, and as long as it has the focus; an element that is free
 // again shows the next row that comes into sight.
 
+const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
 const BEYOND = 6;  // rows that are kept ready above and below
 
 export class Rows {
@@ -21,7 +22,8 @@ export class Rows {
     this.#box = box;
     this.#body = body;
     this.#make = make;
-    for (const scrolls of [box, window]) scrolls.addEventListener("scroll", () => this.#soon(), { passive: true });
+    const soon = () => this.#soon();
+    for (const scrolls of [box, window]) scrolls.addEventListener("scroll", soon, { passive: true });
     new ResizeObserver(() => this.#measure()).observe(box);
     body.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -102,13 +104,14 @@ export class Rows {
       if (there === element) there = there.nextElementSibling;
       else this.#body.insertBefore(element, there);
     }
-    if (focused !== document.activeElement && this.#body.contains(focused)) focused.focus({ preventScroll: true });
+    const isLost = focused !== document.activeElement && this.#body.contains(focused);
+    if (isLost) focused.focus({ preventScroll: true });
   }
 
   // Arrow keys go from row to row, on the same control of each.
   #key(event) {
     const row = [...this.#shown].find(([, shown]) => shown.element.contains(event.target));
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[event.key];
+    const step = STEPS[event.key];
     if (!row || step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const last = this.#ids.length - 1;

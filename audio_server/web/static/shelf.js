@@ -42,7 +42,8 @@ export class Shelf {
     try {
       while (this.#wanted) {
         const asked = this.#wanted;
-        this.take(await ask("/api/clips/order", { method: "PUT", json: { names: this.clips.map((clip) => clip.name) } }));
+        const names = this.clips.map((clip) => clip.name);
+        this.take(await ask("/api/clips/order", { method: "PUT", json: { names } }));
         if (this.#wanted === asked) this.#wanted = null;
       }
     } finally {

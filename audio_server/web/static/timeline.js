@@ -37,10 +37,11 @@ export class Timeline {
 
   #line(happening) {
     const group = GROUPS[happening.kind] ?? "others";
-    const line = make("li", { class: `${happening.kind} in-${group}${isBad(happening) ? " failed" : ""}`, "data-seq": happening.seq });
+    const failed = isBad(happening) ? " failed" : "";
+    const line = make("li", { class: `${happening.kind} in-${group}${failed}`, "data-seq": happening.seq },
+      moment(happening.at), make("span", { class: "mark", "aria-hidden": "true" }),
+      make("span", { class: "what", text: sentence(happening.text) }));
     line.hidden = this.#hidden.has(group);
-    line.append(make("time", { text: clock(happening.at), title: exact(happening.at), datetime: new Date(1000 * happening.at).toISOString() }),
-      make("span", { class: "mark", "aria-hidden": "true" }), make("span", { class: "what", text: sentence(happening.text) }));
     if (happening.kind === "leds" && happening.leds) line.append(drawn(happening.leds));
     return line;
   }
@@ -72,6 +73,10 @@ export class Timeline {
 }
 
 const isBad = ({ kind, outcome }) => BAD.has(kind) || outcome === "failed";
+
+function moment(at) {
+  return make("time", { text: clock(at), title: exact(at), datetime: new Date(1000 * at).toISOString() });
+}
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 

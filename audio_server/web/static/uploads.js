@@ -53,7 +53,9 @@ class Line {
   failed(words) {
     this.#end(words);
     this.element.classList.add("failed");
-    this.element.append(button("Dismiss", () => this.element.remove(), { class: "plain", "aria-label": `Dismiss ${this.name.textContent}` }));
+    const label = `Dismiss ${this.name.textContent}`;
+    const remove = () => this.element.remove();
+    this.element.append(button("Dismiss", remove, { class: "plain", "aria-label": label }));
   }
 
   #end(words) {

@@ -22,7 +22,8 @@ export class Waveform {
     this.#shown = version;
     try {
       const { peaks } = await ask(`${path}/waveform?points=${POINTS}`);
-      if (version === this.#shown) this.element.replaceChildren(drawing(peaks, "rest"), drawing(peaks, "heard"));
+      if (version !== this.#shown) return;
+      this.element.replaceChildren(drawing(peaks, "rest"), drawing(peaks, "heard"));
     } catch (error) {
       if (version === this.#shown && error.status === 0) this.#shown = "";  // it is asked for again
     }

@@ -1,7 +1,8 @@
 // Numbers and times as people read them.
 
-const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const MINUTE = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const TIME = new Intl.DateTimeFormat([], { ...CLOCK, second: "2-digit" });
+const MINUTE = new Intl.DateTimeFormat([], CLOCK);
 const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
 const EXACT = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 const NUMBER = new Intl.NumberFormat("en");
@@ -28,15 +29,15 @@ export function span(seconds) {
 }
 
 // A length: with a decimal where it is short.
-export const length = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : seconds < 60 ? `${Math.round(seconds)} s` : span(seconds));
-
-export const ms = (value) => (value === null || value === undefined ? NONE : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
-
-export const percent = (part) => (part === null || part === undefined ? NONE : `${Math.round(100 * part)} %`);
-
-export function bytes(value) {
-  return value < 1e6 ? `${Math.max(1, Math.round(value / 1e3))} kB` : `${(value / 1e6).toFixed(1)} MB`;
+export function length(seconds) {
+  if (seconds >= 60) return span(seconds);
+  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
 }
+
+// Null is not known.
+export const ms = (value) => (value === null ? NONE : `${value.toFixed(value < 10 ? 1 : 0)} ms`);
+
+export const percent = (part) => (part === null ? NONE : `${Math.round(100 * part)} %`);
 
 // A clip without the number that puts its file in order.
 export const title = (clip) => clip.replace(/^\d+[-_. ]+(?=.)/, "");
