@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections import OrderedDict
+from typing import Final, Protocol
+
+MODES_MAX: Final = 250_000
+"""Of so many devices that are not home the mode is remembered; where there are more, of those in
+which it changed last. Whoever may connect may make up devices: they shall not use up memory."""
 
 
 class ModeStore(Protocol):
@@ -24,13 +29,21 @@ class ModeStore(Protocol):
         acknowledged after that; where nothing is to be waited for, this does not yield."""
 
 
+def remember(modes: OrderedDict[str, int], device_id: str, mode: int) -> str | None:
+    """Note a mode; home takes no room. Gives the device, if any, whose mode had to be forgotten."""
+    modes.pop(device_id, None)
+    if mode:
+        modes[device_id] = mode
+    return modes.popitem(last=False)[0] if len(modes) > MODES_MAX else None
+
+
 class MemoryModeStore:
-    """Modes kept until the process ends. Mode 0 takes no memory."""
+    """Modes kept until the process ends."""
 
     takes_time = False
 
     def __init__(self) -> None:
-        self._modes: dict[str, int] = {}
+        self._modes: OrderedDict[str, int] = OrderedDict()
 
     def get(self, device_id: str) -> int:
         """The mode last put, or 0."""
@@ -38,10 +51,7 @@ class MemoryModeStore:
 
     def put(self, device_id: str, mode: int) -> None:
         """Remember a mode."""
-        if mode:
-            self._modes[device_id] = mode
-        else:
-            self._modes.pop(device_id, None)
+        remember(self._modes, device_id, mode)
 
     async def wait_kept(self, device_id: str) -> None:
         """What is put is kept at once."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +85,7 @@ class StateFile:
             (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise StateDamaged(self.path, f"damaged: {verdict}")
-            modes = dict(self._db.execute("SELECT device_id, mode FROM modes"))
+            modes = OrderedDict(self._db.execute("SELECT device_id, mode FROM modes"))
             return Notes(modes, dict(self._db.execute("SELECT device_id, name FROM names")))
 
     def write(self, notes: Notes) -> None:

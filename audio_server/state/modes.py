@@ -22,6 +22,7 @@ from typing import NoReturn, TypeVar, TypeVarTuple, Unpack
 import structlog
 import trio
 
+from audio_server.device.modes import remember
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable, set_aside
 from audio_server.state.names import FileNames
 from audio_server.state.notes import Notes
@@ -82,11 +83,10 @@ class FileModeStore:
 
     def put(self, device_id: str, mode: int) -> None:
         """Remember a mode, and have it written soon."""
-        if mode:
-            self._notes.modes[device_id] = mode
-        else:
-            self._notes.modes.pop(device_id, None)
+        forgotten = remember(self._notes.modes, device_id, mode)
         self._next.notes.modes[device_id] = mode
+        if forgotten is not None:
+            self._next.notes.modes[forgotten] = 0
         self._due.set()
 
     async def wait_kept(self, device_id: str) -> None:

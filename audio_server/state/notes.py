@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 
@@ -10,7 +11,7 @@ class Notes:
     """By device: its mode, and what people call it. What is the same as nothing, mode 0 and no
     name (None), is here to be forgotten."""
 
-    modes: dict[str, int] = field(default_factory=dict)
+    modes: OrderedDict[str, int] = field(default_factory=OrderedDict)
     names: dict[str, str | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -18,10 +19,12 @@ class Notes:
 
     def over(self, older: Notes) -> Notes:
         """These, and those of the older ones that they say nothing of."""
-        return Notes({**older.modes, **self.modes}, {**older.names, **self.names})
+        modes = OrderedDict(older.modes)
+        modes.update(self.modes)
+        return Notes(modes, {**older.names, **self.names})
 
     def without_blanks(self) -> Notes:
         """Those that take room."""
-        modes = {device_id: mode for device_id, mode in self.modes.items() if mode}
+        modes = OrderedDict((device_id, mode) for device_id, mode in self.modes.items() if mode)
         named = {device_id: name for device_id, name in self.names.items() if name is not None}
         return Notes(modes, {**named})
