@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import TypeAlias
 
 import msgspec
@@ -21,7 +22,7 @@ from audio_server.fleet.names import NameStore
 
 WATCHERS_MAX = 32
 BEHIND_MAX = 40
-"""How many events may wait for one who watches."""
+"""How many events may wait for one who watches, besides those that it takes to tell all rows."""
 
 ROWS_MAX = 500
 """How many rows are in an event: what is more comes in `changes` right after it."""
@@ -51,7 +52,7 @@ class Feed:
     @contextmanager
     def watching(self) -> Iterator[trio.MemoryReceiveChannel[bytes]]:
         """Server-sent events: all devices first, then what changes."""
-        send, receive = trio.open_memory_channel[bytes](BEHIND_MAX)
+        send, receive = trio.open_memory_channel[bytes](inf)
         self._watchers[send] = False
         self._watched.set()
         try:
@@ -100,10 +101,11 @@ class Feed:
     def _send_one(self, watcher: Watcher, event: bytes) -> None:
         if watcher not in self._watchers:
             return
-        try:
+        most = BEHIND_MAX + len(self._rows) // ROWS_MAX
+        if watcher.statistics().current_buffer_used < most:
             watcher.send_nowait(event)
             self._watchers[watcher] = True
-        except trio.WouldBlock:
+        else:
             self._let_go(watcher)
 
     def _let_go(self, watcher: Watcher) -> None:
