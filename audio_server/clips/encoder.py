@@ -23,6 +23,17 @@ _OPTIONS = {
 }
 
 
+RATE_MIN_HZ, RATE_MAX_HZ = 1000, 768_000
+"""What is resampled. At 1 Hz a file of a few kilobytes would last for hours."""
+
+
+def check_rate(rate_hz: int) -> None:
+    """Raises `ValueError` for a sample rate that no sound has."""
+    if not RATE_MIN_HZ <= rate_hz <= RATE_MAX_HZ:
+        allowed = f"{RATE_MIN_HZ} to {RATE_MAX_HZ}"
+        raise ValueError(f"a sample rate of {rate_hz} Hz is out of range ({allowed})")
+
+
 class OpusEncoder:
     """Mixes down to mono, resamples to 48 kHz and encodes, frame by frame.
 
@@ -38,10 +49,14 @@ class OpusEncoder:
         self._shape: object = None
 
     def push(self, frame: AudioFrame) -> list[bytes]:
-        """The packets that are ready after `frame`. Its shape may differ from the last one's."""
+        """The packets that are ready after `frame`. Its shape may differ from the last one's.
+
+        Raises `ValueError` for a sample rate that `check_rate` does not let pass.
+        """
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         ready = [] if shape == self._shape else self._drain_resampler()
         if self._resampler is None:
+            check_rate(frame.sample_rate)
             self._resampler = AudioResampler("s16", "mono", RATE_HZ)
             self._shape = shape
         return ready + self._encode(self._resampler.resample(frame))

@@ -150,6 +150,8 @@ def _open_audio(path: Path | str, file: BinaryIO) -> Iterator[tuple[InputContain
         stream = container.streams.best("audio")
         if not isinstance(stream, AudioStream):
             raise ClipError(path, "has no audio in it")
+        if getattr(stream, "codec_context", None) is None:  # the types say that there is one
+            raise ClipError(path, "cannot be read as sound (an unknown codec)")
         yield container, stream
 
 

@@ -7,7 +7,7 @@ from typing import cast
 import av
 from av.audio.codeccontext import AudioCodecContext
 
-from audio_server.clips.encoder import OpusEncoder
+from audio_server.clips.encoder import OpusEncoder, check_rate
 
 SAMPLE_BYTES = {"u8": 1, "s8": 1} | {
     f"{kind}{bits}{order}": bits // 8
@@ -33,8 +33,7 @@ class RawEncoder:
         if codec not in SAMPLE_BYTES:
             known = ", ".join(SAMPLE_BYTES)
             raise ValueError(f"unknown sample format {sample_format!r} (known: {known})")
-        if not 1 <= rate_hz <= 768_000:
-            raise ValueError(f"a sample rate of {rate_hz} Hz is out of range (1 to 768000)")
+        check_rate(rate_hz)
         if not 1 <= channels <= len(_LAYOUTS):
             raise ValueError(f"{channels} channels are out of range (1 to {len(_LAYOUTS)})")
         self._decoder = cast(AudioCodecContext, av.CodecContext.create(f"pcm_{codec}", "r"))

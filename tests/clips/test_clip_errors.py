@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,21 @@ def playlist(path: Path) -> None:
     path.write_text("ffconcat version 1.0\nfile /etc/hostname\n")
 
 
+def list_of_neighbours(path: Path) -> None:
+    path.write_text("ffconcat version 1.0\nfile a.wav\n")
+
+
+def wav_of(*, kind: int = 1, rate_hz: int = 48_000) -> Callable[[Path], object]:
+    """A WAV file of a few samples, in a format and at a rate that its head says."""
+
+    def write(path: Path) -> None:
+        head = struct.pack("<4sI4s", b"RIFF", 4036, b"WAVE")
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, kind, 1, rate_hz, 2 * rate_hz % 2**32, 2, 16)
+        path.write_bytes(head + form + struct.pack("<4sI", b"data", 4000) + junk(4000))
+
+    return write
+
+
 def call(path: Path) -> None:
     """A session description: it asks to listen to the network."""
     path.write_text("v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n")
@@ -65,6 +81,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("Just a note.\n" * 50), "(cannot be read as|has no) "),
     "a head alone": (header_only, r"cannot be read as sound \(Invalid data"),
     "a playlist": (playlist, r"cannot be read as sound \(Operation not permitted"),
+    "a list of neighbours": (list_of_neighbours, r"cannot be read as sound \("),
+    "an unknown codec": (wav_of(kind=0x7777), r"cannot be read as sound \(an unknown codec"),
+    "hours of a few bytes": (wav_of(rate_hz=1), r"cannot be read as sound \(a sample rate of 1 Hz"),
+    "too fast": (wav_of(rate_hz=10**9), r"cannot be read as sound \(a sample rate of 1000000000"),
     "a call": (call, r"cannot be read as sound \(Invalid data"),
     "a dangling link": (lambda path: path.symlink_to("nowhere"), r"cannot be read \(No such"),
     "damaged": (damaged, "has no sound in it"),
