@@ -100,11 +100,26 @@ class Device:
         """Keep the device until `end`. Raises what fails in one of its tasks."""
         if self._scope.cancel_called:
             return
+        faults: list[Exception] = []
         async with trio.open_nursery() as nursery:
             self._scope, self._nursery = nursery.cancel_scope, nursery
             self._start_startup()
             nursery.start_soon(self._player.run, self._take_is_over, name="audio")
+            await self._take_presses_until(faults)
+            nursery.cancel_scope.cancel()
+        if faults:
+            raise faults.pop()
+
+    async def _take_presses_until(self, faults: list[Exception]) -> None:
+        """Return when something has failed.
+
+        Raised in the nursery's block it would leave a cycle of trio's: what the other tasks are
+        cancelled with leads to the frame that waits for them, and that to what they have raised.
+        """
+        try:
             await self._take_presses()
+        except Exception as error:
+            faults.append(error)
 
     def end(self) -> None:
         """Nobody is attached any more, or the device has failed: end its tasks."""
