@@ -13,9 +13,11 @@ import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
+from trio_util import AsyncValue
 
 from audio_server.web.way_in import Listener
 
@@ -30,6 +32,10 @@ READ_S: Final = 30
 
 HANDSHAKE_S: Final = 10
 
+PART_BYTES: Final = 64 * 1024
+TAKEN_S: Final = 30
+"""How long a client may take for a part of what it is sent."""
+
 MESSAGE_MAX_BYTES: Final = 4096
 
 Transport: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
@@ -40,28 +46,48 @@ log = structlog.get_logger()
 async def serve_connections(app: Any, listener: Listener, over: trio.Event) -> None:
     """Serve an ASGI application until `over`, and then for `END_S`. Closes the listener.
 
-    What goes wrong with a connection is logged and ends that connection.
+    What goes wrong with a connection is logged and ends that connection. A cancel ends all at once.
     """
     connections = Connections(app)
     async with trio.open_nursery() as serving:
+        await serving.start(connections.abort_when_cancelled)
         async with trio.open_nursery() as accepting:
             accept = partial(trio.serve_listeners, handler_nursery=serving)
             accepting.start_soon(accept, connections.serve, [listener])
             await over.wait()
             accepting.cancel_scope.cancel()
         await connections.end()
-        serving.cancel_scope.deadline = trio.current_time() + END_S
+        serving.cancel_scope.cancel()
 
 
 class Connection(TCPServer):
-    """One that is HTTP/1.1 whatever a client asks for, and ends when it hangs up.
+    """One that is HTTP/1.1 whatever a client asks for, and waits for nobody who is not there.
 
     Hypercorn's becomes HTTP/2 for whoever wishes, which has no bound to what it keeps for a client
-    that does not read. And it waits until it would have been idle for too long, with its file
-    open, when nobody is there any more.
+    that does not read. It waits without end for a client that does not take what is sent, even
+    when the server stops, and for the time of an idle one when there is no client any more.
     """
 
     _is_over = False
+
+    async def protocol_send(self, event: Event) -> None:
+        """What Hypercorn has to send. It is not cancelled half sent: more might follow it."""
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                await self._send(event.data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.protocol.handle(Closed())
+
+    async def _send(self, data: bytes) -> None:
+        for start in range(0, len(data), PART_BYTES):
+            with trio.move_on_after(TAKEN_S, shield=True) as waiting:
+                await self.stream.send_all(data[start : start + PART_BYTES])
+            if waiting.cancelled_caught:
+                socket_of(self.stream).close()
+                raise trio.ClosedResourceError
 
     async def _read_data(self) -> None:
         http1: Any = self.protocol.protocol
@@ -79,6 +105,13 @@ async def _ask_for_no_other(request: object) -> None:
     """In the place of what would change to HTTP/2."""
 
 
+def socket_of(stream: Transport) -> trio.socket.SocketType:
+    """What is under a connection; to close it ends whatever waits for it."""
+    if isinstance(stream, trio.SSLStream):
+        return stream.transport_stream.socket
+    return stream.socket
+
+
 class Connections:
     """Those that are open now."""
 
@@ -86,15 +119,17 @@ class Connections:
         self._app = ASGIWrapper(app)
         self._config = make_config()
         self._context = WorkerContext(None)
-        self._open = 0
+        self._open: set[Transport] = set()
+        self._count = AsyncValue(0)
+        self._is_full = False
 
     async def serve(self, stream: Transport) -> None:
         """Serve a connection to its end, and close it."""
-        if self._open >= CONNECTIONS_MAX:
-            log.warning("connection to the pages refused", open=self._open)
+        if not self._has_room():
             await trio.aclose_forcefully(stream)
             return
-        self._open += 1
+        self._open.add(stream)
+        self._count.value += 1
         try:
             # Any: what it wants it calls a TLS stream, and takes the other as well
             to: Any = stream
@@ -102,11 +137,30 @@ class Connections:
         except* Exception:
             log.exception("connection of the pages failed")
         finally:
-            self._open -= 1
+            self._open.discard(stream)
+            self._count.value -= 1
+
+    def _has_room(self) -> bool:
+        """Whether one more may come; that there is none is logged when it begins to be so."""
+        was_full, self._is_full = self._is_full, len(self._open) >= CONNECTIONS_MAX
+        if self._is_full and not was_full:
+            log.warning("connections to the pages are refused", open=len(self._open))
+        return not self._is_full
 
     async def end(self) -> None:
-        """Have idle connections closed, and others when they have answered."""
+        """Have idle connections closed, and others when they have answered, within `END_S`."""
         await self._context.terminated.set()
+        with trio.move_on_after(END_S):
+            await self._count.wait_value(0)
+
+    async def abort_when_cancelled(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """What is being sent is shielded, and so would not end."""
+        try:
+            task_status.started()
+            await trio.sleep_forever()
+        finally:
+            for stream in self._open:
+                socket_of(stream).close()
 
 
 def make_config() -> Config:

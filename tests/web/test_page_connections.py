@@ -14,6 +14,7 @@ from audio_server.web import connections
 from audio_server.web.connections import serve_connections
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+MUCH = b"GET /much HTTP/1.1\r\nhost: localhost\r\n\r\n"
 ANSWER = b"HTTP/1.1 200"
 
 
@@ -23,6 +24,7 @@ class Pages:
     def __init__(self, address: Any, over: trio.Event) -> None:
         self._address = address
         self.over = over
+        self.has_ended = trio.Event()
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream(*self._address)
@@ -48,12 +50,28 @@ class Pages:
                         return
 
 
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Says hello; and to those who ask for much, without end."""
+    if scope["path"] != "/much":
+        await PlainTextResponse("hello\n")(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        await send({"type": "http.response.body", "body": bytes(10**6), "more_body": True})
+
+
 @pytest.fixture
 async def pages(nursery: trio.Nursery) -> Pages:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     over = trio.Event()
-    nursery.start_soon(serve_connections, PlainTextResponse("hello\n"), listener, over)
-    return Pages(listener.socket.getsockname(), over)
+    served = Pages(listener.socket.getsockname(), over)
+
+    async def serve() -> None:
+        await serve_connections(app, listener, over)
+        served.has_ended.set()
+
+    nursery.start_soon(serve)
+    return served
 
 
 async def test_one_too_many_is_refused(pages: Pages, monkeypatch: Any) -> None:
@@ -66,7 +84,7 @@ async def test_one_too_many_is_refused(pages: Pages, monkeypatch: Any) -> None:
         await first.aclose()
         await pages.wait_room()
         await second.aclose()
-    assert {line["event"] for line in logs} == {"connection to the pages refused"}
+    assert {line["event"] for line in logs} == {"connections to the pages are refused"}
 
 
 async def test_a_fault_ends_its_connection_alone(pages: Pages, monkeypatch: Any) -> None:
@@ -109,3 +127,24 @@ async def test_in_the_end_all_are_closed(pages: Pages) -> None:
                 pass
     with pytest.raises(OSError, match="connect"):
         await pages.connect()
+
+
+async def test_nobody_who_reads_nothing_holds_up_the_end(pages: Pages) -> None:
+    async with await pages.connect() as deaf:
+        await deaf.send_all(MUCH)
+        assert await deaf.receive_some()
+        pages.over.set()
+        with trio.fail_after(5):
+            await pages.has_ended.wait()
+
+
+async def test_whoever_reads_nothing_for_long_is_let_go(pages: Pages, monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections, "TAKEN_S", 0.1)
+    async with await pages.connect() as deaf, await pages.connect() as other:
+        await deaf.send_all(MUCH)
+        assert await deaf.receive_some()
+        await trio.sleep(0.3)
+        with trio.fail_after(5), suppress(trio.BrokenResourceError):
+            while await deaf.receive_some():
+                pass
+        assert await pages.asked(other) == ANSWER
