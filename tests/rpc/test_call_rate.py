@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import trio
+from offending import beside_a_healthy_device
 from raw_peer import request_headers
-from serving import serving
 from trio.testing import MockClock
 
 
@@ -25,7 +25,7 @@ async def _call(served: Any, numbers: range) -> None:
 
 
 async def test_calls_come_at_a_rate_and_none_is_lost(autojump_clock: MockClock) -> None:
-    async with serving(at_once) as served:
+    async with beside_a_healthy_device(at_once) as served:
         start = trio.current_time()
         await _call(served, range(108))  # eight are not counted, a hundred may come together
         assert trio.current_time() - start < 0.2
@@ -35,7 +35,7 @@ async def test_calls_come_at_a_rate_and_none_is_lost(autojump_clock: MockClock) 
 
 
 async def test_a_pause_over_calls_are_taken_as_before(autojump_clock: MockClock) -> None:
-    async with serving(at_once) as served:
+    async with beside_a_healthy_device(at_once) as served:
         await _call(served, range(150))
         await trio.sleep(15)
         start = trio.current_time()
@@ -45,7 +45,7 @@ async def test_a_pause_over_calls_are_taken_as_before(autojump_clock: MockClock)
 
 async def test_many_more_at_once_than_the_rate_are_an_attack(autojump_clock: MockClock) -> None:
     """Not to be read for long would also mean not to notice that the peer has gone."""
-    async with serving(at_once) as served:
+    async with beside_a_healthy_device(at_once) as served:
         start = trio.current_time()
         for number in range(150):
             with suppress(trio.BrokenResourceError):
@@ -56,7 +56,7 @@ async def test_many_more_at_once_than_the_rate_are_an_attack(autojump_clock: Moc
 
 
 async def test_who_goes_while_he_has_to_wait_is_soon_gone(autojump_clock: MockClock) -> None:
-    async with serving(at_once) as served:
+    async with beside_a_healthy_device(at_once) as served:
         await _call(served, range(108))
         for number in range(108, 125):
             await served.peer.open(2 * number + 1, end=True)

@@ -10,8 +10,9 @@ import pytest
 import trio
 from grpclib.const import Status
 from hyperframe.frame import DataFrame, RstStreamFrame, WindowUpdateFrame
+from offending import beside_a_healthy_device
 from raw_peer import RawPeer, framed
-from serving import LENIENT, echo, never, packet, serving
+from serving import LENIENT, echo, never, packet
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.wire.comms_pb2 import AudioPacket
@@ -37,7 +38,7 @@ def sent(peer: RawPeer, stream_id: int) -> int:
 async def test_no_more_is_sent_than_the_stream_window(
     autojump_clock: MockClock, window: int
 ) -> None:
-    async with serving(talk, settings={INITIAL_WINDOW_SIZE: window}) as served:
+    async with beside_a_healthy_device(talk, settings={INITIAL_WINDOW_SIZE: window}) as served:
         await served.peer.open(1)
         await served.peer.quiet()
         assert sent(served.peer, 1) == min(window, 65535)  # or the connection's
@@ -50,7 +51,7 @@ async def test_no_more_is_sent_than_the_stream_window(
 async def test_a_window_of_one_byte_at_a_time_carries_whole_messages(
     autojump_clock: MockClock,
 ) -> None:
-    async with serving(settings={INITIAL_WINDOW_SIZE: 0}) as served:
+    async with beside_a_healthy_device(settings={INITIAL_WINDOW_SIZE: 0}) as served:
         await served.peer.open(1)
         await served.peer.message(1, packet(9))
         await served.peer.message(1, packet(7), end=True)
@@ -64,7 +65,7 @@ async def test_a_window_of_one_byte_at_a_time_carries_whole_messages(
 
 
 async def test_the_connection_window_is_shared(autojump_clock: MockClock) -> None:
-    async with serving(talk, settings={INITIAL_WINDOW_SIZE: 2**30}) as served:
+    async with beside_a_healthy_device(talk, settings={INITIAL_WINDOW_SIZE: 2**30}) as served:
         for stream_id in (1, 3):
             await served.peer.open(stream_id)
         await served.peer.quiet()
@@ -76,7 +77,7 @@ async def test_the_connection_window_is_shared(autojump_clock: MockClock) -> Non
 
 async def test_the_connection_window_goes_round(autojump_clock: MockClock) -> None:
     """No stream is left without while another has its fill."""
-    async with serving(talk, settings={INITIAL_WINDOW_SIZE: 2**30}) as served:
+    async with beside_a_healthy_device(talk, settings={INITIAL_WINDOW_SIZE: 2**30}) as served:
         for stream_id in (1, 3, 5):
             await served.peer.open(stream_id)
         await served.peer.quiet()
@@ -93,7 +94,7 @@ async def test_a_slow_reader_stops_its_own_stream_only(autojump_clock: MockClock
     async def handler(call: Any) -> None:
         await (echo(call) if call.metadata.get("kind") == "echo" else talk(call))
 
-    async with serving(handler, settings={INITIAL_WINDOW_SIZE: 10_000}) as served:
+    async with beside_a_healthy_device(handler, settings={INITIAL_WINDOW_SIZE: 10_000}) as served:
         peer = served.peer
         await peer.open(1)
         await peer.open(3, ("kind", "echo"))
@@ -105,7 +106,7 @@ async def test_a_slow_reader_stops_its_own_stream_only(autojump_clock: MockClock
 
 
 async def test_settings_change_windows_of_open_streams(autojump_clock: MockClock) -> None:
-    async with serving(talk, settings={INITIAL_WINDOW_SIZE: 100}) as served:
+    async with beside_a_healthy_device(talk, settings={INITIAL_WINDOW_SIZE: 100}) as served:
         peer = served.peer
         await peer.open(1)
         await peer.quiet()
@@ -130,7 +131,7 @@ async def test_frames_keep_to_the_peers_frame_size(autojump_clock: MockClock) ->
     async def handler(call: Any) -> None:
         await call.send_message(AudioPacket(data=b"x" * 40_000))
 
-    async with serving(handler) as served:
+    async with beside_a_healthy_device(handler) as served:
         await served.peer.open(1)
         sizes = [len(f.data) for f in await served.peer.quiet() if isinstance(f, DataFrame)]
         assert max(sizes) <= 16384
@@ -145,7 +146,7 @@ async def test_frames_keep_to_the_peers_frame_size(autojump_clock: MockClock) ->
 async def test_a_stream_window_past_its_maximum_resets_the_stream(
     autojump_clock: MockClock,
 ) -> None:
-    async with serving(never) as served:
+    async with beside_a_healthy_device(never) as served:
         await served.peer.open(1)
         await served.peer.widen(1, 2**31 - 1)
         assert await served.peer.reset_code(1) == 3
@@ -157,7 +158,7 @@ async def test_a_stream_window_past_its_maximum_resets_the_stream(
 
 
 async def test_a_handler_that_does_not_read_stops_its_sender(autojump_clock: MockClock) -> None:
-    async with serving(never) as served:
+    async with beside_a_healthy_device(never) as served:
         peer = served.peer
         await peer.open(1)
         for _ in range(4):
@@ -171,7 +172,7 @@ async def test_a_handler_that_does_not_read_stops_its_sender(autojump_clock: Moc
 async def test_the_connection_window_bounds_all_streams_together(
     autojump_clock: MockClock,
 ) -> None:
-    async with serving(never) as served:
+    async with beside_a_healthy_device(never) as served:
         peer = served.peer
         for stream_id in (1, 3, 5, 7):
             await peer.open(stream_id)
@@ -212,7 +213,7 @@ async def test_a_message_as_large_as_the_window_always_arrives(
         async for message in call:
             sizes.append(len(message.data))
 
-    async with serving(handler) as served:
+    async with beside_a_healthy_device(handler) as served:
         peer = served.peer
         await peer.open(1)
         await peer.quiet()
@@ -227,7 +228,7 @@ async def test_a_message_as_large_as_the_window_always_arrives(
 
 async def test_data_for_dead_streams_gives_its_window_back(autojump_clock: MockClock) -> None:
     """Unknown, refused, failed and ended streams: the connection's window never leaks."""
-    async with serving(limits=replace(LENIENT, max_streams=1)) as served:
+    async with beside_a_healthy_device(limits=replace(LENIENT, max_streams=1)) as served:
         peer = served.peer
         window = {0: 256 * 1024}
         await peer.open(1)
@@ -241,7 +242,7 @@ async def test_data_for_dead_streams_gives_its_window_back(autojump_clock: MockC
 
 
 async def test_data_after_a_failure_gives_its_window_back(autojump_clock: MockClock) -> None:
-    async with serving() as served:
+    async with beside_a_healthy_device() as served:
         peer = served.peer
         window = {0: 256 * 1024}
         for stream_id in range(1, 41, 2):
@@ -255,7 +256,7 @@ async def test_data_after_a_failure_gives_its_window_back(autojump_clock: MockCl
 
 
 async def test_padding_gives_its_window_back(autojump_clock: MockClock) -> None:
-    async with serving(echo) as served:
+    async with beside_a_healthy_device(echo) as served:
         peer = served.peer
         await peer.open(1)
         frame = DataFrame(1, data=b"", flags=["PADDED"])
@@ -273,7 +274,7 @@ async def test_padding_gives_its_window_back(autojump_clock: MockClock) -> None:
 async def test_bytes_waiting_for_a_peer_that_does_not_read_are_bounded(
     autojump_clock: MockClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
-    async with serving(
+    async with beside_a_healthy_device(
         talk, pair=trio.testing.lockstep_stream_pair, settings=None, greet=False
     ) as served:
         peer = served.peer
@@ -289,7 +290,7 @@ async def test_bytes_waiting_for_a_peer_that_does_not_read_are_bounded(
 
 
 async def test_no_reset_is_sent_for_data_past_the_end(autojump_clock: MockClock) -> None:
-    async with serving(echo) as served:
+    async with beside_a_healthy_device(echo) as served:
         await served.peer.open(1, end=True)
         await served.peer.quiet()
         assert not any(isinstance(f, RstStreamFrame) for f in await served.peer.quiet())

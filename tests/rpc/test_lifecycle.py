@@ -11,6 +11,7 @@ import pytest
 import trio
 from grpclib.const import Status
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
+from offending import beside_a_healthy_device
 from raw_peer import PREFACE, RawPeer, request_headers
 from serving import LENIENT, echo, never, packet, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -23,7 +24,7 @@ def events(logs: Logs) -> list[str]:
 
 
 async def test_a_silent_peer_is_pinged_then_given_up(autojump_clock: MockClock, logs: Logs) -> None:
-    async with serving(never) as served:
+    async with beside_a_healthy_device(never) as served:
         start = trio.current_time()
         await served.peer.open(1)
         ping = await served.peer.next(PingFrame)
@@ -68,7 +69,9 @@ async def test_a_stalled_and_silent_peer_is_gone_within_35_s(
         finally:
             ended.set()
 
-    async with serving(handler, pair=trio.testing.lockstep_stream_pair, greet=False) as served:
+    async with beside_a_healthy_device(
+        handler, pair=trio.testing.lockstep_stream_pair, greet=False
+    ) as served:
         peer = served.peer
         await peer.raw(
             PREFACE
@@ -84,7 +87,7 @@ async def test_a_stalled_and_silent_peer_is_gone_within_35_s(
 
 @pytest.mark.parametrize("part", [b"", PREFACE[:5], PREFACE])
 async def test_preface_and_settings_are_due_in_10_s(autojump_clock: MockClock, part: bytes) -> None:
-    async with serving(greet=False) as served:
+    async with beside_a_healthy_device(greet=False) as served:
         start = trio.current_time()
         if part:
             await served.peer.raw(part)
@@ -94,7 +97,7 @@ async def test_preface_and_settings_are_due_in_10_s(autojump_clock: MockClock, p
 
 
 async def test_a_header_block_must_end_in_5_s(autojump_clock: MockClock) -> None:
-    async with serving() as served:
+    async with beside_a_healthy_device() as served:
         await trio.sleep(3)
         start = trio.current_time()
         await served.peer.send(HeadersFrame(1, data=b"\x82"))
@@ -106,7 +109,7 @@ async def test_a_header_block_must_end_in_5_s(autojump_clock: MockClock) -> None
 
 
 async def test_a_connection_without_calls_is_closed_after_60_s(autojump_clock: MockClock) -> None:
-    async with serving() as served:
+    async with beside_a_healthy_device() as served:
         start = trio.current_time()
         goaways: list[int] = []
         async with trio.open_nursery() as nursery:
@@ -130,7 +133,7 @@ async def answer_pings(peer: RawPeer, goaways: list[int]) -> None:
 
 
 async def test_the_60_s_count_from_the_end_of_the_last_call(autojump_clock: MockClock) -> None:
-    async with serving(echo) as served:
+    async with beside_a_healthy_device(echo) as served:
         await trio.sleep(15)
         await served.peer.open(1)
         await trio.sleep(15)

@@ -26,6 +26,7 @@ import pytest
 import trio
 from hyperframe.frame import GoAwayFrame, HeadersFrame, RstStreamFrame
 from malformed import CASES
+from offending import beside_a_healthy_device
 from raw_peer import Closed, RawPeer
 from serving import echo, serving
 from trio.testing import MockClock
@@ -108,7 +109,7 @@ async def answer_to(peer: RawPeer) -> str:
 async def test_it_is_answered_on_its_stream_alone(
     autojump_clock: MockClock, logs: list[MutableMapping[str, Any]], case: str
 ) -> None:
-    async with serving(echo) as served:
+    async with beside_a_healthy_device(echo) as served:
         start = trio.current_time()
         await CASES[case](served.peer)
         assert await answer_to(served.peer) == ANSWERS[case][0]

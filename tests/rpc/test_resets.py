@@ -9,8 +9,9 @@ from typing import Any
 import trio
 from grpclib.const import Status
 from hyperframe.frame import RstStreamFrame
+from offending import beside_a_healthy_device
 from raw_peer import request_headers
-from serving import LENIENT, echo, never, packet, serving
+from serving import LENIENT, echo, never, packet
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 
@@ -23,7 +24,7 @@ async def test_a_reset_cancels_the_handler_within_a_tick(autojump_clock: MockClo
         finally:
             cancelled.set()
 
-    async with serving(handler) as served:
+    async with beside_a_healthy_device(handler) as served:
         await served.peer.open(1)
         await wait_all_tasks_blocked()
         await served.peer.reset(1)
@@ -40,7 +41,7 @@ async def test_a_reset_before_the_first_step_means_no_step(autojump_clock: MockC
     async def handler(call: Any) -> None:
         steps.append(1)
 
-    async with serving(handler) as served:
+    async with beside_a_healthy_device(handler) as served:
         peer = served.peer
         opening = peer.headers_frame(1, request_headers()).serialize()
         await peer.raw(opening + RstStreamFrame(1, error_code=8).serialize())
@@ -51,7 +52,7 @@ async def test_a_reset_before_the_first_step_means_no_step(autojump_clock: MockC
 
 async def test_many_resets_leave_nothing(autojump_clock: MockClock) -> None:
     limits = replace(LENIENT, max_streams=10)
-    async with serving(never, limits=limits) as served:
+    async with beside_a_healthy_device(never, limits=limits) as served:
         peer = served.peer
         for stream_id in range(1, 101, 2):
             await peer.open(stream_id)
@@ -73,7 +74,7 @@ async def test_a_reset_ends_sending_and_receiving(autojump_clock: MockClock) -> 
         finally:
             seen.append("ended")
 
-    async with serving(handler) as served:
+    async with beside_a_healthy_device(handler) as served:
         await served.peer.open(1)
         await served.peer.message(1, packet(5))
         await served.peer.reset(1)
@@ -85,7 +86,7 @@ async def test_a_reset_ends_sending_and_receiving(autojump_clock: MockClock) -> 
 async def test_streams_over_the_limit_are_refused_and_the_connection_lives(
     autojump_clock: MockClock,
 ) -> None:
-    async with serving(limits=replace(LENIENT, max_streams=3)) as served:
+    async with beside_a_healthy_device(limits=replace(LENIENT, max_streams=3)) as served:
         peer = served.peer
         for stream_id in (1, 3, 5):
             await peer.open(stream_id)
@@ -107,7 +108,7 @@ async def test_a_stream_counts_until_its_handler_has_exited(autojump_clock: Mock
             with trio.CancelScope(shield=True):
                 await trio.sleep(3)
 
-    async with serving(handler, limits=replace(LENIENT, max_streams=1)) as served:
+    async with beside_a_healthy_device(handler, limits=replace(LENIENT, max_streams=1)) as served:
         await served.peer.open(1)
         await wait_all_tasks_blocked()
         await served.peer.reset(1)
@@ -121,7 +122,7 @@ async def test_a_stream_counts_until_its_handler_has_exited(autojump_clock: Mock
 async def test_frames_for_a_stream_that_we_have_reset_are_passed_over(
     autojump_clock: MockClock, logs: list[MutableMapping[str, Any]]
 ) -> None:
-    async with serving(limits=replace(LENIENT, max_streams=1)) as served:
+    async with beside_a_healthy_device(limits=replace(LENIENT, max_streams=1)) as served:
         peer = served.peer
         await peer.open(1)
         for stream_id in (3, 5, 7):
@@ -141,7 +142,7 @@ async def test_frames_for_a_stream_that_we_have_reset_are_passed_over(
 async def test_frames_for_a_call_that_has_ended_are_passed_over(
     autojump_clock: MockClock,
 ) -> None:
-    async with serving(echo) as served:
+    async with beside_a_healthy_device(echo) as served:
         peer = served.peer
         for stream_id in (1, 3):
             await peer.open(stream_id, end=True)
