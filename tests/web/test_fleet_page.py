@@ -14,6 +14,9 @@ from playwright.sync_api import Browser, Locator, expect
 from web_server import WebServer
 
 WIDE = {"width": 1280, "height": 720}
+LENGTH_OF_BAR = """
+  new DOMMatrix(getComputedStyle(document.querySelector(".progress span")).transform).a
+"""
 DARK_LEDS = ["#ffffff", *["#000000"] * 5]
 
 

@@ -10,7 +10,9 @@ export class Take {
   #bar;
   #time;
   #playing = null;
-  #animation = null;
+  #begun = null;     // when it would have begun on this browser's clock, as the bar has it
+  #seconds = 0;
+  #turn = false;
 
   constructor(devices, bar, time) {
     this.#devices = devices;
@@ -28,18 +30,19 @@ export class Take {
   }
 
   #end() {
-    this.#animation?.cancel();
-    this.#animation = null;
+    if (this.#begun !== null) this.#bar.style.animation = "none";
+    this.#begun = null;
   }
 
+  // Another name begins an animation anew.
   #move(playing) {
-    const at = this.#devices.position(playing);
-    const length = this.#animation?.effect.getTiming().duration / 1000;
-    if (length === playing.seconds && Math.abs(this.#animation.currentTime / 1000 - at) < DRIFT_S) return;
-    this.#end();
-    const frames = [{ transform: "scaleX(0)" }, { transform: "scaleX(1)" }];
-    this.#animation = this.#bar.animate(frames, { duration: 1000 * playing.seconds, fill: "both" });
-    this.#animation.currentTime = 1000 * at;
+    const at = this.#devices.position(playing), { seconds } = playing;
+    const begun = performance.now() / 1000 - at;
+    if (seconds === this.#seconds && Math.abs(begun - (this.#begun ?? Infinity)) < DRIFT_S) return;
+    this.#begun = begun;
+    this.#seconds = seconds;
+    this.#turn = !this.#turn;
+    this.#bar.style.animation = `${this.#turn ? "take" : "next-take"} ${seconds}s linear ${-at}s both`;
   }
 
   // The figures; the bar needs nobody.
