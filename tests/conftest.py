@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SLOW = ("web", "workers", "identity", "faults", "interop", "state", "benchmarks", "cli")
+SLOW = ("docs", "web", "workers", "identity", "faults", "interop", "state", "benchmarks", "cli")
 """Folders whose tests wait for browsers and processes: begun first, they end while others run."""
 
 

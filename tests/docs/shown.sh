@@ -51,7 +51,9 @@ curl() {
 # A device that is there for the commands that name it, and comes back where the server lets it.
 device() {
     [[ -z ${there[$1]-} ]] || kill "${there[$1]}" 2>/dev/null || :
-    audio-device --id "$1" --script 'connect wait:600' >/dev/null 2>&1 &
+    # Not by the function above: killed, a shell that runs it would leave the device behind.
+    command audio-device --port "$AUDIO_SERVER_PORT" --id "$1" --script 'connect wait:600' \
+        >/dev/null 2>&1 &
     there[$1]=$!
     [[ ${2-} == *--tokens* || ${2-} == *--tls* ]] && return
     until curl "$AUDIO_SERVER_URL/api/devices" | grep -q "\"$1\""; do sleep 0.05; done

@@ -6,13 +6,16 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
+from forks import ASK, PROGRAMS
 from free_ports import free_port
 from shown import NOT_RUN, Command, commands, script
 
@@ -25,16 +28,30 @@ RUN = {
     if any(each.is_run for each in shown)
 }
 SOUNDS = ("bell.flac", "louder.flac")
-PROGRAMS = {"audio-server": "audio_server.cli", "audio-device": "audio_server.virtual.cli"}
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a process that has all imported."""
+    path = tmp_path_factory.mktemp("forks") / "socket"
+    command = [sys.executable, str(Path(__file__).with_name("forks.py")), str(path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=environment, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield path
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, forks: Path) -> Path:
     """A reader's clone: with clips, sound files, and with commands that are this project's."""
-    for name, module in PROGRAMS.items():
+    for name in PROGRAMS:
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
-        program.write_text(f"#!{sys.executable}\nfrom {module} import main\nmain()\n")
+        program.write_text(ASK.format(python=sys.executable, path=str(forks)))
         program.chmod(0o755)
     work = tmp_path / "work"
     for folder in ("clips", "deploy"):
