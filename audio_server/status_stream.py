@@ -19,6 +19,7 @@ from audio_server.device.links import StatusLink
 from audio_server.device.meter import LedFault, Meter
 from audio_server.device.status import Status
 from audio_server.rpc.call import ServerCall
+from audio_server.rpc.rates import Rate, TokenBucket
 from audio_server.wire.comms_pb2 import DeviceStatus, DeviceStatusResponse
 from audio_server.wire.leds import GET_STATE, differ, frame_leds, reported_battery, reported_leds
 
@@ -31,6 +32,9 @@ UNANSWERED_MAX = 4
 LOOKS_MAX = 16
 """A device that does not agree, however often it is corrected, is asked more and more rarely, down
 to every so many rounds."""
+
+UNASKED: Rate = (50, 20)
+"""How many answers to nothing are taken at once, and a second."""
 
 _TEXT_MAX = 200
 
@@ -65,6 +69,7 @@ class StatusTalk:
         "_meter",
         "_rest",
         "_shown",
+        "_unasked",
     )
 
     def __init__(self, call: ServerCall, link: StatusLink, meter: Meter) -> None:
@@ -80,6 +85,7 @@ class StatusTalk:
         self._is_queued = False
         self._lacks_room = False
         self._rest = trio.CancelScope()
+        self._unasked: TokenBucket | None = None
 
     async def run(self) -> None:
         """Send what is due, hear the answer, again; until the device ends its side."""
@@ -91,7 +97,10 @@ class StatusTalk:
                 answer = await self._call.recv_message(self._take_at_once)
                 if answer is None:
                     return
-                self._take(answer)
+                if self._asked:
+                    self._take(answer)
+                else:
+                    await self._slow_down()
             if self._rest.cancel_called:
                 self._rest = trio.CancelScope(deadline=self._patience_ends_at())
                 await self._go_on()
@@ -169,11 +178,15 @@ class StatusTalk:
         return False
 
     def _take(self, answer: DeviceStatusResponse) -> None:
-        if not self._asked:
-            return
         self._hear(self._asked.pop(0), answer)
         if self._is_due(self._link.status):
             self._advance_soon()
+
+    async def _slow_down(self) -> None:
+        """The device has said what it was not asked: that is read no faster than it may press."""
+        now = trio.current_time()
+        self._unasked = self._unasked or TokenBucket(UNASKED, now)
+        await trio.sleep(self._unasked.book(now))
 
     def _hear(self, asked: _Asked, answer: DeviceStatusResponse) -> None:
         after_s = trio.current_time() - asked.at
