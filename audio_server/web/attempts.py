@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Final
 
+from audio_server.rpc.gate import place_of
 from audio_server.rpc.rates import Rate, TokenBucket
 
 WRONG: Final[Rate] = (10, 0.5)
@@ -26,14 +26,14 @@ class Attempts:
 
     def are_allowed(self, address: str, now: float) -> bool:
         """Whether a token from there is looked at now."""
-        bucket = self._buckets.get(_network(address))
+        bucket = self._buckets.get(place_of(address))
         if bucket is None and len(self._buckets) >= ADDRESSES_MAX:
             bucket = self._others
         return bucket is None or bucket.has_token(now)
 
     def count(self, address: str, now: float) -> None:
         """Book a wrong token."""
-        self._bucket(_network(address), now).take(now)
+        self._bucket(place_of(address), now).take(now)
 
     def _bucket(self, network: str, now: float) -> TokenBucket:
         if network not in self._buckets and len(self._buckets) >= ADDRESSES_MAX:
@@ -51,15 +51,3 @@ class Attempts:
         full = [name for name, bucket in self._buckets.items() if bucket.is_full(now)]
         for name in full:
             del self._buckets[name]
-
-
-def _network(address: str) -> str:
-    """Whoever has one IPv6 address has 2^64 of them."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        mapped = parsed.ipv4_mapped
-        return str(mapped or ipaddress.ip_network((parsed, 64), strict=False))
-    return address

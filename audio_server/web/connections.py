@@ -6,6 +6,7 @@ Hypercorn's own loop knows no bound, and ends with the first connection that it 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -19,10 +20,13 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from trio_util import AsyncValue
 
+from audio_server.rpc.gate import place_of
+from audio_server.web.address import is_loopback
 from audio_server.web.way_in import Listener
 
 CONNECTIONS_MAX: Final = 1024
-"""Open at the same time. Pages need about six each; devices need the files of the process too."""
+"""Open at the same time, half of them from one address, unless it is this machine's own. Pages need
+about six each; devices need the files of the process too."""
 
 END_S: Final = 0.5
 """How long requests have to come to their end."""
@@ -105,6 +109,14 @@ async def _ask_for_no_other(request: object) -> None:
     """In the place of what would change to HTTP/2."""
 
 
+def _host_of(stream: Transport) -> str | None:
+    """Where a connection comes from; None for one that is gone already."""
+    try:
+        return str(socket_of(stream).getpeername()[0])
+    except OSError:
+        return None
+
+
 def socket_of(stream: Transport) -> trio.socket.SocketType:
     """What is under a connection; to close it ends whatever waits for it."""
     if isinstance(stream, trio.SSLStream):
@@ -119,16 +131,19 @@ class Connections:
         self._app = ASGIWrapper(app)
         self._config = make_config()
         self._context = WorkerContext(None)
-        self._open: set[Transport] = set()
+        self._open: dict[Transport, str] = {}  # and where each comes from
+        self._from = Counter[str]()
         self._count = AsyncValue(0)
         self._is_full = False
 
     async def serve(self, stream: Transport) -> None:
         """Serve a connection to its end, and close it."""
-        if not self._has_room():
+        host = _host_of(stream)
+        if host is None or not self._has_room(host):
             await trio.aclose_forcefully(stream)
             return
-        self._open.add(stream)
+        self._open[stream] = place_of(host)
+        self._from[place_of(host)] += 1
         self._count.value += 1
         try:
             # Any: what it wants it calls a TLS stream, and takes the other as well
@@ -137,14 +152,22 @@ class Connections:
         except* Exception:
             log.exception("connection of the pages failed")
         finally:
-            self._open.discard(stream)
-            self._count.value -= 1
+            self._forget(stream)
 
-    def _has_room(self) -> bool:
+    def _forget(self, stream: Transport) -> None:
+        place = self._open.pop(stream)
+        self._from[place] -= 1
+        if not self._from[place]:
+            del self._from[place]
+        self._count.value -= 1
+
+    def _has_room(self, host: str) -> bool:
         """Whether one more may come; that there is none is logged when it begins to be so."""
-        was_full, self._is_full = self._is_full, len(self._open) >= CONNECTIONS_MAX
+        share = CONNECTIONS_MAX if is_loopback(host) else CONNECTIONS_MAX // 2
+        was_full, open_here = self._is_full, self._from[place_of(host)]
+        self._is_full = len(self._open) >= CONNECTIONS_MAX or open_here >= share
         if self._is_full and not was_full:
-            log.warning("connections to the pages are refused", open=len(self._open))
+            log.warning("connections to the pages are refused", open=len(self._open), host=host)
         return not self._is_full
 
     async def end(self) -> None:

@@ -87,6 +87,15 @@ async def test_one_too_many_is_refused(pages: Pages, monkeypatch: Any) -> None:
     assert {line["event"] for line in logs} == {"connections to the pages are refused"}
 
 
+async def test_one_address_has_half_of_them(pages: Pages, monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 4)
+    monkeypatch.setattr(connections, "is_loopback", lambda host: False)
+    async with await pages.connect() as first, await pages.connect() as second:
+        assert await pages.asked(first) == await pages.asked(second) == ANSWER
+        async with await pages.connect() as third:
+            assert await pages.asked(third) == b""
+
+
 async def test_a_fault_ends_its_connection_alone(pages: Pages, monkeypatch: Any) -> None:
     class Faulty:
         def __init__(self, *args: object) -> None:

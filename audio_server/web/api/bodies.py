@@ -83,6 +83,10 @@ class Parts:
         self._has_stopped = True
         raise Problem(408, f"nothing of the body came for {SILENT_S:.0f} s")
 
+    async def aclose(self) -> None:
+        """Leave the rest where it is."""
+        await self._stream.aclose()
+
     async def drain(self) -> None:
         """Take the rest and forget it: who is still sending would not hear the answer."""
         drained = DRAIN_MAX_BYTES if self._has_stopped else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -141,9 +141,9 @@ class ClipOperations:
 @asynccontextmanager
 async def _body(asked: Asked) -> AsyncIterator[Parts]:
     """The body, the rest of which is taken when the block has an error to tell of."""
-    parts = Parts(asked.request)
-    try:
-        yield parts
-    except Exception:
-        await parts.drain()
-        raise
+    async with aclosing(Parts(asked.request)) as parts:
+        try:
+            yield parts
+        except Exception:
+            await parts.drain()
+            raise
