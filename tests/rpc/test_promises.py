@@ -15,7 +15,7 @@ TEXT = (ROOT / "docs" / "reliability.md").read_text()
 FILES = sorted(set(re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", TEXT)))
 NAMED = [
     (file, name)
-    for file, names in re.findall(r"`(test_\w+\.py)`: ((?:`[\w…]+`(?:, )?)+)", TEXT)
+    for file, names in re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`: ((?:`[\w…]+`(?:, )?)+)", TEXT)
     for name in re.findall(r"`([\w…]+)`", names)
 ]
 
@@ -28,7 +28,7 @@ def test_the_file_is_there(file: str) -> None:
 
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_the_test_is_there(file: str, name: str) -> None:
-    (path,) = ROOT.glob(f"tests/*/{file}")
+    (path,) = ROOT.glob(file if "/" in file else f"tests/*/{file}")
     assert f"def test_{name.rstrip('…')}" in path.read_text()
 
 
