@@ -16,10 +16,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn, TypeAlias
 
 import trio
-from trio.lowlevel import Abort, RaiseCancelT, Task
+from trio.lowlevel import Abort, RaiseCancelT, reschedule
 
 from audio_server.device.meter import Meter
 
@@ -37,19 +38,24 @@ Step: TypeAlias = Callable[[], float | None]
 """Does what is due and returns when it is due again, None if it is not. Must not block."""
 
 
-class _Sleeper:
-    """A task that sleeps, what is to be done for it, and the tick's bucket that it is in."""
+class Drive:
+    """A step that is done again and again, and the tick's bucket that it is in."""
 
-    __slots__ = ("bucket", "error", "step", "task")
+    __slots__ = ("bucket", "ended", "error", "step")
 
-    def __init__(self, task: Task, step: Step) -> None:
-        self.task: Task | None = task
+    def __init__(self, step: Step, ended: Callable[[], None]) -> None:
         self.step = step
+        self.ended: Callable[[], None] | None = ended
         self.bucket: _Bucket = {}
         self.error: Exception | None = None
 
+    def cancel(self) -> None:
+        """Do the step no more, and tell nobody. It may have ended."""
+        self.ended = None
+        self.bucket.pop(self, None)
 
-_Bucket: TypeAlias = dict[_Sleeper, None]
+
+_Bucket: TypeAlias = dict[Drive, None]
 
 
 class Metronome:
@@ -96,27 +102,34 @@ class Metronome:
         Returns when it returns None, and raises what it raises. Cancelling it leaves nothing
         behind: `step` is not called any more.
         """
-        sleeper = _Sleeper(trio.lowlevel.current_task(), step)
-        self._put(sleeper, when)
+        drive = self.start(when, step, partial(reschedule, trio.lowlevel.current_task()))
 
         def abort(_: RaiseCancelT) -> Abort:
-            sleeper.task = None
-            sleeper.bucket.pop(sleeper, None)
+            drive.cancel()
             return Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
-        if sleeper.error is not None:
-            raise sleeper.error
+        if drive.error is not None:
+            raise drive.error
 
-    def _put(self, sleeper: _Sleeper, when: float) -> None:
+    def start(self, when: float, step: Step, ended: Callable[[], None]) -> Drive:
+        """As `drive`, but nobody sleeps: `ended` is called when `step` returns None or raises.
+
+        Who starts it cancels it, unless it has ended.
+        """
+        drive = Drive(step, ended)
+        self._put(drive, when)
+        return drive
+
+    def _put(self, drive: Drive, when: float) -> None:
         tick = math.ceil(when * TICKS_PER_S - _ROUNDING)
         bucket = self._buckets.get(tick)
         if bucket is None:
             bucket = self._buckets[tick] = {}
             if tick < self._alarm.deadline * TICKS_PER_S:
                 self._alarm.deadline = tick / TICKS_PER_S
-        bucket[sleeper] = None
-        sleeper.bucket = bucket
+        bucket[drive] = None
+        drive.bucket = bucket
 
     async def _serve_due(self) -> None:
         now = math.floor(trio.current_time() * TICKS_PER_S + _ROUNDING)
@@ -130,19 +143,19 @@ class Metronome:
                         self._serve(bucket.popitem()[0])
                 await trio.lowlevel.checkpoint()
 
-    def _serve(self, sleeper: _Sleeper) -> None:
-        """Do a step. This is the edge where its faults go to its own task."""
+    def _serve(self, drive: Drive) -> None:
+        """Do a step. This is the edge where its faults go to who has started it."""
         when = None
         try:
-            when = sleeper.step()
+            when = drive.step()
         except Exception as error:
-            sleeper.error = error
-        if sleeper.task is None:  # cancelled by what it did
+            drive.error = error
+        if drive.ended is None:  # cancelled by what it did
             return
         if when is None:
-            trio.lowlevel.reschedule(sleeper.task)
+            drive.ended()
         else:
-            self._put(sleeper, when)
+            self._put(drive, when)
 
 
 def _never_again() -> None:

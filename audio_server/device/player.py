@@ -34,7 +34,8 @@ class Player:
 
     `run` acts on it: whatever changes what is wanted ends the step in which `run` is, and the
     next step begins from what is wanted then. So nothing is ever done for an old request. The
-    first packets of a take do not wait for `run`: they go out with the Play itself.
+    first packets of a take do not wait for `run`: they go out with the Play itself, and `run`
+    rests for as long as the metronome sends the others.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Player:
         "_metronome",
         "_observe",
         "_pace",
+        "_rests",
         "_step",
         "_take",
         "_track",
@@ -65,6 +67,7 @@ class Player:
         self._deadline = 0.0
         self._step = trio.CancelScope()
         self._changed = trio.Event()
+        self._rests = False
 
     def start(self, clip: Clip) -> None:
         """Play a clip from its beginning instead of what plays."""
@@ -75,7 +78,8 @@ class Player:
             self._observe(self._take, None, None)
         self._deadline = trio.current_time() + PATIENCE_S
         if self._track is not None:
-            self._take.begin(self._track)
+            self._take.begin(self._track, self._end_step)
+        self._end_step()
 
     def cut(self) -> None:
         """Play nothing. What plays is closed now, or as soon as there is room for it."""
@@ -111,21 +115,26 @@ class Player:
             await self._track.wait_closed()
 
     def _end_step(self) -> None:
-        self._changed.set()
-        self._step.cancel()
+        if not (self._rests and self._is_at_rest()):
+            self._changed.set()
+            self._step.cancel()
 
     async def run(self, over: Over) -> NoReturn:
         """Do what is wanted, for ever."""
         while True:
             self._changed = trio.Event()
-            if self._is_at_rest():
+            self._rests = self._is_at_rest()
+            if self._rests:
                 await self._changed.wait()  # far cheaper to end than a step that is cancelled
             else:
                 with trio.CancelScope() as self._step:
                     await self._act(over)
 
     def _is_at_rest(self) -> bool:
-        return self._take is None and (self._track is None or not self._track.is_open)
+        """Whether there is nothing to wait for: nothing plays, or all that is due is sent."""
+        if self._take is not None:
+            return self._take.is_driven
+        return self._track is None or not self._track.is_open
 
     async def _act(self, over: Over) -> None:
         take = self._take

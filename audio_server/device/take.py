@@ -18,6 +18,7 @@ with no hole, and with a lead again and not a rush.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ import trio
 
 from audio_server.clips.clip import Clip
 from audio_server.device.meter import Meter
-from audio_server.device.metronome import TICK_S, Metronome
+from audio_server.device.metronome import TICK_S, Drive, Metronome
 from audio_server.device.track import Track
 from audio_server.wire.audio import PACKET_MS
 
@@ -87,6 +88,7 @@ class Take:
     """One performance of a clip. `play` it once; `cut` it at any time, also before."""
 
     __slots__ = (
+        "_drive",
         "_first_refill",
         "_is_cut",
         "_meter",
@@ -111,16 +113,39 @@ class Take:
         self._first_refill = pace.refill - metronome.next_phase() % pace.refill
         self._metronome = metronome
         self._track: Track | None = None
+        self._drive: Drive | None = None
         self._sent = 0
         self._t0 = -inf  # the player's clock reads trio.current_time() - t0
         self._is_cut = False
 
-    def begin(self, track: Track) -> None:
-        """Send the first packets now, if the track takes them; `play` goes on from there."""
+    def begin(self, track: Track, lacking: Callable[[], None]) -> None:
+        """Send the first packets now, and have the metronome send the others.
+
+        `is_driven` for as long as it does. It stops where the track takes no more, the clip does
+        not yield its bytes, or all has been sent: `lacking` is called, and `play` goes on from
+        there. Where it stops at once nothing is called.
+        """
         self._track = track
         if track.close_nowait():
             with suppress(ClipUnreadable):  # `play` meets it again, and is the one to tell
-                self._top_up(track)
+                if self._top_up(track) and self._sent < self._packets:
+                    refill = partial(self._refill_once, track)
+                    ended = partial(self._end_drive, lacking)
+                    self._drive = self._metronome.start(self._refill_at(), refill, ended)
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether the metronome sends what is due, so that there is nothing to do."""
+        return self._drive is not None
+
+    def _cancel_drive(self) -> None:
+        if self._drive is not None:
+            self._drive.cancel()
+            self._drive = None
+
+    def _end_drive(self, lacking: Callable[[], None]) -> None:
+        self._drive = None
+        lacking()
 
     async def play(self, track: Track) -> None:
         """Send the clip, and return when its sound has ended by the player's clock.
@@ -129,6 +154,7 @@ class Take:
         track closed, or owing an `is_end` that there was no room for (`Track.close`).
         """
         self._track = track
+        self._cancel_drive()
         try:
             await self._send_all(track)
             if not self._is_cut:
@@ -141,6 +167,7 @@ class Take:
 
         What waits in `play` goes on waiting: cancel it.
         """
+        self._cancel_drive()
         if not self._is_cut and self._track is not None:
             self._track.close_nowait()  # once: later the track may be another take's
         self._is_cut = True

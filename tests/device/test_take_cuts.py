@@ -119,9 +119,13 @@ async def test_a_take_behind_an_end_that_has_no_room_stalls(
     assert stage.outlet.flags == "S" + "m" * 36 + "E"
 
 
+def nothing() -> None:
+    """What is done when a take lacks something: here it is seen otherwise."""
+
+
 async def test_what_was_begun_goes_on_in_play(stage: Stage, autojump_clock: MockClock) -> None:
     take = stage.take()
-    take.begin(stage.track)
+    take.begin(stage.track, nothing)
     assert stage.outlet.flags == "S" + "m" * 14
     await take.play(stage.track)
     assert trio.current_time() == pytest.approx(2)
@@ -132,9 +136,9 @@ async def test_cut_once_it_never_closes_a_later_take(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
     first, second = stage.take(), stage.take()
-    first.begin(stage.track)
+    first.begin(stage.track, nothing)
     first.cut()
-    second.begin(stage.track)
+    second.begin(stage.track, nothing)
     first.cut()
     assert stage.outlet.flags == "S" + "m" * 14 + "E" + "S" + "m" * 14
     await second.play(stage.track)
@@ -182,7 +186,7 @@ async def test_a_clip_that_fails_as_it_is_begun_is_told_by_play(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
     take = stage.take(BrokenAtOnce(CLIP.name, CLIP.frames, CLIP.offsets))
-    take.begin(stage.track)
+    take.begin(stage.track, nothing)
     with pytest.raises(ClipUnreadable):
         await take.play(stage.track)
     assert stage.outlet.flags == ""

@@ -76,15 +76,16 @@ async def test_presses_that_wait_and_those_that_do_not_keep_their_order(
 
 
 async def test_no_task_is_woken_for_a_press_that_need_not_wait(autojump_clock: MockClock) -> None:
-    async with open_home() as home, home.device(calls=["EventStream"]) as panel:
+    async with open_home() as home, home.device() as panel:
         await panel.press(Button.CONNECT)
-        await trio.testing.wait_all_tasks_blocked()
-        woken = Woken("call", "device")
+        await trio.sleep(0.1)
+        woken = Woken("call", "device", "status", "audio")
         trio.lowlevel.add_instrument(woken)
-        await panel.press(Button.MODE)
+        await panel.press(Button.MODE, Button.PLAY, Button.PLAY, Button.STOP, Button.PLAY)
+        await trio.sleep(0.1)
         trio.lowlevel.remove_instrument(woken)
         assert woken.names == []
-        assert home.devices.by_id["one"].state == State(1)
+        assert home.devices.by_id["one"].state == State(0, playing=0)
 
 
 class Woken(trio.abc.Instrument):
