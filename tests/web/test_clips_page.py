@@ -17,6 +17,16 @@ from web_server import WebServer
 WIDE = {"width": 1280, "height": 820}
 BELL: FilePayload = {"name": "bell.flac", "mimeType": "audio/flac", "buffer": b"fLaC" * 1000}
 
+# Hold a file over the page, and let it go.
+DROP = """() => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["fLaC".repeat(1000)], "bell.flac"));
+  const options = { dataTransfer, bubbles: true, cancelable: true };
+  document.body.dispatchEvent(new DragEvent("dragover", options));
+  if (document.getElementById("drop").hidden) throw new Error("nobody says that it is welcome");
+  document.body.dispatchEvent(new DragEvent("drop", options));
+}"""
+
 
 @pytest.fixture(autouse=True)
 def no_asyncio_loop() -> None:
@@ -56,7 +66,8 @@ def test_clips_are_put_in_order_by_keys_and_by_pointer(
 
 def test_a_clip_is_added_replaced_and_removed(look: Look, fake: FakeServer) -> None:
     at = look("/clips", viewport=WIDE)
-    at.page.set_input_files("#files", BELL)
+    at.page.evaluate(DROP)
+    expect(at.page.locator("#drop")).to_be_hidden()
     expect(at.page.locator(".clip")).to_have_count(6)
     expect(at.page.locator(".upload")).to_contain_text("was added")
     assert fake.wait_asked("POST", "/api/clips") == BELL["buffer"]

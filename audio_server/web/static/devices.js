@@ -16,13 +16,10 @@ const SORTS = {
   since: (row) => -row.since,
 };
 
-// Orders that no news of a device can change.
-const STILL = new Set(["name", "address", "since"]);
-
 export class Devices {
   #rows = new Map();
   #found = null;      // what the last question found, while it still holds
-  #asked = "";
+  #asked = [];
   #ahead_s = 0;       // of the server's clock before this browser's
 
   // An event of `/api/devices/changes`.
@@ -40,7 +37,8 @@ export class Devices {
 
   #keepsOrder(row, known) {
     const [order, words] = this.#asked;
-    return known && known.name === row.name && STILL.has(order) && !words;
+    const key = SORTS[order] ?? SORTS.name;
+    return known && !words && key(known) === key(row);
   }
 
   get size() {
