@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
+
+from audio_server.clips.naming import title_of
 
 Row = dict[str, Any]
 
@@ -18,7 +19,7 @@ def plain(text: object) -> str:
 
 def title(clip: str | None) -> str:
     """What a clip is called, without the number that puts it in its place."""
-    return plain(re.sub(r"^\d+[-_ ]+(?=.)", "", clip or ""))
+    return plain(title_of(clip or ""))
 
 
 def mode(row: Row) -> str:

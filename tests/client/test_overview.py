@@ -120,3 +120,10 @@ def test_leds_are_drawn_as_bright_as_they_are() -> None:
     assert text.plain == "●●□◇▲●"
     styles = [str(span.style) for span in text.spans]
     assert styles == ["#ffffff", "#008000", "dim", "dim", "#0000ff", "#ffffff"]
+
+
+@pytest.mark.parametrize(
+    ("clip", "title"), [("03-bell", "bell"), ("880-hertz", "880-hertz"), ("7", "7"), (None, "")]
+)
+def test_a_clip_is_called_as_the_server_calls_it(clip: str | None, title: str) -> None:
+    assert mode({"mode": 1, "mode_name": clip}) == f"1 {title}".rstrip()
