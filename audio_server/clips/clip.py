@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
 from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
@@ -56,6 +56,10 @@ class Clip:
         ]
         offsets = array("L", accumulate(map(len, framed), initial=0))
         return cls(name, b"".join(framed), offsets, source, sum(map(len, packets)))
+
+    def called(self, name: str) -> Clip:
+        """The same sound by another name: it is not copied."""
+        return self if name == self.name else replace(self, name=name)
 
     @property
     def packets(self) -> int:

@@ -46,11 +46,11 @@ async def load_files(
 ) -> list[Loaded]:
     """The clips of `folder`; its index in the list is the mode of a clip.
 
-    A file that holds what one of `known` held is that clip again. Of the rest what was prepared
-    once is read from the folder `cache`; the others are passed through or transcoded in so many
-    threads, by default as there are cores, and stored there. Raises `ClipError` for the first
-    file, in order, that is no clip; that of the name `but` is left out. A cancel stops the work
-    within a packet; what was finished stays cached.
+    A file that holds what one of `known` held is that clip again, whatever it is called now. Of
+    the rest what was prepared once is read from the folder `cache`; the others are passed through
+    or transcoded in so many threads, by default as there are cores, and stored there. Raises
+    `ClipError` for the first file, in order, that is no clip; that of the name `but` is left out.
+    A cancel stops the work within a packet; what was finished stays cached.
     """
     found = await trio.to_thread.run_sync(clip_files, folder)
     files = [file for file in found if file.name != but]
@@ -67,7 +67,7 @@ class _Work:
         self._files = files
         self._cache = cache
         self._progress = progress
-        self._known = {(loaded.clip.name, loaded.key): loaded.clip for loaded in known}
+        self._known = {loaded.key: loaded.clip for loaded in known}
         self._results: dict[ClipFile, Loaded | ClipError] = {}
 
     async def run(self, threads: int) -> list[Loaded]:
@@ -96,17 +96,17 @@ class _Work:
         return result
 
 
-def _load(clip_file: ClipFile, cache: Cache, known: Mapping[tuple[str, str], Clip]) -> Loaded:
+def _load(clip_file: ClipFile, cache: Cache, known: Mapping[str, Clip]) -> Loaded:
     name, path = clip_file
     try:
         with path.open("rb") as file:
             key = content_key(file)
             if file.tell() == 0:
                 raise ClipError(path, "is empty")
-            clip = known.get((clip_file.stem, key)) or _clip(clip_file, file, key, cache)
+            clip = known.get(key) or _clip(clip_file, file, key, cache)
     except OSError as error:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
-    return Loaded(name, key, clip)
+    return Loaded(name, key, clip.called(clip_file.stem))
 
 
 def _clip(clip_file: ClipFile, file: BinaryIO, key: str, cache: Cache) -> Clip:

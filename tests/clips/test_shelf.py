@@ -140,6 +140,16 @@ async def test_what_has_not_changed_is_the_same_clip(shelf: Shelf) -> None:
 
 
 TOO_LARGE = bytes((1 << 20) + 1)
+
+
+async def test_another_name_copies_no_sound(shelf: Shelf) -> None:
+    before = list(shelf.clips)
+    await shelf.reorder(["note", "bell", "home"])
+    assert [clip.name for clip in shelf.clips] == ["00-note", "01-bell", "02-home"]
+    assert all(new.frames is old.frames for new, old in zip(shelf.clips, before[::-1], strict=True))
+    assert shelf.clips[1] is before[1]
+
+
 BAD = "cannot be read as sound"
 Act = Callable[[Shelf], Awaitable[object]]
 
