@@ -143,7 +143,10 @@ def is_foreign(asked: HTTPConnection) -> bool:
 
 
 def _is_ours(asked: HTTPConnection) -> bool:
-    return is_own_origin(asked.headers.get("origin"), asked.headers.get("host"))
+    origin = asked.headers.get("origin")
+    if asked.scope.get("scheme") in ("https", "wss") and not (origin or "").startswith("https:"):
+        return False  # somebody on the way can make pages of our name, but not over TLS
+    return is_own_origin(origin, asked.headers.get("host"))
 
 
 def _is_safe(asked: HTTPConnection) -> bool:

@@ -39,6 +39,7 @@ async def ask(
     body: bytes | str | dict[str, Any] | list[bytes] = b"",
     *,
     address: str = "10.0.0.9",
+    scheme: str = "http",
     **headers: str,
 ) -> Answer:
     """One request; `_` in the names of headers stands for `-`.
@@ -50,7 +51,7 @@ async def ask(
         body = json.dumps(body)
     content = body.encode() if isinstance(body, str) else body
     parts = content if isinstance(content, list) else [content]
-    scope = scope_of(method, target, {"host": HOST, **headers}, address)
+    scope = {**scope_of(method, target, {"host": HOST, **headers}, address), "scheme": scheme}
     sent: list[Message] = []
     asked = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     asked[-1]["more_body"] = not parts[-1] and len(parts) > 1

@@ -150,6 +150,12 @@ async def test_pages_of_others_get_nothing(foreign: dict[str, str], entry: Entry
         assert await status(app, "POST", "/api/stop", **headers, **foreign) == 403
 
 
+async def test_a_page_without_tls_is_none_of_a_server_with_it() -> None:
+    for origin, expected in ((f"https://{HOST}", 200), (f"http://{HOST}", 403)):
+        asked = {"scheme": "https", "origin": origin, **cookie()}
+        assert await status(gate(), "POST", "/api/stop", **asked) == expected
+
+
 async def test_to_follow_a_link_is_no_harm() -> None:
     link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
     app = gate(loopback=True, login=None)
