@@ -53,8 +53,8 @@ def is_own_origin(origin: str | None, host: str | None) -> bool:
     """Whether a page that this server served asks: its origin is the host that is asked."""
     if not origin or not host:
         return False
-    parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and parts.netloc == host
+    scheme, _, netloc = origin.partition("://")
+    return scheme in ("http", "https") and netloc == host
 
 
 def may_be_named(host: str | None, *, loopback_only: bool) -> bool:
