@@ -213,7 +213,7 @@ def test_whose_origin_it_is() -> None:
     assert is_own_origin("http://a:80", "a:80")
     assert not is_own_origin("http://a:80", "b:80")
     assert not is_own_origin("null", "a")
-    assert not is_own_origin("http://[", "[")
+    assert not is_own_origin("http://[", "a")
     assert not is_own_origin(None, "a")
     assert may_be_named("localhost:80", loopback_only=True)
     assert may_be_named("[::1]:80", loopback_only=True)
