@@ -24,7 +24,7 @@ from audio_server.device.common import Common
 from audio_server.device.leds import STARTUP
 from audio_server.device.observer import Kind
 from audio_server.device.outlet import AudioOutlet
-from audio_server.device.press import Press, Presses
+from audio_server.device.press import Press, Presses, fault_of
 from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button, Effect, State, Step
 from audio_server.device.status import Status, is_greeting
@@ -105,21 +105,10 @@ class Device:
             self._scope, self._nursery = nursery.cancel_scope, nursery
             self._start_startup()
             nursery.start_soon(self._player.run, self._take_is_over, name="audio")
-            await self._take_presses_until(faults)
+            faults.append(await fault_of(self._take_presses))
             nursery.cancel_scope.cancel()
         if faults:
             raise faults.pop()
-
-    async def _take_presses_until(self, faults: list[Exception]) -> None:
-        """Return when something has failed.
-
-        Raised in the nursery's block it would leave a cycle of trio's: what the other tasks are
-        cancelled with leads to the frame that waits for them, and that to what they have raised.
-        """
-        try:
-            await self._take_presses()
-        except Exception as error:
-            faults.append(error)
 
     def end(self) -> None:
         """Nobody is attached any more, or the device has failed: end its tasks."""

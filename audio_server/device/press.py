@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import trio
 
@@ -17,6 +19,18 @@ class Press:
     action: Action
     connection: int
     applied: trio.Event
+
+
+async def fault_of(work: Callable[[], Awaitable[NoReturn]]) -> Exception:
+    """Run `work` until it fails; with what.
+
+    Raised in a nursery's block it would leave a cycle of trio's: what the other tasks are
+    cancelled with leads to the frame that waits for them, and that to what they have raised.
+    """
+    try:
+        await work()
+    except Exception as error:
+        return error
 
 
 class Presses:
