@@ -184,9 +184,7 @@ class Devices:
         """Find or make the device of a link that begins. Raises `Superseded`, `TooManyDevices`."""
         device = self._devices.get(link.device_id) or self._make(link)
         if link.connection < device.connection:
-            self._common.tell(
-                device.id, Kind.REFUSED, "a stream of an older connection was refused"
-            )
+            self._common.tell(device.id, Kind.REFUSED, _OLDER)
             raise Superseded("the device is on a newer connection")
         if link.connection > device.connection:
             self._end_links(device, Superseded, "the device came back on a newer connection")
