@@ -158,6 +158,17 @@ def test_a_device_tells_what_happened_and_can_be_pressed(
     expect(at.page.locator("#presses button").first).to_be_disabled()
 
 
+def test_a_device_that_is_not_known_is_shown_when_it_comes(look: Look, fake: FakeServer) -> None:
+    at = look("/devices/opal-17")
+    expect(at.page.locator("#unknown")).to_contain_text("has been here lately")
+    fake.put(device("opal-17"))
+    fake.happen("opal-17", "connected", "connected from 10.0.0.7:51234")
+    expect(at.page.locator("#state")).to_have_text("Connected")
+    expect(at.page.locator("#timeline li")).to_have_count(1)
+    assert len(at.errors) == 1  # the browser itself tells of the 404
+    at.errors.clear()
+
+
 def test_who_is_not_logged_in_logs_in_and_comes_back(
     look: Look, fake: FakeServer, screenshots: Path
 ) -> None:

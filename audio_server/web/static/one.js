@@ -26,6 +26,7 @@ class Page {
   #timeline = new Timeline(() => this.#devices.now);
   #timer = null;
   #row = null;
+  #isUnknown = false;   // it is asked for again when something happens to it
 
   constructor() {
     document.title = `${this.#id} · Streaming Audio Server`;
@@ -37,7 +38,7 @@ class Page {
       take: (name, happening) => this.#happened(happening),
       state: (error) => this.#followed(error),
     });
-    setInterval(() => document.hidden || this.#look(), LOOK_MS);
+    setInterval(() => document.hidden || this.#isUnknown || this.#look(), LOOK_MS);
     setInterval(() => this.#take.tick(), TICK_MS);
   }
 
@@ -54,7 +55,8 @@ class Page {
   async #followed(error) {
     notice(byId("notice"), wording(error), Boolean(error));
     if (error) return;
-    this.#look();
+    await this.#look();
+    if (this.#isUnknown) return;
     const past = await ask(`${deviceAt(this.#id)}/happenings`).catch(() => null);
     this.#timeline.add(past?.happenings ?? []);
   }
@@ -78,6 +80,7 @@ class Page {
 
   #show(row) {
     this.#row = row;
+    this.#isUnknown = false;
     this.#devices.take({ now: row.playing?.at, rows: [row], gone: [] }, true);
     setText(byId("name"), row.name ?? row.id);
     setText(byId("id"), row.name ? row.id : "");
@@ -120,6 +123,7 @@ class Page {
 
   #unknown() {
     this.#row = null;
+    this.#isUnknown = true;
     byId("known").hidden = true;
     byId("unknown").hidden = false;
     this.#enable();
