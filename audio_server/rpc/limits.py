@@ -24,7 +24,7 @@ class Limits:
     """Bounds of a server, of each connection and of each device.
 
     The defaults fit devices with three calls and small messages. With several workers each counts
-    for itself. Frames past a `Pace` end the connection with ENHANCE_YOUR_CALM.
+    for itself. Frames past their `Pace` end the connection with ENHANCE_YOUR_CALM.
     """
 
     # Connections
