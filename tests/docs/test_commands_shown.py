@@ -48,14 +48,16 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def home(tmp_path: Path, forks: Path) -> Path:
     """A reader's clone: with clips, sound files, and with commands that are this project's."""
-    for name in PROGRAMS:
+    ask = ASK.format(python=sys.executable, path=str(forks))
+    programs = dict.fromkeys(PROGRAMS, ask) | {"python": f'#!/bin/sh\nexec {sys.executable} "$@"\n'}
+    for name, text in programs.items():
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
-        program.write_text(ASK.format(python=sys.executable, path=str(forks)))
+        program.write_text(text)
         program.chmod(0o755)
     work = tmp_path / "work"
-    for folder in ("clips", "deploy"):
-        shutil.copytree(ROOT / folder, work / folder)
+    for folder in ("clips", "deploy", "docs"):
+        shutil.copytree(ROOT / folder, work / folder, ignore=shutil.ignore_patterns("_build"))
     for name in SOUNDS:
         write_bell(work / name)
     return work
