@@ -18,7 +18,14 @@ from grpclib.exceptions import GRPCError
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.errors import PeerError, PeerSilentError
-from audio_server.rpc.frames import CONTINUATION, DATA, GOAWAY, Frame, FrameReader
+from audio_server.rpc.frames import (
+    CONTINUATION,
+    DATA,
+    GOAWAY,
+    WINDOW_UPDATE,
+    Frame,
+    FrameReader,
+)
 from audio_server.rpc.http2 import Http2
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher, Outbox
@@ -246,7 +253,9 @@ class Connection(Traffic):
         if frame.type == DATA and (payload := self.http2.take_data(frame)) is not None:
             self._on_data(frame.stream_id, payload, len(payload))
             return
-        if frame.type == GOAWAY:
+        if frame.type == WINDOW_UPDATE and self.http2.take_window(frame):
+            self._on_window(frame.stream_id)
+        elif frame.type == GOAWAY:
             self._on_goaway(frame)
         elif frame.type <= CONTINUATION:
             waiting = len(self.http2.out)

@@ -12,11 +12,12 @@ import struct
 from collections.abc import Iterable
 
 from h2.config import H2Configuration
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import FlowControlError, ProtocolError
 from h2.settings import SettingCodes
-from h2.stream import StreamInputs, StreamState
+from h2.stream import H2Stream, StreamInputs, StreamState
 from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import GoAwayFrame
 
@@ -28,7 +29,10 @@ from audio_server.rpc.slim import slim
 
 LAST_POSSIBLE_STREAM = 2**31 - 1
 _DEFAULT_WINDOW_BYTES = 65535
+_LARGEST_WINDOW = 2**31 - 1
 _TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
+_SENDING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
+_INCREMENT = struct.Struct(">I")
 
 
 _ACCEPTED = Encoder().encode(
@@ -121,6 +125,27 @@ class Http2:
             self._dead = True
             raise PeerError(ErrorCodes.FLOW_CONTROL_ERROR, str(error)) from error
         return frame.payload
+
+    def take_window(self, frame: Frame) -> bool:
+        """The short way for a WINDOW_UPDATE that is right: whether its window has grown.
+
+        If not, the frame has to go through `receive`, which finds out what is wrong with it, or
+        passes it over.
+        """
+        if len(frame.payload) != _INCREMENT.size or self._dead:
+            return False
+        size = _INCREMENT.unpack(frame.payload)[0] & _LARGEST_WINDOW
+        window: H2Connection | H2Stream = self._h2
+        if frame.stream_id:
+            stream = self._h2.streams.get(frame.stream_id)
+            if stream is None or stream.state_machine.state not in _SENDING_DATA:
+                return False
+            window = stream
+        grown = size + window.outbound_flow_control_window
+        if not size or grown > _LARGEST_WINDOW:
+            return False
+        window.outbound_flow_control_window = grown
+        return True
 
     @property
     def last_stream_id(self) -> int:

@@ -63,11 +63,10 @@ class Traffic(ABC):
                 self._on_end(event)
             case events.StreamReset():
                 self._on_reset(event)
-            case events.WindowUpdated(stream_id=0) | events.RemoteSettingsChanged():
-                self._on_room()
             case events.WindowUpdated():
-                if stream := self.streams.get(event.stream_id or 0):
-                    self._offer_room(stream)
+                self._on_window(event.stream_id or 0)
+            case events.RemoteSettingsChanged():
+                self._on_room()
 
     def _on_data(self, stream_id: int, data: bytes, window_bytes: int) -> None:
         stream = self.streams.get(stream_id)
@@ -99,6 +98,13 @@ class Traffic(ABC):
 
     def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
         stream.fail(GRPCError(Status.CANCELLED, f"reset by the peer ({event.error_code})"))
+
+    def _on_window(self, stream_id: int) -> None:
+        """A window has grown; 0 is the connection's, and so all streams'."""
+        if not stream_id:
+            self._on_room()
+        elif stream := self.streams.get(stream_id):
+            self._offer_room(stream)
 
     def _on_room(self) -> None:
         for stream in list(self.streams.values()):
