@@ -24,6 +24,7 @@ BATCH: Final = 100
 UNKNOWN: Final = "no such device is connected"
 FULL: Final = "too many watch already"
 
+DEVICE: Final = "/api/devices/{id}"
 NOT_THERE: Final = {404: UNKNOWN}
 NO_ROOM: Final = {503: FULL}
 CHANGES: Final = Content(
@@ -45,32 +46,17 @@ class DeviceOperations:
     @property
     def all(self) -> Sequence[Operation]:
         """All of them."""
-        device = "/api/devices/{id}"
-        failed = {409: "the device did not do it"}
-        unclear = {422: "the JSON is not what it should be, or that is no name"}
+        return (*self._seen, *self._done)
+
+    @property
+    def _seen(self) -> Sequence[Operation]:
         return (
             Operation("GET", "/api/devices", self.list_devices, models.Devices),
             Operation("GET", "/api/devices/changes", self.watch_devices, CHANGES, problems=NO_ROOM),
-            Operation("GET", device, self.get_device, models.Device, problems=NOT_THERE),
-            Operation(
-                "PATCH",
-                device,
-                self.rename_device,
-                models.Named,
-                body=models.Rename,
-                problems=NOT_THERE | unclear,
-            ),
-            Operation(
-                "POST",
-                f"{device}/press",
-                self.press_button,
-                models.Device,
-                body=models.Press,
-                problems=NOT_THERE | failed,
-            ),
+            Operation("GET", DEVICE, self.get_device, models.Device, problems=NOT_THERE),
             Operation(
                 "GET",
-                f"{device}/happenings",
+                f"{DEVICE}/happenings",
                 self.list_happenings_of_device,
                 models.Happenings,
                 problems=NOT_THERE,
@@ -82,6 +68,27 @@ class DeviceOperations:
                 (models.Happenings, HAPPENING),
                 query=models.Following,
                 problems=NOT_THERE | NO_ROOM,
+            ),
+        )
+
+    @property
+    def _done(self) -> Sequence[Operation]:
+        return (
+            Operation(
+                "PATCH",
+                DEVICE,
+                self.rename_device,
+                models.Named,
+                body=models.Rename,
+                problems=NOT_THERE | {422: "the JSON is not what it should be, or that is no name"},
+            ),
+            Operation(
+                "POST",
+                f"{DEVICE}/press",
+                self.press_button,
+                models.Device,
+                body=models.Press,
+                problems=NOT_THERE | {409: "the device did not do it"},
             ),
             Operation("POST", "/api/stop", self.stop, models.Outcomes, body=models.Stop),
         )
