@@ -1,13 +1,14 @@
 """What can be done to a folder of clips. Each change is made whole or not at all.
 
-All of this blocks, and waits for whoever changes the same folder from another thread or process.
-What is wrong with the folder is a `ClipError`.
+All of this blocks, and waits a while for whoever changes the same folder from another thread or
+process. What is wrong with the folder is a `ClipError`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,11 @@ from audio_server.clips.plan import (
     write_atomically,
     write_to_disk,
 )
+
+LOCKED_S = 10.0
+"""How long somebody else may take: longer, and he hangs."""
+
+LOOK_S = 0.02
 
 
 def place(folder: Path, title: str, opus: bytes) -> str:
@@ -95,10 +101,23 @@ def _changing(folder: Path, *needed: str) -> Iterator[list[str]]:
 def _locked(folder: Path) -> Iterator[None]:
     fd = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd, folder)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, folder: Path) -> None:
+    give_up_at = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_at:
+                raise ClipError(folder, "is being changed by somebody else") from None
+            time.sleep(LOOK_S)
+        else:
+            return
 
 
 def _cannot(folder: Path, error: OSError) -> ClipError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -138,6 +140,21 @@ def test_names_of_the_files(filled: Path) -> None:
 def test_an_order_has_each_clip_once(filled: Path, wrong: list[str]) -> None:
     with pytest.raises(ClipError, match="each clip that is in the folder, once"):
         changes.reorder(filled, wrong)
+
+
+def test_whoever_hangs_while_changing_it_is_not_waited_for(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "LOCKED_S", 0.05)
+    fd = os.open(filled, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(ClipError, match="is being changed by somebody else"):
+            changes.remove(filled, "01-b.wav")
+    finally:
+        os.close(fd)
+    changes.remove(filled, "01-b.wav")
+    assert order(filled) == "ACD"
 
 
 def test_a_name_that_is_too_long_for_a_number(folder: Path) -> None:
