@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from audio_server.web.address import is_own_origin
+from audio_server.web.careful import is_encrypted
 from audio_server.web.files import Files
 from audio_server.web.gate import NOT_OURS, TOO_OFTEN, Entry, refuse_token
 from audio_server.web.login import SESSION_S, Login
@@ -87,19 +88,11 @@ def _welcome(request: Request, login: Login, wanted: str) -> Response:
         login.cookie_name,
         cookie,
         max_age=SESSION_S,
-        secure=_is_encrypted(request),
+        secure=is_encrypted(request),
         httponly=True,
         samesite="strict",
     )
     return answer
-
-
-def _is_encrypted(request: Request) -> bool:
-    """Whether the browser speaks TLS, with us or with a proxy, which says so. Whoever lies about
-    it only makes a cookie of his own that does not come back."""
-    forwarded = request.headers.get("forwarded", "").lower()
-    is_proxied = request.headers.get("x-forwarded-proto", "").lower() == "https"
-    return request.url.scheme == "https" or "proto=https" in forwarded or is_proxied
 
 
 def _path(wanted: str) -> str:
