@@ -63,6 +63,8 @@ def test_a_browser_logs_in_and_out(secured: WebServer, chromium: Browser) -> Non
     at.page.goto(f"{secured.url}/device")
     assert "/login?next=" in at.page.url
     assert at.page.context.cookies() == []
+    at.page.goto(f"{secured.url}/login?next=%2F%09%2F127.0.0.1:1")  # no path to a browser
+    assert at.page.input_value("[name=next]") == "/"
     at.close()
 
 

@@ -3,9 +3,9 @@
 const asked = new URLSearchParams(location.search);
 const NOTICES = { wrong: "That is not the token.", slow: "Too many wrong tokens. Wait a little and try again." };
 
-// A path of this server, and nothing that a browser would take for another one.
+// A path of this server, and nothing that a browser would take for another one, as it does `/\t/`.
 const wanted = asked.get("next") ?? "/";
-const next = /^\/(?![/\\])/.test(wanted) ? wanted : "/";
+const next = /^\/(?![/\\])[!-~]*$/.test(wanted) ? wanted : "/";
 
 document.querySelector("[name=next]").value = next;
 for (const [why, words] of Object.entries(NOTICES)) {
