@@ -16,8 +16,8 @@ from audio_server.virtual.cli import app as device
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 ALWAYS = {"--help", "--version"}
-OF_OTHERS = {"--smoke"}
-"""Of `python -m benchmarks`."""
+OF_OTHERS = {"--smoke", "--build-arg"}
+"""Of `python -m benchmarks` and of docker."""
 
 
 def flags(app: App) -> Iterator[str]:
