@@ -34,6 +34,7 @@ class Member:
         what has been is not wanted."""
         self._line = Line(stream, clock=clock)
         self._late = trio.Event()
+        self._has_answered = False
 
     async def run(self) -> None:
         """Until the process is gone. Closes the stream."""
@@ -52,10 +53,12 @@ class Member:
         if self.is_late:
             raise NoAnswer
         try:
-            return await self._line.ask(what, within_s, **facts)
+            parts = await self._line.ask(what, within_s, **facts)
         except TooLate:
             self._late.set()
             raise
+        self._has_answered = True
+        return parts
 
     async def act(
         self, what: str, within_s: float, concerned: Sequence[str], **facts: Any
@@ -71,9 +74,12 @@ class Member:
     async def _wait_back(self) -> NoReturn:
         while True:
             await self._late.wait()
-            log.warning("worker does not answer", worker=self.number)
+            if self._has_answered:
+                log.warning("worker does not answer", worker=self.number)
+            else:  # it is being started: those who watch ask from the beginning
+                log.info("worker does not answer yet", worker=self.number)
             await self._wait_answer()
-            log.info("worker answers again", worker=self.number)
+            log.info("worker answers", worker=self.number)
             self._late = trio.Event()
 
     async def _wait_answer(self) -> None:

@@ -38,7 +38,7 @@ async def test_a_worker_that_hangs_has_no_devices_until_it_answers(
             assert state(at, 2, "b") == State(0)  # what failed has not been done
             gone, back = await seen(events, "b")
             assert gone < back
-    assert [line["event"] for line in logs] == ["worker does not answer", "worker answers again"]
+    assert [line["event"] for line in logs] == ["worker does not answer", "worker answers"]
 
 
 async def seen(events: Any, device_id: str) -> tuple[int, int]:
@@ -68,6 +68,24 @@ async def test_a_worker_that_is_killed_takes_its_devices_along_and_comes_back(
                 gone, back = await seen(events, "b")
                 assert 0 <= gone < back
     assert logs == []
+
+
+async def test_a_worker_that_takes_its_time_to_start_is_no_cause_for_alarm(
+    autojump_clock: MockClock, logs: Any
+) -> None:
+    """A page that was open when the server stopped asks again before the workers have loaded."""
+    async with spread() as at:
+        worker = await at.start(3, hung=True)
+        with at.connected(3, "c"), at.fleet.watching():
+            await trio.sleep(2 * LATE_S)
+            worker.go_on.set()
+            await trio.sleep(PING_S + LATE_S)
+            assert await ids(at) == {"c"}
+            worker.go_on = trio.Event()
+            await trio.sleep(2 * LATE_S)
+    said = [(line["event"], line["log_level"]) for line in logs]
+    assert said[:2] == [("worker does not answer yet", "info"), ("worker answers", "info")]
+    assert said[2:] == [("worker does not answer", "warning")]
 
 
 async def test_what_a_worker_fails_to_tell_is_told_with_the_next_look(

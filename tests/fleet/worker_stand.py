@@ -90,10 +90,10 @@ class Spread:
         self._nursery = nursery
         self._lives: dict[int, trio.CancelScope] = {}
 
-    async def start(self, number: int) -> WorkerStand:
+    async def start(self, number: int, *, hung: bool = False) -> WorkerStand:
         """Start a worker, as for the first time."""
         worker = self.workers[number] = WorkerStand(number, self._nursery)
-        stream = await worker.start()
+        stream = await worker.start(hung=hung)
         life = self._lives[number] = trio.CancelScope()
         self._nursery.start_soon(self._attach, number, stream, life)
         await trio.testing.wait_all_tasks_blocked()
