@@ -8,12 +8,16 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from audio_server.cli import main
+
+Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 MODULES = {"audio-server": "audio_server.cli", "audio-device": "audio_server.virtual.cli"}
 SCRIPT = ("--script", "connect mode wait:0.2 off")
@@ -37,6 +41,20 @@ def command(line: str, *more: str) -> list[str]:
 
 def run(line: str, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(line, *more), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str]) -> Run:
+    """As `run`, in this process: ten times as fast."""
+
+    def run_here(line: str) -> subprocess.CompletedProcess[str]:
+        words = shlex.split(line)[1:]
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, int(ended.value.code or 0), said.out, said.err)
+
+    return run_here
 
 
 class Server:
@@ -96,16 +114,16 @@ def test_tokens_as_the_commands_give_them() -> None:
         assert (stranger.returncode, "UNAUTHENTICATED" in stranger.stdout) == (1, True)
 
 
-def test_devices_are_listed_and_revoked() -> None:
-    assert run("audio-server devices list").stdout == "device  enrolled\n"
-    enrolled = json.loads(run("audio-server devices enroll kitchen --json").stdout)
+def test_devices_are_listed_and_revoked(here: Run) -> None:
+    assert here("audio-server devices list").stdout == "device  enrolled\n"
+    enrolled = json.loads(here("audio-server devices enroll kitchen --json").stdout)
     assert enrolled["device_id"] == "kitchen"
-    (listed,) = json.loads(run("audio-server devices list --json").stdout)
+    (listed,) = json.loads(here("audio-server devices list --json").stdout)
     assert listed["device_id"] == "kitchen"
-    assert run("audio-server devices list").stdout.splitlines()[1].startswith("kitchen  20")
-    again = run("audio-server devices enroll kitchen")
+    assert here("audio-server devices list").stdout.splitlines()[1].startswith("kitchen  20")
+    again = here("audio-server devices enroll kitchen")
     assert (again.returncode, again.stdout) == (2, "")
     assert "kitchen is enrolled already" in again.stderr
-    assert run("audio-server devices revoke kitchen").returncode == 0
-    assert json.loads(run("audio-server devices list --json").stdout) == []
-    assert run("audio-server devices revoke kitchen").returncode == 2
+    assert here("audio-server devices revoke kitchen").returncode == 0
+    assert json.loads(here("audio-server devices list --json").stdout) == []
+    assert here("audio-server devices revoke kitchen").returncode == 2
