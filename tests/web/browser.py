@@ -57,6 +57,22 @@ class Watched:
         if kind in ("error", "warning"):
             self.errors.append(text)
 
+    def wait_until(self, true: Callable[[], object]) -> None:
+        """Wait for something outside of the page; the page has its turn meanwhile."""
+        for _ in range(WITHIN_MS // 50):
+            if true():
+                return
+            self.page.wait_for_timeout(50)
+        assert true()
+
+    def forgive(self, status: str) -> None:
+        """The browser itself tells of an answer, such as "404"; it may be late. Nothing else may
+        have gone wrong."""
+        self.wait_until(lambda: self.errors)
+        self.page.wait_for_timeout(100)
+        assert [error for error in self.errors if status not in error] == []
+        self.errors.clear()
+
     def close(self) -> None:
         """Close it; it must have had no error."""
         self.page.context.close()

@@ -106,7 +106,7 @@ def test_search_order_and_selection(look: Look, fake: FakeServer) -> None:
     fake.refusals["/api/stop"] = (503, "the server is draining")
     at.page.click("#stop")
     expect(at.page.locator("#done")).to_have_text("the server is draining")
-    at.errors.clear()  # the browser itself tells of the 503
+    at.forgive("503")
     fake.drop("opal-0001")
     expect(at.page.locator("#selected")).to_have_text("9 selected")
     at.page.keyboard.press("Escape")
