@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from audio_server.clips.naming import title_of
 from audio_server.device.meter import Outcome
 from audio_server.device.observer import Kind
 from audio_server.device.rules import Action, Button
@@ -65,7 +66,7 @@ def _pressed(button: Button, action: Action) -> str:
 
 
 def _ended(clip: str, outcome: Outcome, played_s: float, reason: str | None) -> str:
-    text = _ENDED[outcome].format(clip=clip, played_s=played_s)
+    text = _ENDED[outcome].format(clip=title_of(clip), played_s=played_s)
     return f"{text}: {reason}" if reason else text
 
 
@@ -85,7 +86,7 @@ def _done(action: str, what: object) -> str:
         case "press":
             return f"an operator pressed {_title(what)}"
         case "play":
-            return f"an operator played {what}"
+            return f"an operator played {title_of(str(what))}"
     return "an operator stopped it"
 
 
@@ -101,7 +102,7 @@ _TEXTS: dict[Kind, Callable[..., str]] = {
     Kind.CONNECTED: _connected,
     Kind.GONE: lambda: "disconnected",
     Kind.PRESS: _pressed,
-    Kind.TAKE_STARTED: lambda clip: f"{clip} starts",
+    Kind.TAKE_STARTED: lambda clip: f"{title_of(clip)} starts",
     Kind.TAKE_ENDED: _ended,
     Kind.LEDS: _lit,
     Kind.CORRECTION: lambda: "showed other LEDs than it was sent, and is sent them again",

@@ -69,13 +69,13 @@ async def test_a_device_is_seen_pressed_played_on_and_stopped(
         assert line.split()[:6] == ["hall", "idle", "1", "square", "The", "Hall"]
         told = [line.split("  ")[2] for line in (await said("logs", "hall")).out.splitlines()]
         assert [text for text in told if "LEDs" not in text][-5:] == [
-            "an operator played 3-triangle",
-            "3-triangle starts",
+            "an operator played triangle",
+            "triangle starts",
             "an operator stopped it",
             told[-2],  # after how many seconds
             "is called The Hall now",
         ]
-        assert told[-2].startswith("3-triangle was cut after ")
+        assert told[-2].startswith("triangle was cut after ")
         for argv in ("press nobody mode", "play nothing --all", "rename nobody x", "logs nobody"):
             status, out, err = await said(*argv.split())
             assert (status, out, err.count("\n")) == (1, "", 1)

@@ -15,12 +15,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.devices import Devices
 from audio_server.device.links import Superseded
+from audio_server.device.meter import Outcome
 from audio_server.device.observer import Kind
 from audio_server.device.rules import Action, Button, Rules
 from audio_server.fleet.followers import BEHIND_MAX, FOLLOWERS_MAX, FRESH_MAX
 from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.look import Look
 from audio_server.fleet.timeline import GONE_MAX, KEPT, KEPT_IN_ALL, KEPT_MIN, LATEST, Timeline
+from audio_server.fleet.words import details_of, text_of
 
 
 async def texts(at: Stand, device_id: str | None = "a") -> list[str]:
@@ -78,6 +80,20 @@ async def test_details_are_told_as_json_has_them(autojump_clock: MockClock) -> N
     ended = details["take_ended"]
     assert (ended["outcome"], ended["played_s"], ended["reason"]) == ("cut", 0.0, None)
     assert details["leds"]["leds"][1] == "#0060ffff"
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "text"),
+    [
+        (Kind.TAKE_STARTED, ("03-bell",), "bell starts"),
+        (Kind.TAKE_ENDED, ("03-bell", Outcome.CUT, 1.0, None), "bell was cut after 1.0 s"),
+        (Kind.ACTION, ("play", "03-bell"), "an operator played bell"),
+    ],
+)
+def test_people_are_told_the_title_of_a_clip(kind: Kind, details: Any, text: str) -> None:
+    """As everywhere else; programs are told its name."""
+    assert text_of(kind, details) == text
+    assert "03-bell" in details_of(kind, details).values()
 
 
 async def test_what_an_operator_does_is_told() -> None:
