@@ -183,12 +183,12 @@ class Relay:
                 self._obey(await self._websocket.receive_text())
         except WebSocketDisconnect:
             return
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("page sent what is no press", error=repr(error)[:200])
             self.end(Closing.UNCLEAR)
 
     def _obey(self, text: str) -> None:
-        """Raises `ValueError` or `KeyError` for what no page of ours sends."""
+        """Raises `ValueError`, `KeyError` or `RecursionError` for what no page of ours sends."""
         match json.loads(text):
             case {"power": True}:
                 self._device.switch_on()

@@ -96,7 +96,8 @@ async def test_a_page_that_takes_nothing_loses_its_device(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"press": "none"}', '{"press": "bell"}', '{"press": 1}', "null"]
+    "text",
+    ["", "[]", "{}", '{"press": "none"}', '{"press": "bell"}', '{"press": 1}', "null", "[" * 4096],
 )
 async def test_what_is_no_press_ends_the_page(page: Page, text: str) -> None:
     page.socket.takes.set()
