@@ -11,6 +11,16 @@ import pytest
 SLOW = ("docs", "web", "workers", "identity", "faults", "interop", "state", "benchmarks", "cli")
 """Folders whose tests wait for browsers and processes: begun first, they end while others run."""
 
+PUNCTUAL = (
+    "docs/",
+    "faults/test_faults.py",
+    "faults/test_lossy_road.py",
+    "faults/test_soak.py",
+    "virtual/test_device_command.py",
+)
+"""Where devices judge a server by the clock on the wall. Beside other tests, on a machine that has
+few cores, they would judge the machine: `-m punctual` runs them alone."""
+
 
 @pytest.fixture(autouse=True)
 def no_asyncio_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,11 +40,18 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put what is slow first where files go to several processes."""
+    """Mark what is judged by the clock; put what is slow first where files go to processes."""
+    for item in items:
+        if _place(item.path).startswith(PUNCTUAL):
+            item.add_marker("punctual")
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _turn(item.path))
 
 
 def _turn(path: Path) -> int:
-    folder = path.relative_to(Path(__file__).parent).parts[0]
+    folder = _place(path).partition("/")[0]
     return SLOW.index(folder) if folder in SLOW else len(SLOW)
+
+
+def _place(path: Path) -> str:
+    return path.relative_to(Path(__file__).parent).as_posix()
