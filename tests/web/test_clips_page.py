@@ -138,7 +138,7 @@ def test_a_device_tells_what_happened_and_can_be_pressed(
     expect(at.page.locator("#timeline li")).to_have_count(count)
     expect(at.page.locator("#timeline li").first).to_contain_text("Pressed Play")
     fake.happen("opal-17", "take_started", "triangle starts", clip="03-triangle")
-    expect(at.page.locator("#timeline li").first).to_contain_text("triangle starts")
+    expect(at.page.locator("#timeline li").first).to_contain_text("Triangle starts")
     expect(at.page.locator("#lanes .dot")).to_have_text(["M", "P", "M", "P"])
     expect(at.page.locator("#lanes .take .span")).to_have_text(["square", "triangle"])
     expect(at.page.locator("#doing")).to_have_text("Plays triangle · mode 3 triangle")
