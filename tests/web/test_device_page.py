@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import av
@@ -44,7 +45,7 @@ def test_play_is_heard_and_stop_silences_at_once(make_page: MakePage, screenshot
     page.wait_state("Playing. Mode 1")
     page.page.wait_for_function("() => device.player.position > 1")
     assert page.page.inner_text("#clip") == "doorbell"
-    assert page.page.inner_text("#time") == "0:01 / 0:08"
+    assert re.fullmatch(r"0:0[1-5] / 0:08", page.page.inner_text("#time"))
     page.save(screenshots, "device-page")
     assert page.ms_to_silence() < 200
     page.wait_state("Idle. Mode 0")

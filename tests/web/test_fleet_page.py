@@ -44,8 +44,9 @@ def test_a_row_says_all_that_is_known(look: Look, fake: FakeServer) -> None:
     pressed = {"button": "play", "at": time.time()}
     fake.put(device("opal-17", mode=3, at=2.0, name="Greenhouse", last_press=pressed, battery=0.83))
     greenhouse = row(at, "Greenhouse")
-    for said in ("opal-17", "3 triangle", "0:02 / 0:12", "Play ", "280 ms", "1.8 ms", "83 %"):
+    for said in ("opal-17", "3 triangle", "Play ", "280 ms", "1.8 ms", "83 %"):
         expect(greenhouse).to_contain_text(said)
+    expect(greenhouse).to_contain_text(re.compile(r"0:0[2-9] / 0:12"))
     expect(greenhouse).to_contain_text("10.0.0.7:51234")
     lamps = greenhouse.locator(".lamps")
     expect(lamps).to_have_attribute("aria-label", "LEDs lit: power, status, triangle")
