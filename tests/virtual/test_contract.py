@@ -87,11 +87,11 @@ def whole_takes(options: Options) -> Options:
     return replace(options, whole_takes=True)
 
 
-async def test_twenty_devices_that_do_what_they_like(autojump_clock: MockClock) -> None:
-    fleet = await run("connect random:20", replace(OPTIONS, devices=20, seed=42))
+async def test_ten_devices_that_do_what_they_like(autojump_clock: MockClock) -> None:
+    fleet = await run("connect random:20", replace(OPTIONS, devices=10, seed=42))
     assert told(fleet) == []
     assert min(len(judged.report.takes) for judged in fleet) > 10
-    assert sum(judged.report.connections for judged in fleet) > 100
+    assert sum(judged.report.connections for judged in fleet) > 50
 
 
 async def test_a_device_that_draws_wrongly_is_corrected_and_nobody_is_blamed(
