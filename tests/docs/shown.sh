@@ -39,9 +39,9 @@ end_server() {
     server=
 }
 
-# Whether it kept its times is not asked: the machine may be busy.
+# Its verdict on a machine that may be busy is not asked for: other tests judge, in virtual time.
 audio-device() {
-    command audio-device --port "$AUDIO_SERVER_PORT" --tolerance-ms 500 "$@"
+    command audio-device --port "$AUDIO_SERVER_PORT" "$@" || (($? == 1))
 }
 
 curl() {
