@@ -1,12 +1,13 @@
 """One device: what it knows, and the three tasks that keep it.
 
     run
-    ├─ event intake   applies presses to the state, one after the other
+    ├─ event intake   applies presses that have to wait for something, one after the other
     ├─ status         runs the start-up sequence on the LEDs, for as long as it lasts
     └─ audio          one take at a time (`Player`)
 
-The requests of the device's connection run elsewhere. They come and go through `adopt`, `attach`
-and `detach`, which are synchronous, and they read `status` and `press`.
+The requests of the device's connection run elsewhere. They come and go through `adopt`, `greet`,
+`plug` and `unplug`, which are synchronous, and they read `status` and press buttons. A press that
+has to wait for nothing is applied where it comes (`press_nowait`).
 """
 
 from __future__ import annotations

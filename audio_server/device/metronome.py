@@ -5,10 +5,10 @@ costs trio a heap operation, a cancel scope and a pass of the scheduler; and it 
 Here the times are rounded up to shared ticks, and one task does what all who are due want done:
 their sends then leave together too.
 
-What is done at a tick is a function that the sleeping task has left here (`drive`), because waking
-the task costs more than the refill that it would do. The task still owns the work: it sleeps in
-`drive` as long as the function is called, its cancellation ends that at once, and what the
-function raises is raised there.
+What is done at a tick is a function that was left here, because waking a task costs more than the
+refill that it would do. Whoever leaves it owns the work. A task may sleep in `drive` for as long as
+the function is called: its cancellation ends that at once, and what the function raises is raised
+there. Or nobody sleeps (`start`): then the owner is told when it ends, and cancels it before that.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Metronome:
     async def run(self) -> NoReturn:
         """Serve who is due, for ever. Costs nothing while nobody sleeps.
 
-        When it is cancelled, sleepers stay asleep: end them first or with it.
+        When it is cancelled, who sleeps stays asleep, and nothing is done any more for the others:
+        end them first or with it.
         """
         while True:
             first = min(self._buckets, default=math.inf)
