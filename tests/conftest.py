@@ -15,6 +15,7 @@ PUNCTUAL = (
     "docs/",
     "faults/test_faults.py",
     "faults/test_lossy_road.py",
+    "faults/test_one_write.py",
     "faults/test_soak.py",
     "virtual/test_device_command.py",
 )
