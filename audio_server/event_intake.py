@@ -16,13 +16,26 @@ from audio_server.device.meter import Meter
 from audio_server.device.rules import Action, Button
 from audio_server.press_pace import PressPace
 from audio_server.rpc.call import ServerCall
-from audio_server.wire.comms_pb2 import DeviceEvent, DeviceEventResponse
+from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent, DeviceEventResponse
 from audio_server.wire.framing import frame_message
 
 _ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
 _NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
 
 _Press: TypeAlias = tuple[Button, Action]
+
+_KNOWN: dict[bytes, _Press] = {
+    DeviceEvent(
+        button_event=ButtonEvent(
+            button_id=ButtonEvent.ButtonId.Name(button),
+            event=ButtonEvent.ButtonEventType.Name(action),
+        )
+    ).SerializeToString(): (button, action)
+    for button in Button
+    for action in Action
+}
+"""All that can be done to a button, by the bytes that protobuf makes of it: looking them up spares
+decoding. Other bytes may mean the same, and are decoded."""
 
 
 class EventIntake:
@@ -39,31 +52,33 @@ class EventIntake:
     async def run(self) -> None:
         """Take events until the device has ended its side."""
         await self._call.send_initial_metadata()
-        while (event := await self._call.recv_message(self._take_at_once)) is not None:
+        while (event := await self._call.recv_bytes(self._take_at_once)) is not None:
             await self._take(event)
 
-    def _take_at_once(self, event: DeviceEvent) -> bool:
+    def _take_at_once(self, event: bytes) -> bool:
         """Take an event if it has to wait for nothing: not for its turn, for a mode that is to be
         kept first, nor for room for its acknowledgement."""
-        device_id = self._link.device_id
-        if not self._call.has_room or not self._pace.is_free(device_id):
+        press = self._press_in(event)
+        if not self._call.has_room or not (bucket := self._pace.free(self._link.device_id)):
             return False
-        press = _press_of(event)
         if isinstance(press, tuple) and not self._link.press_nowait(*press):
             return False
-        self._pace.take(device_id)
+        bucket.spend()
         self._call.send_nowait(_ACK if press else _NACK)
         self._meter.acknowledged(0.0)
         return True
 
-    async def _take(self, event: DeviceEvent) -> None:
+    async def _take(self, event: bytes) -> None:
+        press = self._press_in(event)
         received_at = trio.current_time()
         await self._pace.wait(self._link.device_id)
-        press = _press_of(event)
         if isinstance(press, tuple):
             await self._link.press(*press)
         await self._call.send_framed(_ACK if press else _NACK)
         self._meter.acknowledged(trio.current_time() - received_at)
+
+    def _press_in(self, event: bytes) -> _Press | bool:
+        return _KNOWN.get(event) or _press_of(self._call.decode(event))
 
 
 def _press_of(event: DeviceEvent) -> _Press | bool:

@@ -20,19 +20,15 @@ class PressPace:
     def __init__(self, rate: Rate = PRESSES) -> None:
         self._buckets = Buckets(rate)
 
-    def is_free(self, device_id: str) -> bool:
-        """Whether the next press may be taken now."""
-        return self._bucket(device_id).has_token(trio.current_time())
-
-    def take(self, device_id: str) -> None:
-        """A press has been taken that might be."""
-        self._bucket(device_id).take(trio.current_time())
+    def free(self, device_id: str) -> TokenBucket | None:
+        """If the next press may be taken now, where its token is to be spent when it has been."""
+        now = trio.current_time()
+        bucket = self._buckets.of(device_id, now)
+        return bucket if bucket.has_token(now) else None
 
     async def wait(self, device_id: str) -> None:
         """Return when the next press may be taken. A checkpoint only if it has to wait."""
-        delay_s = self._bucket(device_id).book(trio.current_time())
+        now = trio.current_time()
+        delay_s = self._buckets.of(device_id, now).book(now)
         if delay_s:
             await trio.sleep(delay_s)
-
-    def _bucket(self, device_id: str) -> TokenBucket:
-        return self._buckets.of(device_id, trio.current_time())

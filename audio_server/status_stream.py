@@ -9,7 +9,7 @@ is sent the frame again.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import structlog
 import trio
@@ -38,6 +38,9 @@ UNASKED: Rate = (50, 20)
 
 _TEXT_MAX = 200
 
+_SUCCESS = DeviceStatusResponse(status="success").SerializeToString()
+"""What nearly all that is answered is: seeing that spares decoding it."""
+
 log = structlog.get_logger()
 
 
@@ -47,6 +50,10 @@ class _Asked(NamedTuple):
     at: float
     frame: Frame
     is_look: bool
+
+
+_Told: TypeAlias = tuple[Frame | None, float | None]
+"""The LEDs and the battery; None is what was not told."""
 
 
 class StatusTalk:
@@ -94,13 +101,13 @@ class StatusTalk:
         self._advance_soon()
         while True:
             with self._rest:
-                answer = await self._call.recv_message(self._take_at_once)
+                answer = await self._call.recv_bytes(self._take_at_once)
                 if answer is None:
                     return
                 if self._asked:
                     self._take(answer)
                 else:
-                    await self._slow_down()
+                    await self._slow_down(answer)
             if self._rest.cancel_called:
                 self._rest = trio.CancelScope(deadline=self._patience_ends_at())
                 await self._go_on()
@@ -166,40 +173,48 @@ class StatusTalk:
         self._is_late = False
         # Only ever put forward: to put it off with each answer would cost more than to be woken
         # for nothing every few seconds.
-        self._rest.deadline = min(self._rest.deadline, self._patience_ends_at())
+        if (ends_at := self._patience_ends_at()) < self._rest.deadline:
+            self._rest.deadline = ends_at
 
     # What is answered
 
-    def _take_at_once(self, answer: DeviceStatusResponse) -> bool:
+    def _take_at_once(self, answer: bytes) -> bool:
         """Take an answer to what was asked; what else a device says wakes the task."""
         if self._asked:
             self._take(answer)
             return True
         return False
 
-    def _take(self, answer: DeviceStatusResponse) -> None:
+    def _take(self, answer: bytes) -> None:
         self._hear(self._asked.pop(0), answer)
         if self._is_due(self._link.status):
             self._advance_soon()
 
-    async def _slow_down(self) -> None:
+    async def _slow_down(self, answer: bytes) -> None:
         """The device has said what it was not asked: that is read no faster than it may press."""
+        self._call.decode(answer)  # or it raises
         now = trio.current_time()
         self._unasked = self._unasked or TokenBucket(UNASKED, now)
         await trio.sleep(self._unasked.book(now))
 
-    def _hear(self, asked: _Asked, answer: DeviceStatusResponse) -> None:
+    def _hear(self, asked: _Asked, answer: bytes) -> None:
         after_s = trio.current_time() - asked.at
-        leds, battery = None, None
+        if answer == _SUCCESS:
+            leds, battery = _accepted(asked), None
+        else:
+            leds, battery = self._read(asked, self._call.decode(answer))
+        self._link.report(self._link.known.answered(after_s, leds, battery))
+
+    def _read(self, asked: _Asked, answer: DeviceStatusResponse) -> _Told:
         match answer.WhichOneof("response"):
             case "state":
-                leds, battery = _told(asked, answer.state), reported_battery(answer.state)
                 self._compare(asked, answer.state)
+                return _told(asked, answer.state), reported_battery(answer.state)
             case "status" if answer.status != "success":
                 self._refused(asked, answer.status[:_TEXT_MAX])
-            case "status" if not asked.is_look:
-                leds = asked.frame
-        self._link.report(self._link.known.answered(after_s, leds, battery))
+            case "status":
+                return _accepted(asked), None
+        return None, None
 
     def _compare(self, asked: _Asked, state: DeviceStatus) -> None:
         """What the device shows is what it was sent, or that is sent again."""
@@ -231,6 +246,11 @@ class StatusTalk:
         if event not in self._logged:
             self._logged = (*self._logged, event)
             log.warning(event, device_id=self._link.device_id, **details)
+
+
+def _accepted(asked: _Asked) -> Frame | None:
+    """The LEDs that a device confirms with "success"; as the answer to a look it says nothing."""
+    return None if asked.is_look else asked.frame
 
 
 def _told(asked: _Asked, state: DeviceStatus) -> Frame | None:

@@ -13,7 +13,6 @@ has to wait for nothing is applied where it comes (`press_nowait`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -28,7 +27,7 @@ from audio_server.device.outlet import AudioOutlet
 from audio_server.device.press import Press, Presses, fault_of
 from audio_server.device.report import Report
 from audio_server.device.rules import Action, Button, Effect, State, Step
-from audio_server.device.status import Status, is_greeting
+from audio_server.device.status import Status
 from audio_server.device.take import Position, Stalled, TakeFailed
 
 if TYPE_CHECKING:
@@ -235,22 +234,23 @@ class Device:
 
     def _press(self, button: Button, action: Action, *, at_once: bool = False) -> bool:
         """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
-        step = table.pressed(self._common.rules, self.state, button, action)
-        if at_once and self._common.store.takes_time and step[0].mode != self.state.mode:
+        common, state = self._common, self.status.state
+        step = table.pressed(common.rules, state, button, action)
+        if at_once and common.store.takes_time and step[0].mode != state.mode:
             return False
         self.buttons[button] = action
         is_press = action is Action.PRESS
-        self._common.tell(self.id, Kind.PRESS, button, action)
+        common.tell(self.id, Kind.PRESS, button, action)
         if is_press:
             self.last_press = (button, trio.current_time())
-        self._greeted = self._greeted or is_press
+            self._greeted = True
         self._apply(step, greeting=not is_press)
         return True
 
     def _apply(self, step: Step, *, greeting: bool = True) -> None:
         """Make a step of the rules true. A start-up sequence goes on unless `greeting` is false."""
         state, effect = step
-        if state.mode != self.state.mode:
+        if state.mode != self.status.state.mode:
             self._common.store.put(self.id, state.mode)
         self._show(state, again=effect is Effect.SHOW, greeting=greeting)
         if effect is Effect.CUT:
@@ -262,10 +262,11 @@ class Device:
 
     def _show(self, state: State, *, again: bool = False, greeting: bool = False) -> None:
         status = self.status
-        if is_greeting(status) and greeting:
-            self._set_status(replace(status, state=state))
-        else:
-            shown = status.showing(state, again=again)
+        if greeting and status.greeting is not None:
+            self._set_status(status._replace(state=state))
+            return
+        shown = status.showing(state, again=again)
+        if shown is not status:
             if shown.frame != status.frame:
                 self._common.tell(self.id, Kind.LEDS, shown.frame.leds)
             self._set_status(shown)

@@ -6,9 +6,8 @@ section 2). Every colour is `0xRRGGBBAA`; AA, the intensity, is full or the LED 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from audio_server.device.rules import State
 
@@ -16,8 +15,7 @@ Frame: TypeAlias = tuple[int, int, int, int, int, int]
 """LED 0 (power) to LED 5, `0xRRGGBBAA` each."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedFrame:
+class LedFrame(NamedTuple):
     """A frame to be sent. A new serial makes it worth sending though its LEDs are the same."""
 
     leds: Frame

@@ -71,22 +71,26 @@ class Player:
 
     def start(self, clip: Clip) -> None:
         """Play a clip from its beginning instead of what plays."""
-        self.cut()
+        self._cut()
         self._take = Take(clip, self._pace, self._metronome, self._meter)
         self._meter.take_begun()
         if self._observe is not None:
             self._observe(self._take, None, None)
-        self._deadline = trio.current_time() + PATIENCE_S
-        if self._track is not None:
+        if self._track is None:
+            self._deadline = trio.current_time() + PATIENCE_S
+        else:
             self._take.begin(self._track, self._end_step)
         self._end_step()
 
     def cut(self) -> None:
         """Play nothing. What plays is closed now, or as soon as there is room for it."""
+        self._cut()
+        self._end_step()
+
+    def _cut(self) -> None:
         if self._take is not None:
             self._take.cut()
             self._let_go(Outcome.LOST if self._track is None else Outcome.CUT)
-        self._end_step()
 
     def plug(self, outlet: AudioOutlet) -> None:
         """From now on sound goes to `outlet`; the one before must have been unplugged."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from audio_server.device.leds import Frame
 
@@ -10,8 +10,7 @@ _SMOOTHING = 8
 """A new round trip counts for an eighth, as TCP has it (RFC 6298)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """None is unknown. Every change makes a new one, so a look at `is` tells whether there was any.
 
     `leds` are what the device last confirmed, by accepting a frame or by telling its LEDs: their
@@ -29,20 +28,20 @@ class Report:
     def answered(self, after_s: float, leds: Frame | None, battery: float | None) -> Report:
         """The device answered a request; what it did not say stays as it was."""
         known_s = after_s if self.round_trip_s is None else self.round_trip_s
-        return replace(
-            self,
-            leds=self.leds if leds is None else leds,
-            battery=self.battery if battery is None else battery,
-            round_trip_s=known_s + (after_s - known_s) / _SMOOTHING,
+        return Report(
+            self.leds if leds is None else leds,
+            self.battery if battery is None else battery,
+            known_s + (after_s - known_s) / _SMOOTHING,
+            *self[3:],
         )
 
     def corrected(self) -> Report:
         """It showed other LEDs than it had confirmed, and is to be sent them again."""
-        return replace(self, corrections=self.corrections + 1)
+        return self._replace(corrections=self.corrections + 1)
 
     def erred(self, error: str) -> Report:
         """Something went wrong with the device; `error` is one line."""
-        return replace(self, errors=self.errors + 1, last_error=error)
+        return self._replace(errors=self.errors + 1, last_error=error)
 
     def elsewhere(self) -> Report:
         """The device is on another connection: what it showed and how fast it was is unknown."""

@@ -59,9 +59,9 @@ What follows from the table in its corners:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 MODES_MIN = 5
 QUEUE_MAX = 16
@@ -112,8 +112,7 @@ class Rules:
         return mode if 0 <= mode < self.modes else 0
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """All that the user has brought about on one device. `State()` is a new one.
 
     `playing` is the mode whose clip plays, None when idle. `queue` holds the modes whose clips
@@ -133,15 +132,15 @@ def pressed(rules: Rules, state: State, button: Button, action: Action = Action.
     """The user did something with a button."""
     if action is not Action.PRESS:
         return state, Effect.NONE
-    return _PRESSES[button](rules, replace(state, error=False) if state.error else state)
+    return _PRESSES[button](rules, state._replace(error=False) if state.error else state)
 
 
 def take_ended(state: State) -> Step:
     """The sound of what played came to its end by the playback clock."""
     if not state.queue:
-        return replace(state, playing=None), Effect.NONE
+        return state._replace(playing=None), Effect.NONE
     playing, *queue = state.queue
-    return replace(state, playing=playing, queue=tuple(queue)), Effect.START
+    return state._replace(playing=playing, queue=tuple(queue)), Effect.START
 
 
 def take_failed(state: State) -> Step:
@@ -151,7 +150,7 @@ def take_failed(state: State) -> Step:
 
 def take_lost(state: State) -> Step:
     """The audio stream is gone or stuck. Nothing resumes later, and it is no error of ours."""
-    return replace(state, playing=None, queue=()), Effect.CUT
+    return state._replace(playing=None, queue=()), Effect.CUT
 
 
 def taken_over(state: State) -> Step:
@@ -176,7 +175,7 @@ def clips_changed(rules: Rules, state: State) -> Step:
     if state.mode < rules.modes and not state.queue:
         return state, Effect.NONE
     queue = tuple(mode for mode in state.queue if mode < rules.clips)
-    return replace(state, mode=rules.fold(state.mode), queue=queue), Effect.NONE
+    return state._replace(mode=rules.fold(state.mode), queue=queue), Effect.NONE
 
 
 def _connect(rules: Rules, state: State) -> Step:
@@ -184,7 +183,7 @@ def _connect(rules: Rules, state: State) -> Step:
 
 
 def _mode(rules: Rules, state: State) -> Step:
-    state = replace(state, mode=(state.mode + 1) % rules.modes)
+    state = state._replace(mode=(state.mode + 1) % rules.modes)
     if state.playing is None or rules.mode_while_playing == "keep":
         return state, Effect.NONE
     if rules.mode_while_playing == "stop":
@@ -212,10 +211,10 @@ def _start(rules: Rules, state: State) -> Step:
 
 def _enqueue(rules: Rules, state: State) -> Step:
     if state.mode >= rules.clips:
-        return replace(state, error=True), Effect.NONE
+        return state._replace(error=True), Effect.NONE
     if len(state.queue) == QUEUE_MAX:
         return state, Effect.NONE
-    return replace(state, queue=(*state.queue, state.mode)), Effect.NONE
+    return state._replace(queue=(*state.queue, state.mode)), Effect.NONE
 
 
 _PRESSES: dict[Button, Callable[[Rules, State], Step]] = {

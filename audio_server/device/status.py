@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from audio_server.device.leds import Frame, LedFrame, leds
 from audio_server.device.rules import State
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """The state of a device, and what its LEDs show: `frame` is made of `state`, but while
     `greeting` is the number of a connection it is one of the start-up sequence. `looks` grows each
     time that the device is to be asked what it shows."""
@@ -25,7 +24,9 @@ class Status:
         return cls(state, LedFrame(leds(state)))
 
     def showing(self, state: State, *, again: bool) -> Status:
-        """The state is shown; `again`: even if it is."""
+        """The state is shown; `again`: even if it is. Else where it is, this status itself."""
+        if self.state == state and self.greeting is None and not again:
+            return self
         frame = LedFrame(leds(state), self.frame.serial + again)
         return Status(state, frame, looks=self.looks)
 
@@ -35,9 +36,4 @@ class Status:
 
     def looked(self) -> Status:
         """The device is to be asked what it shows."""
-        return replace(self, looks=self.looks + 1)
-
-
-def is_greeting(status: Status) -> bool:
-    """Whether the start-up sequence is under way."""
-    return status.greeting is not None
+        return self._replace(looks=self.looks + 1)

@@ -54,6 +54,7 @@ class Timeline:
         self._last = int(1000 * time.time())  # so that a server started again numbers on
         self._offset_s = 0.0
         self._entries: dict[str, list[Entry]] = {}
+        self._room = KEPT
         self._latest: deque[tuple[str, Entry]] = deque(maxlen=LATEST)
         self._gone: OrderedDict[str, Glance] = OrderedDict()
         self._followers = Followers(self._told)
@@ -69,6 +70,7 @@ class Timeline:
         if kind is Kind.CONNECTED:
             self._gone.pop(device_id, None)
             self._entries.setdefault(device_id, [])
+            self._fit()
         elif kind is Kind.GONE:
             self._went(cast(Device, details[0]))
             details = ()
@@ -77,8 +79,8 @@ class Timeline:
             self._last += 1
             entry = (self._last, trio.current_time(), kind, *details)
             entries.append(entry)
-            if len(entries) > KEPT_MIN:
-                del entries[: -self._room()]
+            if len(entries) > self._room:
+                del entries[: -self._room]
             self._latest.append((device_id, entry))
             self._followers.note(device_id, entry)
 
@@ -86,8 +88,9 @@ class Timeline:
         """What is to be seen of a device has changed."""
         self._look.touch(device_id)
 
-    def _room(self) -> int:
-        return max(KEPT_MIN, min(KEPT, KEPT_IN_ALL // len(self._entries)))
+    def _fit(self) -> None:
+        """There are more devices to remember, or fewer."""
+        self._room = max(KEPT_MIN, min(KEPT, KEPT_IN_ALL // max(1, len(self._entries))))
 
     def _went(self, device: Device) -> None:
         seen = self._look.at(device)
@@ -96,6 +99,7 @@ class Timeline:
         if len(self._gone) > GONE_MAX:
             device_id, _ = self._gone.popitem(last=False)
             self._entries.pop(device_id, None)
+            self._fit()
 
     # -- for those who ask
 

@@ -15,6 +15,7 @@ from grpclib.metadata import Deadline
 from grpclib.server import Stream
 
 from audio_server.rpc.headers import Request
+from audio_server.rpc.receiver import TakeAtOnce
 from audio_server.rpc.stream import RpcStream
 from audio_server.wire.framing import frame_message
 
@@ -82,19 +83,22 @@ class ServerCall(Stream[Any, Any]):
         """Have a fault of the client's logged, once for each connection and reason."""
         self._rpc.connection.complain(reason, **details)
 
-    async def recv_message(self, at_once: Callable[[Any], bool] | None = None) -> Any:
-        """The client's next message; None when it has ended its side.
+    async def recv_message(self) -> Any:
+        """The client's next message; None when it has ended its side."""
+        data = await self._rpc.receive_message()
+        return None if data is None else self.decode(data)
+
+    async def recv_bytes(self, at_once: TakeAtOnce) -> bytes | None:
+        """The client's next message as it came, to be decoded unless it is known by its bytes;
+        None when it has ended its side.
 
         Messages that come meanwhile are shown to `at_once`, which must not block; those that it
         takes do not wake this task. What it raises is raised here.
         """
-        if at_once is None:
-            data = await self._rpc.receive_message()
-        else:
-            data = await self._rpc.receive_message(lambda data: at_once(self._decode(data)))
-        return None if data is None else self._decode(data)
+        return await self._rpc.receive_message(at_once)
 
-    def _decode(self, data: bytes) -> Any:
+    def decode(self, data: bytes) -> Any:
+        """The message that a client has sent as `data`. Raises `GRPCError`, the client's fault."""
         try:
             return self._codec.decode(data, self._recv_type)
         except DecodeError:

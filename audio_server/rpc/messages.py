@@ -9,6 +9,8 @@ from grpclib.exceptions import GRPCError
 
 PREFIX_BYTES = 5
 
+_PREFIX = struct.Struct(">BI")
+
 
 class MessageReader:
     """Collects bytes and gives whole messages.
@@ -25,6 +27,15 @@ class MessageReader:
         self._whole_bytes = 0  # of the buffer: messages that are there
         self.whole = 0
         """How many messages are there to be taken."""
+
+    def sole(self, data: bytes) -> bytes | None:
+        """The message, if `data` is one, whole and alone: it is kept nowhere. Else None: `feed`."""
+        if self._buffer or len(data) < PREFIX_BYTES:
+            return None
+        compressed, size = _PREFIX.unpack_from(data)
+        if compressed or size != len(data) - PREFIX_BYTES or size > self._max_bytes:
+            return None
+        return data[PREFIX_BYTES:]
 
     def feed(self, data: bytes) -> bool:
         """Whether `data` completes a message.
@@ -71,7 +82,7 @@ class MessageReader:
         """Where in the buffer the message under way ends; None while that is unknown."""
         if self.partial_bytes < PREFIX_BYTES:
             return None
-        compressed, size = struct.unpack_from(">BI", self._buffer, self._whole_bytes)
+        compressed, size = _PREFIX.unpack_from(self._buffer, self._whole_bytes)
         if compressed:
             raise GRPCError(Status.INTERNAL, "a compressed message, but no grpc-encoding")
         if size > self._max_bytes:

@@ -25,8 +25,12 @@ class TokenBucket:
         """Take one token; False when there is none."""
         if not self.has_token(now):
             return False
-        self._tokens -= 1
+        self.spend()
         return True
+
+    def spend(self) -> None:
+        """Take the token that `has_token` has seen."""
+        self._tokens -= 1
 
     def book(self, now: float) -> float:
         """Take one token even when there is none; in how many seconds it will be there."""

@@ -74,8 +74,12 @@ class Receiver:
         Raises `GRPCError` for a message that the peer may not send.
         """
         self._held_bytes += flow_bytes
+        message = self._reader.sole(data)
+        if message is not None and self._is_taken(message):
+            self._give_back(flow_bytes)
+            return
         self._give_back(flow_bytes - len(data))
-        if self._reader.feed(data) and not self._taken_at_once():
+        if self._reader.feed(data) and (message is not None or not self._are_taken()):
             self.notify()
         self._let_rest_in()
 
@@ -159,20 +163,24 @@ class Receiver:
         self._give_back(len(message) + PREFIX_BYTES)
         return message
 
-    def _taken_at_once(self) -> bool:
+    def _are_taken(self) -> bool:
         """Whether whoever waits for messages has taken all there are without being woken."""
+        for _ in range(_AT_ONCE_MAX):
+            if not self._is_taken(self._reader.peek()):
+                return False
+            self._take()
+            if not self._reader.whole:
+                return True
+        return False
+
+    def _is_taken(self, message: bytes) -> bool:
+        if self._at_once is None or self.scope.cancel_called:
+            return False
         try:
-            for _ in range(_AT_ONCE_MAX):
-                if self._at_once is None or self.scope.cancel_called:
-                    return False
-                if not self._at_once(self._reader.peek()):
-                    return False
-                self._take()
-                if not self._reader.whole:
-                    return True
+            return self._at_once(message)
         except Exception as error:  # its own task's, and none of the connection's
             self._fault = error
-        return False
+            return False
 
     def _raise_fault(self) -> None:
         if self._fault is not None:
@@ -192,7 +200,7 @@ class Receiver:
         """Let the peer send `size` bytes anew, in portions that are worth telling."""
         self._spent_bytes += size
         half_bytes = self.connection.limits.stream_window_bytes // 2
-        if self._spent_bytes >= min(_PORTION_BYTES, half_bytes):
+        if self._spent_bytes >= half_bytes or self._spent_bytes >= _PORTION_BYTES:
             self._tell_spent()
 
     def _tell_spent(self) -> None:

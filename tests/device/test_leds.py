@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +65,7 @@ def test_colours_begin_again_after_the_last() -> None:
 
 @given(states, st.lists(st.integers(0, 9)))
 def test_the_queue_is_not_shown(state: State, queue: list[int]) -> None:
-    assert leds(replace(state, queue=tuple(queue))) == leds(state)
+    assert leds(state._replace(queue=tuple(queue))) == leds(state)
 
 
 def test_the_startup_sequence_takes_about_a_second_and_a_few_frames() -> None:

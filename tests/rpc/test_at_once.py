@@ -8,6 +8,7 @@ import pytest
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
+from hyperframe.frame import DataFrame
 from raw_peer import framed
 from serving import packet, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -22,9 +23,13 @@ class Taker:
         self.taken: list[bytes] = []
         self.received: list[bytes] = []
         self.order: list[bytes] = []
+        self.seen: list[bytes] = []
         self.scope: trio.CancelScope | None = None
+        self._call: Any = None
 
-    def take(self, message: AudioPacket) -> bool:
+    def take(self, data: bytes) -> bool:
+        message: AudioPacket = self._call.decode(data)
+        self.seen.append(message.data)
         if message.data == b"+fail":
             raise GRPCError(Status.DATA_LOSS, "as asked")
         if message.data.startswith(b"+"):
@@ -34,8 +39,9 @@ class Taker:
         return False
 
     async def __call__(self, call: Any) -> None:
-        self.scope = call.scope
-        while (message := await call.recv_message(self.take)) is not None:
+        self._call, self.scope = call, call.scope
+        while (data := await call.recv_bytes(self.take)) is not None:
+            message = call.decode(data)
             self.received.append(message.data)
             self.order.append(message.data)
 
@@ -56,6 +62,7 @@ async def test_what_is_taken_at_once_is_not_received(autojump_clock: MockClock) 
         assert await served.peer.status(1) == 0
     assert taker.taken == [b"+1", b"+3", b"+4"]
     assert taker.received == [b"2"]
+    assert taker.seen == [b"+1", b"2", b"+3", b"+4"]
 
 
 async def test_nothing_overtakes_what_could_not_be_taken(autojump_clock: MockClock) -> None:
@@ -74,15 +81,22 @@ async def test_nothing_overtakes_what_could_not_be_taken(autojump_clock: MockClo
         assert taker.order == texts
 
 
-async def test_windows_are_given_back_for_what_is_taken_at_once(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("padding", [0, 200])
+async def test_windows_are_given_back_for_what_is_taken_at_once(
+    padding: int, autojump_clock: MockClock
+) -> None:
     """Far more than a window, and nobody is ever woken."""
     taker = Taker()
     async with serving(taker) as served:
         await served.peer.open(1)
         await wait_all_tasks_blocked()
         for _ in range(200):
-            await served.peer.message(1, message(b"+" * 1000))
+            frame = DataFrame(1, data=framed(message(b"+" * 1000)), pad_length=padding)
+            frame.flags.add("PADDED")
+            await served.peer.send(frame)
             await wait_all_tasks_blocked()
+        stream = served.connection.streams[1]
+        assert stream._held_bytes < 4096
         await served.peer.give(1, b"", end=True)
         assert await served.peer.status(1) == 0
     assert len(taker.taken) == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 from grpclib.const import Status
@@ -34,6 +35,25 @@ def test_any_pieces_give_the_same_messages(
     got += [reader.take() for _ in range(reader.whole)]
     assert got == messages
     assert (reader.partial_bytes, reader.missing_bytes) == (0, 0)
+
+
+@given(
+    st.binary(max_size=12).map(framed) | st.binary(max_size=12),
+    st.binary(max_size=3).map(framed) | st.binary(max_size=5).map(lambda rest: b"\0" + rest),
+)
+def test_a_sole_message_is_one_that_is_whole_and_alone(data: bytes, before: bytes) -> None:
+    reader, fed = MessageReader(10), MessageReader(10)
+    message = reader.sole(data)
+    assert (reader.whole, reader.partial_bytes) == (0, 0)
+    if message is None:
+        with suppress(GRPCError):
+            assert not (fed.feed(data) and fed.whole == 1 and not fed.partial_bytes)
+    else:
+        assert fed.feed(data)
+        assert (fed.take(), fed.whole, fed.partial_bytes) == (message, 0, 0)
+    with suppress(GRPCError):
+        reader.feed(before)
+        assert reader.sole(data) is None
 
 
 def test_what_is_missing_is_known_from_the_prefix_on() -> None:

@@ -21,6 +21,7 @@ from audio_server.wire.comms_pb2 import (
     DeviceStatusResponse,
     RGBAColor,
 )
+from audio_server.wire.framing import frame_message
 
 SUCCESS = DeviceStatusResponse(status="success")
 
@@ -41,6 +42,11 @@ def state_of(leds: Sequence[int | None], *, battery: float = 0.0) -> DeviceStatu
             rgba = led | 0xFF if number else 0xFFFFFFFF
             getattr(state, f"led_{number}").CopyFrom(RGBAColor(rgba=rgba))
     return DeviceStatusResponse(state=state)
+
+
+async def send_bytes(call: Any, message: bytes) -> None:
+    """Send a message that is these bytes, whatever they mean."""
+    await call._opened.send_message(frame_message(message))
 
 
 async def status_of(call: Any) -> Status:

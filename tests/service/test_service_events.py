@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 from grpclib.const import Status
-from panel import event_of, status_of
+from panel import event_of, send_bytes, status_of
 from service_home import FIVE, frame, open_home
 from trio.testing import MockClock
 
@@ -130,6 +130,30 @@ async def test_a_button_or_action_that_is_not_known_is_acked(
     async with open_home() as home, home.device() as panel:
         assert await panel.send(event)
         assert home.devices.by_id["one"].state == State(0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"\x0a\x04\x08\x01\x10\x00", b"\x0a\x04\x10\x00\x08\x01", b"\x0a\x05\x08\x01\x98\x06\x01"],
+    ids=["the value 0 is said", "in another order", "a field that is not in the contract"],
+)
+async def test_a_press_in_other_bytes_is_one_too(message: bytes, autojump_clock: MockClock) -> None:
+    async with open_home() as home, home.device() as panel:
+        await send_bytes(panel.calls["EventStream"], message)
+        assert (await panel.calls["EventStream"].recv_message()).ack
+        assert home.devices.by_id["one"].state == State(1)
+
+
+@pytest.mark.parametrize("name", ["EventStream", "StatusStream"])
+async def test_what_cannot_be_decoded_ends_its_call_alone(
+    name: str, autojump_clock: MockClock
+) -> None:
+    async with open_home() as home, home.device() as panel:
+        await trio.sleep(2.0)  # the status call is asked nothing now
+        await send_bytes(panel.calls[name], b"\xff")
+        await trio.sleep(0.1)
+        assert await status_of(panel.calls[name]) is Status.INTERNAL
+        assert len(home.devices.by_id["one"].links) == 2
 
 
 async def test_hold_and_release_are_button_state(autojump_clock: MockClock) -> None:

@@ -111,6 +111,16 @@ async def test_a_frame_that_it_accepts_is_confirmed(autojump_clock: MockClock) -
         assert rgb(the_device(home)) == [led >> 8 for led in frame(2)]
 
 
+async def test_success_in_other_bytes_confirms_a_frame_too(autojump_clock: MockClock) -> None:
+    """There is a field beside it that is not in the contract."""
+    answer = DeviceStatusResponse.FromString(SUCCESS.SerializeToString() + b"\x78\x01")
+    async with open_home() as home, home.device(answer=answer) as panel:
+        await panel.press(Button.MODE)
+        await trio.sleep(0.1)
+        device = the_device(home)
+        assert (device.report.leds, device.report.errors) == (frame(1), 0)
+
+
 async def test_the_round_trip_is_smoothed(autojump_clock: MockClock) -> None:
     async with open_home() as home, home.device() as panel:
         panel.answer_s = 0.08
@@ -211,7 +221,7 @@ class Road:
     def send_nowait(self, framed: bytes) -> None:
         self.sent.append(framed)
 
-    async def recv_message(self, at_once: object) -> None:
+    async def recv_bytes(self, at_once: object) -> None:
         await trio.sleep_forever()
 
 
