@@ -14,6 +14,7 @@ from audio_server.rpc.frames import (
     CONTINUATION,
     DATA,
     END_STREAM,
+    FRAME_HEADER_BYTES,
     HEADERS,
     PING,
     PRIORITY,
@@ -43,7 +44,10 @@ class Conduct:
     def note(self, frame: Frame, now: float, *, answered: bool) -> None:
         """A frame has come; `answered`: we have sent headers or data since the last PING."""
         kind = frame.type
-        if kind == PING and not frame.flags & ACK:
+        if kind == DATA:
+            if len(frame.raw) == FRAME_HEADER_BYTES and not frame.flags & END_STREAM:
+                self._take("empty DATA", self._limits.empty_data, now)
+        elif kind == PING and not frame.flags & ACK:
             self._note_ping(now, answered)
         elif kind == RST_STREAM:
             self.note_reset(now)
@@ -53,9 +57,6 @@ class Conduct:
             self._take("PRIORITY", self._limits.priorities, now)
         elif kind == WINDOW_UPDATE:
             self._take("WINDOW_UPDATE", self._limits.window_updates, now)
-        elif kind == DATA:
-            if not frame.payload and not frame.flags & END_STREAM:
-                self._take("empty DATA", self._limits.empty_data, now)
         elif kind not in (HEADERS, CONTINUATION):
             self._take("odd frames", self._limits.odd_frames, now)
 

@@ -69,6 +69,7 @@ class Connection(Traffic):
         self._source = Source(transport, turnstile)
         self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
         self._was_busy = False
+        self._delay_s = 0.0  # for how long the peer is not to be heard
         self._answers_waiting = 0
         self._nursery: trio.Nursery | None = None
 
@@ -221,21 +222,40 @@ class Connection(Traffic):
                 self._do_what_is_due()
 
     async def _read_frames(self, calls: trio.Nursery) -> None:
-        while data := await self._source.read():
-            self._vigil.hear(trio.current_time())
-            for number, frame in enumerate(self._frames.feed(data), start=1):
-                self._watch(frame)
-                self._on_frame(frame, calls)
-                if number % _FRAMES_A_TURN == 0:
-                    self.flush_soon()
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-            if (due_at := self._vigil.watch_block()) is not None:
-                self._alarm.deadline = min(self._alarm.deadline, due_at)
-            self.flush_soon()
+        take = partial(self._take, calls)
+        while await self._source.read(take):
+            while not self._take_frames(calls):
+                await trio.lowlevel.cancel_shielded_checkpoint()
             await self._pause()
+
+    def _take(self, calls: trio.Nursery, data: bytes) -> bool:
+        """Take what the peer sends; False if that takes more than a turn, or it is to pause."""
+        self._vigil.hear(trio.current_time())
+        self._frames.add(data)
+        return self._take_frames(calls) and not self._delay_s
+
+    def _take_frames(self, calls: trio.Nursery) -> bool:
+        """Take so many frames as one turn is for; whether those were all."""
+        for _ in range(_FRAMES_A_TURN):
+            frame = self._frames.next()
+            if frame is None:
+                self._watch_block()
+                self.flush_soon()
+                return True
+            self._watch(frame)
+            self._on_frame(frame, calls)
+        self.flush_soon()
+        return False
+
+    def _watch_block(self) -> None:
+        if (due_at := self._vigil.watch_block()) is not None:
+            self._alarm.deadline = min(self._alarm.deadline, due_at)
 
     async def _pause(self) -> None:
         """Return when the peer may be heard again."""
+        delay_s, self._delay_s = self._delay_s, 0.0
+        if delay_s:
+            await trio.sleep(delay_s)
 
     def _do_what_is_due(self) -> None:
         if self._vigil.check(trio.current_time(), idle=self._may_idle):

@@ -7,7 +7,7 @@ it does not know. It holds at most one frame (RFC 9113 section 4).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
 from typing import NamedTuple
 
 from h2.errors import ErrorCodes
@@ -23,7 +23,8 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 CONTINUATION = 9
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
-_HEADER_BYTES = 9
+FRAME_HEADER_BYTES = 9
+_header_at = struct.Struct(">BHBBI").unpack_from
 _SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 
 
@@ -37,18 +38,19 @@ class Frame(NamedTuple):
 
     @property
     def payload(self) -> bytes:
-        return self.raw[_HEADER_BYTES:]
+        return self.raw[FRAME_HEADER_BYTES:]
 
 
 class FrameReader:
     """Collects bytes and gives whole frames; raises `PeerError` where the peer is to blame."""
 
-    __slots__ = ("_block_bytes", "_block_frames", "_block_stream", "_buffer", "_limits", "_preface",
-                 "settled")  # fmt: skip
+    __slots__ = ("_at", "_block_bytes", "_block_frames", "_block_stream", "_data", "_limits",
+                 "_preface", "settled")  # fmt: skip
 
     def __init__(self, limits: Limits, *, client_side: bool) -> None:
         self._limits = limits
-        self._buffer = bytearray()
+        self._data = b""
+        self._at = 0  # where in the data the next frame begins
         self._preface = b"" if client_side else PREFACE
         self._block_stream = 0
         self._block_frames = 0
@@ -61,39 +63,42 @@ class FrameReader:
         """Whether a header block was begun and not yet ended."""
         return self._block_stream != 0
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes, those of unknown types included (section 5.5)."""
-        self._buffer += data
+    def add(self, data: bytes) -> None:
+        """Take what has come. `next` is to be called until it gives no frame before there is
+        more."""
+        self._data = self._data[self._at :] + data
+        self._at = 0
+
+    def next(self) -> Frame | None:
+        """The next frame that is whole; those of unknown types are too (section 5.5)."""
         if self._preface and not self._take_preface():
-            return
-        while frame := self._next():
+            return None
+        at, have = self._at, len(self._data)
+        if have - at < FRAME_HEADER_BYTES:
+            return None
+        high, low, kind, flags, stream_id = _header_at(self._data, at)
+        length = high << 16 | low
+        if length > MAX_FRAME_BYTES:
+            raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+        end = at + FRAME_HEADER_BYTES + length
+        if have < end:
+            return None
+        self._at = end
+        frame = Frame(kind, flags, stream_id & 0x7FFFFFFF, self._data[at:end])
+        if kind != DATA or self._block_stream or not self.settled:
             self._check_order(frame)
             _check_size(frame)
-            yield frame
+        return frame
 
     def _take_preface(self) -> bool:
-        got = bytes(self._buffer[: len(PREFACE)])
+        got = self._data[: len(PREFACE)]
         if not PREFACE.startswith(got):
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "not an HTTP/2 preface")
         if len(got) < len(PREFACE):
             return False
-        del self._buffer[: len(PREFACE)]
+        self._at = len(PREFACE)
         self._preface = b""
         return True
-
-    def _next(self) -> Frame | None:
-        buffer = self._buffer
-        if len(buffer) < _HEADER_BYTES:
-            return None
-        length = int.from_bytes(buffer[:3], "big")
-        if length > MAX_FRAME_BYTES:
-            raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
-        end = _HEADER_BYTES + length
-        if len(buffer) < end:
-            return None
-        raw = bytes(buffer[:end])
-        del buffer[:end]
-        return Frame(raw[3], raw[4], int.from_bytes(raw[5:9], "big") & 0x7FFFFFFF, raw)
 
     def _check_order(self, frame: Frame) -> None:
         if not self.settled:
@@ -127,7 +132,7 @@ class FrameReader:
 
 def _check_size(frame: Frame) -> None:
     """Frames of a fixed size must have it (sections 6.3 to 6.9)."""
-    size = len(frame.raw) - _HEADER_BYTES
+    size = len(frame.raw) - FRAME_HEADER_BYTES
     if frame.type == SETTINGS:
         wrong = size != 0 if frame.flags & ACK else size % 6 != 0
     elif frame.type == GOAWAY:

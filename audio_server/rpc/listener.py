@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 import structlog
 import trio
@@ -13,6 +14,7 @@ from audio_server.rpc.limits import Limits
 from audio_server.rpc.meter import Meter
 from audio_server.rpc.outbox import Flusher
 from audio_server.rpc.peer import Peer
+from audio_server.rpc.poller import Poller, is_possible
 from audio_server.rpc.server import ServerConnection, Services
 from audio_server.rpc.turnstile import Turnstile
 
@@ -46,6 +48,7 @@ class Server:
         self._limits = limits or Limits()
         self._flusher = Flusher()
         self._turnstile = Turnstile()
+        self._poller = Poller(self._turnstile) if is_possible() else None
         self._gate = Gate(self._limits, self._meter)
         self._number = number or _counting()
         self._secure = secure
@@ -64,16 +67,25 @@ class Server:
 
         A cancel ends all connections, each with a farewell of at most `Limits.farewell_s`.
         """
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._flusher.run)
-            nursery.start_soon(self._turnstile.run)
-            async with trio.open_nursery() as connections:
-                with self._accepting:
-                    task_status.started()
-                    await trio.serve_listeners(
-                        self._serve, list(listeners), handler_nursery=connections
-                    )
-            nursery.cancel_scope.cancel()
+        with self._poller or nullcontext():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._flusher.run)
+                nursery.start_soon(self._turnstile.run)
+                if self._poller is not None:
+                    nursery.start_soon(self._poller.run)
+                await self._accept(listeners, task_status)
+                nursery.cancel_scope.cancel()
+
+    async def _accept(
+        self, listeners: Sequence[trio.SocketListener], task_status: trio.TaskStatus[None]
+    ) -> None:
+        """Serve all that come, until no more are taken and those that came have gone."""
+        async with trio.open_nursery() as connections:
+            with self._accepting:
+                task_status.started()
+                await trio.serve_listeners(
+                    self._serve, list(listeners), handler_nursery=connections
+                )
 
     @property
     def refused(self) -> Mapping[str, int]:
@@ -125,6 +137,7 @@ class Server:
             number=number,
             flusher=self._flusher,
             turnstile=self._turnstile,
+            poller=self._poller,
             on_identified=admission.know,
             meter=self._meter,
         )

@@ -25,6 +25,7 @@ from audio_server.rpc.http2 import LAST_POSSIBLE_STREAM
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.meter import Meter
 from audio_server.rpc.outbox import Flusher
+from audio_server.rpc.poller import Poller
 from audio_server.rpc.stream import RpcStream
 from audio_server.rpc.turnstile import Turnstile
 
@@ -46,11 +47,13 @@ class ServerConnection(Connection):
         number: int,
         flusher: Flusher | None = None,
         turnstile: Turnstile | None = None,
+        poller: Poller | None = None,
         on_identified: Callable[[], None] | None = None,
         meter: Meter | None = None,
     ) -> None:
         super().__init__(transport, limits=limits, flusher=flusher, turnstile=turnstile)
         self.number = number
+        self._poller = poller
         self._on_identified = on_identified
         self._meter = meter or Meter()
         self._services = services
@@ -59,12 +62,13 @@ class ServerConnection(Connection):
         self._disowned = False
         self._complaints: set[str] = set()
         self._conduct = Conduct(limits)
-        self._delay_s = 0.0
         self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
 
     def identified(self) -> None:
         """The client has said who it is, and that is so: it is no stranger any more."""
         self._disowned = False
+        if self._poller is not None:
+            self._source.join(self._poller)
         if self._on_identified is not None:
             self._on_identified()
 
@@ -126,11 +130,6 @@ class ServerConnection(Connection):
         super()._on_event(event, calls)
         if isinstance(event, events.StreamReset) and not event.remote_reset:
             self._conduct.note_reset(self._vigil.heard_at)
-
-    async def _pause(self) -> None:
-        delay_s, self._delay_s = self._delay_s, 0.0
-        if delay_s:
-            await trio.sleep(delay_s)
 
     def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
         stream_id = event.stream_id

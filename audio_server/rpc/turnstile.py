@@ -43,7 +43,7 @@ class Turnstile:
         """Go through as so many, or wait in line for a later turn. No checkpoint if there is no
         line."""
         if self._passed < WIDTH:
-            self._let_through(width)
+            self.count(width)
         else:
             await _wait_in(self._line, width)
 
@@ -56,7 +56,8 @@ class Turnstile:
             self._quiet.append(do)
             self._wake_up()
 
-    def _let_through(self, width: int) -> None:
+    def count(self, width: int) -> None:
+        """So many were heard without having asked to go through."""
         self._passed += width
         self._wake_up()
 

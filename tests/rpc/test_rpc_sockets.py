@@ -19,6 +19,7 @@ from serving import packet, service
 
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.listener import Server
+from audio_server.rpc.poller import is_possible
 from audio_server.rpc.turnstile import WIDTH, Turnstile
 
 BIG = framed(packet(10_000))
@@ -30,6 +31,13 @@ class Log:
     def __init__(self) -> None:
         self.begun = 0
         self.ended = 0
+
+
+@pytest.fixture(params=["polled", "each by its task"], autouse=True)
+def heard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How sockets are heard; systems without epoll have one way only."""
+    is_polled = is_possible() and request.param == "polled"
+    monkeypatch.setattr("audio_server.rpc.listener.is_possible", lambda: is_polled)
 
 
 @asynccontextmanager

@@ -47,7 +47,8 @@ class Peer:
         self._hear(frame.serialize())
 
     def _hear(self, wire: bytes) -> None:
-        for frame in self._reader.feed(wire):
+        self._reader.add(wire)
+        while frame := self._reader.next():
             if frame.type == WINDOW_UPDATE and self._short and self.http2.take_window(frame):
                 self.events.append(f"WindowUpdated {frame.stream_id}")
             else:

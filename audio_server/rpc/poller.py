@@ -1,0 +1,80 @@
+"""One task that hears the sockets of many connections.
+
+To wait for a socket with a task of its own costs two passes of the scheduler, and a system call
+that arms the socket anew; for the few bytes that a device says that is more than all they bring
+about. Here the sockets are in an epoll of ours, in which they stay armed. trio waits for that one
+as for any file, and what is ready is then heard where it is found.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import NoReturn, Self
+
+import trio
+
+from audio_server.rpc.turnstile import WIDTH, Turnstile
+
+Hear = Callable[[], None]
+"""Takes what a socket has to say. Must not block, and raises nothing."""
+
+
+class Poller:
+    """Hears up to `WIDTH` sockets in a turn of the loop, each as often as the others.
+
+    Open from `with` until the end of its block, which is to be around all who use it. `run` is its
+    one task. When that is cancelled nobody is heard any more: end them first or with it. Does not
+    close the sockets.
+    """
+
+    __slots__ = ("_epoll", "_hear", "_turnstile")
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
+        self._hear: dict[int, Hear] = {}
+
+    def __enter__(self) -> Self:
+        self._epoll = select.epoll()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._epoll.close()
+
+    def add(self, fd: int, hear: Hear) -> None:
+        """Call `hear` whenever the socket has something to say, or is closed, until `remove`."""
+        self._epoll.register(fd, select.EPOLLIN)
+        self._hear[fd] = hear
+
+    def remove(self, fd: int) -> None:
+        """Hear this socket no more; it is called before that is closed."""
+        del self._hear[fd]
+        self._epoll.unregister(fd)
+
+    async def run(self) -> NoReturn:
+        """Hear, for ever. Costs nothing while nobody says anything."""
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            while self._hear_some() == WIDTH:
+                await trio.lowlevel.checkpoint()
+
+    def _hear_some(self) -> int:
+        """Hear whoever has waited longest; how many there were."""
+        ready = self._epoll.poll(0, WIDTH)
+        self._turnstile.count(len(ready))
+        for fd, _ in ready:
+            if hear := self._hear.get(fd):  # what one has said may have ended another
+                hear()
+        return len(ready)
+
+
+def is_possible() -> bool:
+    """Whether this system has what a poller needs."""
+    return sys.platform == "linux"

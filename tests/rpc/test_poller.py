@@ -1,0 +1,225 @@
+"""Many sockets heard by one task: in turns, each with its own end, nobody's fault another's."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from audio_server.rpc.poller import Poller, is_possible
+from audio_server.rpc.source import Source
+from audio_server.rpc.turnstile import WIDTH, Turnstile
+
+pytestmark = pytest.mark.skipif(not is_possible(), reason="needs epoll")
+
+
+class Turns(trio.abc.Instrument):
+    """Counts the turns of the loop, and the steps of each task by its name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.steps = Counter[str]()
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.steps[task.name] += 1
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a TCP connection, which can be reset."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        peer = socket.create_connection(door.getsockname())
+        return door.accept()[0], peer
+
+
+class Line:
+    """A socket that is heard, and its other end."""
+
+    def __init__(self, poller: Poller, pair: tuple[socket.socket, socket.socket]) -> None:
+        ours, self.peer = pair
+        self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        self.source = Source(self.stream)
+        self.source.join(poller)
+        self.taken: list[bytes] = []
+        self.ended: list[bool | Exception] = []
+
+    def take(self, data: bytes) -> bool:
+        self.taken.append(data)
+        return not data.startswith(b"more")
+
+    async def read(self, take: Callable[[bytes], bool] | None = None) -> None:
+        try:
+            self.ended.append(await self.source.read(take or self.take))
+        except Exception as error:
+            self.ended.append(error)
+
+
+@asynccontextmanager
+async def polling(
+    lines: int, pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair
+) -> AsyncIterator[tuple[trio.Nursery, list[Line]]]:
+    """A poller at work, and sockets that nobody waits for yet."""
+    with Poller(Turnstile()) as poller:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(poller.run)
+            made = [Line(poller, pair()) for _ in range(lines)]
+            yield nursery, made
+            nursery.cancel_scope.cancel()
+        assert not poller._hear
+        for line in made:
+            line.peer.close()
+            await line.stream.aclose()
+
+
+@pytest.fixture
+async def turns() -> AsyncIterator[Turns]:
+    instrument = Turns()
+    trio.lowlevel.add_instrument(instrument)
+    yield instrument
+    trio.lowlevel.remove_instrument(instrument)
+
+
+async def test_what_is_said_is_heard_without_waking_who_waits(turns: Turns) -> None:
+    async with polling(2) as (nursery, lines):
+        for line in lines:
+            nursery.start_soon(line.read, name="waits")
+        await wait_all_tasks_blocked()
+        begun = turns.steps["waits"]
+        for said in (b"one", b"two", b"three"):
+            for line in lines:
+                line.peer.send(said)
+            await wait_all_tasks_blocked()
+        assert [line.taken for line in lines] == 2 * [[b"one", b"two", b"three"]]
+        assert turns.steps["waits"] == begun
+
+
+async def test_a_crowd_is_heard_in_turns(turns: Turns) -> None:
+    heard = Counter[int]()
+
+    def take(data: bytes) -> bool:
+        heard[turns.count] += 1
+        return True
+
+    async with polling(2 * WIDTH + 1) as (nursery, lines):
+        for line in lines:
+            nursery.start_soon(line.read, take)
+        await wait_all_tasks_blocked()
+        for line in lines:
+            line.peer.send(b"x")
+        await wait_all_tasks_blocked()
+    assert [heard[turn] for turn in sorted(heard)] == [WIDTH, WIDTH, 1]
+
+
+async def test_nobody_is_heard_twice_before_all_others_were() -> None:
+    order: list[int] = []
+    async with polling(WIDTH + 3) as (nursery, lines):
+        for number, line in enumerate(lines):
+
+            def take(data: bytes, number: int = number) -> bool:
+                order.append(number)
+                if len(order) <= 3 * len(lines):  # they never stop talking
+                    lines[number].peer.send(b"x")
+                return True
+
+            nursery.start_soon(line.read, take)
+        await wait_all_tasks_blocked()
+        for line in lines:
+            line.peer.send(b"x")
+        await wait_all_tasks_blocked()
+    counts = Counter(order[: 2 * len(lines)])
+    assert set(counts.values()) == {2}
+
+
+async def test_what_takes_longer_is_left_to_who_waits() -> None:
+    async with polling(1) as (nursery, [line]):
+        nursery.start_soon(line.read)
+        await wait_all_tasks_blocked()
+        line.peer.send(b"more than a turn")
+        await wait_all_tasks_blocked()
+        assert line.ended == [True]
+        line.peer.send(b"is not heard before the next read")
+        await wait_all_tasks_blocked()
+        assert len(line.taken) == 1
+        nursery.start_soon(line.read)
+        await wait_all_tasks_blocked()
+        assert line.taken[1:] == [b"is not heard before the next read"]
+
+
+async def test_a_peer_that_closes_ends_the_read() -> None:
+    async with polling(2) as (nursery, [line, other]):
+        nursery.start_soon(line.read)
+        nursery.start_soon(other.read)
+        await wait_all_tasks_blocked()
+        line.peer.close()
+        await wait_all_tasks_blocked()
+        assert line.ended == [False]
+        assert not other.ended
+
+
+async def test_a_lost_peer_is_the_error_of_its_own_read() -> None:
+    async with polling(1, tcp_pair) as (nursery, [line]):
+        nursery.start_soon(line.read)
+        await wait_all_tasks_blocked()
+        line.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.peer.close()  # with a reset
+        await wait_all_tasks_blocked()
+        assert isinstance(line.ended[0], ConnectionResetError)
+
+
+async def test_a_fault_is_raised_where_it_belongs() -> None:
+    def fail(data: bytes) -> bool:
+        raise ValueError(data)
+
+    async with polling(2) as (nursery, [line, other]):
+        nursery.start_soon(line.read, fail)
+        nursery.start_soon(other.read)
+        await wait_all_tasks_blocked()
+        line.peer.send(b"bad")
+        other.peer.send(b"good")
+        await wait_all_tasks_blocked()
+        assert isinstance(line.ended[0], ValueError)
+        assert other.taken == [b"good"]
+        assert not other.ended
+
+
+async def test_a_cancelled_read_has_lost_nothing() -> None:
+    async with polling(1) as (nursery, [line]):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await line.read()
+        line.peer.send(b"still there")
+        await wait_all_tasks_blocked()
+        assert not line.taken
+        nursery.start_soon(line.read)
+        await wait_all_tasks_blocked()
+        assert line.taken == [b"still there"]
+
+
+async def test_who_was_ended_by_another_in_the_same_turn_is_not_heard() -> None:
+    async with polling(2) as (nursery, lines):
+        scopes = [trio.CancelScope(), trio.CancelScope()]
+
+        async def read(index: int) -> None:
+            def end_other(data: bytes) -> bool:
+                scopes[1 - index].cancel()
+                return lines[index].take(data)
+
+            with scopes[index]:
+                await lines[index].read(end_other)
+
+        nursery.start_soon(read, 0)
+        nursery.start_soon(read, 1)
+        await wait_all_tasks_blocked()
+        for line in lines:
+            line.peer.send(b"x")
+        await wait_all_tasks_blocked()
+        assert sorted(line.taken for line in lines) == [[], [b"x"]]
+        assert sum(scope.cancelled_caught for scope in scopes) == 1
