@@ -109,8 +109,8 @@ class Take:
         self._meter = meter or Meter()
         self._packets = clip.packets
         self._pace = pace
-        self._refill = pace.refill
-        self._first_refill = pace.refill - metronome.next_phase() % pace.refill
+        self._refill = refill = pace.refill
+        self._first_refill = refill - metronome.next_phase() % refill
         self._metronome = metronome
         self._track: Track | None = None
         self._drive: Drive | None = None
