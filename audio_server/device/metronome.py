@@ -2,8 +2,7 @@
 
 A take is due four or five times a second. With a deadline of its own, each of thousands of takes
 costs trio a heap operation, a cancel scope and a pass of the scheduler; and it would wake alone.
-Here the times are rounded up to shared ticks, and one task does what all who are due want done:
-their sends then leave together too.
+Here the times are rounded up to shared ticks, and one task does what all who are due want done.
 
 What is done at a tick is a function that was left here, because waking a task costs more than the
 refill that it would do. Whoever leaves it owns the work. A task may sleep in `drive` for as long as
@@ -28,14 +27,17 @@ TICKS_PER_S = 50
 TICK_S = 1 / TICKS_PER_S
 """20 ms: as long as a packet, of which a refill tops up several."""
 
-CHUNK = 128
-"""How many steps are done between two looks at the sockets: two or three milliseconds of work."""
+CHUNK = 64
+"""How many steps are done between two looks at the sockets: one or two milliseconds of work."""
 
 _ROUNDING = 1e-6
 """In ticks. A time that should lie on a tick may miss it by what a float cannot hold."""
 
-Step: TypeAlias = Callable[[], float | None]
-"""Does what is due and returns when it is due again, None if it is not. Must not block."""
+Step: TypeAlias = Callable[[float], float | None]
+"""Does what is due and returns when it is due again, None if it is not. Must not block.
+
+It is given the time, which was read for its chunk: it may have passed by what a chunk takes.
+"""
 
 
 class Drive:
@@ -137,18 +139,22 @@ class Metronome:
         for tick in sorted(tick for tick in self._buckets if tick <= now):
             bucket = self._buckets.pop(tick)
             while bucket:
-                steps = min(CHUNK, len(bucket))
-                self._meter.served(steps, trio.current_time() - tick / TICKS_PER_S)
-                for _ in range(steps):
-                    if bucket:  # what is done for one may end another
-                        self._serve(bucket.popitem()[0])
-                await trio.lowlevel.checkpoint()
+                self._serve_chunk(bucket, tick)
+                if bucket or tick < now:
+                    await trio.lowlevel.checkpoint()
 
-    def _serve(self, drive: Drive) -> None:
+    def _serve_chunk(self, bucket: _Bucket, tick: int) -> None:
+        steps, now = min(CHUNK, len(bucket)), trio.current_time()
+        self._meter.served(steps, now - tick / TICKS_PER_S)
+        for _ in range(steps):
+            if bucket:  # what is done for one may end another
+                self._serve(bucket.popitem()[0], now)
+
+    def _serve(self, drive: Drive, now: float) -> None:
         """Do a step. This is the edge where its faults go to who has started it."""
         when = None
         try:
-            when = drive.step()
+            when = drive.step(now)
         except Exception as error:
             drive.error = error
         if drive.ended is None:  # cancelled by what it did
@@ -159,5 +165,5 @@ class Metronome:
             self._put(drive, when)
 
 
-def _never_again() -> None:
+def _never_again(_now: float) -> None:
     """The step of who only wants to sleep."""

@@ -23,5 +23,11 @@ class AudioOutlet(Protocol):
         is no room again until it has left. One message may come without room, as the last.
         """
 
+    def send_at_once(self, frames: bytes) -> bool:
+        """Write whole gRPC messages now, not together with what else is due soon.
+
+        False, and nothing was taken, unless there is room for all of them and nothing waits.
+        """
+
     async def wait_room(self) -> None:
         """Return when there is room. Cancelling it changes nothing."""

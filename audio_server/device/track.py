@@ -50,6 +50,14 @@ class Track:
             self._outlet.send_nowait(frames)
             self._set_open(not ends)
 
+    def send_at_once(self, frames: bytes, *, ends: bool) -> bool:
+        """As `send`, but now: whether there was room for all of it. If not, nothing was sent."""
+        if self._gone or not self._outlet.send_at_once(frames):
+            return False
+        if self._open is ends:
+            self._set_open(not ends)
+        return True
+
     def close_nowait(self) -> bool:
         """Close the take that is open, if any, with a packet of silence that ends it.
 

@@ -33,6 +33,9 @@ class FrameWriter(Protocol):
     def send_nowait(self, frames: bytes) -> None:
         """Take whole framed messages, in order; callers keep to `room` but for one message."""
 
+    def send_at_once(self, frames: bytes) -> bool:
+        """Write whole framed messages in this turn; False, and none, without room for all."""
+
     async def wait_room(self) -> None:
         """Return when there is room."""
 

@@ -93,6 +93,10 @@ class Connection(Traffic):
             self.abort("the peer does not read")
         self._outbox.flush_soon()
 
+    def write_now(self, frame: bytes) -> None:
+        """Write a frame in this turn, while nothing waits in `http2.out`."""
+        self._outbox.write_now(frame)
+
     def identified(self) -> None:
         """It is known who the peer is."""
 

@@ -33,7 +33,8 @@ _LARGEST_WINDOW = 2**31 - 1
 _TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
 _SENDING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
 _INCREMENT = struct.Struct(">I")
-
+_FRAME_HEADER = struct.Struct(">IBI")
+"""Size and kind together, flags, stream."""
 
 _ACCEPTED = Encoder().encode(
     [
@@ -44,7 +45,7 @@ _ACCEPTED = Encoder().encode(
 
 
 def _frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
-    return struct.pack(">HBBBI", size >> 8, size & 0xFF, kind, flags, stream_id)
+    return _FRAME_HEADER.pack(size << 8 | kind, flags, stream_id)
 
 
 class Http2:
@@ -239,6 +240,25 @@ class Http2:
             self._h2.outbound_flow_control_window -= size
             self.spoke = True
         return size
+
+    def frame_data(self, stream_id: int, data: bytes, *, spare_bytes: int) -> bytes | None:
+        """A frame of all of `data`, which is charged to the windows and is not added to `out`.
+
+        None, and nothing is charged, where it is more than `window` says, or than one frame holds.
+        """
+        stream = self._h2.streams.get(stream_id)
+        size = len(data)
+        if (
+            stream is None
+            or size > stream.outbound_flow_control_window
+            or size > self._h2.outbound_flow_control_window - spare_bytes
+            or size > self._h2.max_outbound_frame_size
+        ):
+            return None
+        stream.outbound_flow_control_window -= size
+        self._h2.outbound_flow_control_window -= size
+        self.spoke = True
+        return _FRAME_HEADER.pack(size << 8 | DATA, 0, stream_id) + data
 
     def end_stream(self, stream_id: int) -> None:
         """Close our half of a stream (client side)."""

@@ -6,6 +6,9 @@ acknowledgement, an LED frame and sound leave in one write. On a plain socket a 
 `Flusher` writes for all connections, without waking a task for each; what the socket does not
 take, and everything on other streams (TLS, memory), is written by a task of the outbox's own,
 which lives only as long as something waits.
+
+`write_now` is for what is due alone, as the refill of a take is: it spares the buffer and the
+flusher's turns.
 """
 
 from __future__ import annotations
@@ -133,6 +136,20 @@ class Outbox:
         else:
             self._drain_in(self._nursery)
 
+    def write_now(self, data: bytes) -> None:
+        """Write what does not wait for anything else that may be due, and comes after all of it.
+
+        What the socket does not take, and what cannot be written yet, waits as if it had been
+        added to `data`.
+        """
+        if self._fd < 0 or self.data or self._nursery is None:
+            self.data += data
+            self.flush_soon()
+        elif not self.broken and (rest := data[self._write(data) :]):
+            self.data += rest
+            self._marked = True
+            self._drain_in(self._nursery)
+
     def _drain_in(self, nursery: trio.Nursery) -> None:
         try:
             nursery.start_soon(self.drain)
@@ -159,13 +176,18 @@ class Outbox:
         """Whether all has been written (or never will be)."""
         if self.broken:
             return True
+        del self.data[: self._write(self.data)]
+        return self.broken or not self.data
+
+    def _write(self, data: bytes | bytearray) -> int:
+        """How much the socket took. All of it if it is broken: nobody will."""
         try:
-            del self.data[: os.write(self._fd, self.data)]
+            return os.write(self._fd, data)
         except BlockingIOError:
-            return False
+            return 0
         except OSError:
             self.broken = True  # the reader learns it from the same socket and ends the connection
-        return self.broken or not self.data
+            return len(data)
 
     async def drain(self) -> None:
         """Write until nothing waits. Raises nothing: a lost peer only marks the box broken.

@@ -72,6 +72,21 @@ class RpcStream(Receiver):
                 self._pending = frames[sent:]
         self.connection.flush_soon()
 
+    def send_at_once(self, frames: bytes) -> bool:
+        """Write whole framed messages in this turn, in a write of their own.
+
+        False, and nothing was sent, if there is no room for all of them or anything waits before
+        them: then `room` and `send_nowait` are the way.
+        """
+        if self._pending or self.local_ended or self.connection.http2.out:
+            return False
+        http2 = self.connection.http2
+        frame = http2.frame_data(self.id, frames, spare_bytes=SPARE_BYTES)
+        if frame is None:
+            return False
+        self.connection.write_now(frame)
+        return True
+
     @property
     def waiting_bytes(self) -> int:
         """How much waits for the windows."""

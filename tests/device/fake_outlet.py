@@ -38,6 +38,7 @@ class FakeOutlet:
     def __init__(self, room_bytes: float = math.inf) -> None:
         self.packets: list[Sent] = []
         self.sends = 0
+        self.at_once = 0
         self.is_over = False
         self._room = room_bytes
         self._grown = trio.Event()
@@ -54,6 +55,13 @@ class FakeOutlet:
         self.packets += packets
         self.sends += 1
         self._room -= len(frames)
+
+    def send_at_once(self, frames: bytes) -> bool:
+        if len(frames) > self._room:
+            return False
+        self.send_nowait(frames)
+        self.at_once += 1
+        return True
 
     async def wait_room(self) -> None:
         await trio.lowlevel.checkpoint()

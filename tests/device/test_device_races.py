@@ -218,7 +218,7 @@ async def test_a_play_in_the_tick_in_which_the_sound_ends_is_not_taken_for_its_e
     player.plug(outlet)
     player.start(make_clip(50))
 
-    def press() -> None:
+    def press(_now: float) -> None:
         player.start(make_clip(100))
 
     await wait_all_tasks_blocked()

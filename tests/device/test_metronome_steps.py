@@ -14,7 +14,7 @@ async def test_a_step_is_done_at_the_times_that_it_asks_for(
 ) -> None:
     done: list[float] = []
 
-    def step() -> float | None:
+    def step(_now: float) -> float | None:
         done.append(trio.current_time())
         return len(done) * 0.22 if len(done) < 5 else None
 
@@ -30,10 +30,10 @@ async def test_what_a_step_raises_is_raised_in_its_task_and_ends_nobody_else(
 ) -> None:
     done: list[float] = []
 
-    def fail() -> float | None:
+    def fail(_now: float) -> float | None:
         raise OSError("the disk is gone")
 
-    def step() -> float | None:
+    def step(_now: float) -> float | None:
         done.append(trio.current_time())
         return len(done) * 0.1 if len(done) < 5 else None
 
@@ -50,7 +50,7 @@ async def test_a_cancelled_task_has_no_more_steps_done(
 ) -> None:
     done: list[float] = []
 
-    def step() -> float:
+    def step(_now: float) -> float:
         done.append(trio.current_time())
         return trio.current_time() + 0.1
 
@@ -66,7 +66,7 @@ async def test_a_step_may_cancel_its_own_task(
     done: list[float] = []
     with trio.CancelScope() as scope:
 
-        def step() -> float:
+        def step(_now: float) -> float:
             done.append(trio.current_time())
             scope.cancel()
             return trio.current_time() + 0.1
@@ -86,7 +86,7 @@ async def test_a_step_may_cancel_the_task_of_another(
 
     async def end_the_other(own: int) -> None:
         with scopes[own]:
-            await metronome.drive(1.0, scopes[1 - own].cancel)
+            await metronome.drive(1.0, lambda _now: scopes[1 - own].cancel())
 
     async with trio.open_nursery() as sleepers:
         sleepers.start_soon(end_the_other, 0)

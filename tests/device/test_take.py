@@ -130,3 +130,29 @@ async def test_takes_that_begin_together_are_refilled_at_different_times(
     assert len(refills) == 11
     assert max(refills) == pytest.approx(0.22)
     assert [len(outlet.packets) for outlet in outlets] == [100] * 11
+
+
+async def test_a_refill_goes_at_once_and_the_first_packets_with_what_else_is_due(
+    stage: Stage, autojump_clock: MockClock
+) -> None:
+    await stage.play()
+    assert stage.outlet.at_once == stage.outlet.sends - 1
+
+
+@pytest.mark.parametrize(("late_s", "busy_s"), [(0, 0.01), (0, 0.05), (0.07, 0.015)])
+async def test_a_refill_that_is_not_served_first_keeps_the_lead_all_the_same(
+    stage: Stage, mock_clock: MockClock, late_s: float, busy_s: float
+) -> None:
+    """The time it is given was read before others were served, and its player may run dry by
+    then; the whole lead is there only for who has played all that came before."""
+    stage.take().begin(stage.track, lambda: None)
+    stage.metronome.start(0.22, lambda _now: mock_clock.jump(busy_s), lambda: None)
+    for wait_s in (0.22 + late_s, 0.235, 0.22, 0.22):
+        await wait_all_tasks_blocked()
+        mock_clock.jump(wait_s)
+        await wait_all_tasks_blocked()
+    played_s = at_s = 0.0
+    for index, packet in enumerate(stage.outlet.packets):
+        played_s, at_s = min(played_s + packet.at_s - at_s, index * 0.02), packet.at_s
+        assert (index + 1) * 0.02 <= played_s + LEAD_S + 1e-6
+    assert len(stage.outlet.packets) > 40
