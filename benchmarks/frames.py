@@ -107,18 +107,14 @@ PRESSES = {button: _press(button) for button in Button}
 LEDS_TAKEN = frame(Kind.DATA, 0, STATUS, message(b"\x12\x07success"))
 """The answer to every `set`: `status: "success"`."""
 
-_WHITE = b"\x0d\xff\xff\xff\xff"
-STATE = frame(
-    Kind.DATA,
-    0,
-    STATUS,
-    message(
-        b"\x0a"
-        + bytes([6 * (2 + len(_WHITE))])
-        + b"".join(bytes([led << 3 | 2, len(_WHITE)]) + _WHITE for led in range(1, 7))
-    ),
-)
-"""The answer to every `get`: six LEDs and nothing else, as the stock device gives it."""
+
+def state(leds: bytes) -> bytes:
+    """The answer to a `get`: the LEDs of the last `set`, which are serialised the same in both."""
+    return frame(Kind.DATA, 0, STATUS, message(b"\x0a" + leds))
+
+
+DARK = b"\x00"
+"""LEDs that were never set: none are told, and how long that is."""
 
 SETTINGS_ACK = frame(Kind.SETTINGS, ACK, 0)
 

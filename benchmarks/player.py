@@ -12,16 +12,17 @@ from collections import deque
 from benchmarks.frames import (
     ACK,
     AUDIO,
+    DARK,
     END_STREAM,
     LEDS_TAKEN,
     PADDED,
     PRESSES,
     SETTINGS_ACK,
-    STATE,
     STATUS,
     Button,
     Kind,
     pong,
+    state,
 )
 from benchmarks.tally import PACKET_S, Tally
 
@@ -47,6 +48,7 @@ class Player:
         "ended",
         "first_at",
         "index",
+        "leds",
         "out",
         "play_at",
         "playing",
@@ -63,6 +65,7 @@ class Player:
         self.tally = tally
         self.out = bytearray()
         self.rest = b""
+        self.leds = DARK
         self.tails: dict[int, bytes] = {}
         self.script: deque[Button] = deque()
         self.ready = self.playing = self.ended = False
@@ -192,7 +195,11 @@ class Player:
 
     def _asked(self, request: bytes) -> None:
         self.ready = True
-        self.out += STATE if request[:1] == bytes([_GET]) else LEDS_TAKEN
+        if request[:1] == bytes([_GET]):
+            self.out += state(self.leds)
+        else:
+            self.leds = request[1:]
+            self.out += LEDS_TAKEN
 
     def _answered(self, response: bytes, now: float) -> None:
         if response != _ACKED or not self.press_at:

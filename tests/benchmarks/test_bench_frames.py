@@ -11,21 +11,26 @@ from audio_server.wire.comms_pb2 import (
     AudioStreamRequest,
     ButtonEvent,
     DeviceEvent,
+    DeviceStatus,
+    DeviceStatusRequest,
     DeviceStatusResponse,
+    DeviceStatusSet,
+    RGBAColor,
 )
 from benchmarks.frames import (
     AUDIO,
+    DARK,
     EVENTS,
     LEDS_TAKEN,
     PRESSES,
     SETTINGS_ACK,
-    STATE,
     STATUS,
     Button,
     Kind,
     frame,
     opening,
     pong,
+    state,
 )
 
 FRAME_BYTES, PREFIX_BYTES = 9, 5
@@ -85,8 +90,11 @@ def test_a_press_is_an_event_of_its_button(button: Button) -> None:
 
 def test_answers_on_the_status_stream() -> None:
     assert DeviceStatusResponse.FromString(body(LEDS_TAKEN)).status == "success"
-    state = DeviceStatusResponse.FromString(body(STATE)).state
-    assert [getattr(state, f"led_{led}").rgba for led in range(6)] == [0xFFFFFFFF] * 6
+    assert DeviceStatusResponse.FromString(body(state(DARK))).HasField("state")
+    leds = DeviceStatusSet(led_0=RGBAColor(rgba=1), led_5=RGBAColor(rgba=0xFF00FF80))
+    asked = DeviceStatusRequest(set=leds).SerializeToString()
+    told = DeviceStatusResponse.FromString(body(state(asked[1:]))).state
+    assert told == DeviceStatus(led_0=leds.led_0, led_5=leds.led_5)
 
 
 def test_control_frames() -> None:

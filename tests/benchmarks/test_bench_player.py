@@ -15,17 +15,18 @@ from audio_server.wire.comms_pb2 import (
 )
 from benchmarks.frames import (
     AUDIO,
+    DARK,
     EVENTS,
     LEDS_TAKEN,
     PRESSES,
     SETTINGS_ACK,
-    STATE,
     STATUS,
     Button,
     Kind,
     frame,
     message,
     pong,
+    state,
 )
 from benchmarks.player import Player
 from benchmarks.tally import Tally
@@ -177,12 +178,13 @@ def test_an_ack_that_says_no_is_a_fault(player: Player) -> None:
 
 def test_what_the_server_asks_is_answered(player: Player) -> None:
     leds = DeviceStatusSet(led_1=RGBAColor(rgba=1))
-    asked = [DeviceStatusRequest(get=True), DeviceStatusRequest(set=leds)]
+    look, light = DeviceStatusRequest(get=True), DeviceStatusRequest(set=leds)
     assert not player.ready
-    for request in asked:
+    for request in (look, light, look):
         feed(player, frame(Kind.DATA, 0, STATUS, message(request.SerializeToString())), 1.0)
     assert player.ready
-    assert sent(player) == STATE + LEDS_TAKEN
+    shown = state(light.SerializeToString()[1:])
+    assert sent(player) == state(DARK) + LEDS_TAKEN + shown
 
 
 def test_settings_and_pings_are_answered_once(player: Player) -> None:
