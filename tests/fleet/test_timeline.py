@@ -219,6 +219,18 @@ async def test_of_very_many_each_has_fewer(timeline: Timeline) -> None:
     assert kept_by(timeline, "a") == KEPT_MIN
 
 
+async def test_where_others_are_forgotten_each_has_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audio_server.fleet.timeline.GONE_MAX", 0)
+    monkeypatch.setattr("audio_server.fleet.timeline.KEPT_IN_ALL", 100)
+    async with standing() as at:
+        with at.devices.attach_events("a", 1):
+            with at.devices.attach_events("b", 2):
+                pass
+            for _ in range(90):
+                at.fleet._timeline.happened("a", Kind.PRESS, Button.MODE, Action.PRESS)
+            assert kept_by(at.fleet._timeline, "a") > 90
+
+
 async def test_of_all_together_the_latest_are_told(timeline: Timeline) -> None:
     for number in range(LATEST + 5):
         timeline.happened(str(number), Kind.CONNECTED, PEER, False)

@@ -38,7 +38,8 @@ def test_any_pieces_give_the_same_messages(
 
 
 @given(
-    st.binary(max_size=12).map(framed) | st.binary(max_size=12),
+    st.builds(framed, st.binary(max_size=12), compressed=st.integers(0, 1))
+    | st.binary(max_size=12),
     st.binary(max_size=3).map(framed) | st.binary(max_size=5).map(lambda rest: b"\0" + rest),
 )
 def test_a_sole_message_is_one_that_is_whole_and_alone(data: bytes, before: bytes) -> None:

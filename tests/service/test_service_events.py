@@ -152,7 +152,8 @@ async def test_what_cannot_be_decoded_ends_its_call_alone(
         await trio.sleep(2.0)  # the status call is asked nothing now
         await send_bytes(panel.calls[name], b"\xff")
         await trio.sleep(0.1)
-        assert await status_of(panel.calls[name]) is Status.INTERNAL
+        with trio.fail_after(1):
+            assert await status_of(panel.calls[name]) is Status.INTERNAL
         assert len(home.devices.by_id["one"].links) == 2
 
 
