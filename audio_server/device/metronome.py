@@ -12,7 +12,6 @@ there. Or nobody sleeps (`start`): then the owner is told when it ends, and canc
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +28,10 @@ TICK_S = 1 / TICKS_PER_S
 
 CHUNK = 64
 """How many steps are done between two looks at the sockets: one or two milliseconds of work."""
+
+FULL = 64
+"""How many takes share a tick before another is begun: a wake from idle costs as much as a dozen
+refills, but who presses a button meanwhile waits for all of them."""
 
 _ROUNDING = 1e-6
 """In ticks. A time that should lie on a tick may miss it by what a float cannot hold."""
@@ -67,11 +70,10 @@ class Metronome:
     everyone whose tick has passed is served at once.
     """
 
-    __slots__ = ("_alarm", "_buckets", "_meter", "_phases")
+    __slots__ = ("_alarm", "_buckets", "_meter")
 
     def __init__(self, meter: Meter | None = None) -> None:
         self._meter = meter or Meter()
-        self._phases = itertools.count()
         self._buckets: dict[int, _Bucket] = {}
         self._alarm = trio.CancelScope()
 
@@ -88,9 +90,18 @@ class Metronome:
                 await trio.sleep_forever()
             await self._serve_due()
 
-    def next_phase(self) -> int:
-        """Another number each time, for who wants to be due at other times than the others."""
-        return next(self._phases)
+    def find_phase(self, when: float, period: int) -> int:
+        """For who will be due every `period` ticks: how many ticks after `when` it best begins.
+
+        Fewer than `period`. In company, up to `FULL` of them: few takes then need few wakes. Where
+        all ticks are full it is the emptiest one, and the latest of equals, so that what many
+        begin at once is over before the first of them is due.
+        """
+        first, loads = _tick_at(when), [0] * period
+        for tick, bucket in self._buckets.items():
+            if -period <= tick - first < period:  # who is due before `first` will be so again
+                loads[(tick - first) % period] += len(bucket)
+        return max((load if load < FULL else -load, phase) for phase, load in enumerate(loads))[1]
 
     async def sleep_until(self, when: float) -> None:
         """Return at the first tick at or after `when`, in seconds of trio's clock.
@@ -125,7 +136,7 @@ class Metronome:
         return drive
 
     def _put(self, drive: Drive, when: float) -> None:
-        tick = math.ceil(when * TICKS_PER_S - _ROUNDING)
+        tick = _tick_at(when)
         bucket = self._buckets.get(tick)
         if bucket is None:
             bucket = self._buckets[tick] = {}
@@ -163,6 +174,11 @@ class Metronome:
             drive.ended()
         else:
             self._put(drive, when)
+
+
+def _tick_at(when: float) -> int:
+    """The first tick at or after `when`."""
+    return math.ceil(when * TICKS_PER_S - _ROUNDING)
 
 
 def _never_again(_now: float) -> None:

@@ -8,7 +8,8 @@ send:
 
 A take sends the lead's worth at once, then sleeps until about three quarters of it have been
 played, and tops it up, one slice of ready-made bytes a wake. All times are computed from the
-moment the first packet was sent, so nothing drifts.
+moment the first packet was sent, so nothing drifts. The first of these wakes comes sooner where
+others are due then: takes keep company, so that few of them need few wakes.
 
 When the device does not read, there is no room, and the take waits. If the cushion ran out
 meanwhile, the player stood still, and so its clock is set back: the sound goes on where it was,
@@ -89,7 +90,6 @@ class Take:
 
     __slots__ = (
         "_drive",
-        "_first_refill",
         "_is_cut",
         "_meter",
         "_metronome",
@@ -98,6 +98,7 @@ class Take:
         "_refill",
         "_sent",
         "_t0",
+        "_target",
         "_track",
         "clip",
     )
@@ -109,8 +110,8 @@ class Take:
         self._meter = meter or Meter()
         self._packets = clip.packets
         self._pace = pace
-        self._refill = refill = pace.refill
-        self._first_refill = refill - metronome.next_phase() % refill
+        self._refill = pace.refill
+        self._target = 0  # what will have been sent after the next refill; 0: it has no phase
         self._metronome = metronome
         self._track: Track | None = None
         self._drive: Drive | None = None
@@ -220,12 +221,19 @@ class Take:
     def _refill_at(self) -> float:
         """When the next refill is within the lead.
 
-        The first one comes earlier, for each take at another time: takes that began together
-        would else be due together for as long as they last.
+        The first one comes sooner, if that is in company (`Metronome.find_phase`); all others are
+        `refill` packets apart, so that a take whose wake was late is in the same company again.
         """
-        size, self._first_refill = self._first_refill or self._refill, 0
-        target = min(self._sent + size, self._packets)
-        return self._t0 + target * PACKET_S - self._pace.lead_s
+        if not self._target:
+            one = self._within_lead(self._sent + 1)
+            self._target = self._sent + 1 + self._metronome.find_phase(one, self._refill)
+        while self._target <= self._sent:
+            self._target += self._refill
+        return self._within_lead(min(self._target, self._packets))
+
+    def _within_lead(self, packets: int) -> float:
+        """When so many packets may have been sent."""
+        return self._t0 + packets * PACKET_S - self._pace.lead_s
 
     def _top_up(self, track: Track) -> bool:
         """Send all that the lead allows; False if there was no room for all of it."""
@@ -244,6 +252,7 @@ class Take:
         if elapsed > self._sent * PACKET_S:  # the player has run dry, and stood still
             elapsed = self._sent * PACKET_S
             self._t0 = now - elapsed
+            self._target = 0
         return min(int((elapsed + self._pace.lead_s) / PACKET_S + _ROUNDING), self._packets)
 
     def _fitting(self, room: int, allowed: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.metronome import Metronome
+from audio_server.device.metronome import FULL, Metronome
 
 
 async def test_a_step_is_done_at_the_times_that_it_asks_for(
@@ -95,6 +95,30 @@ async def test_a_step_may_cancel_the_task_of_another(
     await metronome.sleep_until(2)
 
 
-def test_phases_differ() -> None:
-    metronome = Metronome()
-    assert len({metronome.next_phase() for _ in range(11)}) == 11
+async def test_company_is_found_in_ticks_that_are_due_before_the_first(
+    metronome: Metronome, autojump_clock: MockClock
+) -> None:
+    """Who is due at 0.1 every eleven ticks is so at 0.32 too."""
+    for _ in range(3):
+        metronome.start(0.1, lambda now: now + 0.22, lambda: None)
+    metronome.start(0.2, lambda now: now + 0.22, lambda: None)
+    assert metronome.find_phase(0.12, 11) == 10
+    assert metronome.find_phase(0.101, 11) == 10
+    assert metronome.find_phase(0.1, 11) == 0
+    assert metronome.find_phase(0.12, 4) == 3
+    assert metronome.find_phase(0.22, 4) == 3
+    await trio.sleep(0.19)
+    assert metronome.find_phase(0.21, 11) == 5
+
+
+async def test_a_full_tick_is_no_company(metronome: Metronome, autojump_clock: MockClock) -> None:
+    def begin(phase: int) -> None:
+        metronome.start(0.02 * (1 + phase), lambda now: now + 0.06, lambda: None)
+
+    found = []
+    for _ in range(4 * FULL):
+        phase = metronome.find_phase(0.02, 3)
+        found.append(phase)
+        begin(phase)
+    assert found[: 3 * FULL] == [2] * FULL + [1] * FULL + [0] * FULL
+    assert found[3 * FULL :] == ([2, 1, 0] * FULL)[:FULL]

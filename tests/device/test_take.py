@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import pairwise
+
 import pytest
 import trio
 from fake_outlet import FakeOutlet, is_grammatical, make_clip, make_long_clip
 from stage import CLIP, LEAD_S, Stage, data, played
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.metronome import Metronome
+from audio_server.device.metronome import FULL, Metronome
 from audio_server.device.take import Pace, Take
 from audio_server.device.track import Track
 
@@ -118,18 +121,84 @@ async def test_position(stage: Stage, autojump_clock: MockClock) -> None:
     assert take.position().played_s == pytest.approx(2)
 
 
-async def test_takes_that_begin_together_are_refilled_at_different_times(
+def refill_times(outlet: FakeOutlet, since_s: float = 0) -> list[float]:
+    """When refills came, but for the last one, which comes when all that is left may be sent."""
+    times = {round(packet.at_s, 6) for packet in outlet.packets[15:]}
+    return sorted(time for time in times if time >= since_s)[:-1]
+
+
+async def test_a_few_takes_share_one_tick_whenever_they_begin(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
-    """A storm of Plays must not stay a storm of refills."""
-    outlets = [FakeOutlet() for _ in range(11)]
+    outlets = [FakeOutlet() for _ in range(FULL)]
     async with trio.open_nursery() as playing:
         for outlet in outlets:
             playing.start_soon(stage.take().play, Track(outlet))
-    refills = {round(outlet.packets[15].at_s, 9) for outlet in outlets}
-    assert len(refills) == 11
-    assert max(refills) == pytest.approx(0.22)
-    assert [len(outlet.packets) for outlet in outlets] == [100] * 11
+            await trio.sleep(0.0137)
+    ticks = {time for outlet in outlets for time in refill_times(outlet)}
+    assert ticks == {round(0.22 * tick, 6) for tick in range(1, len(ticks) + 1)}
+    assert all(is_grammatical(outlet.flags) for outlet in outlets)
+
+
+async def test_a_storm_of_plays_is_no_storm_of_refills(
+    stage: Stage, autojump_clock: MockClock
+) -> None:
+    """No tick is fuller than it has to be, and the first refills come late."""
+    takes = 3 * 11 * FULL
+    outlets = [FakeOutlet() for _ in range(takes)]
+    for outlet in outlets:
+        stage.take().begin(Track(outlet), lambda: None)
+    await trio.sleep(2)
+    firsts = Counter(refill_times(outlet)[0] for outlet in outlets)
+    assert sorted(firsts) == [round(0.02 * tick, 6) for tick in range(1, 12)]
+    assert set(firsts.values()) == {takes // 11}
+
+
+async def test_the_first_refills_of_a_few_come_last(
+    stage: Stage, autojump_clock: MockClock
+) -> None:
+    outlets = [FakeOutlet() for _ in range(FULL + 1)]
+    for outlet in outlets:
+        stage.take().begin(Track(outlet), lambda: None)
+    await trio.sleep(2)
+    firsts = Counter(refill_times(outlet)[0] for outlet in outlets)
+    assert firsts == {0.22: FULL, 0.2: 1}
+
+
+@pytest.mark.parametrize("begin_s", [0.0037, 12345.6789, 987654.32])
+async def test_a_take_stays_in_its_tick_though_wakes_are_late(
+    nursery: trio.Nursery, mock_clock: MockClock, begin_s: float
+) -> None:
+    """A loop that is busy for some ticks must not make all takes be due together for good."""
+    mock_clock.jump(begin_s)
+    metronome = Metronome()
+    nursery.start_soon(metronome.run)
+    outlets = [FakeOutlet() for _ in range(2 * FULL)]
+    for outlet in outlets:
+        Take(make_long_clip(400), Pace(LEAD_S), metronome).begin(Track(outlet), lambda: None)
+    for step in range(400):
+        await wait_all_tasks_blocked()
+        mock_clock.jump(0.09 if step == 100 else 0.02)
+    times = [refill_times(outlet, since_s=begin_s + 3) for outlet in outlets]
+    for own in times:
+        assert len(own) > 10
+        assert [b - a for a, b in pairwise(own)] == pytest.approx([0.22] * (len(own) - 1))
+    assert Counter(round(own[0], 3) for own in times).most_common(1)[0][1] == FULL
+
+
+async def test_after_all_players_ran_dry_refills_are_spread_anew(
+    nursery: trio.Nursery, mock_clock: MockClock
+) -> None:
+    metronome, outlets = Metronome(), [FakeOutlet() for _ in range(3 * FULL)]
+    nursery.start_soon(metronome.run)
+    for outlet in outlets:
+        Take(make_long_clip(400), Pace(LEAD_S), metronome).begin(Track(outlet), lambda: None)
+    for step in range(200):
+        await wait_all_tasks_blocked()
+        mock_clock.jump(5.003 if step == 100 else 0.02)
+    await wait_all_tasks_blocked()
+    lasts = Counter(outlet.packets[-1].at_s for outlet in outlets)
+    assert set(lasts.values()) == {FULL}
 
 
 async def test_a_refill_goes_at_once_and_the_first_packets_with_what_else_is_due(
