@@ -21,6 +21,7 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.library import Progress
 from audio_server.clips.shelf import at_once, open_shelf
+from audio_server.collector import young_objects_collected
 from audio_server.device.devices import Devices
 from audio_server.device.meter import Meter
 from audio_server.device.modes import ModeStore
@@ -131,8 +132,9 @@ async def serve_until(
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
     house = House(settings, port, shelf, fleet, stop, board.text)
     hangups = reload_on_hangup(partial(_reload, guard, house), stop)
-    measuring, guarding = meter.at_work(), guard.at_work()
-    async with measuring, guarding, hangups, open_pages(house), trio.open_nursery() as nursery:
+    measuring, guarding, pages = meter.at_work(), guard.at_work(), open_pages(house)
+    collecting = young_objects_collected()
+    async with collecting, measuring, guarding, hangups, pages, trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
         house.ready.set()
         log.info("listening", host=settings.host, port=port, clips=len(shelf.clips))

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import trio
 
-EVERY_S = 0.1
+EVERY_S = 0.2
 
 
 async def watch_lag(tell: Callable[[float], None]) -> NoReturn:
@@ -18,5 +18,5 @@ async def watch_lag(tell: Callable[[float], None]) -> NoReturn:
         await trio.sleep_until(due)
         now = trio.current_time()
         tell(now - due)
-        # A pause of a second is told once, and not ten times more as if it had been ten.
+        # A pause of a second is told once, and not five times more as if it had been five.
         due = max(due, now - EVERY_S)

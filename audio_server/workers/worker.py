@@ -21,7 +21,7 @@ import structlog
 import trio
 
 from audio_server.cli.logs import configure_logs
-from audio_server.collector import spare_old_objects
+from audio_server.collector import spare_old_objects, young_objects_collected
 from audio_server.device.devices import Devices
 from audio_server.fleet.station import Station
 from audio_server.identity.guard import Guard
@@ -79,7 +79,7 @@ async def _run(
 ) -> None:
     stop = trio.Event()
     asked = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=asked_fd)))
-    async with trio.open_nursery() as nursery:
+    async with young_objects_collected(), trio.open_nursery() as nursery:
         await nursery.start(_obey_sigterm, stop)
         news = trio.lowlevel.FdStream(sys.stdin.fileno())
         listeners, uplink = listen(boot.addresses), Uplink(uplink_fd)

@@ -146,7 +146,7 @@ async def test_a_pause_is_no_burst(mock_clock) -> None:
         await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(2.0)
         await trio.testing.wait_all_tasks_blocked()
-        assert told[0] == pytest.approx(1.9)
+        assert told[0] == pytest.approx(2.0 - EVERY_S)
         assert len(told) == 2
         nursery.cancel_scope.cancel()
 
