@@ -33,6 +33,10 @@ FULL = 64
 """How many takes share a tick before another is begun: a wake from idle costs as much as a dozen
 refills, but who presses a button meanwhile waits for all of them."""
 
+LATE_CHUNK = 256
+"""The same for those whose tick has passed by another: sound that falls behind goes before all that
+devices say, and before those that connect."""
+
 _ROUNDING = 1e-6
 """In ticks. A time that should lie on a tick may miss it by what a float cannot hold."""
 
@@ -155,8 +159,10 @@ class Metronome:
                     await trio.lowlevel.checkpoint()
 
     def _serve_chunk(self, bucket: _Bucket, tick: int) -> None:
-        steps, now = min(CHUNK, len(bucket)), trio.current_time()
-        self._meter.served(steps, now - tick / TICKS_PER_S)
+        now = trio.current_time()
+        late_s = now - tick / TICKS_PER_S
+        steps = min(CHUNK if late_s < TICK_S else LATE_CHUNK, len(bucket))
+        self._meter.served(steps, late_s)
         for _ in range(steps):
             if bucket:  # what is done for one may end another
                 self._serve(bucket.popitem()[0], now)

@@ -20,7 +20,7 @@ from trio.lowlevel import Abort, RaiseCancelT, Task
 WIDTH = 16
 """How many go through in a turn. What one brings about takes about a tenth of a millisecond."""
 
-NEWCOMER = 4
+NEWCOMER = WIDTH
 """For how many a connection's first bytes count: they bring a device with all its tasks."""
 
 
