@@ -98,15 +98,19 @@ class Source:
         return None if data and self._take(data) else bool(data)
 
     def _wake(self, outcome: Outcome[bool]) -> None:
-        assert self._poller is not None
-        assert self._task is not None
-        self._poller.remove(self._fd)
-        trio.lowlevel.reschedule(self._task, outcome)
+        if task := self._leave_poller():
+            trio.lowlevel.reschedule(task, outcome)
 
     def _abort(self, _: RaiseCancelT) -> Abort:
-        assert self._poller is not None
-        self._poller.remove(self._fd)
+        self._leave_poller()
         return Abort.SUCCEEDED
+
+    def _leave_poller(self) -> Task | None:
+        """Who waited, unless it has been cancelled, by what was just taken even."""
+        task, self._task = self._task, None
+        if task is not None and self._poller is not None:
+            self._poller.remove(self._fd)
+        return task
 
     async def _receive(self) -> bytes:
         """The next bytes; b"" when the peer has closed."""

@@ -223,3 +223,31 @@ async def test_who_was_ended_by_another_in_the_same_turn_is_not_heard() -> None:
         await wait_all_tasks_blocked()
         assert sorted(line.taken for line in lines) == [[], [b"x"]]
         assert sum(scope.cancelled_caught for scope in scopes) == 1
+
+
+@pytest.mark.parametrize("fault", [None, ValueError("in the midst")])
+async def test_who_is_cancelled_by_what_it_takes_is_woken_once(fault: Exception | None) -> None:
+    async with polling(2) as (nursery, [line, other]):
+        scope = trio.CancelScope()
+
+        def end_itself(data: bytes) -> bool:
+            scope.cancel()
+            if fault is not None:
+                raise fault
+            return False
+
+        async def read() -> None:
+            with scope:
+                await line.read(end_itself)
+
+        nursery.start_soon(read)
+        nursery.start_soon(other.read)
+        await wait_all_tasks_blocked()
+        line.peer.send(b"x")
+        other.peer.send(b"y")
+        await wait_all_tasks_blocked()
+        assert scope.cancelled_caught
+        assert other.taken == [b"y"]
+        other.peer.send(b"z")
+        await wait_all_tasks_blocked()
+        assert other.taken == [b"y", b"z"]
