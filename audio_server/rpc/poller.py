@@ -14,9 +14,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, Self
 
+import structlog
 import trio
 
 from audio_server.rpc.turnstile import WIDTH, Turnstile
+
+log = structlog.get_logger()
 
 Hear = Callable[[], None]
 """Takes what a socket has to say. Must not block, and raises nothing."""
@@ -71,8 +74,18 @@ class Poller:
         self._turnstile.count(len(ready))
         for fd, _ in ready:
             if hear := self._hear.get(fd):  # what one has said may have ended another
-                hear()
+                self._hear_one(fd, hear)
         return len(ready)
+
+    def _hear_one(self, fd: int, hear: Hear) -> None:
+        try:
+            hear()
+        except Exception:
+            # A fault of ours about one connection must not make all others deaf. Its keepalive
+            # looks after it.
+            log.exception("a socket could not be heard")
+            if fd in self._hear:
+                self.remove(fd)
 
 
 def is_possible() -> bool:

@@ -251,3 +251,22 @@ async def test_who_is_cancelled_by_what_it_takes_is_woken_once(fault: Exception 
         other.peer.send(b"z")
         await wait_all_tasks_blocked()
         assert other.taken == [b"y", b"z"]
+
+
+async def test_a_fault_of_ours_makes_nobody_else_deaf(logs: list[dict[str, object]]) -> None:
+    def fail() -> None:
+        raise RuntimeError("our own")
+
+    async with polling(2) as (nursery, [line, other]):
+        nursery.start_soon(other.read)
+        poller = other.source._poller
+        assert poller is not None
+        poller.add(line.stream.socket.fileno(), fail)
+        await wait_all_tasks_blocked()
+        line.peer.send(b"x")
+        await wait_all_tasks_blocked()
+        other.peer.send(b"y")
+        await wait_all_tasks_blocked()
+        assert other.taken == [b"y"]
+    assert [each["event"] for each in logs] == ["a socket could not be heard"]
+    logs.clear()
