@@ -13,7 +13,7 @@ import pytest
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from hyperframe.frame import PingFrame, SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import GoAwayFrame, PingFrame, SettingsFrame, WindowUpdateFrame
 from raw_peer import RawPeer, framed
 from serving import packet, service
 
@@ -133,6 +133,27 @@ async def test_an_attacker_is_closed_and_the_others_go_on() -> None:
             await healthy.message(1, packet(20))
             await healthy.received(1, 25 * number)
         await until(lambda: len(server._connections) == 1)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [b"\xff" * 9, 40 * PingFrame(0, opaque_data=b"12345678", flags=["ACK"]).serialize()],
+    ids=["a frame too long", "forty frames"],
+)
+async def test_whose_last_words_go_on_ends_alone(last: bytes) -> None:
+    """It leaves, and in the same bytes breaks a rule, or says more than fits into a turn."""
+    async with listening(Limits()) as (server, port, _log), peer_of(port) as healthy:
+        await healthy.open(1)
+        async with peer_of(port) as leaver:
+            await leaver.open(1)
+            await leaver.message(1, packet(20))
+            await leaver.received(1, 25)
+            await leaver.give(1, b"", end=True)
+            assert await leaver.status(1) == 0
+            await leaver.raw(GoAwayFrame(0).serialize() + last)
+            await until(lambda: len(server._connections) == 1)
+        await healthy.message(1, packet(20))
+        await healthy.received(1, 25)
 
 
 async def test_a_drain_waits_for_nobody_who_is_stalled() -> None:
