@@ -228,8 +228,10 @@ class Connection(Traffic):
     async def _read_frames(self, calls: trio.Nursery) -> None:
         take = partial(self._take, calls)
         while await self._source.read(take):
-            while not self._take_frames(calls):
+            is_taken = False
+            while not is_taken:
                 await trio.lowlevel.cancel_shielded_checkpoint()
+                is_taken = self._take_frames(calls)
             await self._pause()
 
     def _take(self, calls: trio.Nursery, data: bytes) -> bool:

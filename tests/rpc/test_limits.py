@@ -202,6 +202,29 @@ async def test_no_peer_keeps_the_others_waiting(autojump_clock: MockClock) -> No
     assert turns > 1000 / 16
 
 
+async def test_sixteen_frames_of_a_peer_are_taken_in_a_turn(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = [0]
+
+    class Turns(trio.abc.Instrument):
+        def before_io_wait(self, timeout: float) -> None:
+            taken.append(0)
+
+    def count(frame: object) -> None:
+        taken[-1] += 1
+
+    async with serving(echo) as served:
+        await served.peer.open(1)
+        await wait_all_tasks_blocked()
+        monkeypatch.setattr(served.connection, "_watch", count)
+        trio.lowlevel.add_instrument(turns := Turns())
+        await served.peer.raw(DataFrame(1, data=framed(b"")).serialize() * 40)
+        await wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(turns)
+    assert list(filter(None, taken)) == [16, 16, 8]
+
+
 async def test_a_handler_that_reads_fast_lets_others_in(autojump_clock: MockClock) -> None:
     turns = 0
 
