@@ -3,8 +3,8 @@
 A full collection looks at every object there is, hundreds of a device's; with a few thousand
 devices it stops the loop for half a second, and the default thresholds run one whenever the heap
 has grown by a quarter, which is to say while devices connect. So only the youngest generation is
-collected here. That is enough because ended connections leave no cycles (`Connection` breaks
-them): they are freed at once, by their reference counts.
+collected here. That is enough because ended connections, of devices and of pages, leave no cycles
+(each `Connection` is rid of them): they are freed at once, by their reference counts.
 
 Young is what was made since the last collection, and that comes by itself only when there are so
 many objects more than there were. Where old ones give way to new ones as fast, tens of thousands

@@ -146,13 +146,21 @@ class Connections:
         self._from[place_of(host)] += 1
         self._count.value += 1
         try:
-            # Any: what it wants it calls a TLS stream, and takes the other as well
-            to: Any = stream
-            await Connection(self._app, self._config, self._context, ConnectionState({}), to)
+            await self._serve_on(stream)
         except* Exception:
             log.exception("connection of the pages failed")
         finally:
             self._forget(stream)
+
+    # Any: what Hypercorn wants it calls a TLS stream, and takes the other as well
+    async def _serve_on(self, stream: Any) -> None:
+        state = ConnectionState({})
+        connection = Connection(self._app, self._config, self._context, state, stream)
+        try:
+            await connection
+        finally:
+            # What it is made of leads back to it, and what is old is never collected (`collector`).
+            vars(connection).clear()
 
     def _forget(self, stream: Transport) -> None:
         place = self._open.pop(stream)

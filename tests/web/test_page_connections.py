@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from typing import Any
 
 import pytest
 import structlog.testing
 import trio
+from hypercorn.protocol.h11 import H11Protocol
 from starlette.responses import PlainTextResponse
 
 from audio_server.web import connections
-from audio_server.web.connections import serve_connections
+from audio_server.web.connections import Connection, serve_connections
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 MUCH = b"GET /much HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -157,3 +159,18 @@ async def test_whoever_reads_nothing_for_long_is_let_go(pages: Pages, monkeypatc
             while await deaf.receive_some():
                 pass
         assert await pages.asked(other) == ANSWER
+
+
+async def test_nothing_is_left_of_a_connection_though_nothing_is_collected(pages: Pages) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            async with await pages.connect() as stream:
+                assert await pages.asked(stream) == ANSWER
+        pages.over.set()
+        await pages.has_ended.wait()
+        left = [type(each) for each in gc.get_objects() if type(each) in (Connection, H11Protocol)]
+    finally:
+        gc.enable()
+    assert left == []
