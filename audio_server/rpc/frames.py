@@ -2,7 +2,7 @@
 
 h2 keeps the protocol's state; this reader in front of it refuses what no good peer sends
 and h2 would buffer, count or trip over: overlong frames, endless header blocks, frame types
-it does not know. It holds at most one frame (RFC 9113 section 4).
+it does not know. It holds at most one frame, and what was read with it (RFC 9113 section 4).
 """
 
 from __future__ import annotations
