@@ -75,6 +75,7 @@ class FrameReader:
             return None
         at, have = self._at, len(self._data)
         if have - at < FRAME_HEADER_BYTES:
+            self.add(b"")  # what has been read is not kept
             return None
         high, low, kind, flags, stream_id = _header_at(self._data, at)
         length = high << 16 | low

@@ -10,9 +10,12 @@ from audio_server.rpc.errors import PeerError, PeerSilentError
 from audio_server.rpc.frames import FrameReader
 from audio_server.rpc.limits import Limits
 
-_COMPANIES = 80
-"""At so many times in the span of a keepalive signs of life are looked for: by default four
-times a second, so that of thousands a turn of the loop meets a few dozen."""
+_COMPANY_S = 0.25
+"""How long a look for a sign of life may wait for company. Not longer: of thousands a turn of the
+loop is to meet a few dozen."""
+
+_SHARE = 20
+"""A short keepalive is put off by such a part of itself at most."""
 
 
 class Vigil:
@@ -84,7 +87,7 @@ class Vigil:
 
     def _in_company(self, when: float) -> float:
         """A little later, when others are looked at too: to wake for one costs as for many."""
-        step_s = self._limits.keepalive_s / _COMPANIES
+        step_s = min(_COMPANY_S, self._limits.keepalive_s / _SHARE)
         return ceil(when / step_s) * step_s
 
     def _block_due_at(self, since: float) -> float:
