@@ -18,14 +18,7 @@ from grpclib.exceptions import GRPCError
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.errors import PeerError, PeerSilentError
-from audio_server.rpc.frames import (
-    CONTINUATION,
-    DATA,
-    GOAWAY,
-    WINDOW_UPDATE,
-    Frame,
-    FrameReader,
-)
+from audio_server.rpc.frames import Frame, FrameReader
 from audio_server.rpc.http2 import Http2
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.outbox import Flusher, Outbox
@@ -273,22 +266,7 @@ class Connection(Traffic):
         """Whether the connection is there for nothing just now."""
         return False
 
-    # Frames and events
-
-    def _on_frame(self, frame: Frame, calls: trio.Nursery) -> None:
-        if frame.type == DATA and (payload := self.http2.take_data(frame)) is not None:
-            self._on_data(frame.stream_id, payload, len(payload))
-            return
-        if frame.type == WINDOW_UPDATE and self.http2.take_window(frame):
-            self._on_window(frame.stream_id)
-        elif frame.type == GOAWAY:
-            self._on_goaway(frame)
-        elif frame.type <= CONTINUATION:
-            waiting = len(self.http2.out)
-            for event in self.http2.receive(frame):
-                self._on_event(event, calls)
-            if len(self.http2.out) > waiting:
-                self._count_answer()
+    # What the peer does
 
     def _count_answer(self) -> None:
         self._answers_waiting += 1

@@ -9,6 +9,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from h2 import events
 
+from audio_server.rpc.frames import CONTINUATION, DATA, GOAWAY, WINDOW_UPDATE, Frame
 from audio_server.rpc.http2 import Http2
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.stream import RpcStream
@@ -53,7 +54,30 @@ class Traffic(ABC):
             stream.give_back_all()
             self._on_settled()
 
+    @abstractmethod
+    def _on_goaway(self, frame: Frame) -> None:
+        """The peer opens no more calls, or accepts none."""
+
+    @abstractmethod
+    def _count_answer(self) -> None:
+        """What the peer sent made h2 answer it."""
+
     # From the peer
+
+    def _on_frame(self, frame: Frame, calls: trio.Nursery) -> None:
+        if frame.type == DATA and (payload := self.http2.take_data(frame)) is not None:
+            self._on_data(frame.stream_id, payload, len(payload))
+            return
+        if frame.type == WINDOW_UPDATE and self.http2.take_window(frame):
+            self._on_window(frame.stream_id)
+        elif frame.type == GOAWAY:
+            self._on_goaway(frame)
+        elif frame.type <= CONTINUATION:
+            waiting = len(self.http2.out)
+            for event in self.http2.receive(frame):
+                self._on_event(event, calls)
+            if len(self.http2.out) > waiting:
+                self._count_answer()
 
     def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
         match event:
