@@ -29,13 +29,13 @@ TICK_S = 1 / TICKS_PER_S
 CHUNK = 64
 """How many steps are done between two looks at the sockets: one or two milliseconds of work."""
 
+LATE_CHUNK = 256
+"""The same where a tick has passed by another one: sound that falls behind goes before all that
+devices say, and before those that connect."""
+
 FULL = 64
 """How many takes share a tick before another is begun: a wake from idle costs as much as a dozen
 refills, but who presses a button meanwhile waits for all of them."""
-
-LATE_CHUNK = 256
-"""The same for those whose tick has passed by another: sound that falls behind goes before all that
-devices say, and before those that connect."""
 
 _ROUNDING = 1e-6
 """In ticks. A time that should lie on a tick may miss it by what a float cannot hold."""

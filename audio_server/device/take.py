@@ -200,7 +200,7 @@ class Take:
         player has run dry must not be asked of it: who is near that goes the long way.
         """
         elapsed, sent = now - self._t0, self._sent
-        stop = min(int((elapsed + self._pace.lead_s) / PACKET_S + _ROUNDING), self._packets)
+        stop = self._within_lead(elapsed)
         if elapsed > (sent - 1) * PACKET_S or stop <= sent:
             return False
         frames = self._slice(stop)
@@ -225,13 +225,13 @@ class Take:
         `refill` packets apart, so that a take whose wake was late is in the same company again.
         """
         if not self._target:
-            one = self._within_lead(self._sent + 1)
+            one = self._due_at(self._sent + 1)
             self._target = self._sent + 1 + self._metronome.find_phase(one, self._refill)
         while self._target <= self._sent:
             self._target += self._refill
-        return self._within_lead(min(self._target, self._packets))
+        return self._due_at(min(self._target, self._packets))
 
-    def _within_lead(self, packets: int) -> float:
+    def _due_at(self, packets: int) -> float:
         """When so many packets may have been sent."""
         return self._t0 + packets * PACKET_S - self._pace.lead_s
 
@@ -253,6 +253,10 @@ class Take:
             elapsed = self._sent * PACKET_S
             self._t0 = now - elapsed
             self._target = 0
+        return self._within_lead(elapsed)
+
+    def _within_lead(self, elapsed: float) -> int:
+        """How many packets may have been sent when the player has been at it for so long."""
         return min(int((elapsed + self._pace.lead_s) / PACKET_S + _ROUNDING), self._packets)
 
     def _fitting(self, room: int, allowed: int) -> int:

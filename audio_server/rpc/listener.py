@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import structlog
 import trio
@@ -67,7 +67,7 @@ class Server:
 
         A cancel ends all connections, each with a farewell of at most `Limits.farewell_s`.
         """
-        with self._poller or nullcontext():
+        with closing(self._poller) if self._poller else nullcontext():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._flusher.run)
                 nursery.start_soon(self._turnstile.run)

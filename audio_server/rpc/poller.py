@@ -11,8 +11,7 @@ from __future__ import annotations
 import select
 import sys
 from collections.abc import Callable
-from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn
 
 import structlog
 import trio
@@ -28,9 +27,8 @@ Hear = Callable[[], None]
 class Poller:
     """Hears up to `WIDTH` sockets in a turn of the loop, each as often as the others.
 
-    Open from `with` until the end of its block, which is to be around all who use it. `run` is its
-    one task. When that is cancelled nobody is heard any more: end them first or with it. Does not
-    close the sockets.
+    `run` is its one task. When that is cancelled nobody is heard any more: end them first or with
+    it. Whoever makes it closes it, after all who use it; it does not close the sockets.
     """
 
     __slots__ = ("_epoll", "_hear", "_turnstile")
@@ -38,17 +36,10 @@ class Poller:
     def __init__(self, turnstile: Turnstile) -> None:
         self._turnstile = turnstile
         self._hear: dict[int, Hear] = {}
-
-    def __enter__(self) -> Self:
         self._epoll = select.epoll()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Nobody may be added any more."""
         self._epoll.close()
 
     def add(self, fd: int, hear: Hear) -> None:

@@ -57,7 +57,7 @@ class Turnstile:
             self._wake_up()
 
     def count(self, width: int) -> None:
-        """So many were heard without having asked to go through."""
+        """So many go through, or are heard without having asked."""
         self._passed += width
         self._wake_up()
 

@@ -6,7 +6,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 import trio
@@ -67,7 +67,7 @@ async def polling(
     lines: int, pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair
 ) -> AsyncIterator[tuple[trio.Nursery, list[Line]]]:
     """A poller at work, and sockets that nobody waits for yet."""
-    with Poller(Turnstile()) as poller:
+    with closing(Poller(Turnstile())) as poller:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(poller.run)
             made = [Line(poller, pair()) for _ in range(lines)]
