@@ -17,6 +17,7 @@ PUNCTUAL = (
     "faults/test_lossy_road.py",
     "faults/test_one_write.py",
     "faults/test_soak.py",
+    "interop/test_fleet.py",
     "virtual/test_device_command.py",
 )
 """Where devices judge a server by the clock on the wall. Beside other tests, on a machine that has

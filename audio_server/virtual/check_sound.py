@@ -1,9 +1,10 @@
 """The part of the oracle that judges sound: grammar, packets, pace, and takes with their causes.
 
-A take is caused by a press of Play and ends by itself, by Stop or by the next Play. How early and
-how late its packets may be is judged against a player that started at the first packet. While the
-device does not read nothing can be late, and what is read at once afterwards is no rush: the
-server sent it on time.
+A take is caused by a press of Play and ends by itself, by Stop or by the next Play. How late its
+packets may be is judged against a player that started at the first packet; how early, against one
+that started with the press: a first packet that was held up on its way makes no rush of those
+behind it. While the device does not read nothing can be late, and what is read at once afterwards
+is no rush: the server sent it on time.
 """
 
 from __future__ import annotations
@@ -18,17 +19,25 @@ from audio_server.virtual.verdict import Limits, Report, Rule
 
 @dataclass(slots=True)
 class _Take:
-    """The take that is open. Times are None or those of the oracle's clock."""
+    """The take that is open. Times are None or those of the oracle's clock.
 
+    The server began it at `asked_s` or later, and its first packet was there at `started_s`.
+    """
+
+    asked_s: float
     started_s: float
     packets: int = 0
     stalled: bool = False
     cut_s: float | None = None
     reported: frozenset[Rule] = frozenset()
 
-    def ahead_s(self, at_s: float) -> float:
-        """How much sound a player that started at once has left; negative if it ran dry."""
-        return self.packets * PACKET_S - (at_s - self.started_s)
+    def early_s(self, at_s: float) -> float:
+        """How much sound a player that started with the press would have left, at the least."""
+        return self.packets * PACKET_S - (at_s - self.asked_s)
+
+    def late_s(self, at_s: float) -> float:
+        """For how long a player that started with the first packet has had no sound left."""
+        return at_s - self.started_s - self.packets * PACKET_S
 
 
 class SoundCheck:
@@ -38,8 +47,7 @@ class SoundCheck:
         self._limits = limits
         self._report = report
         self._take: _Take | None = None
-        self._asked = 0
-        self._asked_s = 0.0
+        self._asked: list[float] = []
         self._awaited = False
         self._stopped_s: float | None = None
         self._open = False
@@ -64,7 +72,8 @@ class SoundCheck:
 
     def forget(self) -> None:
         """The connection is gone: what was pressed on it no longer asks for anything."""
-        self._asked, self._awaited, self._stopped_s = 0, False, None
+        self._asked.clear()
+        self._awaited, self._stopped_s = False, None
 
     def paused(self, at_s: float) -> None:
         self._paused_s = at_s
@@ -79,8 +88,8 @@ class SoundCheck:
 
     def pressed(self, at_s: float, button: Button) -> None:
         if button is Button.PLAY:
-            self._asked += 1
-            self._asked_s, self._awaited, self._stopped_s = at_s, self._open, None
+            self._asked.append(at_s)
+            self._awaited, self._stopped_s = self._open, None
         elif button is Button.STOP:
             self._awaited, self._stopped_s = False, at_s
         else:
@@ -108,17 +117,19 @@ class SoundCheck:
             self._report(at_s, Rule.GRAMMAR, "is_start came inside a take")
         if not self._asked:
             self._report(at_s, Rule.UNASKED, "a take started although nobody pressed Play")
-        self._asked, self._awaited = max(0, self._asked - 1), False
+        asked_s = self._asked.pop(0) if self._asked else at_s
+        self._awaited = False
         backlog = at_s < self._resumed_s + self._limits.tolerance_s
         started_s = min(at_s, self._backlog_s) if backlog else at_s
         stalled = self._paused_s is not None or started_s < at_s
-        self._take = _Take(started_s, stalled=stalled, cut_s=self._stopped_s)
+        asked_s = min(asked_s, started_s)
+        self._take = _Take(asked_s, started_s, stalled=stalled, cut_s=self._stopped_s)
 
     def _count(self, at_s: float, take: _Take) -> None:
         self._check_late(at_s, take)
         take.packets += 1
         limits = self._limits
-        excess_s = take.ahead_s(at_s) - limits.lead_s - PACKET_S
+        excess_s = take.early_s(at_s) - limits.lead_s - PACKET_S
         if excess_s > limits.tolerance_s:
             text = f"sound was {excess_s * 1000:.0f} ms further ahead than the lead and a packet"
             self._report_once(at_s, take, Rule.PACE, text)
@@ -126,7 +137,7 @@ class SoundCheck:
     def _check_late(self, at_s: float, take: _Take) -> None:
         if take.stalled or self._paused_s is not None:
             return
-        late_s = -take.ahead_s(at_s)
+        late_s = take.late_s(at_s)
         if late_s > self._limits.tolerance_s:
             text = f"sound ran dry: packet {take.packets} was {late_s * 1000:.0f} ms late"
             self._report_once(at_s, take, Rule.LATE, text)
@@ -144,8 +155,7 @@ class SoundCheck:
         if self._take is not None:
             self._check_late(at_s, self._take)
             self._check_felt(at_s, self._take)
-        since_s = max(self._asked_s, self._resumed_s)
-        if self._asked and at_s > since_s + self._limits.soon_s:
+        if self._asked and at_s > max(self._asked[-1], self._resumed_s) + self._limits.soon_s:
             self._expire(at_s)
 
     def _check_felt(self, heard_s: float, take: _Take) -> None:
@@ -160,7 +170,8 @@ class SoundCheck:
     def _expire(self, at_s: float) -> None:
         if self._awaited:
             self._report(at_s, Rule.SILENT, "Play was pressed, but no take started")
-        self._asked, self._awaited = 0, False
+        self._asked.clear()
+        self._awaited = False
 
     def _report_once(self, at_s: float, take: _Take, rule: Rule, text: str) -> None:
         if rule not in take.reported:

@@ -6,6 +6,8 @@ this is a line of time on which each stretch holds the values that are allowed i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from audio_server.virtual.buttons import Button
 from audio_server.virtual.happenings import PACKET_S, PacketReceived
 from audio_server.virtual.verdict import Limits
@@ -16,14 +18,24 @@ _PLAYING = frozenset({True})
 _EITHER = frozenset({False, True})
 
 
+@dataclass(slots=True)
+class _Take:
+    """The server's clock for it began somewhere from `asked_s` to `started_s`."""
+
+    asked_s: float
+    started_s: float
+    sound_s: float = 0.0
+
+
 class PlayingLine:
     """Follows the presses and packets of one device."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._stretches: list[tuple[float, frozenset[bool]]] = [(float("-inf"), _IDLE)]
-        self._stopped = self._asked = False
-        self._take: tuple[float, int] | None = None
+        self._stopped = False
+        self._asked_s: float | None = None
+        self._take: _Take | None = None
         self._paused = self._stalled = False
 
     def allowed(self, at_s: float, slack_s: float) -> frozenset[bool]:
@@ -43,7 +55,8 @@ class PlayingLine:
     def reset(self, at_s: float) -> None:
         """A connection begins or ends: a device that comes back is idle."""
         self._take = None
-        self._asked = self._stopped = self._paused = self._stalled = False
+        self._asked_s = None
+        self._stopped = self._paused = self._stalled = False
         self._set(at_s, _IDLE)
 
     def audio_lost(self, at_s: float) -> None:
@@ -64,11 +77,12 @@ class PlayingLine:
 
     def pressed(self, at_s: float, button: Button) -> None:
         if button is Button.PLAY:
-            self._asked, self._stopped = True, False
+            self._asked_s = at_s if self._asked_s is None else self._asked_s
+            self._stopped = False
             self._stalled = self._stalled or self._paused
             self._set(at_s, _EITHER)
         elif button is Button.STOP:
-            self._asked, self._stopped = False, True
+            self._asked_s, self._stopped = None, True
             if self._stretches[-1][1] != _IDLE or self._stretches[-1][0] > at_s:
                 self._set(at_s, _EITHER)
 
@@ -79,17 +93,17 @@ class PlayingLine:
 
     def received(self, at_s: float, packet: PacketReceived) -> None:
         if packet.is_start:
-            self._take, self._asked = (at_s, 0), False
+            asked_s = at_s if self._asked_s is None else self._asked_s
+            self._take, self._asked_s = _Take(asked_s, at_s), None
             if not self._stopped:
                 self._set(at_s, _EITHER if self._stalled else _PLAYING)
         if self._take is None:
             return
-        started_s, packets = self._take
-        self._take = (started_s, packets + 1)
+        self._take.sound_s += PACKET_S
         if packet.is_end:
-            self._end(at_s, started_s + (packets + 1) * PACKET_S, cut=packet.data == SILENCE)
+            self._end(at_s, self._take, cut=packet.data == SILENCE)
 
-    def _end(self, at_s: float, silent_s: float, *, cut: bool) -> None:
+    def _end(self, at_s: float, take: _Take, *, cut: bool) -> None:
         """The light goes out with the sound, unless another take is asked for or may be there.
 
         When the server itself cuts a take (it shuts down, say) it may go out at once.
@@ -97,14 +111,14 @@ class PlayingLine:
         self._take = None
         if self._stopped:
             return
-        if self._asked or self._paused:
+        if self._asked_s is not None or self._paused:
             self._set(at_s, _EITHER)
             return
         margin_s = self._limits.tolerance_s
         sudden = cut or self._stalled
-        self._set(at_s if sudden else max(at_s, silent_s - margin_s), _EITHER)
+        self._set(at_s if sudden else max(at_s, take.asked_s + take.sound_s - margin_s), _EITHER)
         late_s = self._limits.lead_s if sudden else 0.0
-        self._set(max(at_s, silent_s) + margin_s + late_s, _IDLE)
+        self._set(max(at_s, take.started_s + take.sound_s) + margin_s + late_s, _IDLE)
         self._stalled = False
 
     def _set(self, at_s: float, values: frozenset[bool]) -> None:

@@ -21,7 +21,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> MadeClips:
     return MadeClips(
         folder,
         tmp_path_factory.mktemp("cache"),
-        home=write_noise(folder / f"{HOME}-home.opus", 40),
+        home=write_noise(folder / f"{HOME}-home.opus", 60),
         short=write_noise(folder / f"{SHORT}-short.opus", 20),
         single=write_noise(folder / f"{SINGLE}-single.opus", 1),
         long=write_noise(folder / f"{LONG}-long.opus", 1000),

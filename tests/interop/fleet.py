@@ -22,7 +22,7 @@ from audio_server.virtual.verdict import Limits
 
 TICK_S = 0.05
 WINDOW_BYTES = 16_384
-LIMITS = Limits(tolerance_s=0.25)
+LIMITS = Limits(tolerance_s=0.5)
 """Twenty devices of seven threads each share one interpreter: what it adds is not the server's."""
 
 BUTTONS = [*[Button.PLAY] * 5, *[Button.MODE] * 5, *[Button.STOP] * 2, Button.CONNECT, Button.NONE]

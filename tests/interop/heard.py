@@ -12,6 +12,9 @@ from audio_server.wire.audio import SILENCE
 
 PACKET_S = 0.02
 LEAD_S = 0.3
+SOON_S = 1.0
+"""What is prompt may take this long on a machine that is busy with other tests. A server that is
+not prompt takes longer: it waits for a clip, for a patience, for ever."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,13 @@ class Take:
         """Whether it is what a take of the clip that was not ended may be."""
         return not self.ended and self.data == list(clip[: len(self.data)])
 
-    def lead_s(self) -> float:
-        """How far it was ever ahead of a player that started with its first packet."""
+    def lead_s(self, asked_s: float) -> float:
+        """How far it was, at the least, ever ahead of the server's clock for it.
+
+        That starts when Play is pressed, or later: what holds a packet up adds no lead.
+        """
         return max(
-            (index + 1) * PACKET_S - (packet.at_s - self.started_s)
+            (index + 1) * PACKET_S - (packet.at_s - asked_s)
             for index, packet in enumerate(self.packets)
         )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from heard import SOON_S
 from house import HOME, MakeDevice, frame, play, select, wait_shown, wait_takes
 from stock_device import StockDevice
 from stock_session import message_of, method, open_channel
 
 from audio_server.virtual.buttons import Action, Button
 from audio_server.virtual.happenings import Call, EventSent
-
-SOON_S = 0.5
 
 
 def test_one_event_one_ack_at_once(device: StockDevice) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from heard import LEAD_S
+from heard import LEAD_S, SOON_S
 from house import DENSE, SMALL_WINDOW, MadeClips, MakeDevice, frame, play, select, wait_takes
 from relay import Relay
 from server_process import ServerProcess
@@ -14,9 +14,6 @@ from stock_session import message_of, method, open_channel
 
 from audio_server.virtual.buttons import Button
 from audio_server.virtual.happenings import Call, EventSent
-
-SOON_S = 0.5
-TOLERANCE_S = 0.2
 
 
 def test_a_device_does_not_notice_others_that_misbehave(
@@ -65,8 +62,8 @@ def unaffected(device: StockDevice, comes: StockDevice, clips: MadeClips) -> Non
         comes.switch_off()
     (take,) = wait_takes(device, 1)
     assert take.is_whole(clips.home)
-    assert take.lead_s() <= LEAD_S + TOLERANCE_S
-    assert take.late_s() <= TOLERANCE_S
+    assert take.lead_s(device.acks[0].sent_s) <= LEAD_S
+    assert take.late_s() <= SOON_S
     assert max(answer.at_s - answer.sent_s for answer in device.acks) < SOON_S
     device.wait(lambda: device.leds == frame(0))
     assert device.ended == {}

@@ -181,6 +181,18 @@ def test_a_rush_is_found() -> None:
     assert judge(hurried(PLAYED, 2.0), until_s=5.0) == [Rule.PACE]
 
 
+def held_up(trace: Trace, held_s: float) -> Trace:
+    """All that is sent from the first packet on and in `held_s` after it comes at once then."""
+    first_s = next(at_s for at_s, what in trace if isinstance(what, PacketReceived))
+    until_s = first_s + held_s
+    return [(until_s if first_s <= at_s < until_s else at_s, what) for at_s, what in trace]
+
+
+def test_a_first_packet_that_was_held_up_makes_no_rush_of_the_others() -> None:
+    """A player that starts late is ahead of nothing, and its light goes out when it is due."""
+    assert judge(held_up(PLAYED, 0.24)) == []
+
+
 def test_sound_that_drags_is_found_once() -> None:
     assert judge(hurried(PLAYED, 0.8), until_s=12.0) == [Rule.LATE]
 
