@@ -20,7 +20,7 @@ async def test_a_new_device(autojump_clock: MockClock) -> None:
         with at.connected() as _:
             await trio.sleep(2)
             (row,) = await at.fleet.rows()
-            assert row.pop("since") == pytest.approx(time.time() - 2, abs=0.5)
+            assert row.pop("since") == pytest.approx(time.time() - 2, abs=1.5)
             assert row == {
                 "id": "a",
                 "name": None,
@@ -56,7 +56,7 @@ async def test_a_device_that_plays(autojump_clock: MockClock) -> None:
             playing = row["playing"]
             assert (playing["clip"], playing["mode"], playing["seconds"]) == ("clip 1", 1, 2.0)
             assert playing["position_s"] == pytest.approx(0.5, abs=0.01)
-            assert playing["at"] == pytest.approx(time.time(), abs=0.5)
+            assert playing["at"] == pytest.approx(time.time(), abs=1.5)
             assert 60 <= row["lead_ms"] <= 300
             assert row["last_press"]["button"] == "play"
 
