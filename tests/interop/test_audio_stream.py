@@ -64,6 +64,7 @@ def test_stop_is_felt_within_the_lead(device: StockDevice, clips: MadeClips) -> 
     select(device, LONG)
     play(device, packets=40)
     device.press(Button.STOP)
+    device.wait_answered()
     (take,) = wait_takes(device, 1)
     assert take.is_cut(clips.long)
     played, stopped = device.acks[-2:]

@@ -115,6 +115,12 @@ class DevicePage(Watched):
             "words => document.getElementById('state').textContent.startsWith(words)", arg=words
         )
 
+    def wait_clip(self, name: str) -> None:
+        """Wait for the name of what plays."""
+        self.page.wait_for_function(
+            "name => document.getElementById('clip').textContent === name", arg=name
+        )
+
     def connect(self) -> None:
         """Switch it on. A press ends the start-up sequence of its LEDs."""
         self.press("connect")

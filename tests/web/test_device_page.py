@@ -44,7 +44,7 @@ def test_play_is_heard_and_stop_silences_at_once(make_page: MakePage, screenshot
     page.wait_pitch(880)
     page.wait_state("Playing. Mode 1")
     page.page.wait_for_function("() => device.player.position > 1")
-    assert page.page.inner_text("#clip") == "doorbell"
+    page.wait_clip("doorbell")
     assert re.fullmatch(r"0:0[1-5] / 0:08", page.page.inner_text("#time"))
     page.save(screenshots, "device-page")
     assert page.ms_to_silence() < 200
@@ -60,7 +60,7 @@ def test_play_over_play_changes_the_tone(make_page: MakePage) -> None:
     page.press("mode")
     page.press("play")
     page.wait_pitch(1320)
-    page.page.wait_for_function("() => document.getElementById('clip').textContent === 'chime'")
+    page.wait_clip("chime")
 
 
 @pytest.mark.parametrize("script", [NO_DECODER, NO_OPUS])
