@@ -16,6 +16,8 @@ from audio_server.virtual import cli, speaker
 from audio_server.virtual.decode import OpusDecoder
 
 NOBODY = ("--port", "1")
+PATIENT = ("--tolerance-ms", "500")
+"""Where a verdict is asked for, but the machine is not the one that is judged."""
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -110,10 +112,10 @@ def test_a_contract_that_is_kept_is_status_0(
     with in_thread(lambda: serving_clips(sound, sound, sound, sound, sound)) as port:
         script = "connect mode play until-end"
         argv = ("--port", str(port), "--script", script, "--record", str(file), "--id", "hall")
-        status, out, err = run(capsys, *argv)
+        status, out, err = run(capsys, *argv, *PATIENT)
     assert (status, err) == (cli.KEPT, "")
     assert out.startswith("hall: 1 connection, ")
-    assert "take 1 at 0." in out
+    assert "take 1 at " in out
     assert out.endswith("20 packets (0.40 s), by itself\ncontract kept\n")
     with av.open(str(file)) as container:
         assert [bytes(packet) for packet in container.demux() if packet.size] == sound
@@ -139,7 +141,7 @@ def test_sound_goes_to_a_file_and_to_a_player(
     sound = tone(10)
     with in_thread(lambda: serving_clips(sound, sound, sound, sound, sound)) as port:
         argv = ("--port", str(port), "--script", "connect mode wait:0.4 play until-end")
-        status, _, _ = run(capsys, *argv, "--pcm", str(pcm), "--play")
+        status, _, _ = run(capsys, *argv, *PATIENT, "--pcm", str(pcm), "--play")
     assert status == cli.KEPT
     heard = b"".join(map(OpusDecoder().decode, sound))
     assert heard in pcm.read_bytes()
@@ -150,7 +152,8 @@ def test_a_script_can_take_a_picture(capsys: pytest.CaptureFixture[str], tmp_pat
     sound, file = tone(50), tmp_path / "device.svg"
     with in_thread(lambda: serving_clips(sound, sound, sound, sound, sound)) as port:
         script = f"connect mode play wait:0.2 picture:{file}"
-        status, _, _ = run(capsys, "--port", str(port), "--id", "hall", "--script", script)
+        argv = ("--port", str(port), "--id", "hall", "--script", script)
+        status, _, _ = run(capsys, *argv, *PATIENT)
     assert status == cli.KEPT
     text = file.read_text(encoding="utf-8")
     assert text.startswith("<svg")
