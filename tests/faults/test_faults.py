@@ -16,15 +16,17 @@ from audio_server.virtual.verdict import Limits, Rule
 
 LIVE_S = 2.0
 FAULT_S = 0.7
-STRICT = Limits(tolerance_s=0.3)
+HELD_UP_S = 0.5
+"""For so long a busy machine may hold up all of this."""
+STRICT = Limits(tolerance_s=HELD_UP_S)
 
 
 @dataclass(frozen=True)
 class Trip:
-    """A road, what may be asked of the server over it, and what not even the server can mend."""
+    """A road, what it adds to times, and what not even the server can mend."""
 
     weather: Weather
-    tolerance_s: float = 0.3
+    adds_s: float = 0.0
     forgiven: tuple[Rule, ...] = ()
 
 
@@ -33,12 +35,12 @@ class Trip:
 TIMES = (Rule.LATE, Rule.ACK, Rule.STOP, Rule.LEDS, Rule.SILENT, Rule.UNASKED)
 
 TRIPS = {
-    "latency": Trip(Weather(latency_s=0.15), 0.5),
-    "jitter": Trip(Weather(latency_s=0.02, jitter_s=0.15), 0.5),
-    "bandwidth": Trip(Weather(bytes_per_s=12_000, piece_bytes=500), 0.6),
-    "single-bytes": Trip(Weather(piece_bytes=1), 2.0, TIMES),  # the proxy's work is what is slow
+    "latency": Trip(Weather(latency_s=0.15), 0.2),
+    "jitter": Trip(Weather(latency_s=0.02, jitter_s=0.15), 0.2),
+    "bandwidth": Trip(Weather(bytes_per_s=12_000, piece_bytes=500), 0.3),
+    "single-bytes": Trip(Weather(piece_bytes=1), 1.5, TIMES),  # the proxy's work is what is slow
     "trickle": Trip(
-        Weather(bytes_per_s=2_500, piece_bytes=100), 2.0, TIMES
+        Weather(bytes_per_s=2_500, piece_bytes=100), 1.5, TIMES
     ),  # less than sound needs
 }
 
@@ -46,7 +48,7 @@ TRIPS = {
 async def _travel(house: House, name: str, trip: Trip, nursery: trio.Nursery) -> Watched:
     proxy = Proxy(house.port, trip.weather)
     port = await nursery.start(proxy.run)
-    return Watched(name, port, Limits(tolerance_s=trip.tolerance_s))
+    return Watched(name, port, Limits(tolerance_s=HELD_UP_S + trip.adds_s))
 
 
 async def test_bad_roads_break_no_contract() -> None:
@@ -88,7 +90,7 @@ async def test_a_device_comes_back_from_every_fault_and_no_other_notices() -> No
         hit: dict[str, Watched] = {}
         async with trio.open_nursery() as nursery:
             for name, proxy in proxies.items():
-                limits = Limits(tolerance_s=0.5 if name == "half-open" else 0.3)
+                limits = Limits(tolerance_s=HELD_UP_S + (0.3 if name == "half-open" else 0.0))
                 port = await roads.start(proxy.run)
                 hit[name] = Watched(name, port, limits, network_fails=True)
             for each in (*unharmed, *hit.values()):
