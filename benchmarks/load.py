@@ -16,6 +16,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TypeVar
@@ -77,7 +78,11 @@ class Load:
         self.running = True
 
     def run(self) -> None:
-        """Serve sockets, the pipe and the agenda until told to quit."""
+        """Serve sockets, the pipe and the agenda until told to quit, or until nobody hears it."""
+        with suppress(BrokenPipeError):
+            self._run()
+
+    def _run(self) -> None:
         while self.running:
             ready = self.poll.poll(self._until_next())
             began = time.monotonic()

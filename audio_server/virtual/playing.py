@@ -77,7 +77,8 @@ class PlayingLine:
 
     def pressed(self, at_s: float, button: Button) -> None:
         if button is Button.PLAY:
-            self._asked_s = at_s if self._asked_s is None else self._asked_s
+            if self._asked_s is None or at_s > self._asked_s + self._limits.soon_s:
+                self._asked_s = at_s  # that of a press before it would have started by now
             self._stopped = False
             self._stalled = self._stalled or self._paused
             self._set(at_s, _EITHER)
