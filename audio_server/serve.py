@@ -50,13 +50,13 @@ log = structlog.get_logger()
 
 async def serve(settings: Settings, *, progress: Progress | None = None) -> None:
     """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once, and so
-    does the first one as long as nothing is served.
+    does the first one as long as nothing is served. A SIGHUP counts once something is.
 
     Modes are kept in `settings.data`. Raises what `serve_until` raises, and `StateUnusable`.
     """
     stop, serving = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(_watch_signals, stop, serving, nursery.cancel_scope)
+        await nursery.start(_watch_signals, stop, serving, nursery)
         async with open_modes(settings.data) as store, trio.open_nursery() as server:
             await server.start(_serve_as_many, stop, settings, store, progress)
             serving.set()
@@ -86,20 +86,33 @@ async def _serve_as_many(
 async def _watch_signals(
     stop: trio.Event,
     serving: trio.Event,
-    everything: trio.CancelScope,
+    everything: trio.Nursery,
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    numbers = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        numbers.remove(signal.SIGHUP)
+    with trio.open_signal_receiver(*numbers) as signals:
         task_status.started()
-        async for _ in signals:
+        async for number in signals:
+            if number == signal.SIGHUP:  # while it serves somebody else hears it (`hangup`)
+                if not serving.is_set():
+                    everything.start_soon(_hang_up_later, serving)
+                continue
             if not serving.is_set():
                 log.info("stopped before it served")
-                everything.cancel()
+                everything.cancel_scope.cancel()
             elif stop.is_set():
                 log.warning("stopping at once")
-                everything.cancel()
+                everything.cancel_scope.cancel()
             stop.set()
+
+
+async def _hang_up_later(serving: trio.Event) -> None:
+    """What is being read for the first time may have changed behind its reader: it is read anew."""
+    await serving.wait()
+    signal.raise_signal(signal.SIGHUP)
 
 
 async def serve_until(

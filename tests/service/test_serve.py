@@ -236,6 +236,26 @@ async def test_a_signal_while_clips_are_loaded_ends_it_at_once(
     assert [line["event"] for line in logs] == ["stopped before it served"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_hangup_while_clips_are_loaded_has_them_read_again(
+    workers: int, logs: list[Any], tmp_path: Path
+) -> None:
+    """By default it would end the process. A clip may have changed when it had been read."""
+    settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, data=None, workers=workers)
+
+    def hang_up(done: int, total: int) -> None:
+        if not done:
+            signal.raise_signal(signal.SIGHUP)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve, settings, progress=hang_up))
+        await _wait_logged(logs, "clips reloaded")
+        signal.raise_signal(signal.SIGTERM)
+    events = [line["event"] for line in logs]
+    assert events.index("listening") < events.index("clips reloaded") < events.index("stopped")
+    assert events.count("clips reloaded") == 1
+
+
 async def _wait_logged(logs: list[Any], event: str) -> None:
     with trio.fail_after(10.0):
         while event not in [line["event"] for line in logs]:  # noqa: ASYNC110
