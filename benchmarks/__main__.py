@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("interrupted: what follows is what was measured so far")
     show(results, console)
-    _write(results, args)
+    _write(results, args, console)
     wrong = list(_wrong(results)) if args.smoke else []
     for complaint in wrong:
         console.print(f"WRONG: {complaint}", style="red")
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--server-arg", action="append", default=[], help="one more argument for our server")
     add("--json", type=Path, help="file for all figures")
     add("--svg", type=Path, help="file for the plot")
-    add("--smoke", action="store_true", help="a few devices, two seconds; right or wrong, no times")
+    add("--smoke", action="store_true", help="a few devices for seconds; right or wrong, no times")
     return parser
 
 
@@ -84,11 +84,14 @@ def _plan(args: argparse.Namespace) -> Plan:
     return plan
 
 
-def _write(results: Results, args: argparse.Namespace) -> None:
+def _write(results: Results, args: argparse.Namespace, console: Console) -> None:
     if args.json:
         results.write(args.json)
     if args.svg:
-        args.svg.write_text(draw(results.summary()))
+        try:
+            args.svg.write_text(draw(results.summary()))
+        except ValueError as error:  # interrupted before there was anything, or nobody held
+            console.print(f"there is no plot: {error}")
 
 
 def _wrong(results: Results) -> list[str]:

@@ -67,7 +67,7 @@ def draw(cells: Iterable[Cell]) -> str:
     """
     drawn = [cell for cell in cells if cell.cpu_us_per_packet > 0]
     if not drawn:
-        raise ValueError("no server was measured: nothing to draw")
+        raise ValueError("no server was measured")
     series: Series = {}
     for cell in sorted(drawn, key=lambda cell: cell.devices):
         series.setdefault(label(cell.server, cell.workers), []).append(cell)

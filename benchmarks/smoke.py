@@ -8,7 +8,7 @@ from benchmarks.cell import Cell, Course
 
 SMOKE_DEVICES = (5,)
 SMOKE_COURSE = Course(
-    seconds=0.5, probe_seconds=0.5, settle_seconds=0.1, storm_seconds=0.4, joining=3
+    seconds=1.0, probe_seconds=1.0, settle_seconds=0.1, storm_seconds=1.5, joining=3
 )
 
 

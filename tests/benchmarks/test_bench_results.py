@@ -93,7 +93,7 @@ def test_the_plot_has_a_line_for_each_server_and_a_hollow_dot_for_who_fell_behin
 
 def test_one_cell_is_a_plot_too_and_none_is_not() -> None:
     ET.fromstring(draw([cell()]))
-    with pytest.raises(ValueError, match="nothing to draw"):
+    with pytest.raises(ValueError, match="no server was measured"):
         draw([Cell("x", 1)])
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,3 +28,17 @@ def test_the_short_form_finds_nothing_wrong_with_our_server(tmp_path: Path) -> N
     assert cell["cpu_us_per_packet"] > 0
     assert cell["rss_kb_per_device"] > 0
     assert plot.read_text().startswith("<svg")
+
+
+def test_a_run_that_measured_nothing_has_no_plot_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one that is interrupted at once."""
+    ends = signal.getsignal(signal.SIGTERM)
+    plot = tmp_path / "bench.svg"
+    try:
+        assert main(["--no-ours", "--peers", "none", "--svg", str(plot)]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, ends)
+    assert "there is no plot: no server was measured" in capsys.readouterr().out
+    assert not plot.exists()
