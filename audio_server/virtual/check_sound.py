@@ -1,10 +1,10 @@
 """The part of the oracle that judges sound: grammar, packets, pace, and takes with their causes.
 
 A take is caused by a press of Play and ends by itself, by Stop or by the next Play. How late its
-packets may be is judged against a player that started at the first packet; how early, against one
-that started with the press: a first packet that was held up on its way makes no rush of those
-behind it. While the device does not read nothing can be late, and what is read at once afterwards
-is no rush: the server sent it on time.
+packets may be is judged against a player that started at the first packet; how early, and how long
+a cut is heard, against one that started with the press: what holds up a first packet on its way
+makes neither a rush of those behind it nor a late Stop. While the device does not read nothing can
+be late, and what is read at once afterwards is no rush: the server sent it on time.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class SoundCheck:
     def _end(self, at_s: float, take: _Take) -> None:
         self._take = None
         if take.cut_s is not None and not take.stalled and take.cut_s >= self._resumed_s:
-            self._check_felt(max(at_s, take.started_s + take.packets * PACKET_S), take)
+            self._check_felt(max(at_s, take.asked_s + take.packets * PACKET_S), take)
 
     # What is due
 

@@ -188,9 +188,10 @@ def held_up(trace: Trace, held_s: float) -> Trace:
     return [(until_s if first_s <= at_s < until_s else at_s, what) for at_s, what in trace]
 
 
-def test_a_first_packet_that_was_held_up_makes_no_rush_of_the_others() -> None:
-    """A player that starts late is ahead of nothing, and its light goes out when it is due."""
-    assert judge(held_up(PLAYED, 0.24)) == []
+def test_a_first_packet_that_was_held_up_blames_nobody() -> None:
+    """Those behind it are no rush, the light goes out when it is due, and a Stop is felt as late as
+    the road made it."""
+    assert judge(held_up(PLAYED, 0.24)) == judge(held_up(CUT, 0.24)) == []
 
 
 def test_sound_that_drags_is_found_once() -> None:
