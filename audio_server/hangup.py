@@ -22,13 +22,37 @@ async def reload_on_hangup(
     A server that was started in a terminal, and not to outlive it (nohup), sets `stop` instead
     when that has gone.
     """
-    stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    has_terminal = not stays and _is_there_a_terminal()
+    has_terminal = not _is_to_outlive_it() and _is_there_a_terminal()
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(signal.SIGHUP) as signals:
             nursery.start_soon(_obey, signals, reload, stop, has_terminal)
             yield
             nursery.cancel_scope.cancel()
+
+
+async def put_off_hangups(
+    until: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Keep a SIGHUP from ending the process, and send it again once `until` is set.
+
+    For as long as files are read for the first time: they may have changed behind their reader. By
+    `until` a `reload_on_hangup` must have been entered, which then hears all of them itself; one
+    that comes after that has been left is let go. Lasts until it is cancelled.
+    """
+    if _is_to_outlive_it():
+        task_status.started()
+        return
+    async with trio.open_nursery() as nursery:
+        with trio.open_signal_receiver(signal.SIGHUP) as signals:
+            task_status.started()
+            async for _ in signals:  # all are taken: what waits when this ends is sent again
+                if not until.is_set():
+                    nursery.start_soon(_send_again, until)
+
+
+async def _send_again(until: trio.Event) -> None:
+    await until.wait()
+    signal.raise_signal(signal.SIGHUP)
 
 
 async def _obey(
@@ -43,6 +67,11 @@ async def _obey(
             stop.set()
         else:
             await reload()
+
+
+def _is_to_outlive_it() -> bool:
+    """Whether this process was started (nohup) not to end with its terminal."""
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def _is_there_a_terminal() -> bool:

@@ -28,7 +28,7 @@ from audio_server.device.modes import ModeStore
 from audio_server.device.rules import Rules
 from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.names import NameStore
-from audio_server.hangup import reload_on_hangup
+from audio_server.hangup import put_off_hangups, reload_on_hangup
 from audio_server.identity.guard import Guard
 from audio_server.metrics.board import Board
 from audio_server.rpc.limits import Limits
@@ -56,7 +56,8 @@ async def serve(settings: Settings, *, progress: Progress | None = None) -> None
     """
     stop, serving = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(_watch_signals, stop, serving, nursery)
+        await nursery.start(_watch_signals, stop, serving, nursery.cancel_scope)
+        await nursery.start(put_off_hangups, serving)
         async with open_modes(settings.data) as store, trio.open_nursery() as server:
             await server.start(_serve_as_many, stop, settings, store, progress)
             serving.set()
@@ -86,33 +87,20 @@ async def _serve_as_many(
 async def _watch_signals(
     stop: trio.Event,
     serving: trio.Event,
-    everything: trio.Nursery,
+    everything: trio.CancelScope,
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    numbers = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        numbers.remove(signal.SIGHUP)
-    with trio.open_signal_receiver(*numbers) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
-        async for number in signals:
-            if number == signal.SIGHUP:  # while it serves somebody else hears it (`hangup`)
-                if not serving.is_set():
-                    everything.start_soon(_hang_up_later, serving)
-                continue
+        async for _ in signals:
             if not serving.is_set():
                 log.info("stopped before it served")
-                everything.cancel_scope.cancel()
+                everything.cancel()
             elif stop.is_set():
                 log.warning("stopping at once")
-                everything.cancel_scope.cancel()
+                everything.cancel()
             stop.set()
-
-
-async def _hang_up_later(serving: trio.Event) -> None:
-    """What is being read for the first time may have changed behind its reader: it is read anew."""
-    await serving.wait()
-    signal.raise_signal(signal.SIGHUP)
 
 
 async def serve_until(

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.hangup import reload_on_hangup
+from audio_server.hangup import put_off_hangups, reload_on_hangup
 
 
 async def test_each_hangup_reloads_when_the_one_before_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +34,42 @@ async def test_each_hangup_reloads_when_the_one_before_has(monkeypatch: pytest.M
         await wait_all_tasks_blocked()
         assert begun == 2  # the second and the third are one
     assert not stop.is_set()
+
+
+async def test_hangups_are_put_off_until_somebody_hears_them() -> None:
+    reloads = 0
+
+    async def reload() -> None:
+        nonlocal reloads
+        reloads += 1
+        await trio.lowlevel.checkpoint()
+
+    until = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(put_off_hangups, until)
+        for _ in range(2):
+            signal.raise_signal(signal.SIGHUP)
+            await wait_all_tasks_blocked()
+        async with reload_on_hangup(reload, trio.Event()):
+            await wait_all_tasks_blocked()
+            assert reloads == 0
+            until.set()
+            await wait_all_tasks_blocked()
+            assert reloads == 1  # two that wait are one
+        signal.raise_signal(signal.SIGHUP)  # nobody hears this, and it ends nobody
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert reloads == 1
+
+
+@pytest.mark.parametrize("hangups", [1, 2])
+async def test_hangups_that_are_put_off_do_not_end_who_is_cancelled(hangups: int) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(put_off_hangups, trio.Event())
+        for _ in range(hangups):
+            signal.raise_signal(signal.SIGHUP)
+            await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
 
 
 PROGRAM = """

@@ -18,7 +18,7 @@ from panel import Panel, status_of
 from service_home import FIVE
 from trio.testing import MockClock
 
-from audio_server.clips.library import ClipError
+from audio_server.clips.library import ClipError, Progress
 from audio_server.device.rules import Button
 from audio_server.rpc.client import channel_over, open_channel
 from audio_server.rpc.limits import Limits
@@ -221,18 +221,23 @@ async def test_a_second_signal_ends_all_at_once(logs: list[Any], tmp_path: Path)
     assert "stopped" not in [line["event"] for line in logs]
 
 
+def signalled(number: signal.Signals) -> Progress:
+    """Has this process get a signal when the clips begin to be loaded."""
+
+    def progress(done: int, total: int) -> None:
+        if not done:
+            signal.raise_signal(number)
+
+    return progress
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_signal_while_clips_are_loaded_ends_it_at_once(
     workers: int, logs: list[Any], tmp_path: Path
 ) -> None:
     settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, data=None, workers=workers)
-
-    def stop_loading(done: int, total: int) -> None:
-        if not done:
-            signal.raise_signal(signal.SIGTERM)
-
     with trio.fail_after(10):
-        await serve(settings, progress=stop_loading)
+        await serve(settings, progress=signalled(signal.SIGTERM))
     assert [line["event"] for line in logs] == ["stopped before it served"]
 
 
@@ -242,13 +247,8 @@ async def test_a_hangup_while_clips_are_loaded_has_them_read_again(
 ) -> None:
     """By default it would end the process. A clip may have changed when it had been read."""
     settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, data=None, workers=workers)
-
-    def hang_up(done: int, total: int) -> None:
-        if not done:
-            signal.raise_signal(signal.SIGHUP)
-
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(serve, settings, progress=hang_up))
+        nursery.start_soon(partial(serve, settings, progress=signalled(signal.SIGHUP)))
         await _wait_logged(logs, "clips reloaded")
         signal.raise_signal(signal.SIGTERM)
     events = [line["event"] for line in logs]
