@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import sub
 
@@ -204,17 +205,25 @@ class _Visit:
             faults[fault] = faults.get(fault, 0) + times
 
     def _judge(self, report: Report) -> None:
-        """Say where a figure is not the server's own: a slow load side, a busy machine."""
+        """Keep how busy the load side was, and which figures are not the server's own."""
         cell = self.cell
         cell.load = {
             "cpu_share": report.cpu_share,
             "lag_p99_ms": report.lag_p99_s * 1000,
             "lag_worst_ms": report.lag_worst_s * 1000,
         }
-        if report.cpu_share > _BUSY_SHARE or report.lag_p99_s > _LAG_S:
-            cell.warnings.append("the load side was the bottleneck: do not trust this cell")
-        if cell.waited_share > _WAITED_SHARE:
-            cell.warnings.append(f"others had the server's core for {cell.waited_share:.1%}")
+        cell.warnings += doubts(report, cell.waited_share)
+
+
+def doubts(report: Report, waited_share: float) -> Iterator[str]:
+    """Why a figure may not be the server's own: a slow load side, a busy machine.
+
+    `waited_share` is for how much of the time the server waited for a core that others had.
+    """
+    if report.cpu_share > _BUSY_SHARE or report.lag_p99_s > _LAG_S:
+        yield "the load side was the bottleneck: do not trust this cell"
+    if waited_share > _WAITED_SHARE:
+        yield f"others had the server's core for {waited_share:.1%}"
 
 
 def _used(pid: int) -> tuple[float, float, float]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.cell import Cell
+from benchmarks.cell import Cell, doubts
 from benchmarks.machine import Cores
+from benchmarks.orders import Report
 from benchmarks.plot import draw
 from benchmarks.report import outcome, show
 from benchmarks.results import Limit, Results, holds, median_cell
@@ -66,6 +67,24 @@ def test_results_survive_their_file(tmp_path: Path) -> None:
     assert back.cells[0].cpu_us_per_packet == 5.0
     assert math.isnan(back.cells[1].cpu_us_per_packet)
     assert back.limits == results.limits
+
+
+@pytest.mark.parametrize(
+    ("report", "waited_share", "words"),
+    [
+        (Report(cpu_share=0.5, lag_p99_s=0.005, lag_worst_s=1.0), 0.01, []),
+        (Report(cpu_share=0.9), 0.0, ["the load side"]),
+        (Report(lag_p99_s=0.02), 0.0, ["the load side"]),
+        (Report(), 0.05, ["others had the server's core for 5.0%"]),
+        (Report(cpu_share=0.9), 0.05, ["the load side", "others"]),
+    ],
+)
+def test_a_slow_load_side_and_a_busy_machine_are_said(
+    report: Report, waited_share: float, words: list[str]
+) -> None:
+    said = list(doubts(report, waited_share))
+    assert len(said) == len(words)
+    assert all(doubt.startswith(word) for doubt, word in zip(said, words, strict=True))
 
 
 def test_tables_show_ratios_limits_and_warnings() -> None:
