@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
+from audio_server.process.log_limiter import FaultLimiter
 from audio_server.settings import LogFormat, LogLevel
 
 Event = MutableMapping[str, Any]
@@ -51,13 +52,14 @@ def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None
         _traceback if level == "debug" else _compact,
     ]
     renderer = _human() if human else structlog.processors.JSONRenderer(default=repr)
+    limiter = FaultLimiter()
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[limiter, *shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(LogStream()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
-    _configure_standard_library(shared, renderer, threshold)
+    _configure_standard_library(shared, renderer, threshold, limiter)
 
 
 def _human() -> Processor:
@@ -65,10 +67,11 @@ def _human() -> Processor:
 
 
 def _configure_standard_library(
-    shared: list[Processor], renderer: Processor, threshold: int
+    shared: list[Processor], renderer: Processor, threshold: int, limiter: FaultLimiter
 ) -> None:
     """Libraries are heard from warnings on; what they say below that is not for an operator."""
     handler = logging.StreamHandler(LogStream())
+    handler.addFilter(limiter)
     unwrap = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[unwrap, renderer])

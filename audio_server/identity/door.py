@@ -9,10 +9,8 @@ import structlog
 import trio
 
 from audio_server.identity.tls import ALPN
-from audio_server.rpc.gate import place_of
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.peer import Peer
-from audio_server.rpc.rates import Lines
 
 AT_ONCE = 8
 """How many steps of handshakes are taken in one turn of the loop; each costs up to a millisecond,
@@ -34,7 +32,6 @@ class Door:
         self._handshake_s = (limits or Limits()).handshake_s
         self._context = make()
         self._turns = trio.CapacityLimiter(AT_ONCE)
-        self._lines = Lines()
 
     def reload(self) -> None:
         """Use new files for new connections; raises `TlsError` and goes on with the old ones.
@@ -61,16 +58,10 @@ class Door:
             if not is_secure:
                 await trio.aclose_forcefully(transport)
         if reason is not None:
-            self._tell(peer, reason)
+            log.info("TLS handshake failed", peer=str(peer), reason=reason)
             return None
         stream.transport_stream = transport
         return stream
-
-    def _tell(self, peer: Peer, reason: str) -> None:
-        unsaid = self._lines.take(place_of(peer.host), trio.current_time())
-        if unsaid is not None:
-            more = {"not_logged_before": unsaid} if unsaid else {}
-            log.info("TLS handshake failed", peer=str(peer), reason=reason, **more)
 
 
 class InTurn(trio.abc.Stream):

@@ -18,7 +18,7 @@ import trio
 
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.meter import Meter
-from audio_server.rpc.rates import Buckets, Lines
+from audio_server.rpc.rates import Buckets
 
 log = structlog.get_logger()
 
@@ -32,7 +32,6 @@ class Gate:
         self._inside = 0
         self._strangers: Counter[str] = Counter()
         self._fruitless = Buckets(limits.fruitless)
-        self._lines = Lines()
         self.refused: Counter[str] = Counter()
         """How many were turned away, by reason."""
 
@@ -41,7 +40,7 @@ class Gate:
         place = place_of(host)
         reason = self._objection(place)
         if reason is not None:
-            self._refuse(reason, place, host)
+            self._refuse(reason, host)
             return None
         self._inside += 1
         self._strangers[place] += 1
@@ -56,12 +55,10 @@ class Gate:
             return "too many fruitless connections from one address"
         return None
 
-    def _refuse(self, reason: str, place: str, host: str) -> None:
+    def _refuse(self, reason: str, host: str) -> None:
         self.refused[reason] += 1
         self._meter.connection_refused(reason.replace(" ", "_"))
-        if self._lines.take(place, trio.current_time()) is not None:
-            count = self.refused.total()
-            log.warning("connection refused", peer=host, reason=reason, refused=count)
+        log.warning("connection refused", peer=host, reason=reason, refused=self.refused.total())
 
     def know(self, place: str) -> None:
         """One stranger fewer at a place."""

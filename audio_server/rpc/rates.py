@@ -84,25 +84,3 @@ class Buckets:
         kept = {name: bucket for name, bucket in self._buckets.items() if not bucket.is_full(now)}
         self._buckets = kept
         self._sweep_at = max(self._KEPT, 2 * len(kept))
-
-
-class Lines:
-    """Which of many like events are worth a line of log: few of each address, and few in all."""
-
-    _EACH: Rate = (10, 0.1)
-    _ALL: Rate = (100, 1.0)
-
-    def __init__(self) -> None:
-        self._each = Buckets(self._EACH)
-        self._all: TokenBucket | None = None
-        self._unsaid = 0
-
-    def take(self, place: str, now: float) -> int | None:
-        """How many were not logged since the last line; None if this one is not to be either."""
-        if self._all is None:
-            self._all = TokenBucket(self._ALL, now)
-        if not (self._each.of(place, now).take(now) and self._all.take(now)):
-            self._unsaid += 1
-            return None
-        unsaid, self._unsaid = self._unsaid, 0
-        return unsaid

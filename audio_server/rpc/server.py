@@ -240,7 +240,9 @@ class ServerConnection(Connection):
                     status=failure.status, status_message=failure.message
                 )
         except ProtocolError:
-            log.exception("handler broke its contract", method=call._method_name)
+            log.exception(
+                "handler broke its contract", peer=str(self.peer), method=call._method_name
+            )
             await call.send_trailing_metadata(status=Status.INTERNAL)
 
 

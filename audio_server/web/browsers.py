@@ -63,14 +63,15 @@ class Browsers:
         device = VirtualDevice(device_id, self._open_channel)
         pcm = websocket.query_params.get("pcm") == "1"
         relay = self._relays[device_id] = Relay(websocket, device, pcm=pcm)
-        log.info("page opened", device_id=device_id)
+        peer = websocket.client.host if websocket.client else "local"
+        log.info("page opened", device_id=device_id, peer=peer)
         try:
             hello = partial(self._hello, device_id)
             await relay.run(hello, self._house.shelf.version, self._house.over)
         finally:
             if self._relays.get(device_id) is relay:
                 del self._relays[device_id]
-            log.info("page closed", device_id=device_id)
+            log.info("page closed", device_id=device_id, peer=peer)
 
     def _open_channel(self) -> AbstractAsyncContextManager[Channel]:
         return self._house.open_channel()

@@ -148,7 +148,7 @@ class Connections:
         try:
             await self._serve_on(stream)
         except* Exception:
-            log.exception("connection of the pages failed")
+            log.exception("connection of the pages failed", peer=host)
         finally:
             self._forget(stream)
 
@@ -175,7 +175,7 @@ class Connections:
         was_full, open_here = self._is_full, self._from[place_of(host)]
         self._is_full = len(self._open) >= CONNECTIONS_MAX or open_here >= share
         if self._is_full and not was_full:
-            log.warning("connections to the pages are refused", open=len(self._open), host=host)
+            log.warning("connections to the pages are refused", open=len(self._open), peer=host)
         return not self._is_full
 
     async def end(self) -> None:

@@ -129,7 +129,7 @@ def refuse_token(
     if login.is_token(token):
         return None
     attempts.count(address, now)
-    log.warning("wrong token of an operator", address=address)
+    log.warning("wrong token of an operator", peer=address)
     return WRONG_TOKEN
 
 

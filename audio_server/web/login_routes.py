@@ -64,7 +64,7 @@ def _log_in(entry: Entry, login: Login) -> Handler:
         wanted = _path(form.get("next", "/"))
         refusal = refuse_token(request, login, entry.attempts, form.get("token", "").strip())
         if refusal is None:
-            log.info("operator logged in", address=request.client.host if request.client else None)
+            log.info("operator logged in", peer=request.client.host if request.client else "local")
             return _welcome(request, login, wanted)
         why = "slow" if refusal is TOO_OFTEN else "wrong"
         return RedirectResponse(f"/login?{urlencode({'next': wanted, why: 1})}", 303)

@@ -184,7 +184,9 @@ class Relay:
         except WebSocketDisconnect:
             return
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            log.warning("page sent what is no press", error=repr(error)[:200])
+            client = self._websocket.client
+            peer = client.host if client else "local"
+            log.warning("page sent what is no press", peer=peer, error=repr(error)[:200])
             self.end(Closing.UNCLEAR)
 
     def _obey(self, text: str) -> None:

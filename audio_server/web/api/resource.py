@@ -57,7 +57,8 @@ class Resource:
         except Exception as error:
             if (problem := problem_of(error)) is not None:
                 return self._said(problem)
-            log.exception("request failed", method=request.method, path=request.url.path)
+            peer = request.client.host if request.client else "local"
+            log.exception("request failed", peer=peer, method=request.method, path=request.url.path)
             return self._said(Problem(500, FAILED))
 
     def _said(self, problem: Problem) -> Response:

@@ -1,0 +1,1 @@
+"""This process: its log and its standard files."""
