@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from starlette.datastructures import Address
 from starlette.websockets import WebSocketDisconnect
 from trio.testing import MockClock
 from trio_util import AsyncValue
@@ -21,6 +22,8 @@ from audio_server.wire.audio import SILENCE
 
 class FakeSocket:
     """A page's end; it takes what it is sent while `takes` is set."""
+
+    client = Address("192.0.2.1", 50000)
 
     def __init__(self) -> None:
         self.sent: list[str | bytes] = []
