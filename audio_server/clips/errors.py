@@ -25,6 +25,15 @@ class NoSuchClip(ClipError):
     """There is no clip of that name."""
 
 
+class NotSound(ClipError):
+    """No audio was found in a file: it is empty, of no known sound format, or without an audio
+    stream. Its name decides whether it was meant as a clip."""
+
+
+class ClipDamaged(ClipError):
+    """A file holds audio, or began as sound files do, and cannot be decoded."""
+
+
 class ClipTooLarge(ClipError):
     """A file is larger than a clip may be, or its sound is longer."""
 

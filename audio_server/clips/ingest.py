@@ -21,7 +21,7 @@ from av.packet import Packet
 
 from audio_server.clips.clip import Source
 from audio_server.clips.encoder import OpusEncoder
-from audio_server.clips.errors import ClipError, ClipTooLarge
+from audio_server.clips.errors import ClipDamaged, ClipError, ClipTooLarge, NotSound
 from audio_server.clips.opus import is_sendable
 from audio_server.clips.prepared import Prepared
 from audio_server.wire.audio import PACKET_MS
@@ -50,11 +50,14 @@ def ingest(
     try:
         prepared = _pass_through(path, file, check) or _transcode(path, file, check)
     except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ClipError(path, f"cannot be read as sound ({reason})") from error
+        raise ClipDamaged(path, _unreadable(error)) from error
     if not prepared.packets:
-        raise ClipError(path, "has no sound in it")
+        raise ClipDamaged(path, "has no sound in it")
     return prepared
+
+
+def _unreadable(error: Exception) -> str:
+    return f"cannot be read as sound ({getattr(error, 'strerror', None) or error})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def _transcode(path: Path | str, file: BinaryIO, check: _Check) -> Prepared:
 def _judge_damage(path: Path | str, good: int, broken: int) -> None:
     """A scratch is a warning; a file that is mostly noise to its decoder is an error."""
     if broken > good:
-        raise ClipError(path, "cannot be read as sound (most of it does not decode)")
+        raise ClipDamaged(path, "cannot be read as sound (most of it does not decode)")
     if broken:
         _log.warning("%s: %d of %d packets do not decode", path, broken, good + broken)
 
@@ -145,14 +148,22 @@ def _judge_damage(path: Path | str, good: int, broken: int) -> None:
 @contextmanager
 def _open_audio(path: Path | str, file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     """The best audio stream of `file`, read from its beginning."""
-    file.seek(0)
-    with av.open(file, "r", options=_OPTIONS) as container:
+    with _open(path, file) as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, AudioStream):
-            raise ClipError(path, "has no audio in it")
+            raise NotSound(path, "has no audio in it")
         if getattr(stream, "codec_context", None) is None:  # the types say that there is one
-            raise ClipError(path, "cannot be read as sound (an unknown codec)")
+            raise ClipDamaged(path, "cannot be read as sound (an unknown codec)")
         yield container, stream
+
+
+def _open(path: Path | str, file: BinaryIO) -> InputContainer:
+    file.seek(0)
+    try:
+        # Tags are not played: whatever their encoding, they never decide over the sound.
+        return av.open(file, "r", options=_OPTIONS, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise NotSound(path, _unreadable(error)) from error
 
 
 def _demux(

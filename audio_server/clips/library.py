@@ -12,7 +12,7 @@ import trio
 
 from audio_server.clips.cache import Cache, content_key
 from audio_server.clips.clip import Clip
-from audio_server.clips.errors import ClipError
+from audio_server.clips.errors import ClipError, NotSound
 from audio_server.clips.folder import ClipFile, clip_files
 
 __all__ = ["ClipError", "Loaded", "Progress", "load_clips", "load_files"]
@@ -102,7 +102,7 @@ def _load(clip_file: ClipFile, cache: Cache, known: Mapping[str, Clip]) -> Loade
         with path.open("rb") as file:
             key = content_key(file)
             if file.tell() == 0:
-                raise ClipError(path, "is empty")
+                raise NotSound(path, "is empty")
             clip = known.get(key) or _clip(clip_file, file, key, cache)
     except OSError as error:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 import trio
 
-from audio_server.clips.errors import ClipError, ClipTooLarge
+from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound
 from audio_server.wire.audio import PACKET_MS
 
 UPLOAD_MAX_MIB = 64
@@ -36,7 +36,7 @@ async def receive(name: str, parts: AsyncIterable[bytes], folder: Path, *, max_b
                 raise ClipTooLarge(name, f"is larger than {max_bytes / 2**20:g} MiB")
             await _write(file, part, name)
         if not size:
-            raise ClipError(name, "is empty")
+            raise NotSound(name, "is empty")
         return await trio.to_thread.run_sync(lambda: opus_of(name, file, max_packets=_PACKETS_MAX))
 
 

@@ -51,6 +51,7 @@ def write_sound(
     options: dict[str, str] | None = None,
     container: str | None = None,
     container_options: dict[str, str] | None = None,
+    title: str | None = None,
 ) -> Path:
     """Write a file; `samples` is one channel, which all channels of `layout` get."""
     channels = av.AudioLayout(layout).nb_channels
@@ -58,6 +59,8 @@ def write_sound(
     with av.open(path, "w", format=container, options=container_options) as output:
         stream = output.add_stream(codec, rate_hz, options=options, layout=layout)
         assert isinstance(stream, AudioStream)
+        if title is not None:
+            output.metadata["title"] = stream.metadata["title"] = title
         output.start_encoding()
         if interleaved:
             output.mux(stream.encode(pcm_frame(interleaved, rate_hz, layout)))

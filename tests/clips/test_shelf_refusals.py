@@ -16,7 +16,7 @@ from shelf_kit import FILES, Players, body, sound
 from trio.testing import wait_all_tasks_blocked
 
 from audio_server.clips import upload
-from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip
+from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip, NotSound
 from audio_server.clips.shelf import Shelf
 
 TOO_LARGE = bytes((1 << 20) + 1)
@@ -27,9 +27,9 @@ Act = Callable[[Shelf], Awaitable[object]]
 @pytest.mark.parametrize(
     ("act", "kind", "reason"),
     [
-        (lambda s: s.upload("a.wav", body(b"no sound" * 99)), ClipError, f"^a.wav: {BAD}"),
-        (lambda s: s.replace("bell", body(b"no sound" * 99)), ClipError, f"^bell: {BAD}"),
-        (lambda s: s.upload("a.wav", body(b"")), ClipError, "^a.wav: is empty"),
+        (lambda s: s.upload("a.wav", body(b"no sound" * 99)), NotSound, f"^a.wav: {BAD}"),
+        (lambda s: s.replace("bell", body(b"no sound" * 99)), NotSound, f"^bell: {BAD}"),
+        (lambda s: s.upload("a.wav", body(b"")), NotSound, "^a.wav: is empty"),
         (lambda s: s.upload("a\nb.wav", body(sound(1))), ClipError, "is no name for a file"),
         (lambda s: s.upload("", body(sound(1))), ClipError, "is no name for a file"),
         (lambda s: s.upload("x" * 250, body(sound(1))), ClipError, "File name too long"),
