@@ -21,7 +21,7 @@ from av.packet import Packet
 
 from audio_server.clips.clip import Source
 from audio_server.clips.encoder import OpusEncoder
-from audio_server.clips.errors import ClipDamaged, ClipError, ClipTooLarge, NotSound
+from audio_server.clips.errors import ClipDamaged, ClipTooLarge, NotSound
 from audio_server.clips.opus import is_sendable
 from audio_server.clips.prepared import Prepared
 from audio_server.wire.audio import PACKET_MS
