@@ -51,14 +51,22 @@ class ClientConnection(Connection):
         self.last_welcome_id: int | None = None
 
     def open(self, headers: list[tuple[str, str]]) -> RpcStream:
-        """Begin a call. Raises `GRPCError` UNAVAILABLE where the server takes no more."""
+        """Begin a call.
+
+        Raises `GRPCError`: UNAVAILABLE where the server takes no more calls, RESOURCE_EXHAUSTED
+        where it takes no metadata of this size.
+        """
         if self.last_welcome_id is not None or self._finished:
             raise GRPCError(Status.UNAVAILABLE, "the connection is closing")
+        if not self.http2.takes_header_list(headers):
+            reason = "the metadata is larger than the server takes"
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, reason)
         try:
             stream_id = self.http2.open_stream(headers)
-        except ProtocolError as error:
+        except ProtocolError:
             # As many calls as the server allows are open, or the server broke the protocol.
-            raise GRPCError(Status.UNAVAILABLE, str(error)) from None
+            reason = "the server takes no more calls on this connection"
+            raise GRPCError(Status.UNAVAILABLE, reason) from None
         stream = self.streams[stream_id] = RpcStream(self, stream_id)
         self.flush_soon()
         return stream

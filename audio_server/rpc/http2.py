@@ -22,7 +22,7 @@ from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import GoAwayFrame
 
 from audio_server.rpc.errors import PeerError
-from audio_server.rpc.frames import DATA, END_HEADERS, HEADERS, Frame
+from audio_server.rpc.frames import DATA, END_HEADERS, HEADERS, SETTINGS, Frame
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.machine import Machine
 from audio_server.rpc.slim import slim
@@ -33,6 +33,8 @@ _LARGEST_WINDOW = 2**31 - 1
 _TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
 _SENDING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
 _INCREMENT = struct.Struct(">I")
+_FIELD_BYTES = 32
+"""What each header adds to a header list (RFC 9113 section 6.5.2)."""
 _FRAME_HEADER = struct.Struct(">IBI")
 """Size and kind together, flags, stream."""
 
@@ -100,6 +102,8 @@ class Http2:
         Raises `PeerError` for what ends the connection.
         """
         try:
+            if frame.type == SETTINGS:
+                self._h2.announce(frame.payload)
             events = self._h2.receive_data(frame.raw)
         except ProtocolError as error:
             # h2 has shut its state machine; the GOAWAY is sent by whoever catches this.
@@ -183,6 +187,13 @@ class Http2:
 
     # Sending
 
+    def takes_header_list(self, headers: Iterable[tuple[str, str]]) -> bool:
+        """Whether the peer's SETTINGS_MAX_HEADER_LIST_SIZE allows it these headers."""
+        limit = self._h2.remote_settings.max_header_list_size
+        return limit is None or limit >= sum(
+            len(name) + len(value) + _FIELD_BYTES for name, value in headers
+        )
+
     def open_stream(self, headers: Iterable[tuple[str, str]]) -> int:
         """Begin a request (client side); its stream's id."""
         stream_id = self._h2.get_next_available_stream_id()
@@ -193,8 +204,14 @@ class Http2:
     def send_headers(
         self, stream_id: int, headers: Iterable[tuple[str, str]], *, end_stream: bool = False
     ) -> None:
-        """Answer a request, or end the answer; nothing if the stream is closed."""
+        """Answer a request, or end the answer; nothing if the stream is closed.
+
+        `grpc-message` is left out where the peer takes no header list so large.
+        """
         if self.is_open(stream_id):
+            headers = list(headers)
+            if not self.takes_header_list(headers):
+                headers = [(name, value) for name, value in headers if name != "grpc-message"]
             self._h2.send_headers(stream_id, headers, end_stream=end_stream)
             self._collect()
             self.spoke = True
@@ -207,7 +224,8 @@ class Http2:
         if self.is_open(stream_id):
             self._h2.streams[stream_id].state_machine.process_input(StreamInputs.SEND_HEADERS)
             self.spoke = True
-            self.out += _frame_header(len(_ACCEPTED), HEADERS, END_HEADERS, stream_id) + _ACCEPTED
+            block = self._h2.encoder.take_size_updates() + _ACCEPTED
+            self.out += _frame_header(len(block), HEADERS, END_HEADERS, stream_id) + block
 
     def window(self, stream_id: int, *, spare_bytes: int = 0) -> int:
         """How many bytes of DATA the peer would take on this stream now; never below 0.

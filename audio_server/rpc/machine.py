@@ -7,11 +7,14 @@ What differs from h2, each point for a reason that was seen on the wire:
   (RFC 9113 section 5.1, "closed"); h2 answers each with another reset;
 - what a peer can make us remember is bounded: closed streams, settings nobody knows, and the
   table of our HPACK encoder;
+- of a setting that comes several times in one SETTINGS frame each value counts, in order (section
+  6.5.3); h2 sees the last one only;
 - a header block that cannot be decoded is COMPRESSION_ERROR, a reset of an idle stream an error.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -27,8 +30,10 @@ from hpack.exceptions import HPACKError, OversizedHeaderListError
 from hpack.struct import Header
 from hyperframe.frame import DataFrame, Frame, RstStreamFrame, SettingsFrame
 
-_MAX_ENCODER_TABLE_BYTES = 4096
+from audio_server.rpc.header_encoder import HeaderEncoder
+
 _SETTINGS = frozenset(SettingCodes)
+_SETTING = struct.Struct(">HI")
 
 Taken = tuple[list[Frame], list[Event]]
 """What a frame makes us send, and what it means."""
@@ -86,6 +91,7 @@ class Machine(H2Connection):
 
     def __init__(self, config: H2Configuration) -> None:
         super().__init__(config)
+        self.encoder: HeaderEncoder = HeaderEncoder()
         self.decoder = _Decoder()
         self.decoder.max_header_list_size = self.DEFAULT_MAX_HEADER_LIST_SIZE
 
@@ -143,10 +149,21 @@ class Machine(H2Connection):
             raise NoSuchStreamError(frame.stream_id)
         return super()._receive_rst_stream_frame(frame)
 
+    def announce(self, payload: bytes) -> None:
+        """Take the values of a SETTINGS frame one by one, before h2 takes the last of each.
+
+        Raises `ProtocolError` for one that may not be.
+        """
+        if len(payload) % _SETTING.size:
+            return  # h2 refuses it
+        for code, value in _SETTING.iter_unpack(payload):
+            self.remote_settings.validate_received_setting(code, value)
+            if code == SettingCodes.HEADER_TABLE_SIZE:
+                self.encoder.announce(value)
+
     def _receive_settings_frame(self, frame: SettingsFrame) -> Taken:
+        # The windows of streams that have ended must not be found to be too large.
+        self._open_streams(0)
         known = {code: value for code, value in frame.settings.items() if code in _SETTINGS}
-        if table_bytes := known.get(SettingCodes.HEADER_TABLE_SIZE):
-            # It is the most that our encoder may use, and ours to use less of.
-            known[SettingCodes.HEADER_TABLE_SIZE] = min(table_bytes, _MAX_ENCODER_TABLE_BYTES)
         frame.settings = known
         return super()._receive_settings_frame(frame)

@@ -265,11 +265,22 @@ async def test_goaway_lets_accepted_calls_finish(autojump_clock: MockClock) -> N
 
 async def test_more_calls_than_the_server_allows_fail_alone(autojump_clock: MockClock) -> None:
     async with calling({3: 1}) as (peer, channel), begin(channel) as call:
-        with pytest.raises(GRPCError) as raised:
+        with pytest.raises(GRPCError, match="the server takes no more calls") as raised:
             await begin(channel).__aenter__()
         assert raised.value.status is Status.UNAVAILABLE
         await peer.send(peer.headers_frame(1, [*ANSWER, ("grpc-status", "0")], end=True))
         assert await call.recv_message() is None
+
+
+async def test_metadata_that_is_larger_than_the_server_takes_is_not_sent(
+    autojump_clock: MockClock,
+) -> None:
+    async with calling({6: 500}) as (peer, channel):
+        with pytest.raises(GRPCError, match="the metadata is larger") as raised:
+            await begin(channel, metadata={"device_id": "a" * 200}).__aenter__()
+        assert raised.value.status is Status.RESOURCE_EXHAUSTED
+        async with begin(channel, metadata={"device_id": "a"}):
+            await peer.next(HeadersFrame, 1)
 
 
 async def test_a_dead_server_is_found(autojump_clock: MockClock) -> None:
