@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
-from audio_server.bounds import seconds, whole
 from audio_server.clips.folder import default_clips as shipped_clips
 from audio_server.rpc.limits import Limits, check_together
+from audio_server.validators import seconds, whole
 from audio_server.web.address import DEFAULT as DEFAULT_HTTP
 from audio_server.web.address import parse_address
 

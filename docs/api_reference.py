@@ -11,7 +11,7 @@ import trio
 from audio_server.settings import Settings
 from audio_server.web.api.openapi import openapi
 from audio_server.web.api.table import all_operations
-from audio_server.web.house import House
+from audio_server.web.context import Context
 
 Part: TypeAlias = dict[str, Any]
 
@@ -47,7 +47,7 @@ def models_reference() -> str:
 def _document() -> Part:
     """What a server that asks for a token answers at `/api/openapi.json`; nobody serves here."""
     nobody: Any = None
-    house = House(Settings(), 1, nobody, nobody, trio.Event(), str)
+    house = Context(Settings(), 1, nobody, nobody, trio.Event(), str)
     return openapi(all_operations(house, login=True), "")
 
 

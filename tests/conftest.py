@@ -18,7 +18,7 @@ PUNCTUAL = (
     "faults/test_one_write.py",
     "faults/test_soak.py",
     "interop/test_fleet.py",
-    "virtual/test_device_command.py",
+    "simulator/test_device_command.py",
 )
 """Where devices judge a server by the clock on the wall. Beside other tests, on a machine that has
 few cores, they would judge the machine: `-m punctual` runs them alone."""

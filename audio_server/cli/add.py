@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
-from audio_server.bounds import whole
 from audio_server.cli.change import tell
 from audio_server.cli.errors import CommandError
 from audio_server.settings import ConfigFile, Folder
+from audio_server.validators import whole
 
 STDIN = Path("-")
 

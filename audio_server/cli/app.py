@@ -80,7 +80,7 @@ _ask("actions:press", "Press a button of a device, as the device itself would.")
 _ask("actions:play", "Play a clip on devices now.")
 _ask("actions:stop", "Stop what plays on devices.")
 _ask("actions:rename", "Give a device a name, or take it away.")
-_ask("happenings:logs", "Tell what happened to devices, and what happens.")
+_ask("events:logs", "Tell what happened to devices, and what happens.")
 
 
 @app.default
@@ -97,11 +97,11 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     """
     import trio
 
+    from audio_server.app import serve as serve_until_told
     from audio_server.cli.logs import configure_logs
     from audio_server.cli.progress import clip_progress
-    from audio_server.collector import spare_old_objects
-    from audio_server.descriptors import allow_devices
-    from audio_server.serve import serve as serve_until_told
+    from audio_server.process.gc_policy import spare_old_objects
+    from audio_server.process.rlimits import allow_devices
 
     settings = settings or Settings()
     configure_logs(settings.log_format, settings.log_level)

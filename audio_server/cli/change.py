@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from audio_server.bounds import whole
 from audio_server.cli.errors import CommandError
 from audio_server.settings import ConfigFile, Folder
+from audio_server.validators import whole
 
 HINT = "A server that runs reads its clips again on SIGHUP, or when its page is asked to."
 
@@ -33,7 +33,7 @@ def move(name: str, mode: Mode, /, *, clips: Here | None = None, config: ConfigF
     config: Path
         TOML file of settings, as the server has it.
     """
-    from audio_server.clips.changes import reorder
+    from audio_server.clips.folder_ops import reorder
 
     folder, files, file = _find(clips, name)
     if mode >= len(files):
@@ -56,10 +56,10 @@ def remove(name: str, /, *, clips: Here | None = None, config: ConfigFile = None
     config: Path
         TOML file of settings, as the server has it.
     """
-    from audio_server.clips import changes
+    from audio_server.clips import folder_ops
 
     folder, _, file = _find(clips, name)
-    changes.remove(folder, file)
+    folder_ops.remove(folder, file)
     tell(folder / file)
 
 
@@ -81,10 +81,10 @@ def replace(
     """
     import trio
 
-    from audio_server.clips import changes
+    from audio_server.clips import folder_ops
 
     folder, _, old = _find(clips, name)
-    tell(folder / changes.replace(folder, old, trio.run(_opus, file)))
+    tell(folder / folder_ops.replace(folder, old, trio.run(_opus, file)))
 
 
 async def _opus(file: Path) -> bytes:

@@ -57,7 +57,7 @@ def _load(folder: Path, cache: Path) -> list[Clip]:
     import trio
 
     from audio_server.cli.progress import clip_progress
-    from audio_server.clips.library import load_clips
+    from audio_server.clips.loader import load_clips
 
     with clip_progress() as progress:
         return trio.run(partial(load_clips, folder, cache=cache, progress=progress))

@@ -8,10 +8,10 @@ from textwrap import wrap
 
 from cyclopts import Parameter
 
-from audio_server.bounds import bounds_of
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.rates import Rate
+from audio_server.rpc.rate_limit import Rate
 from audio_server.settings import ConfigFile, LimitTable
+from audio_server.validators import bounds_of
 
 _DEFAULTS = Limits()
 _WIDTH = 96

@@ -118,7 +118,7 @@ def _watch(server: Server, key: str, backwards: bool) -> None:
 
     from audio_server.client.overview import Order
     from audio_server.client.top import top as watch
-    from audio_server.terminal import keyboard, single_keys
+    from audio_server.process.terminal import keyboard, single_keys
 
     with keyboard() as keys, single_keys(keys):
         trio.run(watch, server, keys, Console(), Order(key, backwards=backwards))

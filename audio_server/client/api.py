@@ -22,7 +22,7 @@ async def open_api(server: Server) -> AsyncIterator[Api]:
 class Api:
     """Each call raises `ServerError`. `None` for devices is all that are connected.
 
-    A row is what is known of a device, a happening what happened to one; docs/operating.md tells
+    A row is what is known of a device, a event what happened to one; docs/operating.md tells
     what is in them, and the server's /api/openapi.json.
     """
 
@@ -61,17 +61,17 @@ class Api:
         path, body = _path(device_id), {"name": name}
         return await self._connection.ask("PATCH", path, body=body, about=device_id)
 
-    async def happenings(self, device_id: str | None = None) -> Document:
+    async def events(self, device_id: str | None = None) -> Document:
         """What the server still knows of what happened, oldest first."""
         if device_id is None:
-            return await self._connection.ask("GET", "/api/happenings")
-        path = f"{_path(device_id)}/happenings"
+            return await self._connection.ask("GET", "/api/events")
+        path = f"{_path(device_id)}/events"
         return await self._connection.ask("GET", path, about=device_id)
 
     def following(self, device_id: str | None = None) -> AbstractAsyncContextManager[Events]:
         """What happens from now on."""
         query = {"follow": "true"} | ({"device": device_id} if device_id else {})
-        return self._connection.open_events("/api/happenings", query=query)
+        return self._connection.open_events("/api/events", query=query)
 
 
 def _path(device_id: str) -> str:

@@ -14,7 +14,7 @@ from httpx2 import codes
 
 from audio_server.client.errors import ServerError
 from audio_server.client.server import Server
-from audio_server.handshake import handshake_fault
+from audio_server.rpc.tls_errors import handshake_fault
 
 NO_SERVER = "what answers is no audio-server, or one of another version"
 NO_TOKEN = "asks for a token: --token-file FILE, or AUDIO_SERVER_HTTP_TOKEN"

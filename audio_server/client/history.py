@@ -11,7 +11,7 @@ from audio_server.client.server import Server
 from audio_server.client.words import moment, plain
 
 Tell = Callable[[Document], None]
-"""Is told of one happening."""
+"""Is told of one event."""
 
 
 async def past(server: Server, device_id: str | None, tell: Tell) -> None:
@@ -27,21 +27,21 @@ async def follow(server: Server, device_id: str | None, tell: Tell) -> None:
     """
     async with open_api(server) as api, api.following(device_id) as events:
         told = await _tell_past(api, device_id, tell)  # what happens meanwhile is in both
-        async for _, happening in events:
-            if happening["seq"] not in told:
-                tell(happening)
+        async for _, event in events:
+            if event["seq"] not in told:
+                tell(event)
     raise ServerError(f"{server.url}: has ended this")
 
 
 async def _tell_past(api: Api, device_id: str | None, tell: Tell) -> set[int]:
     """Gives the numbers of what was told. With several workers they are in no order."""
-    happenings = (await api.happenings(device_id))["happenings"]
-    for happening in happenings:
-        tell(happening)
-    return {happening["seq"] for happening in happenings}
+    events = (await api.events(device_id))["events"]
+    for event in events:
+        tell(event)
+    return {event["seq"] for event in events}
 
 
-def line(happening: Document) -> str:
-    """A happening for eyes."""
-    device = plain(happening["device"])
-    return f"{moment(happening['at'])}  {device}  {plain(happening['text'])}"
+def line(event: Document) -> str:
+    """A event for eyes."""
+    device = plain(event["device"])
+    return f"{moment(event['at'])}  {device}  {plain(event['text'])}"

@@ -11,7 +11,7 @@ from audio_server.client.errors import ServerError
 from audio_server.client.overview import Order, Overview
 from audio_server.client.server import Server
 from audio_server.client.watched import Watched
-from audio_server.terminal import cancel_on_signal, next_keys
+from audio_server.process.terminal import cancel_on_signal, next_keys
 
 FRAME_S = 0.5
 AGAIN_S = 1.0

@@ -1,4 +1,4 @@
-"""What a row and a happening say, in words for people. Times are seconds since 1970."""
+"""What a row and a event say, in words for people. Times are seconds since 1970."""
 
 from __future__ import annotations
 

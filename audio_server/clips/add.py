@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import trio
 
-from audio_server.clips.changes import place
+from audio_server.clips.folder_ops import place
 from audio_server.clips.naming import check_title, title_of
 
 STDIN = "standard input"

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from audio_server.clips.clip import Source
-from audio_server.clips.prepared import Prepared
+from audio_server.clips.encoded_clip import EncodedClip
 
 _log = logging.getLogger(__name__)
 
@@ -40,12 +40,12 @@ class Cache:
         self._folder = folder
         self._warned = False
 
-    def get(self, key: str) -> Prepared | None:
+    def get(self, key: str) -> EncodedClip | None:
         """What was stored under `key`; None where it is not there, or not as it was written."""
         body = self.read(f"{key}.clip")
         return None if body is None else _parse(body)
 
-    def put(self, key: str, prepared: Prepared) -> None:
+    def put(self, key: str, prepared: EncodedClip) -> None:
         """Store; where that fails a warning says so, once, and nothing is left behind."""
         self.write(f"{key}.clip", _body(prepared))
 
@@ -72,17 +72,17 @@ class Cache:
             _log.warning("%s: clips cannot be cached here (%s)", self._folder, error.strerror)
 
 
-def _body(prepared: Prepared) -> bytes:
+def _body(prepared: EncodedClip) -> bytes:
     sizes = [len(packet) for packet in prepared.packets]
     head = json.dumps({"source": asdict(prepared.source), "sizes": sizes}).encode()
     return b"\n".join((head, b"".join(prepared.packets)))
 
 
-def _parse(body: bytes) -> Prepared:
+def _parse(body: bytes) -> EncodedClip:
     head, _, sound = body.partition(b"\n")
     fields = json.loads(head)
     edges = pairwise(accumulate(fields["sizes"], initial=0))
-    return Prepared([sound[start:stop] for start, stop in edges], Source(**fields["source"]))
+    return EncodedClip([sound[start:stop] for start, stop in edges], Source(**fields["source"]))
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

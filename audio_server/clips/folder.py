@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audio_server.clips.errors import ClipError, as_text
-from audio_server.clips.plan import read_plan
+from audio_server.clips.journal import read_plan
 
 _TEXT = {".md", ".markdown", ".rst", ".txt", ".html", ".pdf", ".csv", ".log"}
 _PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp"}

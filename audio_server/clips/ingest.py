@@ -20,10 +20,10 @@ from av.container import InputContainer
 from av.packet import Packet
 
 from audio_server.clips.clip import Source
+from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.encoder import OpusEncoder
 from audio_server.clips.errors import ClipDamaged, ClipTooLarge, NotSound
 from audio_server.clips.opus import is_sendable
-from audio_server.clips.prepared import Prepared
 from audio_server.wire.audio import PACKET_MS
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def ingest(
     *,
     checkpoint: Callable[[], None],
     max_packets: int | None = None,
-) -> Prepared:
+) -> EncodedClip:
     """The sound of `file`, which stays the caller's to close; `path` is its name in errors.
 
     Takes the best audio stream (FFmpeg's choice: the default one, else the first).
@@ -75,7 +75,7 @@ class _Check:
             raise ClipTooLarge(self.path, f"is longer than {minutes:g} minutes")
 
 
-def _pass_through(path: Path | str, file: BinaryIO, check: _Check) -> Prepared | None:
+def _pass_through(path: Path | str, file: BinaryIO, check: _Check) -> EncodedClip | None:
     """The packets as they are in the file, or None where one of them cannot be sent.
 
     Each is decoded once, to nothing: a packet that is not valid Opus breaks the audio of
@@ -94,7 +94,7 @@ def _pass_through(path: Path | str, file: BinaryIO, check: _Check) -> Prepared |
                 return None
             packets.append(data)
         check(packets)
-        return Prepared(packets, _describe(stream, passed_through=True))
+        return EncodedClip(packets, _describe(stream, passed_through=True))
 
 
 def _is_plain_opus(stream: AudioStream) -> bool:
@@ -114,7 +114,7 @@ def _decodes(decoder: AudioCodecContext, data: bytes) -> bool:
         return False
 
 
-def _transcode(path: Path | str, file: BinaryIO, check: _Check) -> Prepared:
+def _transcode(path: Path | str, file: BinaryIO, check: _Check) -> EncodedClip:
     """Decode, mix down, resample and encode. What does not decode is left out, as players do."""
     encoder = OpusEncoder()
     packets: list[bytes] = []
@@ -134,7 +134,7 @@ def _transcode(path: Path | str, file: BinaryIO, check: _Check) -> Prepared:
         packets += encoder.finish()
         check(packets)
     _judge_damage(path, good, broken)
-    return Prepared(packets, source)
+    return EncodedClip(packets, source)
 
 
 def _judge_damage(path: Path | str, good: int, broken: int) -> None:

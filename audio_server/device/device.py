@@ -19,19 +19,19 @@ import structlog
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.device import rules as table
-from audio_server.device.common import Common
+from audio_server.device import behaviour as table
+from audio_server.device.audio_sink import AudioSink
+from audio_server.device.behaviour import Action, Button, Effect, State, Step
+from audio_server.device.context import Context
+from audio_server.device.events import EventKind
+from audio_server.device.led_state import LedState
 from audio_server.device.leds import STARTUP
-from audio_server.device.observer import Kind
-from audio_server.device.outlet import AudioOutlet
-from audio_server.device.press import Press, Presses, fault_of
-from audio_server.device.report import Report
-from audio_server.device.rules import Action, Button, Effect, State, Step
-from audio_server.device.status import Status
-from audio_server.device.take import Position, Stalled, TakeFailed
+from audio_server.device.playback import PlaybackFailed, Position, Stalled
+from audio_server.device.press_queue import Press, PressQueue, fault_of
+from audio_server.device.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from audio_server.device.links import Link
+    from audio_server.device.attachment import Attachment
 
 log = structlog.get_logger()
 
@@ -60,19 +60,19 @@ class Device:
     )
 
     def __init__(
-        self, device_id: str, connection: int, common: Common, peer: object = None
+        self, device_id: str, connection: int, common: Context, peer: object = None
     ) -> None:
         state = State(common.rules.fold(common.store.get(device_id)))
         self.id = device_id
         self.connection = connection
         self.peer = peer
         self.since = trio.current_time()
-        self.status = Status.of(state)
-        self.links: dict[type[Link], Link] = {}
+        self.status = LedState.of(state)
+        self.links: dict[type[Attachment], Attachment] = {}
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
-        self.report = Report()
-        self._presses = Presses()
+        self.report = Telemetry()
+        self._presses = PressQueue()
         self._common = common
         self._greeted = False
         self._player = common.make_player(device_id)
@@ -129,7 +129,7 @@ class Device:
         self.report = self.report.elsewhere()
         self._apply(table.taken_over(self.state), greeting=False)
 
-    def _set_status(self, status: Status) -> None:
+    def _set_status(self, status: LedState) -> None:
         if status.greeting != self.status.greeting:
             self._startup.cancel()
         self.status = status
@@ -140,24 +140,24 @@ class Device:
         """The device is to be asked what it shows, once it has shown what it should."""
         self._set_status(self.status.looked())
 
-    def learn(self, report: Report) -> None:
+    def learn(self, report: Telemetry) -> None:
         """The device has answered, or failed to."""
         was, self.report = self.report, report
         self._common.tell_changed(self.id)
         if report.corrections != was.corrections:
-            self._common.tell(self.id, Kind.CORRECTION)
+            self._common.tell(self.id, EventKind.CORRECTION)
         if report.errors != was.errors:
-            self._common.tell(self.id, Kind.REFUSED, report.last_error)
+            self._common.tell(self.id, EventKind.REFUSED, report.last_error)
 
     def greet(self) -> None:
         """Somebody reads LED frames: unless done on this connection, run the start-up."""
         if not self._greeted:
             self._greeted = True
-            self._common.tell(self.id, Kind.LEDS, None)
+            self._common.tell(self.id, EventKind.LEDS, None)
             self._set_status(self.status.greeted_with(STARTUP[0][1], self.connection))
             self._start_startup()
 
-    def plug(self, outlet: AudioOutlet) -> None:
+    def plug(self, outlet: AudioSink) -> None:
         """The audio stream is there."""
         self._player.plug(outlet)
 
@@ -236,11 +236,11 @@ class Device:
         """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
         common, state = self._common, self.status.state
         step = table.pressed(common.rules, state, button, action)
-        if at_once and common.store.takes_time and step[0].mode != state.mode:
+        if at_once and common.store.is_durable and step[0].mode != state.mode:
             return False
         self.buttons[button] = action
         is_press = action is Action.PRESS
-        common.tell(self.id, Kind.PRESS, button, action)
+        common.tell(self.id, EventKind.PRESS, button, action)
         if is_press:
             self.last_press = (button, trio.current_time())
             self._greeted = True
@@ -268,7 +268,7 @@ class Device:
         shown = status.showing(state, again=again)
         if shown is not status:
             if shown.frame != status.frame:
-                self._common.tell(self.id, Kind.LEDS, shown.frame.leds)
+                self._common.tell(self.id, EventKind.LEDS, shown.frame.leds)
             self._set_status(shown)
 
     def _start_startup(self) -> None:
@@ -289,7 +289,7 @@ class Device:
 
     # -- audio
 
-    def _take_is_over(self, failure: TakeFailed | None) -> None:
+    def _take_is_over(self, failure: PlaybackFailed | None) -> None:
         """The player's take has come to its end by itself."""
         if failure is None:
             self._apply(table.take_ended(self.state))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from audio_server.device.rules import State
+from audio_server.device.behaviour import State
 
 Frame: TypeAlias = tuple[int, int, int, int, int, int]
 """LED 0 (power) to LED 5, `0xRRGGBBAA` each."""

@@ -8,24 +8,24 @@ from typing import NoReturn, TypeAlias
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.device.meter import Meter, Outcome
-from audio_server.device.metronome import Metronome
-from audio_server.device.outlet import AudioOutlet
-from audio_server.device.take import Pace, Position, Stalled, Take, TakeFailed
-from audio_server.device.track import Track
+from audio_server.device.audio_sink import AudioSink
+from audio_server.device.audio_stream import AudioStream
+from audio_server.device.instrumentation import Instrumentation, Outcome
+from audio_server.device.playback import Pace, Playback, PlaybackFailed, Position, Stalled
+from audio_server.device.timer_wheel import TimerWheel
 
 PATIENCE_S = 1.0
 """How long a take waits for an audio stream: a press may be there before it."""
 
 
-class NoStream(TakeFailed):
+class NoStream(PlaybackFailed):
     """No audio stream came in time; the device's doing."""
 
 
-Observe: TypeAlias = Callable[[Take, Outcome | None, TakeFailed | None], None]
+Observe: TypeAlias = Callable[[Playback, Outcome | None, PlaybackFailed | None], None]
 """Told of every take that begins (None), and how and why it ended; raises nothing."""
 
-Over: TypeAlias = Callable[[TakeFailed | None], None]
+Over: TypeAlias = Callable[[PlaybackFailed | None], None]
 """Told of every take that ends by itself: with None when its sound has ended, else why."""
 
 
@@ -42,28 +42,28 @@ class Player:
         "_changed",
         "_deadline",
         "_meter",
-        "_metronome",
         "_observe",
         "_pace",
         "_rests",
         "_step",
         "_take",
+        "_timer_wheel",
         "_track",
     )
 
     def __init__(
         self,
         pace: Pace,
-        metronome: Metronome,
-        meter: Meter | None = None,
+        timer_wheel: TimerWheel,
+        meter: Instrumentation | None = None,
         observe: Observe | None = None,
     ) -> None:
         self._pace = pace
-        self._metronome = metronome
-        self._meter = meter or Meter()
+        self._timer_wheel = timer_wheel
+        self._meter = meter or Instrumentation()
         self._observe = observe
-        self._track: Track | None = None
-        self._take: Take | None = None
+        self._track: AudioStream | None = None
+        self._take: Playback | None = None
         self._deadline = 0.0
         self._step = trio.CancelScope()
         self._changed = trio.Event()
@@ -72,7 +72,7 @@ class Player:
     def start(self, clip: Clip) -> None:
         """Play a clip from its beginning instead of what plays."""
         self._cut()
-        self._take = Take(clip, self._pace, self._metronome, self._meter)
+        self._take = Playback(clip, self._pace, self._timer_wheel, self._meter)
         self._meter.take_begun()
         if self._observe is not None:
             self._observe(self._take, None, None)
@@ -92,9 +92,9 @@ class Player:
             self._take.cut()
             self._let_go(Outcome.LOST if self._track is None else Outcome.CUT)
 
-    def plug(self, outlet: AudioOutlet) -> None:
+    def plug(self, outlet: AudioSink) -> None:
         """From now on sound goes to `outlet`; the one before must have been unplugged."""
-        self._track = Track(outlet)
+        self._track = AudioStream(outlet)
         self._end_step()
 
     def unplug(self) -> None:
@@ -153,20 +153,20 @@ class Player:
         elif self._track is not None:
             await self._track.close()  # the take before still owes its end
 
-    def _let_go(self, outcome: Outcome, failure: TakeFailed | None = None) -> None:
+    def _let_go(self, outcome: Outcome, failure: PlaybackFailed | None = None) -> None:
         take, self._take = self._take, None
         self._meter.take_over(outcome)
         if self._observe is not None and take is not None:
             self._observe(take, outcome, failure)
 
-    async def _perform(self, take: Take) -> TakeFailed | None:
+    async def _perform(self, take: Playback) -> PlaybackFailed | None:
         try:
             await take.play(await self._wait_track())
-        except TakeFailed as failure:
+        except PlaybackFailed as failure:
             return failure
         return None
 
-    async def _wait_track(self) -> Track:
+    async def _wait_track(self) -> AudioStream:
         """The track, if it is there in time: `plug` begins a new step."""
         if self._track is None:
             await trio.sleep_until(self._deadline)
@@ -174,7 +174,7 @@ class Player:
         return self._track
 
 
-def _outcome(failure: TakeFailed | None) -> Outcome:
+def _outcome(failure: PlaybackFailed | None) -> Outcome:
     if failure is None:
         return Outcome.ENDED
     return Outcome.LOST if isinstance(failure, Stalled) else Outcome.FAILED

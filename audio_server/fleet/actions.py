@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from audio_server.device.attachment import AudioAttachment
+from audio_server.device.behaviour import Action, Button
 from audio_server.device.device import Device
-from audio_server.device.devices import Devices
-from audio_server.device.links import AudioLink
-from audio_server.device.observer import Kind
-from audio_server.device.press import Press
-from audio_server.device.rules import Action, Button
+from audio_server.device.events import EventKind
+from audio_server.device.press_queue import Press
+from audio_server.device.registry import Devices
 from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
 
 APPLIED_S = 2.0
@@ -30,12 +30,12 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
     device = devices.by_id.get(device_id)
     if device is None:
         return GONE
-    devices.tell(device_id, Kind.ACTION, "press", button)
+    devices.tell(device_id, EventKind.ACTION, "press", button)
     press = Press(button, Action.PRESS, device.connection, trio.Event())
     device.press(press)
     with trio.move_on_after(APPLIED_S):
         await press.applied.wait()
-        await devices.wait_kept(device_id)
+        await devices.wait_durable(device_id)
     return DONE if press.applied.is_set() and devices.by_id.get(device_id) is device else GONE
 
 
@@ -45,9 +45,9 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) ->
     def play(device: Device) -> Outcome:
         if not 0 <= clip < len(devices.clips):
             return NO_CLIP
-        if AudioLink not in device.links:
+        if AudioAttachment not in device.links:
             return NO_AUDIO
-        devices.tell(device.id, Kind.ACTION, "play", devices.clips[clip].name)
+        devices.tell(device.id, EventKind.ACTION, "play", devices.clips[clip].name)
         return DONE if device.play(clip) else STOPPING
 
     return await _each(devices, device_ids, play)
@@ -57,7 +57,7 @@ async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
     """Cut what plays on some devices, or on all."""
 
     def stop(device: Device) -> Outcome:
-        devices.tell(device.id, Kind.ACTION, "stop", None)
+        devices.tell(device.id, EventKind.ACTION, "stop", None)
         device.stop()
         return DONE
 

@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import trio
 
-from audio_server.device.rules import Button
+from audio_server.device.behaviour import Button
 
 Row: TypeAlias = dict[str, Any]
 """A device as JSON has it; `glance.facts` says what is in it."""
 
-Happening: TypeAlias = dict[str, Any]
+Event: TypeAlias = dict[str, Any]
 """Something that happened to a device, as JSON has it."""
 
 
@@ -55,12 +55,12 @@ class Fleet(Protocol):
         and the ids of devices that are gone. Of very many rows `all` has the first, and `changes`
         right after it the others. They end with `run`, and for whoever does not take them."""
 
-    async def happenings(self, device_id: str | None) -> Sequence[Happening]:
+    async def events(self, device_id: str | None) -> Sequence[Event]:
         """What has happened lately to one device or to all, oldest first."""
 
     def following(
         self, device_id: str | None
-    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Happening]]:
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
         """What happens from now on, to one device or to all. It ends as `watching` does."""
 
     async def press(self, device_id: str, button: Button) -> Outcome:

@@ -8,17 +8,17 @@ from typing import NoReturn
 
 import trio
 
-from audio_server.device.devices import Devices
-from audio_server.device.observer import Kind
-from audio_server.device.rules import Button
+from audio_server.device.behaviour import Button
+from audio_server.device.events import EventKind
+from audio_server.device.registry import Devices
 from audio_server.fleet import actions
-from audio_server.fleet.feed import Feed
-from audio_server.fleet.glance import Glance, facts
-from audio_server.fleet.interface import DONE, GONE, Happening, Outcome, Outcomes, Row
-from audio_server.fleet.look import Look
+from audio_server.fleet.broadcast import Broadcast
+from audio_server.fleet.change_tracker import ChangeTracker
+from audio_server.fleet.history import History
+from audio_server.fleet.interface import DONE, GONE, Event, Outcome, Outcomes, Row
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import MemoryNames, NameStore, checked_name
-from audio_server.fleet.timeline import Timeline
+from audio_server.fleet.snapshot import Snapshot, facts
 
 LOOK_S = 0.25
 """How often devices are looked at, while somebody watches."""
@@ -35,10 +35,10 @@ class LocalFleet:
     ) -> None:
         self._devices = devices
         self._names: NameStore = MemoryNames() if names is None else names
-        self._feed = Feed(self._names)
-        self._look = Look(devices)
+        self._feed = Broadcast(self._names)
+        self._look = ChangeTracker(devices)
         self._merge = Merge()
-        self._timeline = Timeline(self._look)
+        self._timeline = History(self._look)
         if records:
             devices.observe(self._timeline)
 
@@ -84,17 +84,17 @@ class LocalFleet:
         seen = self._timeline.gone(device_id)
         return None if seen is None else self._row(seen)
 
-    def _row(self, seen: Glance) -> Row:
+    def _row(self, seen: Snapshot) -> Row:
         name = self._names.get(seen.device_id)
         return {"id": seen.device_id, "name": name, **facts(seen)}
 
-    async def happenings(self, device_id: str | None) -> Sequence[Happening]:
+    async def events(self, device_id: str | None) -> Sequence[Event]:
         """What has happened lately."""
         return await self._timeline.of(device_id)
 
     def following(
         self, device_id: str | None
-    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Happening]]:
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
         """What happens from now on."""
         return self._timeline.following(device_id)
 
@@ -118,9 +118,9 @@ class LocalFleet:
         if not self._knows(device_id):
             return GONE
         self._names.put(device_id, checked)
-        self._timeline.happened(device_id, Kind.RENAMED, checked)
+        self._timeline.happened(device_id, EventKind.RENAMED, checked)
         self._feed.rename(device_id)
-        await self._names.wait_kept(device_id)
+        await self._names.wait_durable(device_id)
         return DONE
 
     def _knows(self, device_id: str) -> bool:

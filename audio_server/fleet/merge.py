@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from audio_server.fleet.look import Changes, Told
+from audio_server.fleet.change_tracker import Changes, Told
 
 
 class _Seat(NamedTuple):

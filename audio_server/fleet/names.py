@@ -21,7 +21,7 @@ class NameStore(Protocol):
     def put(self, device_id: str, name: str | None) -> None:
         """Remember a name; None forgets it."""
 
-    async def wait_kept(self, device_id: str) -> None:
+    async def wait_durable(self, device_id: str) -> None:
         """Return when what was put for the device is as safe as it gets."""
 
 
@@ -42,7 +42,7 @@ class MemoryNames:
         else:
             self._names[device_id] = name
 
-    async def wait_kept(self, device_id: str) -> None:
+    async def wait_durable(self, device_id: str) -> None:
         """What is put is kept at once."""
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 from grpclib.const import Status
 
-from audio_server.device.meter import LedFault, Outcome
+from audio_server.device.instrumentation import LedFault, Outcome
 from audio_server.metrics.family import Family, Labels, counter, counters, gauge, histogram
 
 OTHER = "other"
@@ -73,8 +73,8 @@ CONNECTIONS_REFUSED = counters(
     "reason",
     [
         "too_many_connections",
-        "too_many_strangers_from_one_address",
-        "too_many_fruitless_connections_from_one_address",
+        "too_many_unauthenticated_connections_from_one_address",
+        "too_many_abandoned_connections_from_one_address",
         "handshake",
         OTHER,
     ],

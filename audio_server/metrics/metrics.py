@@ -15,12 +15,12 @@ from typing import TypeAlias
 import trio
 from grpclib.const import Status
 
-from audio_server.device.meter import LedFault, Outcome
-from audio_server.device.meter import Meter as DeviceMeter
+from audio_server.device.instrumentation import Instrumentation as DeviceMeter
+from audio_server.device.instrumentation import LedFault, Outcome
 from audio_server.metrics import families as of
 from audio_server.metrics.family import Family
 from audio_server.metrics.lag import watch_lag
-from audio_server.rpc.meter import Meter as RpcMeter
+from audio_server.rpc.instrumentation import Instrumentation as RpcMeter
 
 Numbers: TypeAlias = "MutableSequence[float] | memoryview[float]"
 

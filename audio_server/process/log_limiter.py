@@ -15,8 +15,8 @@ from typing import Any
 
 import structlog
 
-from audio_server.rpc.gate import place_of
-from audio_server.rpc.rates import Buckets, Rate, TokenBucket
+from audio_server.rpc.admission import client_network
+from audio_server.rpc.rate_limit import Buckets, Rate, TokenBucket
 
 EACH: Rate = (10, 0.1)
 """Lines of one source: at once, and a second in the long run."""
@@ -85,7 +85,7 @@ class FaultLimiter:
         self, method: str, event: MutableMapping[str, Any]
     ) -> tuple[LogLimiter | None, str]:
         if (peer := event.get("peer")) is not None:
-            return self._peers, place_of(host_of(str(peer)))
+            return self._peers, client_network(host_of(str(peer)))
         if "device_id" in event and method != "info":
             return self._peers, f"device {event['device_id']}"
         if event.get("exc_info"):

@@ -15,7 +15,7 @@ from grpclib.metadata import Deadline
 from grpclib.server import Stream
 
 from audio_server.rpc.headers import Request
-from audio_server.rpc.receiver import TakeAtOnce
+from audio_server.rpc.inbound import TakeAtOnce
 from audio_server.rpc.stream import RpcStream
 from audio_server.wire.framing import frame_message
 
@@ -78,13 +78,13 @@ class ServerCall(Stream[Any, Any]):
         """Whose call it is is known and proved: its connection is no stranger's any more."""
         self._rpc.connection.identified()
 
-    def disown(self) -> None:
+    def revoke(self) -> None:
         """The client may not make this call any more: when its connection has no other, it ends."""
-        self._rpc.connection.disown()
+        self._rpc.connection.revoke()
 
-    def complain(self, reason: str, **details: object) -> None:
+    def log_peer_error(self, reason: str, **details: object) -> None:
         """Have a fault of the client's logged, once for each connection and reason."""
-        self._rpc.connection.complain(reason, **details)
+        self._rpc.connection.log_peer_error(reason, **details)
 
     async def recv_message(self) -> Any:
         """The client's next message; None when it has ended its side."""

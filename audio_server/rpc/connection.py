@@ -1,7 +1,7 @@
 """One HTTP/2 connection on a trio stream: its tasks and its calls.
 
-One concern each: `Http2` is the protocol without I/O, `Source` and `Outbox` the way in and out,
-`Vigil` what the peer owes in time, `Traffic` what frames mean for calls, and `Connection` what runs
+One concern each: `ConnectionState` is the protocol without I/O, `Reader` and `WriteBuffer` the way in and out,
+`PeerTimers` what the peer owes in time, `Dispatcher` what frames mean for calls, and `Connection` what runs
 between them and a transport. Where the two ends differ, who opens calls and what becomes of a
 call, they are `ServerConnection` and `ClientConnection`.
 """
@@ -17,16 +17,16 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from h2.errors import ErrorCodes
 
+from audio_server.rpc.dispatch import Dispatcher
 from audio_server.rpc.errors import PeerError, PeerSilentError
-from audio_server.rpc.frames import Frame, FrameReader
-from audio_server.rpc.http2 import Http2
+from audio_server.rpc.http2.connection_state import ConnectionState
+from audio_server.rpc.http2.frames import Frame, FrameReader
+from audio_server.rpc.http2.timers import PeerTimers
+from audio_server.rpc.io.fair_queue import ReadScheduler
+from audio_server.rpc.io.peer import Peer
+from audio_server.rpc.io.reader import Reader
+from audio_server.rpc.io.writer import BatchWriter, WriteBuffer
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.outbox import Flusher, Outbox
-from audio_server.rpc.peer import Peer
-from audio_server.rpc.source import Source
-from audio_server.rpc.traffic import Traffic
-from audio_server.rpc.turnstile import Turnstile
-from audio_server.rpc.vigil import Vigil
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ _FRAMES_A_TURN = 16
 """Frames taken from one peer before all others have had their turn: about a millisecond."""
 
 
-class Connection(Traffic):
+class Connection(Dispatcher):
     """What both ends share. `run` serves it and closes the transport; the rest is for streams."""
 
     client_side = False
@@ -44,23 +44,23 @@ class Connection(Traffic):
         transport: trio.abc.Stream,
         *,
         limits: Limits,
-        flusher: Flusher | None = None,
-        turnstile: Turnstile | None = None,
+        batch_writer: BatchWriter | None = None,
+        scheduler: ReadScheduler | None = None,
     ) -> None:
-        super().__init__(Http2(limits, client_side=self.client_side), limits)
+        super().__init__(ConnectionState(limits, client_side=self.client_side), limits)
         self.peer = Peer(transport)
-        self.is_deaf = False
+        self.reading_stopped = False
         """Whether nothing will be read any more, so that no window will open."""
         self._finished = False
         self._lingers = False
-        self._farewell: trio.CancelScope | None = None
+        self._closing: trio.CancelScope | None = None
         self._alarm = trio.CancelScope()
         self._transport = transport
         self._frames = FrameReader(limits, client_side=self.client_side)
-        self._vigil = Vigil(limits, self._frames, trio.current_time())
-        self._turnstile = turnstile
-        self._source = Source(transport, turnstile)
-        self._outbox = Outbox(self.http2.out, transport, flusher, self._on_drained)
+        self._timers = PeerTimers(limits, self._frames, trio.current_time())
+        self._scheduler = scheduler
+        self._source = Reader(transport, scheduler)
+        self._write_buffer = WriteBuffer(self.http2.out, transport, batch_writer, self._on_drained)
         self._was_busy = False
         self._delay_s = 0.0  # for how long the peer is not to be heard
         self._answers_waiting = 0
@@ -84,28 +84,28 @@ class Connection(Traffic):
         """Have what waits written; gives up a peer that lets too much of it wait."""
         if len(self.http2.out) > self.limits.max_waiting_bytes:
             self.abort("the peer does not read")
-        self._outbox.flush_soon()
+        self._write_buffer.flush_soon()
 
     def write_now(self, frame: bytes) -> None:
         """Write a frame in this turn, while nothing waits in `http2.out`."""
-        self._outbox.write_now(frame)
+        self._write_buffer.write_now(frame)
 
     def identified(self) -> None:
         """It is known who the peer is."""
 
-    def disown(self) -> None:
+    def revoke(self) -> None:
         """The peer is not who it was taken for any more."""
 
-    def complain(self, reason: str, **details: object) -> None:
+    def log_peer_error(self, reason: str, **details: object) -> None:
         """The peer's fault is to be logged."""
 
     def when_quiet(self, do: Callable[[], None]) -> None:
         """Have something done when what other peers wait for has been. It must not block; if it
         fails, it ends this connection alone."""
-        if self._turnstile is None:
+        if self._scheduler is None:
             self._do(do)
         else:
-            self._turnstile.when_quiet(partial(self._do, do))
+            self._scheduler.when_quiet(partial(self._do, do))
 
     def _do(self, do: Callable[[], None]) -> None:
         try:
@@ -115,19 +115,19 @@ class Connection(Traffic):
             self.abort("a fault of the server")
 
     def _on_settled(self) -> None:
-        self._vigil.called_at = trio.current_time()
+        self._timers.called_at = trio.current_time()
 
     def note_dropped(self, reason: str) -> None:
         """We end the connection, for something that the peer did or did not do."""
 
     def abort(self, reason: str, *, silent: bool = False) -> None:
         """End the connection now and without farewell: its peer is silent, or does not read."""
-        if not self._outbox.broken:
+        if not self._write_buffer.broken:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
             self.note_dropped("silent" if silent else "not_reading")
-        self._outbox.close()
-        if self._farewell is not None:
-            self._farewell.cancel()
+        self._write_buffer.close()
+        if self._closing is not None:
+            self._closing.cancel()
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -147,11 +147,11 @@ class Connection(Traffic):
         """
         try:
             async with trio.open_nursery() as self._nursery:
-                self._outbox.start(self._nursery)
+                self._write_buffer.start(self._nursery)
                 await self._read_all(self._nursery)
                 self.flush_soon()
                 # What is left are calls that were told to end, and the last bytes on their way.
-                give_up_at = trio.current_time() + self.limits.farewell_s
+                give_up_at = trio.current_time() + self.limits.close_timeout_s
                 self._nursery.cancel_scope.deadline = give_up_at
         finally:
             await self._close()
@@ -169,9 +169,9 @@ class Connection(Traffic):
         except PeerSilentError as error:
             self.abort(str(error), silent=True)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-            self._outbox.close()
+            self._write_buffer.close()
         finally:
-            self.is_deaf = True
+            self.reading_stopped = True
             self._end_calls(GRPCError(Status.UNAVAILABLE, "the connection was lost"))
 
     def bound_waiting(self) -> None:
@@ -186,11 +186,11 @@ class Connection(Traffic):
             stream.notify()
 
     async def _close(self) -> None:
-        with trio.move_on_after(self.limits.farewell_s, shield=True) as self._farewell:
-            await self._outbox.drain()
-            if self._lingers and not self._outbox.broken:
+        with trio.move_on_after(self.limits.close_timeout_s, shield=True) as self._closing:
+            await self._write_buffer.drain()
+            if self._lingers and not self._write_buffer.broken:
                 await self._source.linger()
-        self._outbox.close()
+        self._write_buffer.close()
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._transport)
         self._break_cycles()
@@ -211,7 +211,7 @@ class Connection(Traffic):
         come, and `PeerError` when the peer had its time for something that it owes.
         """
         while not self._finished:
-            self._alarm = trio.CancelScope(deadline=self._vigil.next_at(idle=self._may_idle))
+            self._alarm = trio.CancelScope(deadline=self._timers.next_at(idle=self._may_idle))
             with self._alarm:
                 await self._read_frames(calls)
                 return
@@ -229,7 +229,7 @@ class Connection(Traffic):
 
     def _take(self, calls: trio.Nursery, data: bytes) -> bool:
         """Take what the peer sends; False if that takes more than a turn, or it is to pause."""
-        self._vigil.hear(trio.current_time())
+        self._timers.on_readable(trio.current_time())
         self._frames.add(data)
         return self._take_frames(calls) and not self._delay_s
 
@@ -247,7 +247,7 @@ class Connection(Traffic):
         return False
 
     def _watch_block(self) -> None:
-        if (due_at := self._vigil.watch_block()) is not None:
+        if (due_at := self._timers.watch_block()) is not None:
             self._alarm.deadline = min(self._alarm.deadline, due_at)
 
     async def _pause(self) -> None:
@@ -257,7 +257,7 @@ class Connection(Traffic):
             await trio.sleep(delay_s)
 
     def _do_what_is_due(self) -> None:
-        if self._vigil.check(trio.current_time(), idle=self._may_idle):
+        if self._timers.check(trio.current_time(), idle=self._may_idle):
             self.http2.ping()
         self.flush_soon()
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from audio_server.bounds import rate, seconds, whole
-from audio_server.rpc.rates import Rate
+from audio_server.rpc.rate_limit import Rate
+from audio_server.validators import rate, seconds, whole
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -33,10 +33,10 @@ class Limits:
     """Connections at once; what is over is closed at once. Left as it is, it is `max_devices`
     where that is more."""
 
-    max_strangers: Annotated[int, whole(1, 1_000_000)] = 100
+    max_unauthenticated: Annotated[int, whole(1, 1_000_000)] = 100
     """Connections from one address (of IPv6: one /64) that have not yet said who they are."""
 
-    fruitless: Pace = (200, 20)
+    abandoned: Pace = (200, 20)
     """Connections from one address that ended before they said who they are; past it more are
     closed at once. Those of devices cost nothing."""
 
@@ -55,7 +55,7 @@ class Limits:
     keepalive_answer_s: Annotated[float, seconds(0.1, 600)] = 10.0
     """A peer that sends nothing for this long after the PING is given up."""
 
-    farewell_s: Annotated[float, seconds(0, 60)] = 2.0
+    close_timeout_s: Annotated[float, seconds(0, 60)] = 2.0
     """How long the last bytes of a connection (GOAWAY, trailers) may take to leave."""
 
     # Calls and their messages

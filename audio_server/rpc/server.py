@@ -1,270 +1,181 @@
-"""The server's end: requests become handlers of their own task, with one edge round each.
-
-An edge is where a fault stops: whatever a handler raises becomes that call's status, and
-whatever a peer does ends at most its own connection.
-"""
+"""A server: accepts connections, keeps each behind an edge of its own, drains them all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 
 import structlog
 import trio
-from grpclib.const import Handler, Status
-from grpclib.exceptions import GRPCError, ProtocolError
-from h2 import events
-from h2.errors import ErrorCodes
 
-from audio_server.rpc.call import ServerCall
-from audio_server.rpc.conduct import Conduct
-from audio_server.rpc.connection import Connection
-from audio_server.rpc.errors import MalformedRequestError, RefusedRequestError
-from audio_server.rpc.frames import ACK, PING, Frame
-from audio_server.rpc.headers import Request, parse_request, refusal
-from audio_server.rpc.http2 import LAST_POSSIBLE_STREAM
+from audio_server.rpc.admission import ConnectionLimiter, Slot
+from audio_server.rpc.instrumentation import Instrumentation
+from audio_server.rpc.io.epoll import Poller, is_possible
+from audio_server.rpc.io.fair_queue import ReadScheduler
+from audio_server.rpc.io.peer import Peer
+from audio_server.rpc.io.writer import BatchWriter
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.meter import Meter
-from audio_server.rpc.outbox import Flusher
-from audio_server.rpc.poller import Poller
-from audio_server.rpc.stream import RpcStream
-from audio_server.rpc.turnstile import Turnstile
+from audio_server.rpc.server_connection import ServerConnection, Services
+
+Numbering = Callable[[trio.abc.Stream], int]
+"""Gives an accepted connection its number; a newer connection of the same client gets a larger."""
+
+Securing = Callable[[trio.abc.Stream], Awaitable[trio.abc.Stream | None]]
+"""Gives what a connection goes on over, such as TLS; None for one that it has ended."""
 
 log = structlog.get_logger()
 
-Services = Mapping[str, Handler]
-"""Path of a method to its handler: grpclib's `__mapping__` of one service or several."""
 
+class Server:
+    """Serves `services` on listeners. `run` is its life, `drain` its end.
 
-class ServerConnection(Connection):
-    """One accepted connection. `run` serves it to its end; `drain` ends it politely."""
+    Without a `number` connections are counted as they are accepted. `secure` runs in the
+    connection's own task, so it may take its time.
+    """
 
     def __init__(
         self,
         services: Services,
-        transport: trio.abc.Stream,
         *,
-        limits: Limits,
-        number: int,
-        flusher: Flusher | None = None,
-        turnstile: Turnstile | None = None,
-        poller: Poller | None = None,
-        on_identified: Callable[[], None] | None = None,
-        meter: Meter | None = None,
+        limits: Limits | None = None,
+        number: Numbering | None = None,
+        secure: Securing | None = None,
+        meter: Instrumentation | None = None,
     ) -> None:
-        super().__init__(transport, limits=limits, flusher=flusher, turnstile=turnstile)
-        self.number = number
-        self._poller = poller
-        self._on_identified = on_identified
-        self._meter = meter or Meter()
+        self._meter = meter or Instrumentation()
         self._services = services
-        self._refusing = False
-        self._client_leaves = False
-        self._disowned = False
-        self._complaints: set[str] = set()
-        self._conduct = Conduct(limits)
-        self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
+        self._limits = limits or Limits()
+        self._batch_writer = BatchWriter()
+        self._scheduler = ReadScheduler()
+        self._poller = Poller(self._scheduler) if is_possible() else None
+        self._limiter = ConnectionLimiter(self._limits, self._meter)
+        self._number = number or _counting()
+        self._secure = secure
+        self._securing: set[trio.CancelScope] = set()
+        self._connections: set[ServerConnection] = set()
+        self._draining = False
+        self._accepting = trio.CancelScope()
 
-    def identified(self) -> None:
-        """The client has said who it is, and that is so: it is no stranger any more."""
-        self._disowned = False
-        if self._poller is not None:
-            self._source.join(self._poller)
-        if self._on_identified is not None:
-            self._on_identified()
+    async def run(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept and serve until drained. Closes the listeners.
 
-    def disown(self) -> None:
-        """End the connection when it has no call: others on it, as of a proxy, go on."""
-        self._disowned = True
-
-    def note_dropped(self, reason: str) -> None:
-        self._meter.connection_dropped(reason)
-
-    async def drain(self, *, settle_s: float = 1.0) -> None:
-        """Tell the client to go, end its calls with UNAVAILABLE, then the connection.
-
-        Two GOAWAYs, `settle_s` apart, so that calls already on their way are not lost without
-        a word (RFC 9113 section 6.8). Returns when the calls have been told; `run` ends once
-        they are over. Cancelling it leaves the connection as it is.
+        A cancel ends all connections, each with a farewell of at most `Limits.close_timeout_s`.
         """
-        self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=LAST_POSSIBLE_STREAM)
-        self.flush_soon()
-        if self.streams:
-            await trio.sleep(settle_s)
-        self._refusing = True
-        self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=self.http2.last_stream_id)
-        self._end_calls(GRPCError(Status.UNAVAILABLE, "the server is shutting down"))
-        self.flush_soon()
-        self._stop_if_done()
+        with closing(self._poller) if self._poller else nullcontext():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._batch_writer.run)
+                nursery.start_soon(self._scheduler.run)
+                if self._poller is not None:
+                    nursery.start_soon(self._poller.run)
+                await self._accept(listeners, task_status)
+                nursery.cancel_scope.cancel()
 
-    def settle(self, stream: RpcStream) -> None:
-        super().settle(stream)
-        self._stop_if_done()
-
-    def _stop_if_done(self) -> None:
-        if self.streams:
-            return
-        if self._disowned and not self._refusing:
-            self._refusing = True
-            self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=self.http2.last_stream_id)
-        if self._refusing or self._client_leaves:
-            self.finish()
-
-    def _on_goaway(self, frame: Frame) -> None:
-        super()._on_goaway(frame)
-        self._client_leaves = True
-        self._stop_if_done()
+    async def _accept(
+        self, listeners: Sequence[trio.SocketListener], task_status: trio.TaskStatus[None]
+    ) -> None:
+        """Serve all that come, until no more are taken and those that came have gone."""
+        async with trio.open_nursery() as connections:
+            with self._accepting:
+                task_status.started()
+                await trio.serve_listeners(
+                    self._serve, list(listeners), handler_nursery=connections
+                )
 
     @property
-    def _may_idle(self) -> bool:
-        return not self.streams
+    def refused(self) -> Mapping[str, int]:
+        """How many connections were closed at once, by reason."""
+        return self._limiter.refused
 
-    def _watch(self, frame: Frame) -> None:
-        self._conduct.note(frame, self._vigil.heard_at, answered=self.http2.spoke)
-        if frame.type == PING and not frame.flags & ACK:
-            self.http2.spoke = False
-
-    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
-        if isinstance(event, events.RequestReceived):
-            self._on_request(event, calls)
+    async def _serve(self, transport: trio.abc.Stream) -> None:
+        admission = self._limiter.enter(Peer(transport).host)
+        if admission is None:
+            await trio.aclose_forcefully(transport)
             return
-        super()._on_event(event, calls)
-        if isinstance(event, events.StreamReset) and not event.remote_reset:
-            self._conduct.note_reset(self._vigil.heard_at)
-
-    def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
-        stream_id = event.stream_id
-        self._delay_s = self._conduct.delay_s(stream_id, self._vigil.heard_at)
-        if self._refusing:
-            self._meter.request_refused("draining")
-            self.http2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
-            return
-        if len(self.streams) >= self.limits.max_streams:
-            self._meter.request_refused("too_many_calls")
-            self._reset_for_fault(stream_id, ErrorCodes.REFUSED_STREAM)
-            return
+        self._meter.connection_opened()
         try:
-            request = parse_request(event.headers, self.limits)
-            method = self._services.get(request.path)
-            if method is None:
-                raise refusal(
-                    Status.UNIMPLEMENTED, f"no method {request.path}", kind="unknown_method"
-                )
-        except MalformedRequestError as error:
-            self.complain(str(error))
-            self._meter.request_refused("not_http")
-            self._reset_for_fault(stream_id, ErrorCodes.PROTOCOL_ERROR)
-        except RefusedRequestError as error:
-            self.complain(error.reason)
-            self._meter.request_refused(error.kind)
-            self.http2.send_headers(stream_id, error.headers, end_stream=True)
-            self.http2.reset(stream_id, ErrorCodes.NO_ERROR)
-        else:
-            self._accept(stream_id, request, method, calls)
-
-    def _reset_for_fault(self, stream_id: int, code: ErrorCodes) -> None:
-        self.http2.reset(stream_id, code)
-        self._conduct.note_reset(self._vigil.heard_at)
-
-    def complain(self, reason: str, **details: object) -> None:
-        """One line per connection and reason, however often a peer repeats it."""
-        if reason not in self._complaints and len(self._complaints) < 16:
-            self._complaints.add(reason)
-            log.info("request refused", peer=str(self.peer), reason=reason, **details)
-
-    def _accept(
-        self, stream_id: int, request: Request, method: Handler, calls: trio.Nursery
-    ) -> None:
-        # The stream and its cancel scope exist before the task has run: a reset may come first.
-        stream = self.streams[stream_id] = RpcStream(self, stream_id)
-        stream.attended = True
-        if request.deadline_s is not None:
-            stream.scope.deadline = trio.current_time() + request.deadline_s
-        self._accepted.append((stream, ServerCall(stream, request, method), method))
-        self._meter.call_begun(request.path)
-        calls.start_soon(self._serve_call, name="call")
-
-    async def _serve_call(self) -> None:
-        """The edge round one request: of those that were accepted, the one that is next.
-
-        trio begins tasks in any order, and of two calls that come together the later one is to
-        be the newer to its handler too.
-        """
-        stream, call, method = self._accepted.pop(0)
-        status = Status.CANCELLED
-        try:
-            failure = await self._run_handler(call, stream, method)
-            status = Status.OK if failure is None else failure.status
-            await self._answer(call, failure)
-            await self._see_off(stream)
+            await self._serve_admitted(transport, admission)
         finally:
-            self._meter.call_ended(call._method_name, status)
-            stream.attended = False
-            self.settle(stream)
+            self._meter.connection_closed()
+            admission.leave()
 
-    async def _see_off(self, stream: RpcStream) -> None:
-        """A status behind what the peer does not take is not kept for ever."""
-        with trio.move_on_after(self.limits.unread_s) as patience:
-            await stream.wait_sent()
-        if patience.cancelled_caught:
-            stream.reset_nowait(ErrorCodes.CANCEL)
+    async def _serve_admitted(self, transport: trio.abc.Stream, admission: Slot) -> None:
+        number = self._number(transport)
+        stream = await self._secured(transport)
+        if stream is None and not self._draining:
+            self._meter.connection_refused("handshake")
+        if stream is None or self._draining:
+            await trio.aclose_forcefully(transport)
+        else:
+            await self._serve_on(stream, number, admission)
 
-    async def _run_handler(
-        self, call: ServerCall, stream: RpcStream, method: Handler
-    ) -> GRPCError | None:
-        """Run a handler; what went wrong, as the status that the client is to get."""
-        failure: GRPCError | None = None
+    async def _secured(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
+        """What a connection goes on over. A drain waits for no handshake."""
+        if self._secure is None:
+            return transport
+        with trio.CancelScope() as scope:
+            self._securing.add(scope)
+            try:
+                return await self._secure(transport)
+            except Exception:
+                log.exception("connection failed", peer=str(Peer(transport)))
+            finally:
+                self._securing.discard(scope)
+        return None
+
+    async def _serve_on(self, transport: trio.abc.Stream, number: int, admission: Slot) -> None:
+        """The edge round one connection: no fault in it reaches another one."""
+        connection = ServerConnection(
+            self._services,
+            transport,
+            limits=self._limits,
+            number=number,
+            batch_writer=self._batch_writer,
+            scheduler=self._scheduler,
+            poller=self._poller,
+            on_identified=admission.know,
+            meter=self._meter,
+        )
+        self._connections.add(connection)
         try:
-            with stream.scope:
-                await trio.lowlevel.checkpoint_if_cancelled()  # a call reset by now never begins
-                await method.func(call)
-        except* GRPCError as group:
-            failure = _first(group)
+            await connection.run()
         except* Exception:
-            log.exception("handler failed", peer=str(self.peer), method=call._method_name)
-            failure = GRPCError(Status.UNKNOWN, "Internal Server Error")
-        if stream.failure is not None:
-            return stream.failure
-        if failure is None and stream.scope.cancelled_caught:
-            return GRPCError(Status.DEADLINE_EXCEEDED, "Deadline exceeded")
-        return failure
+            log.exception("connection failed", peer=str(connection.peer))
+        finally:
+            self._connections.discard(connection)
 
-    async def _answer(self, call: ServerCall, failure: GRPCError | None) -> None:
-        """Send the call's status, unless the handler has. Never blocks, so is never cancelled."""
-        if call._send_trailing_metadata_done or call._cancel_done:
-            return
-        try:
-            if failure is None:
-                await call.send_trailing_metadata()
-            else:
-                await call.send_trailing_metadata(
-                    status=failure.status, status_message=failure.message
-                )
-        except ProtocolError:
-            log.exception(
-                "handler broke its contract", peer=str(self.peer), method=call._method_name
-            )
-            await call.send_trailing_metadata(status=Status.INTERNAL)
+    def stop_accepting(self) -> None:
+        """Take no new connections; those that are open go on."""
+        self._accepting.cancel()
 
+    def abort(self) -> None:
+        """End all connections now and without farewell; `run` then returns."""
+        self._stop_admitting()
+        for connection in list(self._connections):
+            connection.abort("the server stops at once")
 
-def _first(group: BaseExceptionGroup[GRPCError]) -> GRPCError:
-    """One error of a group, wherever in it: a call has one status."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, GRPCError)
-    # A copy: its traceback would keep the call that keeps it.
-    return GRPCError(error.status, error.message, error.details)
+    def _stop_admitting(self) -> None:
+        self.stop_accepting()
+        self._draining = True
+        for scope in self._securing:
+            scope.cancel()
+
+    async def drain(self) -> None:
+        """Tell every client to go and end its calls, all at once; `run` then returns.
+
+        One that is stalled delays nobody, but `run` waits for it: bound that with a deadline.
+        """
+        self._stop_admitting()
+        async with trio.open_nursery() as nursery:
+            for connection in self._connections:
+                nursery.start_soon(connection.drain)
 
 
-async def serve_connection(
-    services: Services,
-    transport: trio.abc.Stream,
-    *,
-    limits: Limits | None = None,
-    number: int = 0,
-    flusher: Flusher | None = None,
-) -> None:
-    """Serve gRPC on one transport until the peer is gone; see `Connection.run`."""
-    await ServerConnection(
-        services, transport, limits=limits or Limits(), number=number, flusher=flusher
-    ).run()
+def _counting() -> Numbering:
+    numbers = itertools.count(1)
+    return lambda _: next(numbers)

@@ -15,7 +15,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from h2.errors import ErrorCodes
 
-from audio_server.rpc.receiver import Receiver
+from audio_server.rpc.inbound import InboundHalf
 
 if TYPE_CHECKING:
     from audio_server.rpc.connection import Connection
@@ -28,18 +28,18 @@ back only for what it has read would else lose its acknowledgements behind sound
 unread."""
 
 
-class RpcStream(Receiver):
+class RpcStream(InboundHalf):
     """The two directions of one call. One task reads, one writes; `Connection` feeds it.
 
     Nobody closes a stream: it is over when both ends said so or one has reset it.
     """
 
-    __slots__ = ("_pending", "_trailers", "attended", "local_ended", "trailers")
+    __slots__ = ("_pending", "_trailers", "has_handler", "local_ended", "trailers")
 
     def __init__(self, connection: Connection, stream_id: int) -> None:
         super().__init__(connection, stream_id)
         self.trailers: list[tuple[bytes, bytes]] | None = None
-        self.attended = False
+        self.has_handler = False
         self.local_ended = False
         self._pending = b""
         self._trailers: Headers | None = None
@@ -94,7 +94,7 @@ class RpcStream(Receiver):
 
     async def wait_sent(self) -> None:
         """Return when the trailers are on their way, or never will be."""
-        while self._trailers is not None and not self.connection.is_deaf:
+        while self._trailers is not None and not self.connection.reading_stopped:
             await self._wait_change()
 
     def flush(self) -> None:
@@ -142,7 +142,7 @@ class RpcStream(Receiver):
         http2.send_headers(self.id, trailers, end_stream=True)
         # Only a reset tells a peer that is still sending that nobody listens (section 8.1).
         http2.reset(self.id, ErrorCodes.NO_ERROR)
-        self.connection.settle(self)
+        self.connection.release(self)
 
     # What `grpclib.server.Stream` calls
 
@@ -172,7 +172,7 @@ class RpcStream(Receiver):
         self.drop()
         self.connection.http2.reset(self.id, error_code)
         self.connection.flush_soon()
-        self.connection.settle(self)
+        self.connection.release(self)
 
     def drop(self) -> None:
         """Nothing can be sent any more, nor what waited to be."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from audio_server.errors import SetupError
-from audio_server.state.notes import Notes
+from audio_server.state.record import Record
 
 SCHEMA = (
     "CREATE TABLE modes (device_id TEXT PRIMARY KEY, mode INTEGER NOT NULL) STRICT, WITHOUT ROWID",
@@ -79,16 +79,16 @@ class StateFile:
         self._db.execute(f"PRAGMA user_version = {len(SCHEMA)}")
         self._db.execute("COMMIT")
 
-    def read(self) -> Notes:
+    def read(self) -> Record:
         """Every mode that is not 0, every name. Looks the whole file over first."""
         with _named(self.path):
             (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise StateDamaged(self.path, f"damaged: {verdict}")
             modes = OrderedDict(self._db.execute("SELECT device_id, mode FROM modes"))
-            return Notes(modes, dict(self._db.execute("SELECT device_id, name FROM names")))
+            return Record(modes, dict(self._db.execute("SELECT device_id, name FROM names")))
 
-    def write(self, notes: Notes) -> None:
+    def write(self, notes: Record) -> None:
         """Keep these, all in one transaction; what is blank takes no room."""
         kept = notes.without_blanks()
         with _named(self.path), self._transaction():

@@ -2,7 +2,7 @@
 
 Devices read and write memory, which never blocks. What changes is collected, and one thread at a
 time writes it: while it writes, the next batch grows, so that any number of presses share a
-transaction. `wait_kept` is where a press waits for its own batch before it is acknowledged;
+transaction. `wait_durable` is where a press waits for its own batch before it is acknowledged;
 its LEDs and its sound have gone their way by then.
 
 A disk that fails costs durability, never service: presses are acknowledged from memory, there is
@@ -22,10 +22,10 @@ from typing import NoReturn, TypeVar, TypeVarTuple, Unpack
 import structlog
 import trio
 
-from audio_server.device.modes import remember
+from audio_server.device.mode_store import remember
 from audio_server.state.file import StateDamaged, StateFile, StateUnusable, set_aside
 from audio_server.state.names import FileNames
-from audio_server.state.notes import Notes
+from audio_server.state.record import Record
 
 KEPT_S = 1.0
 """How long a press waits for its mode to be kept. A disk that takes longer counts as failing."""
@@ -51,7 +51,7 @@ log = structlog.get_logger()
 class _Batch:
     """What is written together; `kept` is set when it is as safe as it gets."""
 
-    notes: Notes = field(default_factory=Notes)
+    notes: Record = field(default_factory=Record)
     kept: trio.Event = field(default_factory=trio.Event)
     under_way: bool = False
 
@@ -60,14 +60,14 @@ class FileModeStore:
     """A `ModeStore` whose modes are in the file `path`, and a `NameStore` (`names`). `run` must be
     running to keep them."""
 
-    takes_time = True
+    is_durable = True
 
     def __init__(self, path: Path, *, open_file: Opener = StateFile) -> None:
         self._path = path
         self._open_file = open_file
         self._file: StateFile | None = None
         self._one_thread = trio.CapacityLimiter(1)
-        self._notes = Notes()
+        self._notes = Record()
         self.names = FileNames(self)
         self._next = _Batch()
         self._writing = _Batch()
@@ -89,7 +89,7 @@ class FileModeStore:
             self._next.notes.modes[forgotten] = 0
         self._due.set()
 
-    async def wait_kept(self, device_id: str) -> None:
+    async def wait_durable(self, device_id: str) -> None:
         """Return when all that was put for the device is in the file, or cannot be; within
         `KEPT_S`.
 
@@ -116,7 +116,7 @@ class FileModeStore:
         self._due.set()
 
     async def wait_name_kept(self, device_id: str) -> None:
-        """As `wait_kept`, for the name."""
+        """As `wait_durable`, for the name."""
         for batch in (self._next, self._writing):
             if device_id in batch.notes.names:
                 await self._wait(batch)
@@ -141,7 +141,7 @@ class FileModeStore:
         set aside, and one that cannot be written is warned of and tried again. When cancelled
         what is left is written, within `LAST_WRITE_S`.
         """
-        await self._write(Notes())
+        await self._write(Record())
         task_status.started()
         try:
             await self._write_batches()
@@ -170,7 +170,7 @@ class FileModeStore:
         await self._write_batch()
         await self._close()
 
-    async def _write(self, notes: Notes) -> None:
+    async def _write(self, notes: Record) -> None:
         """Write notes, into a new file where the old one is damaged; or put them back."""
         try:
             try:
@@ -186,12 +186,12 @@ class FileModeStore:
         else:
             self._succeed()
 
-    async def _try_write(self, notes: Notes) -> None:
+    async def _try_write(self, notes: Record) -> None:
         file = self._file or await self._open(notes)
         if notes:
             await self._in_thread(file.write, notes)
 
-    async def _open(self, notes: Notes) -> StateFile:
+    async def _open(self, notes: Record) -> StateFile:
         file, found = await self._in_thread(self._open_and_read)
         self._file = file
         if not self._has_learnt:
@@ -200,7 +200,7 @@ class FileModeStore:
             self._notes = self._next.notes.over(notes.over(found)).without_blanks()
         return file
 
-    def _open_and_read(self) -> tuple[StateFile, Notes]:
+    def _open_and_read(self) -> tuple[StateFile, Record]:
         file = self._open_file(self._path)
         try:
             return file, file.read()
@@ -212,9 +212,9 @@ class FileModeStore:
         await self._close()
         aside = await self._in_thread(set_aside, self._path)
         log.warning("state file set aside", reason=str(error), now=str(aside))
-        await self._try_write(self._notes.over(Notes()))
+        await self._try_write(self._notes.over(Record()))
 
-    async def _fail(self, error: Exception, notes: Notes) -> None:
+    async def _fail(self, error: Exception, notes: Record) -> None:
         """Go on from memory; nobody waits for a batch that is left lying."""
         self._warn(str(error))
         self._put_back(notes)
@@ -234,7 +234,7 @@ class FileModeStore:
                 self._next.kept = trio.Event()
             log.info("modes are kept in the file again", path=str(self._path))
 
-    def _put_back(self, notes: Notes) -> None:
+    def _put_back(self, notes: Record) -> None:
         self._next.notes = self._next.notes.over(notes)
 
     async def _close(self) -> None:

@@ -22,6 +22,6 @@ class FileNames:
         """Remember a name, and have it written soon; None forgets it."""
         self._store.put_name(device_id, name)
 
-    async def wait_kept(self, device_id: str) -> None:
+    async def wait_durable(self, device_id: str) -> None:
         """Return when the name is in the file, or cannot be."""
         await self._store.wait_name_kept(device_id)

@@ -9,26 +9,26 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from audio_server.metrics.text import CONTENT_TYPE
+from audio_server.web.access import Access, Admitted
 from audio_server.web.api.resource import routes as api_routes
 from audio_server.web.api.table import all_operations
-from audio_server.web.browsers import Browsers
-from audio_server.web.careful import Careful
+from audio_server.web.browser_devices import BrowserDevices
+from audio_server.web.context import Context
 from audio_server.web.files import Files
-from audio_server.web.gate import Entry, Gate
-from audio_server.web.house import House
 from audio_server.web.login_routes import login_routes
+from audio_server.web.security_headers import SecurityHeaders
 
 
-def make_app(house: House, entry: Entry) -> ASGIApp:
+def make_app(house: Context, entry: Admitted) -> ASGIApp:
     """The application, and in front of it the gate that `entry` describes."""
     files = Files()
     routes = [*_health(house), *_metrics(house), *_pages(house, files)]
     api = api_routes(all_operations(house, login=entry.login is not None))
     app = Starlette(routes=[*routes, *login_routes(entry, files), *api])
-    return Careful(Gate(app, entry))
+    return SecurityHeaders(Access(app, entry))
 
 
-def _health(house: House) -> list[BaseRoute]:
+def _health(house: Context) -> list[BaseRoute]:
     async def healthz(request: Request) -> Response:
         """The loop answers."""
         return PlainTextResponse("ok\n")
@@ -43,7 +43,7 @@ def _health(house: House) -> list[BaseRoute]:
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def _metrics(house: House) -> list[BaseRoute]:
+def _metrics(house: Context) -> list[BaseRoute]:
     async def metrics(request: Request) -> Response:
         return Response(house.metrics(), media_type=CONTENT_TYPE)
 
@@ -58,9 +58,9 @@ PAGES = {
 }
 
 
-def _pages(house: House, files: Files) -> list[BaseRoute]:
+def _pages(house: Context, files: Files) -> list[BaseRoute]:
     return [
         *(Route(path, files.page(name)) for path, name in PAGES.items()),
-        WebSocketRoute("/device/socket", Browsers(house).attend),
+        WebSocketRoute("/device/socket", BrowserDevices(house).attend),
         Route("/static/{name}", files.static),
     ]

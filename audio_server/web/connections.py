@@ -20,9 +20,9 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from trio_util import AsyncValue
 
-from audio_server.rpc.gate import place_of
+from audio_server.rpc.admission import client_network
 from audio_server.web.address import is_loopback
-from audio_server.web.way_in import Listener
+from audio_server.web.endpoint import Listener
 
 CONNECTIONS_MAX: Final = 1024
 """Open at the same time, half of them from one address, unless it is this machine's own. Pages need
@@ -142,8 +142,8 @@ class Connections:
         if host is None or not self._has_room(host):
             await trio.aclose_forcefully(stream)
             return
-        self._open[stream] = place_of(host)
-        self._from[place_of(host)] += 1
+        self._open[stream] = client_network(host)
+        self._from[client_network(host)] += 1
         self._count.value += 1
         try:
             await self._serve_on(stream)
@@ -172,7 +172,7 @@ class Connections:
     def _has_room(self, host: str) -> bool:
         """Whether one more may come; that there is none is logged when it begins to be so."""
         share = CONNECTIONS_MAX if is_loopback(host) else CONNECTIONS_MAX // 2
-        was_full, open_here = self._is_full, self._from[place_of(host)]
+        was_full, open_here = self._is_full, self._from[client_network(host)]
         self._is_full = len(self._open) >= CONNECTIONS_MAX or open_here >= share
         if self._is_full and not was_full:
             log.warning("connections to the pages are refused", open=len(self._open), peer=host)

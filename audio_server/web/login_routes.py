@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from audio_server.web.access import NOT_OURS, TOO_OFTEN, Admitted, refuse_token
 from audio_server.web.address import is_own_origin
-from audio_server.web.careful import is_encrypted
 from audio_server.web.files import Files
-from audio_server.web.gate import NOT_OURS, TOO_OFTEN, Entry, refuse_token
 from audio_server.web.login import SESSION_S, Login
+from audio_server.web.security_headers import is_encrypted
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -33,7 +33,7 @@ _OURS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of this server. Browsers take `//` and `/\\` for another one, and drop what is white."""
 
 
-def login_routes(entry: Entry, files: Files) -> list[BaseRoute]:
+def login_routes(entry: Admitted, files: Files) -> list[BaseRoute]:
     """Where nobody needs a token, `/login` leads to the pages."""
     login = entry.login
     if login is None:
@@ -56,7 +56,7 @@ def _shown(files: Files) -> Handler:
     return shown
 
 
-def _log_in(entry: Entry, login: Login) -> Handler:
+def _log_in(entry: Admitted, login: Login) -> Handler:
     async def log_in(request: Request) -> Response:
         if not is_own_origin(request.headers.get("origin"), request.headers.get("host")):
             return PlainTextResponse(f"{NOT_OURS.reason}\n", NOT_OURS.status)

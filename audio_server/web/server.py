@@ -10,11 +10,11 @@ import structlog
 import trio
 
 from audio_server.web.address import DEFAULT, Address, parse_address
-from audio_server.web.house import House
+from audio_server.web.context import Context
 
 if TYPE_CHECKING:
     from audio_server.fleet.interface import Fleet
-    from audio_server.web.way_in import WayIn
+    from audio_server.web.endpoint import Endpoint
 
 END_S = 1.0
 """How long pages have to be told that the server is gone."""
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_pages(house: House) -> AsyncIterator[None]:
+async def open_pages(house: Context) -> AsyncIterator[None]:
     """Serve the pages of `house` for as long as the block, drain included.
 
     Raises `OSError` for an address that cannot be used, unless nobody asked for it: where the
@@ -47,20 +47,20 @@ async def open_pages(house: House) -> AsyncIterator[None]:
         nursery.cancel_scope.deadline = trio.current_time() + END_S
 
 
-async def _announce(house: House, way: WayIn) -> None:
+async def _announce(house: Context, way: Endpoint) -> None:
     await house.ready.wait()  # the first line of a server is that it listens for devices
     token = {} if way.token_file is None else {"token_file": str(way.token_file)}
     log.info("pages", url=way.url, **token)
     way.warn()
 
 
-async def _excuse(house: House) -> None:
+async def _excuse(house: Context) -> None:
     await house.ready.wait()
     log.warning("no pages: the port is taken", http=DEFAULT, see="--http HOST:PORT, or --http off")
 
 
-def _way_in(house: House, listener: trio.SocketListener) -> WayIn:
-    from audio_server.web.way_in import way_in  # whoever wants no pages needs none of this
+def _way_in(house: Context, listener: trio.SocketListener) -> Endpoint:
+    from audio_server.web.endpoint import way_in  # whoever wants no pages needs none of this
 
     return way_in(house.settings, listener.socket.getsockname())
 
@@ -87,7 +87,7 @@ async def _listen(address: Address) -> trio.SocketListener | None:
     return first
 
 
-async def _serve(house: House, listener: trio.SocketListener, way: WayIn) -> None:
+async def _serve(house: Context, listener: trio.SocketListener, way: Endpoint) -> None:
     """Serve until `house.over`. This is the edge where faults of the pages end."""
     from audio_server.web.app import make_app
     from audio_server.web.connections import serve_connections

@@ -13,9 +13,9 @@ from typing import TypeAlias
 import structlog
 import trio
 
-from audio_server.workers.handover import Handover
+from audio_server.workers.descriptor_passing import DescriptorSender
+from audio_server.workers.mailbox import Mailbox
 from audio_server.workers.messages import Drain
-from audio_server.workers.post import Post
 
 SETTLED_S = 10.0
 """A worker that lived so long did not end at once."""
@@ -44,8 +44,8 @@ class WorkerProcess:
     def __init__(self, number: int, attach: Attach | None = None) -> None:
         self.number = number
         self._attach = attach
-        self.post = Post()
-        self.handover = Handover()
+        self.post = Mailbox()
+        self.handover = DescriptorSender()
         self.ready = trio.Event()
         self._draining = trio.Event()
 
@@ -96,7 +96,7 @@ class WorkerProcess:
         handover: socket.socket,
         asked: socket.socket,
     ) -> trio.Process:
-        self.post = Post()
+        self.post = Mailbox()
         with handover, asked:
             ends = handover.fileno(), asked.fileno()
             return await trio.lowlevel.open_process(

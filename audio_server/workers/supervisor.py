@@ -20,25 +20,25 @@ import structlog
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.library import Progress
-from audio_server.clips.shelf import open_shelf
-from audio_server.device.meter import Meter
-from audio_server.device.modes import ModeStore
+from audio_server.clips.loader import Progress
+from audio_server.clips.repository import open_repository
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.names import NameStore
-from audio_server.fleet.spread import SpreadFleet
-from audio_server.hangup import reload_on_hangup
-from audio_server.identity.guard import Guard
-from audio_server.metrics.board import Board
+from audio_server.fleet.remote_fleet import RemoteFleet
+from audio_server.identity.access_policy import AccessPolicy
+from audio_server.metrics.shared_registry import SharedRegistry
+from audio_server.process.sighup import reload_on_hangup
 from audio_server.settings import Settings
-from audio_server.web.house import House
+from audio_server.web.context import Context
 from audio_server.web.server import open_pages
-from audio_server.workers.boot import Boot, Editions, nameless_file
-from audio_server.workers.lifeline import ABORT_S
+from audio_server.workers.directory import Directory
 from audio_server.workers.messages import Reload
+from audio_server.workers.parent_watch import ABORT_S
 from audio_server.workers.process import Attach, WorkerProcess
-from audio_server.workers.registry import Registry
-from audio_server.workers.relay import Relay
+from audio_server.workers.router import Router
 from audio_server.workers.sockets import reserved, resolve
+from audio_server.workers.worker_config import Editions, WorkerConfig, nameless_file
 
 TAKEN_S = 10.0
 """How long whoever changes the clips waits for the workers to play them."""
@@ -62,8 +62,12 @@ async def supervise(
     workers accept connections, and raises what that raises. A cancel kills the workers.
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
-    guard = Guard(settings)  # each worker has its own; here it is seen what is wrong with the files
-    shelf = await open_shelf(settings.clips, settings.cache, progress, settings.max_upload_mib)
+    guard = AccessPolicy(
+        settings
+    )  # each worker has its own; here it is seen what is wrong with the files
+    repository = await open_repository(
+        settings.clips, settings.cache, progress, settings.max_upload_mib
+    )
     names = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
         addresses = stack.enter_context(reserved(names))
@@ -71,29 +75,31 @@ async def supervise(
         port = addresses[0].port
         confirms = store is not None
         board_fd = stack.enter_context(nameless_file())
-        boot = Boot(settings, workers, addresses, (), confirms, board_fd)
-        board = Board(workers, board_fd)
+        boot = WorkerConfig(settings, workers, addresses, (), confirms, board_fd)
+        board = SharedRegistry(workers, board_fd)
         meter = board.row()
-        registry = Registry(workers, store=store)
-        fleet = SpreadFleet(registry.worker_of, device_names)
-        house = House(settings, port, shelf, fleet, stop, board.text)
-        crew = Crew(workers, registry, fleet.attach, store, meter)
+        registry = Directory(workers, store=store)
+        fleet = RemoteFleet(registry.worker_of, device_names)
+        house = Context(settings, port, repository, fleet, stop, board.text)
+        crew = WorkerPool(workers, registry, fleet.attach, store, meter)
         editions = stack.enter_context(closing(Editions(boot)))
-        await editions.write(shelf.clips, crew.give)
-        shelf.used_by(partial(_change_clips, editions, crew))
+        await editions.write(repository.clips, crew.give)
+        repository.used_by(partial(_change_clips, editions, crew))
         hangups = reload_on_hangup(partial(_reload, crew, house), stop)
         async with meter.at_work(), hangups, open_pages(house):
             await _keep(crew, house, board_fd, task_status)
     log.info("stopped")
 
 
-async def _keep(crew: Crew, house: House, board_fd: int, task_status: trio.TaskStatus[int]) -> None:
+async def _keep(
+    crew: WorkerPool, house: Context, board_fd: int, task_status: trio.TaskStatus[int]
+) -> None:
     """Keep the workers until the server is to stop, then see them end."""
     settings = house.settings
     async with trio.open_nursery() as nursery:
         await nursery.start(crew.run, board_fd)
         house.ready.set()
-        facts = {"clips": len(house.shelf.clips), "workers": crew.size}
+        facts = {"clips": len(house.repository.clips), "workers": crew.size}
         log.info("listening", host=settings.host, port=house.port, **facts)
         task_status.started(house.port)
         await house.stop.wait()
@@ -102,31 +108,31 @@ async def _keep(crew: Crew, house: House, board_fd: int, task_status: trio.TaskS
         nursery.cancel_scope.deadline = trio.current_time() + settings.grace_s + ABORT_S
 
 
-async def _reload(crew: Crew, house: House) -> None:
+async def _reload(crew: WorkerPool, house: Context) -> None:
     crew.reload()
     house.reload()
-    await house.shelf.reload_and_tell()
+    await house.repository.reload_and_tell()
 
 
-async def _change_clips(editions: Editions, crew: Crew, clips: Sequence[Clip]) -> None:
+async def _change_clips(editions: Editions, crew: WorkerPool, clips: Sequence[Clip]) -> None:
     await editions.write(clips, crew.give)
     await crew.wait_taken()
 
 
-class Crew:
+class WorkerPool:
     """All workers, numbered from 1, and what goes to and fro between them."""
 
     def __init__(
         self,
         workers: int,
-        registry: Registry,
+        registry: Directory,
         attach: Attach | None = None,
         store: ModeStore | None = None,
-        meter: Meter | None = None,
+        meter: Instrumentation | None = None,
     ) -> None:
         numbers = range(1, workers + 1)
         self._workers = {number: WorkerProcess(number, attach) for number in numbers}
-        self._relay = Relay(registry, self._workers, store, meter)
+        self._relay = Router(registry, self._workers, store, meter)
 
     @property
     def size(self) -> int:

@@ -20,20 +20,19 @@ from collections.abc import Sequence
 import structlog
 import trio
 
+from audio_server.app import make_devices, make_limits, serve_on
 from audio_server.cli.logs import configure_logs
-from audio_server.collector import spare_old_objects, young_objects_collected
-from audio_server.device.devices import Devices
-from audio_server.fleet.station import Station
-from audio_server.identity.guard import Guard
-from audio_server.metrics.board import Board
-from audio_server.rpc.listener import Server
-from audio_server.serve import make_devices, make_limits, serve_on
-from audio_server.services import all_services
+from audio_server.device.registry import Devices
+from audio_server.fleet.ipc_server import IpcServer
+from audio_server.identity.access_policy import AccessPolicy
+from audio_server.metrics.shared_registry import SharedRegistry
+from audio_server.process.gc_policy import spare_old_objects, young_objects_collected
+from audio_server.rpc.server import Server
+from audio_server.service.services import all_services
 from audio_server.web.address import OFF
-from audio_server.workers.boot import Boot
-from audio_server.workers.claims import ClaimingService, Claims
-from audio_server.workers.handover import take_boot, take_clips
-from audio_server.workers.lifeline import ABORT_S, follow_supervisor
+from audio_server.workers.cache import OwnershipCache
+from audio_server.workers.connection_ids import ConnectionIds
+from audio_server.workers.descriptor_passing import take_boot, take_clips
 from audio_server.workers.messages import (
     Drain,
     Granted,
@@ -44,10 +43,11 @@ from audio_server.workers.messages import (
     Reload,
     decode_down,
 )
-from audio_server.workers.numbers import ArrivalNumbers
-from audio_server.workers.replica import Replica
+from audio_server.workers.ownership import ClaimingService, Ownership
+from audio_server.workers.parent_watch import ABORT_S, follow_supervisor
 from audio_server.workers.sockets import listen
 from audio_server.workers.uplink import Uplink
+from audio_server.workers.worker_config import WorkerConfig
 
 _READ_BYTES = 16 * 1024
 
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 async def _run(
-    number: int, boot: Boot, uplink_fd: int, handover: socket.socket, asked_fd: int
+    number: int, boot: WorkerConfig, uplink_fd: int, handover: socket.socket, asked_fd: int
 ) -> None:
     stop = trio.Event()
     asked = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=asked_fd)))
@@ -89,7 +89,7 @@ async def _run(
 
 async def run_worker(
     number: int,
-    boot: Boot,
+    boot: WorkerConfig,
     listeners: Sequence[trio.SocketListener],
     uplink: Uplink,
     news: trio.abc.ReceiveStream,
@@ -103,15 +103,15 @@ async def run_worker(
     devices is answered, if there are pages where somebody could look. Closes the listeners, `news`
     and `asked`.
     """
-    meter = Board(boot.workers, boot.board_fd).row(number)
-    replica = Replica(number, lambda device_id: device_id in devices.by_id)
-    claims = Claims(number, uplink, replica, confirms=boot.confirms)
+    meter = SharedRegistry(boot.workers, boot.board_fd).row(number)
+    replica = OwnershipCache(number, lambda device_id: device_id in devices.by_id)
+    claims = Ownership(number, uplink, replica, confirms=boot.confirms)
     devices = make_devices(boot.settings, boot.clips, store=claims, meter=meter)
-    guard, limits = Guard(boot.settings), make_limits(boot.settings)
+    guard, limits = AccessPolicy(boot.settings), make_limits(boot.settings)
     server = Server(
         all_services(ClaimingService(devices, claims, guard, limits.presses), stop),
         limits=limits,
-        number=ArrivalNumbers(number, boot.workers),
+        number=ConnectionIds(number, boot.workers),
         secure=guard.secure,
         meter=meter,
     )
@@ -121,7 +121,7 @@ async def run_worker(
         if boot.settings.http == OFF:
             await asked.aclose()
         else:
-            nursery.start_soon(Station(devices, number).run, asked)
+            nursery.start_soon(IpcServer(devices, number).run, asked)
         nursery.start_soon(_hear, news, claims, devices, guard, stop)
         async with trio.open_nursery() as serving:
             await serving.start(serve_on, listeners, server, devices, stop, boot.settings.grace_s)
@@ -131,9 +131,9 @@ async def run_worker(
 
 async def _hear(
     news: trio.abc.ReceiveStream,
-    claims: Claims,
+    claims: Ownership,
     devices: Devices,
-    guard: Guard,
+    guard: AccessPolicy,
     stop: trio.Event,
 ) -> None:
     """Take what the supervisor says."""

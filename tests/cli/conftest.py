@@ -51,7 +51,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
         await trio.lowlevel.checkpoint()
         started.append(settings)
 
-    monkeypatch.setattr("audio_server.serve.serve", record)
+    monkeypatch.setattr("audio_server.app.serve", record)
 
     def run(*argv: str) -> Settings:
         with pytest.raises(SystemExit) as exit:

@@ -100,7 +100,7 @@ def test_an_interrupt_before_the_server_is_there_is_quiet(monkeypatch, capsys) -
     async def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("audio_server.serve.serve", interrupted)
+    monkeypatch.setattr("audio_server.app.serve", interrupted)
     with pytest.raises(SystemExit) as exit:
         main([])
     assert exit.value.code == 128 + signal.SIGINT
@@ -113,7 +113,7 @@ def test_a_bug_is_not_dressed_up_as_a_mistake_of_the_user(monkeypatch) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise ExceptionGroup("", [OSError("mishap"), ZeroDivisionError()])
 
-    monkeypatch.setattr("audio_server.serve.serve", broken)
+    monkeypatch.setattr("audio_server.app.serve", broken)
     with pytest.raises(ExceptionGroup):
         main([])
 
@@ -122,6 +122,6 @@ def test_an_error_in_a_nursery_is_one_line(monkeypatch, fail) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise ExceptionGroup("", [ExceptionGroup("", [OSError(98, "Address already in use")])])
 
-    monkeypatch.setattr("audio_server.serve.serve", broken)
+    monkeypatch.setattr("audio_server.app.serve", broken)
     line = fail("--host", "::1", "--port", "7")
     assert line == "audio-server: ::1:7: Address already in use\n"

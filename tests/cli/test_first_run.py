@@ -10,7 +10,7 @@ from free_ports import free_port
 from on_terminal import on_terminal
 
 SERVER = (sys.executable, "-m", "audio_server")
-DEVICE = (sys.executable, "-c", "from audio_server.virtual.cli import main; main()")
+DEVICE = (sys.executable, "-c", "from audio_server.simulator.cli import main; main()")
 
 
 def test_a_server_and_a_device_on_two_terminals(

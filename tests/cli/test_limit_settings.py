@@ -7,10 +7,10 @@ from typing import get_type_hints
 
 import pytest
 
-from audio_server.bounds import bounds_of
 from audio_server.cli.layers import VARIABLES
 from audio_server.rpc.limits import Limits, check_together
 from audio_server.settings import Settings
+from audio_server.validators import bounds_of
 
 DEFAULTS = {limit.name: limit.default for limit in fields(Limits)}
 

@@ -42,7 +42,7 @@ def playing(device_id: str, **facts: Any) -> dict[str, Any]:
     return row(device_id, **{"state": "playing", "playing": take, "lead_ms": 280} | facts)
 
 
-def happening(seq: int, device_id: str, text: str) -> dict[str, Any]:
+def event(seq: int, device_id: str, text: str) -> dict[str, Any]:
     """Something that happened to a device."""
     return {"seq": seq, "at": NOW + seq, "device": device_id, "kind": "press", "text": text}
 
@@ -73,8 +73,8 @@ class FakeServer:
         path, row = request.url.path, {one["id"]: one for one in self.rows}
         if path.endswith("/changes") or "follow" in request.query_params:
             return StreamingResponse(self._stream(), media_type="text/event-stream")
-        if path.endswith("/happenings"):
-            return JSONResponse({"now": NOW, "happenings": self.past})
+        if path.endswith("/events"):
+            return JSONResponse({"now": NOW, "events": self.past})
         if path == "/api/devices":
             return JSONResponse({"now": NOW, "rows": self.rows})
         if request.method == "GET":

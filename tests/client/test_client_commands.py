@@ -6,7 +6,7 @@ import json
 
 import pytest
 from client_run import Run
-from fake_api import NOW, FakeServer, happening, playing, row
+from fake_api import NOW, FakeServer, event, playing, row
 from starlette.responses import JSONResponse
 
 
@@ -138,20 +138,20 @@ def test_what_is_done_in_part_fails(fake: FakeServer, run: Run) -> None:
 
 
 def test_logs_are_what_happened(fake: FakeServer, run: Run) -> None:
-    fake.past = [happening(1, "hall", "Play\x07 pressed"), happening(4, "attic", "gone")]
+    fake.past = [event(1, "hall", "Play\x07 pressed"), event(4, "attic", "gone")]
     first, second = run("logs").out.splitlines()
     assert first.endswith("  hall  Play� pressed")
     assert second.endswith("  attic  gone")
     lines = run("logs", "hall", "--json").out.splitlines()
     assert [json.loads(line) for line in lines] == fake.past
     paths = [path for _, path, _ in fake.asked]
-    assert paths == ["/api/happenings", "/api/devices/hall/happenings"]
+    assert paths == ["/api/events", "/api/devices/hall/events"]
 
 
 def test_logs_that_follow_tell_each_thing_once(fake: FakeServer, run: Run) -> None:
-    fake.past = [happening(1, "hall", "one"), happening(2, "hall", "two")]
-    told = [happening(2, "hall", "two"), happening(0, "hall", "three")]  # of another worker
-    fake.streamed = [("happening", one) for one in told]
+    fake.past = [event(1, "hall", "one"), event(2, "hall", "two")]
+    told = [event(2, "hall", "two"), event(0, "hall", "three")]  # of another worker
+    fake.streamed = [("event", one) for one in told]
     status, out, err = run("logs", "--follow")
     assert [line.rpartition(" ")[2] for line in out.splitlines()] == ["one", "two", "three"]
     assert (status, err) == (1, f"audio-server: {fake.url}: has ended this\n")

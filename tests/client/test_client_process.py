@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from fake_api import NOW, FakeServer, happening, playing, row
+from fake_api import NOW, FakeServer, event, playing, row
 from on_terminal import Terminal, on_terminal
 
 COMMAND = (sys.executable, "-m", "audio_server")
@@ -69,7 +69,7 @@ def test_no_devices_on_a_terminal_are_a_line(fake: FakeServer) -> None:
 
 
 def test_an_interrupt_ends_what_follows(fake: FakeServer) -> None:
-    fake.past, fake.stays = [happening(1, "hall", "one")], True
+    fake.past, fake.stays = [event(1, "hall", "one")], True
     with subprocess.Popen(
         [*COMMAND, "logs", "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -81,7 +81,7 @@ def test_an_interrupt_ends_what_follows(fake: FakeServer) -> None:
 
 
 def test_a_reader_that_goes_away_ends_what_follows(fake: FakeServer) -> None:
-    fake.past = [happening(number, "hall", "x" * 1000) for number in range(500)]
+    fake.past = [event(number, "hall", "x" * 1000) for number in range(500)]
     fake.stays = True
     with subprocess.Popen(
         [*COMMAND, "logs", "-f", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -14,13 +14,13 @@ from client_run import Run, Said
 from free_ports import free_port
 from structlog.testing import capture_logs
 
+from audio_server.app import serve_until
 from audio_server.client.history import follow
 from audio_server.client.server import Server
 from audio_server.clips.folder import default_clips
 from audio_server.rpc.client import open_channel
-from audio_server.serve import serve_until
 from audio_server.settings import Settings
-from audio_server.virtual.device import Link, VirtualDevice
+from audio_server.simulator.device import Link, VirtualDevice
 
 
 @asynccontextmanager
@@ -85,8 +85,8 @@ async def test_what_happens_is_followed(tmp_path: Path) -> None:
     told: list[str] = []
     begun, ended = trio.Event(), trio.Event()
 
-    def tell(happening: dict[str, str]) -> None:
-        told.append(happening["kind"])
+    def tell(event: dict[str, str]) -> None:
+        told.append(event["kind"])
         begun.set()
         if told[-1] == "gone":
             ended.set()

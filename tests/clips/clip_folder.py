@@ -9,7 +9,7 @@ from pathlib import Path
 from clip_sounds import DELAY, chirp, heard, packets_for, sent, similarity
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 
 SOUND = chirp(48_000, 1.0)
 

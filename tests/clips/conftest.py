@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from shelf_kit import FILES, Players, sound
+from repository_kit import FILES, Players, sound
 
-from audio_server.clips.shelf import Shelf, open_shelf
+from audio_server.clips.repository import Repository, open_repository
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def players() -> Players:
 
 
 @pytest.fixture
-async def shelf(folder: Path, players: Players) -> Shelf:
+async def repository(folder: Path, players: Players) -> Repository:
     for name, packets in FILES.items():
         (folder / name).write_bytes(sound(packets))
-    shelf = await open_shelf(folder, folder.parent / "cache", max_upload_mib=1)
-    shelf.used_by(players.use)
-    return shelf
+    repository = await open_repository(folder, folder.parent / "cache", max_upload_mib=1)
+    repository.used_by(players.use)
+    return repository

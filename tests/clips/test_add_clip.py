@@ -11,7 +11,7 @@ from clip_sounds import write_sound
 
 from audio_server.clips.add import add_clip
 from audio_server.clips.errors import ClipError
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 
 
 async def test_file_is_made_into_what_is_passed_through(tmp_path: Path, folder: Path) -> None:

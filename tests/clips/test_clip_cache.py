@@ -12,7 +12,7 @@ from clip_sounds import chirp, write_sound
 
 from audio_server.clips import ingest
 from audio_server.clips.clip import Clip
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def test_second_start_does_not_even_load_ffmpeg(folder: Path, cache: Path)
 import sys, trio
 from functools import partial
 from pathlib import Path
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 clips = trio.run(partial(load_clips, Path({str(folder)!r}), cache=Path({str(cache)!r})))
 print(len(clips), "av" in sys.modules)
 """

@@ -10,7 +10,7 @@ import pytest
 from clip_sounds import chirp, write_sound
 
 from audio_server.clips.errors import ClipError
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 from audio_server.clips.ogg import write_opus
 from audio_server.wire.audio import SILENCE
 

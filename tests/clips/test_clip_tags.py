@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from clip_sounds import chirp, heard, ogg_edited, sent, similarity, write_sound
 
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 
 SOUND = chirp(48_000, 1.0)
 LATIN_1 = "Café".encode("latin-1")

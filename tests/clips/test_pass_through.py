@@ -9,7 +9,7 @@ import pytest
 from clip_sounds import chirp, heard, ogg_edited, ogg_packets, rms, sent, write_sound
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 
 SOUND = chirp(48_000, 1.3)
 

@@ -10,7 +10,7 @@ from clip_sounds import write_sound
 
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip import Clip
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 from audio_server.clips.peaks import peaks
 from audio_server.wire.audio import SILENCE
 

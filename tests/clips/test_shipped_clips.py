@@ -10,7 +10,7 @@ from clip_sounds import heard, ogg_packets, rms, sent, similarity
 
 from audio_server.clips.clip import Clip
 from audio_server.clips.folder import clip_files, default_clips
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 
 FOLDER = Path(__file__).parents[2] / "clips"
 

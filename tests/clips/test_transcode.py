@@ -20,7 +20,7 @@ from clip_sounds import (
 )
 
 from audio_server.clips.clip import Clip, Source
-from audio_server.clips.library import load_clips
+from audio_server.clips.loader import load_clips
 from audio_server.clips.opus import is_sendable
 
 LENGTH_S = 1.234

@@ -11,7 +11,7 @@ from grpclib.const import Status
 from prometheus_client.parser import text_string_to_metric_families
 
 from audio_server.metrics import families as of
-from audio_server.metrics.board import Board
+from audio_server.metrics.shared_registry import SharedRegistry
 
 PANELS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 ALERTS = [rule["expr"] for rule in RULES]
@@ -26,7 +26,7 @@ GUIDE = (ROOT / "docs/operating.md").read_text()
 @pytest.fixture(scope="module")
 def labels() -> dict[str, set[str]]:
     """The labels that each sample may have, besides those that Prometheus gives it."""
-    board = Board()
+    board = SharedRegistry()
     board.row().call_ended("/", Status.OK)
     found: dict[str, set[str]] = {"up": set()}
     for family in text_string_to_metric_families(board.text()):

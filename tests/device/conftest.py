@@ -7,29 +7,29 @@ from typing import TypeAlias
 
 import pytest
 import trio
-from fake_outlet import FakeOutlet
+from fake_sink import FakeOutlet
 from kit import CLIPS, Connection, running
 from stage import Stage
 
-from audio_server.device.devices import Devices
-from audio_server.device.metronome import Metronome
-from audio_server.device.rules import Rules
-from audio_server.device.track import Track
+from audio_server.device.audio_stream import AudioStream
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
+from audio_server.device.timer_wheel import TimerWheel
 
 
 @pytest.fixture
-def metronome(nursery: trio.Nursery) -> Metronome:
+def timer_wheel(nursery: trio.Nursery) -> TimerWheel:
     """One that runs."""
-    metronome = Metronome()
-    nursery.start_soon(metronome.run)
-    return metronome
+    timer_wheel = TimerWheel()
+    nursery.start_soon(timer_wheel.run)
+    return timer_wheel
 
 
 @pytest.fixture
-def stage(metronome: Metronome) -> Stage:
+def stage(timer_wheel: TimerWheel) -> Stage:
     """Where a take is tried."""
     outlet = FakeOutlet()
-    return Stage(metronome, outlet, Track(outlet))
+    return Stage(timer_wheel, outlet, AudioStream(outlet))
 
 
 @pytest.fixture

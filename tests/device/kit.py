@@ -7,15 +7,21 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import trio
-from fake_outlet import FakeOutlet, make_clip
+from fake_sink import FakeOutlet, make_clip
 from trio.testing import wait_all_tasks_blocked
 
 from audio_server.clips.clip import Clip
+from audio_server.device.attachment import (
+    Attachment,
+    AttachmentEnded,
+    AudioAttachment,
+    EventAttachment,
+    StatusAttachment,
+)
+from audio_server.device.behaviour import Action, Button, Rules, State
 from audio_server.device.device import Device
-from audio_server.device.devices import Devices
 from audio_server.device.leds import LedFrame
-from audio_server.device.links import AudioLink, EventLink, Link, LinkEnded, StatusLink
-from audio_server.device.rules import Action, Button, Rules, State
+from audio_server.device.registry import Devices
 from audio_server.wire.audio import SILENCE
 
 CLIPS = [make_clip(50 * (index + 1), f"clip{index}") for index in range(5)]
@@ -24,7 +30,7 @@ CLIPS = [make_clip(50 * (index + 1), f"clip{index}") for index in range(5)]
 R = TypeVar("R", bound="Request")
 
 
-async def next_frame(link: StatusLink, last: LedFrame | None) -> LedFrame:
+async def next_frame(link: StatusAttachment, last: LedFrame | None) -> LedFrame:
     """The newest frame as soon as it is not `last`."""
     await trio.lowlevel.checkpoint()
     while link.status.frame == last:
@@ -37,9 +43,9 @@ async def next_frame(link: StatusLink, last: LedFrame | None) -> LedFrame:
 class Request:
     """A task that holds a link, as the request of a connection does."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Attachment) -> None:
         self.link = link
-        self.ended_by: LinkEnded | None = None
+        self.ended_by: AttachmentEnded | None = None
         self._scope = trio.CancelScope()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -48,7 +54,7 @@ class Request:
                 with self.link:
                     task_status.started()
                     await self.hold()
-            except LinkEnded as why:
+            except AttachmentEnded as why:
                 self.ended_by = why
 
     async def hold(self) -> None:
@@ -63,9 +69,9 @@ class Request:
 class StatusRequest(Request):
     """Keeps every frame that it would send, and when."""
 
-    link: StatusLink
+    link: StatusAttachment
 
-    def __init__(self, link: StatusLink) -> None:
+    def __init__(self, link: StatusAttachment) -> None:
         super().__init__(link)
         self.frames: list[tuple[float, LedFrame]] = []
 
@@ -83,9 +89,9 @@ class StatusRequest(Request):
 class AudioRequest(Request):
     """An audio stream and what came on it."""
 
-    link: AudioLink
+    link: AudioAttachment
 
-    def __init__(self, link: AudioLink, outlet: FakeOutlet) -> None:
+    def __init__(self, link: AudioAttachment, outlet: FakeOutlet) -> None:
         super().__init__(link)
         self.outlet = outlet
 
@@ -117,7 +123,7 @@ class Connection:
         link = self._devices.attach_status(self.device_id, self.number)
         return await self._start(StatusRequest(link))
 
-    async def open_events(self) -> EventLink:
+    async def open_events(self) -> EventAttachment:
         link = self._devices.attach_events(self.device_id, self.number)
         await self._start(Request(link))
         return link
@@ -144,7 +150,7 @@ class Connection:
         for request in self.requests:
             await request.drop()
 
-    def request_of(self, link: Link) -> Request:
+    def request_of(self, link: Attachment) -> Request:
         """The request that holds a link."""
         return next(request for request in self.requests if request.link is link)
 

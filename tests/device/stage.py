@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
-from fake_outlet import FakeOutlet, make_clip
+from fake_sink import FakeOutlet, make_clip
 
 from audio_server.clips.clip import Clip
-from audio_server.device.metronome import Metronome
-from audio_server.device.take import Pace, Take
-from audio_server.device.track import Track
+from audio_server.device.audio_stream import AudioStream
+from audio_server.device.playback import Pace, Playback
+from audio_server.device.timer_wheel import TimerWheel
 
 LEAD_S = 0.3
 CLIP = make_clip(100)
@@ -24,12 +24,12 @@ CLIP = make_clip(100)
 class Stage:
     """A take and all it needs."""
 
-    metronome: Metronome
+    timer_wheel: TimerWheel
     outlet: FakeOutlet
-    track: Track
+    track: AudioStream
 
-    def take(self, clip: Clip = CLIP, lead_s: float = LEAD_S, stall_s: float = 30) -> Take:
-        return Take(clip, Pace(lead_s, stall_s), self.metronome)
+    def take(self, clip: Clip = CLIP, lead_s: float = LEAD_S, stall_s: float = 30) -> Playback:
+        return Playback(clip, Pace(lead_s, stall_s), self.timer_wheel)
 
     async def play(self, clip: Clip = CLIP, lead_s: float = LEAD_S) -> float:
         """Play a clip to its end; how long that took."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import structlog.testing
 import trio
-from fake_outlet import make_clip
+from fake_sink import make_clip
 from kit import CLIPS, Connection, connected, heard, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
+from audio_server.device.behaviour import Button, Effect, Rules, State, clips_changed
 from audio_server.device.leds import leds
-from audio_server.device.modes import MemoryModeStore
-from audio_server.device.rules import Button, Effect, Rules, State, clips_changed
+from audio_server.device.mode_store import MemoryModeStore
+from audio_server.device.registry import Devices
 
 MODE, STOP, PLAY = Button.MODE, Button.STOP, Button.PLAY
 

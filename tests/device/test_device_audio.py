@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import structlog
 import trio
-from fake_outlet import is_grammatical
+from fake_sink import is_grammatical
 from kit import CLIPS, connected, heard
 from trio.testing import MockClock
 
 from audio_server.clips.clip import Clip
-from audio_server.device.rules import Action, Button, State
+from audio_server.device.behaviour import Action, Button, State
 
 PLAY, STOP, MODE, CONNECT = Button.PLAY, Button.STOP, Button.MODE, Button.CONNECT
 

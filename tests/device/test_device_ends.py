@@ -14,11 +14,11 @@ import trio
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock
 
-from audio_server.device import devices as registry
-from audio_server.device.devices import Devices
-from audio_server.device.links import DeviceFailed, Superseded
-from audio_server.device.modes import MemoryModeStore
-from audio_server.device.rules import Button, Rules, State
+from audio_server.device import registry as registry
+from audio_server.device.attachment import DeviceFailed, Superseded
+from audio_server.device.behaviour import Button, Rules, State
+from audio_server.device.mode_store import MemoryModeStore
+from audio_server.device.registry import Devices
 
 MODE, PLAY = Button.MODE, Button.PLAY
 RULES = Rules(len(CLIPS))

@@ -9,16 +9,16 @@ from functools import partial
 from typing import Any
 
 import trio
-from fake_outlet import FakeOutlet, Sent, is_grammatical, make_clip
+from fake_sink import FakeOutlet, Sent, is_grammatical, make_clip
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from kit import CLIPS, AudioRequest, Connection, StatusRequest, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.devices import Devices
+from audio_server.device.attachment import EventAttachment
+from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.leds import STARTUP, leds
-from audio_server.device.links import EventLink
-from audio_server.device.rules import Action, Button, Rules
+from audio_server.device.registry import Devices
 from audio_server.wire.audio import PACKET_MS
 
 LEAD_S = 0.3
@@ -75,7 +75,7 @@ class World:
     rules: Rules
     connection: Connection = field(init=False)
     status: StatusRequest | None = None
-    events: EventLink | None = None
+    events: EventAttachment | None = None
     audio: Heard | None = None
     everything: list[Heard] = field(default_factory=list)
     asked: int = 0

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from fake_outlet import FakeOutlet, make_clip
+from fake_sink import FakeOutlet, make_clip
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.devices import Devices
+from audio_server.device.attachment import Superseded
+from audio_server.device.behaviour import Action, Button, Rules, State
 from audio_server.device.leds import STARTUP, leds
-from audio_server.device.links import Superseded
-from audio_server.device.metronome import Metronome
+from audio_server.device.playback import Pace, PlaybackFailed
 from audio_server.device.player import Player
-from audio_server.device.press import Press
-from audio_server.device.rules import Action, Button, Rules, State
-from audio_server.device.take import Pace, TakeFailed
+from audio_server.device.press_queue import Press
+from audio_server.device.registry import Devices
+from audio_server.device.timer_wheel import TimerWheel
 
 MODE, PLAY, STOP = Button.MODE, Button.PLAY, Button.STOP
 
@@ -210,10 +210,10 @@ async def test_end_takes_does_not_wait_for_a_stalled_stream_that_is_lost(
 async def test_a_play_in_the_tick_in_which_the_sound_ends_is_not_taken_for_its_end(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    metronome, outlet = Metronome(), FakeOutlet()
-    player = Player(Pace(0.3), metronome)
-    ends: list[tuple[float, TakeFailed | None]] = []
-    nursery.start_soon(metronome.run)
+    timer_wheel, outlet = TimerWheel(), FakeOutlet()
+    player = Player(Pace(0.3), timer_wheel)
+    ends: list[tuple[float, PlaybackFailed | None]] = []
+    nursery.start_soon(timer_wheel.run)
     nursery.start_soon(player.run, lambda failure: ends.append((trio.current_time(), failure)))
     player.plug(outlet)
     player.start(make_clip(50))
@@ -224,7 +224,7 @@ async def test_a_play_in_the_tick_in_which_the_sound_ends_is_not_taken_for_its_e
     await wait_all_tasks_blocked()
     async with trio.open_nursery() as presses:
         for _ in range(2):  # served before the end of the take, and after it
-            presses.start_soon(metronome.drive, 1.0, press)
+            presses.start_soon(timer_wheel.drive, 1.0, press)
     await trio.sleep(0.5)
     assert player.position() is not None
     await trio.sleep(5)
@@ -236,7 +236,7 @@ async def test_a_play_in_the_tick_in_which_the_sound_ends_is_not_taken_for_its_e
 async def test_the_first_packets_go_out_with_the_play_itself(autojump_clock: MockClock) -> None:
     """No task has to run for them: that is when a user feels a delay."""
     outlet = FakeOutlet()
-    player = Player(Pace(0.3), Metronome())
+    player = Player(Pace(0.3), TimerWheel())
     player.plug(outlet)
     player.start(make_clip(50))
     assert outlet.flags == "S" + "m" * 14

@@ -9,10 +9,10 @@ import trio
 from kit import CLIPS, Connection, StatusRequest, next_frame, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.devices import Devices
+from audio_server.device.behaviour import Action, Button, Rules, State
 from audio_server.device.leds import IDLE, PLAYING, STARTUP, Frame, LedFrame, leds
-from audio_server.device.report import Report
-from audio_server.device.rules import Action, Button, Rules, State
+from audio_server.device.registry import Devices
+from audio_server.device.telemetry import Telemetry
 
 
 @pytest.fixture
@@ -207,8 +207,8 @@ async def test_what_a_device_says_of_itself_is_kept(
 ) -> None:
     status = await connection.open_status()
     device = connection.device
-    assert device.report == Report(leds=None, battery=None)
-    status.link.report(Report(leds=STARTUP[0][1], battery=0.5))
+    assert device.report == Telemetry(leds=None, battery=None)
+    status.link.report(Telemetry(leds=STARTUP[0][1], battery=0.5))
     assert device.report.battery == 0.5
     assert device.since == 0
     await wait_all_tasks_blocked()
@@ -221,7 +221,7 @@ async def test_what_was_on_its_way_when_a_stream_ended_says_nothing(
     newer = later(connection, 2)
     with connection._devices.attach_events("x", 2):
         old.link.report(old.link.known.answered(0.1, STARTUP[0][1], 0.5))
-        assert newer.device.report == Report(leds=None, battery=None)
+        assert newer.device.report == Telemetry(leds=None, battery=None)
         new = await newer.open_status()
         await newer.open_status()
         new.link.report(new.link.known.erred("this stream was opened again"))

@@ -7,11 +7,11 @@ import math
 import pytest
 import structlog
 import trio
-from fake_outlet import FakeOutlet
+from fake_sink import FakeOutlet
 from kit import connected, heard
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.rules import Button, State
+from audio_server.device.behaviour import Button, State
 
 PLAY, STOP, MODE, CONNECT = Button.PLAY, Button.STOP, Button.MODE, Button.CONNECT
 

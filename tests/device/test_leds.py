@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_server.device.behaviour import State
 from audio_server.device.leds import (
     DARK,
     ERROR,
@@ -17,7 +18,6 @@ from audio_server.device.leds import (
     LedFrame,
     leds,
 )
-from audio_server.device.rules import State
 
 states = st.builds(
     State, mode=st.integers(0, 200), playing=st.none() | st.integers(0, 9), error=st.booleans()

@@ -8,11 +8,11 @@ import trio
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.devices import Devices
-from audio_server.device.links import DeviceFailed
-from audio_server.device.modes import MemoryModeStore
-from audio_server.device.press import Press
-from audio_server.device.rules import Action, Button, Rules, State
+from audio_server.device.attachment import DeviceFailed
+from audio_server.device.behaviour import Action, Button, Rules, State
+from audio_server.device.mode_store import MemoryModeStore
+from audio_server.device.press_queue import Press
+from audio_server.device.registry import Devices
 
 RULES = Rules(len(CLIPS))
 MODE, PLAY, STOP = Button.MODE, Button.PLAY, Button.STOP
@@ -22,7 +22,7 @@ PRESS = Action.PRESS
 class SlowStore(MemoryModeStore):
     """Keeps modes, and says that this takes time."""
 
-    takes_time = True
+    is_durable = True
 
 
 class BadStore(MemoryModeStore):

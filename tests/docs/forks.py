@@ -16,9 +16,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-PROGRAMS = {"audio-server": "audio_server.cli", "audio-device": "audio_server.virtual.cli"}
-NEEDED_LATER = ("audio_server.serve", "audio_server.cli.remote", "audio_server.virtual.scripted",
-                "audio_server.client.server", "audio_server.virtual.interactive",
+PROGRAMS = {"audio-server": "audio_server.cli", "audio-device": "audio_server.simulator.cli"}
+NEEDED_LATER = ("audio_server.app", "audio_server.cli.remote", "audio_server.simulator.scripted",
+                "audio_server.client.server", "audio_server.simulator.interactive",
                 "audio_server.client.watched", "audio_server.web.app")  # fmt: skip
 
 ASK = """#!{python} -IS

@@ -11,7 +11,7 @@ from cyclopts import App
 
 from audio_server.cli.app import app as server
 from audio_server.cli.layers import VARIABLES
-from audio_server.virtual.cli import app as device
+from audio_server.simulator.cli import app as device
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]

@@ -9,19 +9,19 @@ from random import Random
 
 import trio
 
+from audio_server.app import serve_on
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
 from audio_server.rpc.client import open_channel
-from audio_server.rpc.listener import Server
-from audio_server.serve import serve_on
-from audio_server.service import DeviceService
-from audio_server.virtual.buttons import Button
-from audio_server.virtual.device import VirtualDevice
-from audio_server.virtual.happenings import Connected, Disconnected, Happening, PacketReceived
-from audio_server.virtual.oracle import Oracle
-from audio_server.virtual.scripted import tick
-from audio_server.virtual.verdict import Limits, Rule
+from audio_server.rpc.server import Server
+from audio_server.service.device_service import DeviceService
+from audio_server.simulator.buttons import Button
+from audio_server.simulator.device import VirtualDevice
+from audio_server.simulator.events import Connected, Disconnected, Event, PacketReceived
+from audio_server.simulator.oracle import Oracle
+from audio_server.simulator.scripted import tick
+from audio_server.simulator.verdict import Limits, Rule
 
 PACKET = b"\xf8" + bytes(99)  # 20 ms of Opus, mono, by its first byte
 SECONDS = (0.5, 3.0, 0.02, 1.0, 30.0)
@@ -95,12 +95,12 @@ class Watched:
         self._random = Random(name)
         self.device.observers.append(self._observe)
 
-    def _observe(self, at_s: float, happening: Happening) -> None:
-        self.connections += isinstance(happening, Connected)
-        self.takes += isinstance(happening, PacketReceived) and happening.is_start
-        if isinstance(happening, Disconnected) and self._network_fails:
-            happening = Disconnected()
-        self.oracle.feed(at_s, happening)
+    def _observe(self, at_s: float, event: Event) -> None:
+        self.connections += isinstance(event, Connected)
+        self.takes += isinstance(event, PacketReceived) and event.is_start
+        if isinstance(event, Disconnected) and self._network_fails:
+            event = Disconnected()
+        self.oracle.feed(at_s, event)
 
     def broken(self, *forgiven: Rule) -> list[str]:
         """What the server did wrong, but for rules that the network cannot let it keep."""

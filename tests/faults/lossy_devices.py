@@ -18,7 +18,7 @@ from fault_house import Watched, serving_on
 from lossy_road import HERE, LossyRoad, RoadUnavailable
 
 from audio_server.rpc.client import channel_over
-from audio_server.virtual.verdict import Limits
+from audio_server.simulator.verdict import Limits
 
 PORT = 50051
 DEVICES = 10

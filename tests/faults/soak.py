@@ -44,7 +44,7 @@ class Server:
         self._counts = folder / "counts.json"
         clips = ["--clips", str(ROOT / "clips"), "--cache", str(folder), "--data", "off"]
         # Every foe is to be heard, though they share an address: turned away it would do nothing.
-        clips += ["--limits.fruitless", "100000,10000"]
+        clips += ["--limits.abandoned", "100000,10000"]
         command = [sys.executable, str(HERE / "soak_server.py"), str(self._counts)]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(

@@ -15,7 +15,7 @@ from random import Random
 import trio
 from fault_house import Watched
 
-from audio_server.virtual.verdict import Limits
+from audio_server.simulator.verdict import Limits
 from benchmarks.frames import Button, opening
 from benchmarks.player import Player
 from benchmarks.tally import Seen, Tally

@@ -12,7 +12,7 @@ import trio
 from fault_house import House, Watched, open_house, wait_until
 from fault_proxy import Proxy, Weather
 
-from audio_server.virtual.verdict import Limits, Rule
+from audio_server.simulator.verdict import Limits, Rule
 
 LIVE_S = 2.0
 FAULT_S = 0.7

@@ -1,6 +1,6 @@
 """However a connection ends, all that it was made of is freed at once, without a collection.
 
-The server never runs a full collection (`audio_server.collector`), so that one cycle of objects
+The server never runs a full collection (`audio_server.process.gc_policy`), so that one cycle of objects
 for each connection would be memory that is never seen again.
 """
 
@@ -22,9 +22,9 @@ from soak_server import COUNTED
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from audio_server.clips.clip import Clip
-from audio_server.rpc.outbox import Outbox
-from audio_server.rpc.server import serve_connection
-from audio_server.service import DeviceService
+from audio_server.rpc.io.writer import WriteBuffer
+from audio_server.rpc.server_connection import serve_connection
+from audio_server.service.device_service import DeviceService
 from benchmarks.frames import AUDIO, PRESSES, Button, Kind, opening
 
 TIMES = 5
@@ -177,7 +177,7 @@ async def test_nothing_is_left_of_a_device_that_fails(
         for _ in range(TIMES):
             async with await connect(house) as stream:
                 with monkeypatch.context() as fault:
-                    fault.setattr("audio_server.device.rules.pressed", lambda *_: 1 / 0)
+                    fault.setattr("audio_server.device.behaviour.pressed", lambda *_: 1 / 0)
                     await stream.send_all(PRESSES[Button.PLAY])
                     await wait_until(lambda: not house.devices.by_id)
 
@@ -187,7 +187,7 @@ async def test_nothing_is_left_of_an_outbox_that_fails(monkeypatch: pytest.Monke
         for _ in range(TIMES):
             async with await connect(house) as stream:
                 with monkeypatch.context() as fault:
-                    fault.setattr(Outbox, "_write_some", lambda _: 1 / 0)
+                    fault.setattr(WriteBuffer, "_write_some", lambda _: 1 / 0)
                     await stream.send_all(PRESSES[Button.STOP])
                     await trio.sleep(0.02)
 

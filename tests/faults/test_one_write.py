@@ -9,9 +9,9 @@ import pytest
 import trio
 from fault_house import open_house, wait_until
 
+from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
-from audio_server.device.rules import State
-from audio_server.rpc import outbox
+from audio_server.rpc.io import writer
 from audio_server.wire.comms_pb2 import DeviceEventResponse
 from audio_server.wire.framing import frame_message
 from audio_server.wire.leds import frame_leds
@@ -35,7 +35,7 @@ async def test_the_ack_the_leds_and_the_sound_of_a_play(monkeypatch: pytest.Monk
         writes.append(bytes(data))
         return os.write(fd, data)
 
-    monkeypatch.setattr(outbox, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(writer, "os", SimpleNamespace(write=write))
     async with open_house() as house, trio.open_nursery() as nursery:
         stream = await trio.open_tcp_stream("127.0.0.1", house.port)
         nursery.start_soon(_agree, stream)

@@ -11,9 +11,9 @@ from typing import Any
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
-from audio_server.device.links import EventLink
-from audio_server.device.rules import Action, Button, Rules
+from audio_server.device.attachment import EventAttachment
+from audio_server.device.behaviour import Action, Button, Rules
+from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
 
 CLIPS = [
@@ -48,7 +48,7 @@ class Stand:
     fleet: LocalFleet
 
     @contextmanager
-    def connected(self, device_id: str = "a", number: int = 1) -> Iterator[EventLink]:
+    def connected(self, device_id: str = "a", number: int = 1) -> Iterator[EventAttachment]:
         """A device with all its streams; gives the one for its presses."""
         with ExitStack() as stack:
             to = self.devices
@@ -69,7 +69,7 @@ async def standing(clips: Any = CLIPS, **settings: Any) -> AsyncIterator[Stand]:
         nursery.cancel_scope.cancel()
 
 
-async def press(link: EventLink, *buttons: Button) -> None:
+async def press(link: EventAttachment, *buttons: Button) -> None:
     for button in buttons:
         await link.press(button, Action.PRESS)
 

@@ -11,10 +11,10 @@ from fleet_kit import next_event, press
 from trio.testing import MockClock, memory_stream_pair
 from worker_stand import Spread, drained, ids, spread, state
 
-from audio_server.device.rules import Button, State
-from audio_server.fleet.look import Look
-from audio_server.fleet.member import LATE_S, PING_S
-from audio_server.fleet.station import Station
+from audio_server.device.behaviour import Button, State
+from audio_server.fleet.change_tracker import ChangeTracker
+from audio_server.fleet.ipc_server import IpcServer
+from audio_server.fleet.worker_client import LATE_S, PING_S
 
 
 async def test_a_worker_that_hangs_has_no_devices_until_it_answers(
@@ -95,7 +95,7 @@ async def test_what_a_worker_fails_to_tell_is_told_with_the_next_look(
         with at.connected(1, "a"), at.fleet.watching() as events:
             await trio.sleep(3)
             with monkeypatch.context() as patch:
-                patch.setattr(Look, "_changes", None)
+                patch.setattr(ChangeTracker, "_changes", None)
                 await trio.sleep(1)
             await trio.sleep(1)
             gone, back = await seen(events, "a")
@@ -156,7 +156,7 @@ async def test_a_worker_that_is_asked_nonsense_goes_on(logs: Any) -> None:
     async with spread() as at, trio.open_nursery() as nursery:
         worker = at.workers[1]
         with at.connected(1, "a") as link:
-            nursery.start_soon(Station(worker.devices, 1).run, far)
+            nursery.start_soon(IpcServer(worker.devices, 1).run, far)
             await near.send_all(b"nonsense\n")
             assert await near.receive_some() == b""
             await press(link, Button.MODE)
@@ -171,7 +171,7 @@ async def test_with_no_worker_there_is_no_device(autojump_clock: MockClock) -> N
         at.kill(2)
         await trio.sleep(1)
         assert await at.fleet.rows() == []
-        assert await at.fleet.happenings(None) == []
+        assert await at.fleet.events(None) == []
         assert await at.fleet.play(None, 0) == {}
         assert (await at.fleet.press("a", Button.MODE)).result == "gone"
         with at.fleet.watching() as events:

@@ -7,7 +7,7 @@ import trio
 from fleet_kit import CLIPS, Stand, press, standing
 from trio.testing import MockClock
 
-from audio_server.device.rules import Button, State
+from audio_server.device.behaviour import Button, State
 
 
 def state(at: Stand, device_id: str = "a") -> State:

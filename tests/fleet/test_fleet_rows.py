@@ -10,8 +10,8 @@ import trio
 from fleet_kit import CLIPS, PEER, press, standing
 from trio.testing import MockClock
 
-from audio_server.device.report import Report
-from audio_server.device.rules import Button
+from audio_server.device.behaviour import Button
+from audio_server.device.telemetry import Telemetry
 from audio_server.fleet.names import BadName
 
 
@@ -64,7 +64,7 @@ async def test_a_device_that_plays(autojump_clock: MockClock) -> None:
 async def test_what_a_device_says_of_itself() -> None:
     async with standing() as at:
         with at.connected():
-            at.devices.by_id["a"].report = Report(
+            at.devices.by_id["a"].report = Telemetry(
                 (0xFF0000FF, *[0xFF] * 5), 0.8, 0.0123, corrections=2
             ).erred("out of light")
             row = await at.fleet.row("a")

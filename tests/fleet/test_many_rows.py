@@ -5,15 +5,15 @@ from __future__ import annotations
 import trio
 from fleet_kit import next_event
 
-from audio_server.fleet.feed import BEHIND_MAX, ROWS_MAX, Feed
-from audio_server.fleet.look import Changes, Told
+from audio_server.fleet.broadcast import BEHIND_MAX, ROWS_MAX, Broadcast
+from audio_server.fleet.change_tracker import Changes, Told
 from audio_server.fleet.names import MemoryNames
 
 
 async def test_whoever_begins_to_watch_has_time_to_take_all_rows() -> None:
     count = 3 * BEHIND_MAX * ROWS_MAX
     rows = {f"d{number}": Told(1, '"mode":0') for number in range(count)}
-    feed = Feed(MemoryNames())
+    feed = Broadcast(MemoryNames())
     with feed.watching() as events:
         await feed.tell(Changes(rows, []))
         assert not (await told_ids(events, count)) ^ rows.keys()

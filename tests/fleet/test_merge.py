@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from audio_server.fleet.look import Changes, Told
+from audio_server.fleet.change_tracker import Changes, Told
 from audio_server.fleet.merge import Merge
 
 WORKERS = (1, 2, 3)

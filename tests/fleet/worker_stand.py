@@ -11,11 +11,11 @@ import trio.testing
 from fleet_kit import CLIPS, Stand
 from trio.testing import memory_stream_pair
 
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules, State
-from audio_server.fleet.line import Line
-from audio_server.fleet.spread import SpreadFleet
-from audio_server.fleet.station import Station
+from audio_server.device.behaviour import Rules, State
+from audio_server.device.registry import Devices
+from audio_server.fleet.ipc_client import IpcClient
+from audio_server.fleet.ipc_server import IpcServer
+from audio_server.fleet.remote_fleet import RemoteFleet
 
 
 class WorkerStand(Stand):
@@ -37,7 +37,7 @@ class WorkerStand(Stand):
         return near
 
     async def _serve(self, far: Any) -> None:
-        station = Station(self.devices, self.number, clock=trio.current_time)
+        station = IpcServer(self.devices, self.number, clock=trio.current_time)
         await station.run(Hanging(far, self))
 
 
@@ -67,14 +67,14 @@ class Hanging(trio.abc.Stream):
 class LineStand(WorkerStand):
     """Worker 3, and a line to it."""
 
-    line: Line
+    line: IpcClient
 
 
 @asynccontextmanager
 async def line_stand(*, hung: bool = False) -> AsyncIterator[LineStand]:
     async with trio.open_nursery() as nursery:
         stand = LineStand(3, nursery)
-        stand.line = Line(await stand.start(hung=hung), clock=trio.current_time)
+        stand.line = IpcClient(await stand.start(hung=hung), clock=trio.current_time)
         nursery.start_soon(stand.line.run)
         yield stand
         nursery.cancel_scope.cancel()
@@ -85,7 +85,7 @@ class Spread:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.seats: dict[str, int] = {}
-        self.fleet = SpreadFleet(self.seats.get, clock=trio.current_time)
+        self.fleet = RemoteFleet(self.seats.get, clock=trio.current_time)
         self.workers: dict[int, WorkerStand] = {}
         self._nursery = nursery
         self._lives: dict[int, trio.CancelScope] = {}

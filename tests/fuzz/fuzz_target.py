@@ -12,11 +12,11 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.server import ServerConnection
-from audio_server.service import DeviceService
+from audio_server.rpc.server_connection import ServerConnection
+from audio_server.service.device_service import DeviceService
 from benchmarks.frames import Button, opening
 from benchmarks.player import Player
 from benchmarks.tally import Tally

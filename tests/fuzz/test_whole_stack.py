@@ -16,11 +16,11 @@ from trio.testing import MockClock, memory_stream_pair
 from windowed_peer import WindowedPeer, split, takes
 
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.server import ServerConnection
-from audio_server.service import DeviceService
+from audio_server.rpc.server_connection import ServerConnection
+from audio_server.service.device_service import DeviceService
 from audio_server.wire.audio import SILENCE
 from audio_server.wire.comms_pb2 import AudioPacket
 from benchmarks.frames import AUDIO, EVENTS, STATUS, Button

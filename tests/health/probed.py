@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc
 import trio
 
-from audio_server.serve import serve_until
+from audio_server.app import serve_until
 from audio_server.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "clips"

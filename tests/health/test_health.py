@@ -16,9 +16,9 @@ from grpclib.health.v1.health_grpc import HealthStub
 from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from probed import probed, stream, unary
 
-from audio_server.health import HealthService
 from audio_server.rpc.client import channel_over
-from audio_server.rpc.server import serve_connection
+from audio_server.rpc.server_connection import serve_connection
+from audio_server.service.health import HealthService
 
 DEVICES = "com.opalcamera.test.DeviceService"
 SERVING = HealthCheckResponse.SERVING

@@ -11,8 +11,8 @@ import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
+from audio_server.app import serve_until
 from audio_server.rpc.client import open_channel
-from audio_server.serve import serve_until
 from audio_server.settings import Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent

@@ -13,9 +13,9 @@ from grpclib.exceptions import GRPCError
 from guarded import CALLS, device, press, serving
 from papers import HALL, KITCHEN
 
+from audio_server.app import serve_until
 from audio_server.errors import SetupError
 from audio_server.identity.tokens import TOKENS_FILE, enroll, revoke
-from audio_server.serve import serve_until
 
 NEEDS_TOKEN = (Status.UNAUTHENTICATED, "the device's token is needed")
 NOT_HIS = (Status.PERMISSION_DENIED, "the certificate is not this device's")
@@ -31,7 +31,7 @@ async def in_time():
 @pytest.fixture
 def tokens(tmp_path, monkeypatch):
     """The file of tokens, which the server looks at all the time."""
-    monkeypatch.setattr("audio_server.identity.watch.LOOK_S", 0.01)
+    monkeypatch.setattr("audio_server.identity.token_reloader.LOOK_S", 0.01)
     return tmp_path / "data" / TOKENS_FILE
 
 

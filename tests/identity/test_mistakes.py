@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from audio_server.cli import main as audio_server
-from audio_server.virtual.cli import main as audio_device
+from audio_server.simulator.cli import main as audio_device
 
 MAINS = {"audio-server": audio_server, "audio-device": audio_device}
 

@@ -19,7 +19,7 @@ from audio_server.cli import main
 
 Run = Callable[[str], subprocess.CompletedProcess[str]]
 
-MODULES = {"audio-server": "audio_server.cli", "audio-device": "audio_server.virtual.cli"}
+MODULES = {"audio-server": "audio_server.cli", "audio-device": "audio_server.simulator.cli"}
 SCRIPT = ("--script", "connect mode wait:0.2 off")
 
 

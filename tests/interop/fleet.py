@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from house import window
 from stock_device import StockDevice
 
-from audio_server.virtual.buttons import Action, Button
-from audio_server.virtual.happenings import ReadingPaused, ReadingResumed
-from audio_server.virtual.oracle import Oracle
-from audio_server.virtual.verdict import Limits
+from audio_server.simulator.buttons import Action, Button
+from audio_server.simulator.events import ReadingPaused, ReadingResumed
+from audio_server.simulator.oracle import Oracle
+from audio_server.simulator.verdict import Limits
 
 TICK_S = 0.05
 WINDOW_BYTES = 16_384

@@ -11,9 +11,9 @@ from heard import Take, takes_of
 from stock_device import StockDevice
 from stock_session import Options
 
+from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
-from audio_server.device.rules import State
-from audio_server.virtual.buttons import Button
+from audio_server.simulator.buttons import Button
 
 MakeDevice = Callable[..., StockDevice]
 

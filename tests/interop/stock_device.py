@@ -15,16 +15,16 @@ from typing import NamedTuple, TypeVar
 import grpc
 from stock_session import Options, StockSession
 
-from audio_server.virtual.buttons import Action, Button
-from audio_server.virtual.happenings import (
+from audio_server.simulator.buttons import Action, Button
+from audio_server.simulator.events import (
     Call,
     CallLost,
     CallReopened,
     Connected,
     Disconnected,
+    Event,
     EventAcked,
     EventSent,
-    Happening,
     LedsSet,
     Observer,
     PacketReceived,
@@ -171,19 +171,19 @@ class StockDevice:
 
     # What its calls tell, from threads of their own
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, event: Event) -> None:
         """Pass on what has just happened; the lock is held."""
         now = time.monotonic()
-        match happening:
+        match event:
             case LedsSet(leds):
                 self.frames.append(Frame(now, leds))
             case EventSent():
-                self._sent = (now, happening)
+                self._sent = (now, event)
             case EventAcked(ack) if self._sent is not None:
                 self.acks.append(Ack(self._sent[0], now, self._sent[1], ack))
                 self._sent = None
         for observer in self.observers:
-            observer(now, happening)
+            observer(now, event)
         self.changed.notify_all()
 
     def tell_ended(self, call: Call, status: grpc.StatusCode) -> None:

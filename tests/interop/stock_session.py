@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
-from audio_server.virtual.buttons import Action, Button
-from audio_server.virtual.happenings import (
+from audio_server.simulator.buttons import Action, Button
+from audio_server.simulator.events import (
     Call,
     EventAcked,
     EventSent,
@@ -181,8 +181,8 @@ class StockSession:
             with device.changed:
                 if packet is None or self.is_over:
                     return
-                happening = PacketReceived(packet.is_start, packet.is_end, packet.data)
-                device.tell_packet(packets, happening)
+                event = PacketReceived(packet.is_start, packet.is_end, packet.data)
+                device.tell_packet(packets, event)
 
 
 def message_of(event: EventSent) -> DeviceEvent:

@@ -24,7 +24,7 @@ from house import (
 from sound_files import RATE_HZ, decode
 from stock_device import StockDevice
 
-from audio_server.virtual.buttons import Button
+from audio_server.simulator.buttons import Button
 
 
 def test_a_clip_is_sent_whole_and_at_its_pace(device: StockDevice, clips: MadeClips) -> None:

@@ -7,8 +7,8 @@ from house import HOME, MakeDevice, frame, play, select, wait_shown, wait_takes
 from stock_device import StockDevice
 from stock_session import message_of, method, open_channel
 
-from audio_server.virtual.buttons import Action, Button
-from audio_server.virtual.happenings import Call, EventSent
+from audio_server.simulator.buttons import Action, Button
+from audio_server.simulator.events import Call, EventSent
 
 
 def test_one_event_one_ack_at_once(device: StockDevice) -> None:

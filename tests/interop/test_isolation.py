@@ -12,8 +12,8 @@ from server_process import ServerProcess
 from stock_device import StockDevice
 from stock_session import message_of, method, open_channel
 
-from audio_server.virtual.buttons import Button
-from audio_server.virtual.happenings import Call, EventSent
+from audio_server.simulator.buttons import Button
+from audio_server.simulator.events import Call, EventSent
 
 
 def test_a_device_does_not_notice_others_that_misbehave(

@@ -28,8 +28,8 @@ from relay import Relay
 from server_process import ServerProcess
 from stock_device import StockDevice
 
-from audio_server.virtual.buttons import Button
-from audio_server.virtual.happenings import Call
+from audio_server.simulator.buttons import Button
+from audio_server.simulator.events import Call
 
 QUIET_S = 0.4
 """Longer than the lead: by then a take that nobody asked for would be heard."""

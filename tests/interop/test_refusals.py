@@ -14,8 +14,8 @@ from server_process import ServerProcess
 from stock_device import StockDevice
 from stock_session import SERVICE, method, open_channel
 
-from audio_server.virtual.buttons import Button
-from audio_server.virtual.happenings import Call
+from audio_server.simulator.buttons import Button
+from audio_server.simulator.events import Call
 from audio_server.wire.comms_pb2 import AudioStreamRequest
 
 WITHIN_S = 5.0

@@ -15,7 +15,7 @@ from house import DENSE, LONG, SMALL_WINDOW, MadeClips, play, select
 from server_process import ServerProcess
 from stock_device import StockDevice
 
-from audio_server.virtual.happenings import Call
+from audio_server.simulator.events import Call
 
 GRACE_S = 2
 

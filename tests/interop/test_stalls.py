@@ -30,7 +30,7 @@ from house import (
 from stock_device import StockDevice
 from stock_session import Options
 
-from audio_server.virtual.buttons import Button
+from audio_server.simulator.buttons import Button
 
 STALLED_S = 1.2
 PACKET_BYTES = 600

@@ -9,8 +9,8 @@ from heard import SOON_S
 from house import MODES, SHORT, MakeDevice, frame, play, select, settle, wait_shown
 from stock_device import StockDevice
 
-from audio_server.virtual.buttons import Button
-from audio_server.virtual.happenings import Call
+from audio_server.simulator.buttons import Button
+from audio_server.simulator.events import Call
 
 STARTUP_S = 1.0
 

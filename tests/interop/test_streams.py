@@ -19,8 +19,8 @@ from house import (
 )
 
 from audio_server.device.leds import ERROR
-from audio_server.virtual.buttons import Button
-from audio_server.virtual.happenings import Call
+from audio_server.simulator.buttons import Button
+from audio_server.simulator.events import Call
 
 
 @pytest.mark.parametrize("calls", list(permutations(Call)))

@@ -11,14 +11,14 @@ import trio.testing
 from grpclib.exceptions import GRPCError
 from read_metrics import Read
 
+from audio_server.app import make_devices
 from audio_server.clips.clip import Clip
-from audio_server.metrics.board import Board
+from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.rpc.client import channel_over
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.server import ServerConnection
-from audio_server.serve import make_devices
-from audio_server.service import DeviceService
-from audio_server.services import all_services
+from audio_server.rpc.server_connection import ServerConnection
+from audio_server.service.device_service import DeviceService
+from audio_server.service.services import all_services
 from audio_server.settings import Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
 from audio_server.wire.comms_pb2 import (
@@ -86,7 +86,7 @@ class House:
     """A server. `read` is what Prometheus would see."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
-        self._board = Board()
+        self._board = SharedRegistry()
         self.meter = self._board.row()
         self.devices = make_devices(Settings(), clips, meter=self.meter)
         self._services = all_services(DeviceService(self.devices), trio.Event())

@@ -11,7 +11,7 @@ import pytest
 from grpclib.const import Status
 from read_metrics import Read
 
-from audio_server.metrics.board import Board
+from audio_server.metrics.shared_registry import SharedRegistry
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/operating.md").read_text()
@@ -21,7 +21,7 @@ DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/audio-server.json
 @pytest.fixture(scope="module")
 def names() -> set[str]:
     """All names that a query may have."""
-    board = Board()
+    board = SharedRegistry()
     metrics = board.row()
     metrics.call_ended("/", Status.OK)
     read = Read(board.text())

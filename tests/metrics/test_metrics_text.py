@@ -11,27 +11,27 @@ import trio
 from grpclib.const import Status
 from read_metrics import Read, complaints
 
-from audio_server.device.meter import LedFault, Outcome
+from audio_server.device.instrumentation import LedFault, Outcome
 from audio_server.metrics import families as of
 from audio_server.metrics import process
-from audio_server.metrics.board import Board
 from audio_server.metrics.family import Family, Reading
 from audio_server.metrics.lag import EVERY_S, watch_lag
 from audio_server.metrics.metrics import Metrics
 from audio_server.metrics.process import is_alive, usage
+from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.metrics.text import render
-from audio_server.rpc.meter import Meter as RpcMeter
+from audio_server.rpc.instrumentation import Instrumentation as RpcMeter
 
 AUDIO = "com.opalcamera.test.DeviceService/ServerAudioStream"
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board()
+def board() -> SharedRegistry:
+    return SharedRegistry()
 
 
 @pytest.fixture
-def metrics(board: Board) -> Metrics:
+def metrics(board: SharedRegistry) -> Metrics:
     return board.row()
 
 
@@ -41,7 +41,7 @@ def file() -> Iterator[int]:
         yield opened.fileno()
 
 
-def test_nothing_is_wrong_with_the_text(board: Board, metrics: Metrics) -> None:
+def test_nothing_is_wrong_with_the_text(board: SharedRegistry, metrics: Metrics) -> None:
     metrics.call_begun(f"/{AUDIO}")
     metrics.call_ended(f"/{AUDIO}", Status.OK)
     assert complaints(board.text()) == []
@@ -55,14 +55,14 @@ def test_what_would_be_wrong_is_found() -> None:
     assert len(complaints(text)) == 8
 
 
-def test_everything_is_shown_from_the_first_but_statuses(board: Board) -> None:
+def test_everything_is_shown_from_the_first_but_statuses(board: SharedRegistry) -> None:
     board.row()
     read = Read(board.text())
     assert read.samples["audio_server_takes_total", (("outcome", "lost"),)] == 0
     assert not [name for name, _ in read.samples if name == "audio_server_calls_total"]
 
 
-def test_counters_and_gauges(board: Board, metrics: Metrics) -> None:
+def test_counters_and_gauges(board: SharedRegistry, metrics: Metrics) -> None:
     metrics.device_came()
     metrics.device_came()
     metrics.device_gone()
@@ -84,7 +84,7 @@ def test_counters_and_gauges(board: Board, metrics: Metrics) -> None:
     assert read("led_corrections_total") == 1
 
 
-def test_calls_by_method_and_status(board: Board, metrics: Metrics) -> None:
+def test_calls_by_method_and_status(board: SharedRegistry, metrics: Metrics) -> None:
     for path in (f"/{AUDIO}", f"/{AUDIO}", "/made.Up/byAPeer"):
         metrics.call_begun(path)
     metrics.call_ended(f"/{AUDIO}", Status.ABORTED)
@@ -109,12 +109,12 @@ def test_a_word_that_is_not_known_makes_no_label(tell, name, board, metrics) -> 
     assert Read(board.text())(name, reason="other") == 1
 
 
-def test_a_connection_that_is_idle_broke_no_rule(board: Board, metrics: Metrics) -> None:
+def test_a_connection_that_is_idle_broke_no_rule(board: SharedRegistry, metrics: Metrics) -> None:
     metrics.connection_dropped("no_error")
     assert Read(board.text())("connections_dropped_total", reason="idle") == 1
 
 
-def test_histograms(board: Board, metrics: Metrics) -> None:
+def test_histograms(board: SharedRegistry, metrics: Metrics) -> None:
     metrics.acknowledged(0.001)  # a bound belongs to its bucket
     metrics.acknowledged(0.0011)
     metrics.acknowledged(60)
@@ -160,7 +160,7 @@ def test_without_anybody_to_read_it_metrics_do_no_harm() -> None:
 
 
 def test_rows_are_summed(file: int) -> None:
-    page, worker = Board(2, file), Board(2, file)
+    page, worker = SharedRegistry(2, file), SharedRegistry(2, file)
     page.row().device_back()
     for number in (1, 2):
         metrics = worker.row(number)
@@ -174,7 +174,7 @@ def test_rows_are_summed(file: int) -> None:
 
 def test_a_process_that_is_gone_has_no_devices(file: int, monkeypatch) -> None:
     """What it has counted stays."""
-    page, worker = Board(1, file), Board(1, file)
+    page, worker = SharedRegistry(1, file), SharedRegistry(1, file)
     page.row()
     with monkeypatch.context() as patched:
         patched.setattr(os, "getpid", lambda: _pid_of_nobody())
@@ -185,10 +185,10 @@ def test_a_process_that_is_gone_has_no_devices(file: int, monkeypatch) -> None:
 
 
 def test_the_one_that_replaces_it_counts_on(file: int) -> None:
-    worker = Board(1, file)
+    worker = SharedRegistry(1, file)
     worker.row(1).device_came()
     worker.row(1).device_came()
-    read = Read(Board(1, file).text())
+    read = Read(SharedRegistry(1, file).text())
     assert (read("devices_connected"), read("device_arrivals_total")) == (1, 2)
 
 
@@ -200,7 +200,7 @@ def _pid_of_nobody() -> int:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="asks Linux")  # noqa: PTH110
-def test_memory_and_time_of_this_process(board: Board, metrics: Metrics) -> None:
+def test_memory_and_time_of_this_process(board: SharedRegistry, metrics: Metrics) -> None:
     read = Read(board.text())
     assert 10e6 < read("process_resident_memory_bytes", worker="0") < 10e9
     assert read("process_cpu_seconds_total", worker="0") == pytest.approx(_own_cpu_s(), abs=1)

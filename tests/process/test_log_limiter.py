@@ -122,7 +122,13 @@ def test_the_host_of_a_peer(peer: str, host: str) -> None:
     assert host_of(peer) == host
 
 
-ROOMS = ("rpc", "identity/door.py", "web/relay.py", "web/connections.py", "web/api")
+ROOMS = (
+    "rpc",
+    "identity/tls_acceptor.py",
+    "web/websocket_bridge.py",
+    "web/connections.py",
+    "web/api",
+)
 OURS = {
     "a socket could not be heard",  # no connection is at hand; limited as a fault of ours
     "a connection's outbox failed",

@@ -12,7 +12,7 @@ from raw_peer import RawPeer, framed
 from serving import HandlerFunc, Served, echo, packet, serving
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.rpc.server import Services
+from audio_server.rpc.server_connection import Services
 
 ENHANCE_YOUR_CALM = 11
 

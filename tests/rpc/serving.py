@@ -12,7 +12,7 @@ from grpclib.const import Cardinality, Handler
 from raw_peer import ECHO, RawPeer
 
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.server import ServerConnection, Services
+from audio_server.rpc.server_connection import ServerConnection, Services
 from audio_server.wire.comms_pb2 import AudioPacket
 
 HandlerFunc = Callable[[Any], Awaitable[None]]

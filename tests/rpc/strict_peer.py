@@ -11,8 +11,8 @@ from collections import deque
 
 from hpack import Decoder
 
-from audio_server.rpc.frames import FrameReader
-from audio_server.rpc.http2 import Http2
+from audio_server.rpc.http2.connection_state import ConnectionState
+from audio_server.rpc.http2.frames import FrameReader
 from audio_server.rpc.limits import Limits
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW = range(9)
@@ -39,7 +39,7 @@ class StrictPeer:
 
     def __init__(self, *, client_side: bool, first: Pairs) -> None:
         limits = Limits()
-        self.subject = Http2(limits, client_side=client_side)
+        self.subject = ConnectionState(limits, client_side=client_side)
         self._reader = FrameReader(limits, client_side=client_side)
         self._announced: deque[Pairs] = deque()
         self.values = {INITIAL_WINDOW: 65535, FRAME_BYTES: 16384}
@@ -98,7 +98,7 @@ class StrictPeer:
             self._take(kind, flags, stream_id, data[9 : 9 + size])
             data = data[9 + size :]
 
-    def hear(self, data: bytes) -> None:
+    def on_readable(self, data: bytes) -> None:
         """Judge bytes that were not put into `out`."""
         assert not self.subject.out
         self.subject.out += data

@@ -16,7 +16,7 @@ from serving import echo, packet, service
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.rpc.client import Channel, ClientCall, channel_over
-from audio_server.rpc.server import serve_connection
+from audio_server.rpc.server_connection import serve_connection
 from audio_server.wire.comms_pb2 import AudioPacket
 
 ANSWER = [(":status", "200"), ("content-type", "application/grpc")]

@@ -18,7 +18,7 @@ from trio.testing import MockClock
 
 from audio_server.rpc.client import ClientConnection, channel_over
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.server import ServerConnection
+from audio_server.rpc.server_connection import ServerConnection
 
 EXAMPLES = 5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 150
 

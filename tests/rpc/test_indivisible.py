@@ -16,7 +16,7 @@ from serving import echo, service, serving
 from trio.testing import MockClock
 
 from audio_server.rpc.client import channel_over
-from audio_server.rpc.server import serve_connection
+from audio_server.rpc.server_connection import serve_connection
 from audio_server.wire.comms_pb2 import AudioPacket
 
 Sizes = list[int]

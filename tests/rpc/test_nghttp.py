@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from audio_server.health import HealthService
-from audio_server.rpc.listener import Server
+from audio_server.rpc.server import Server
+from audio_server.service.health import HealthService
 from audio_server.wire.framing import frame_message
 
 CALLS = 3

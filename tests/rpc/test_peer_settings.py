@@ -76,7 +76,7 @@ class _Talk:
             self.peer.judge()
             written = self.peer.subject.frame_data(stream_id, bytes(size), spare_bytes=0)
             if written is not None:
-                self.peer.hear(written)
+                self.peer.on_readable(written)
 
     def end(self) -> None:
         if self.open:

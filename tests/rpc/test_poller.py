@@ -12,9 +12,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.rpc.poller import Poller, is_possible
-from audio_server.rpc.source import Source
-from audio_server.rpc.turnstile import WIDTH, Turnstile
+from audio_server.rpc.io.epoll import Poller, is_possible
+from audio_server.rpc.io.fair_queue import WIDTH, ReadScheduler
+from audio_server.rpc.io.reader import Reader
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs epoll")
 
@@ -46,7 +46,7 @@ class Line:
     def __init__(self, poller: Poller, pair: tuple[socket.socket, socket.socket]) -> None:
         ours, self.peer = pair
         self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
-        self.source = Source(self.stream)
+        self.source = Reader(self.stream)
         self.source.join(poller)
         self.taken: list[bytes] = []
         self.ended: list[bool | Exception] = []
@@ -67,13 +67,13 @@ async def polling(
     lines: int, pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair
 ) -> AsyncIterator[tuple[trio.Nursery, list[Line]]]:
     """A poller at work, and sockets that nobody waits for yet."""
-    with closing(Poller(Turnstile())) as poller:
+    with closing(Poller(ReadScheduler())) as poller:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(poller.run)
             made = [Line(poller, pair()) for _ in range(lines)]
             yield nursery, made
             nursery.cancel_scope.cancel()
-        assert not poller._hear
+        assert not poller._on_readable
         for line in made:
             line.peer.close()
             await line.stream.aclose()

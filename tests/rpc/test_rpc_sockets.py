@@ -17,10 +17,10 @@ from hyperframe.frame import GoAwayFrame, PingFrame, SettingsFrame, WindowUpdate
 from raw_peer import RawPeer, framed
 from serving import packet, service
 
+from audio_server.rpc.io.epoll import is_possible
+from audio_server.rpc.io.fair_queue import WIDTH, ReadScheduler
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.listener import Server
-from audio_server.rpc.poller import is_possible
-from audio_server.rpc.turnstile import WIDTH, Turnstile
+from audio_server.rpc.server import Server
 
 BIG = framed(packet(10_000))
 
@@ -37,7 +37,7 @@ class Log:
 def heard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """How sockets are heard; systems without epoll have one way only."""
     is_polled = is_possible() and request.param == "polled"
-    monkeypatch.setattr("audio_server.rpc.listener.is_possible", lambda: is_polled)
+    monkeypatch.setattr("audio_server.rpc.server.is_possible", lambda: is_polled)
 
 
 @asynccontextmanager
@@ -158,7 +158,7 @@ async def test_whose_last_words_go_on_ends_alone(last: bytes) -> None:
 
 async def test_a_drain_waits_for_nobody_who_is_stalled() -> None:
     async with (
-        listening(Limits(farewell_s=0.5)) as (server, port, log),
+        listening(Limits(close_timeout_s=0.5)) as (server, port, log),
         peer_of(port, small=True) as stalled,
         peer_of(port) as healthy,
     ):
@@ -181,7 +181,7 @@ async def test_a_drain_waits_for_nobody_who_is_stalled() -> None:
 async def test_an_abort_waits_for_nothing(*, cancelled_before: bool) -> None:
     """Not even for a farewell that is under way to one who does not read."""
     log = Log()
-    server = Server(service(partial(talk, log)), limits=Limits(farewell_s=60))
+    server = Server(service(partial(talk, log)), limits=Limits(close_timeout_s=60))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -211,7 +211,7 @@ async def test_an_abort_does_not_linger_for_one_who_broke_the_rules() -> None:
             with trio.CancelScope(shield=True):
                 await trio.sleep(0.3)
 
-    server = Server(service(take_time), limits=Limits(farewell_s=60))
+    server = Server(service(take_time), limits=Limits(close_timeout_s=60))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -248,17 +248,17 @@ async def test_a_drained_server_takes_nobody_new() -> None:
 
 
 async def test_who_is_in_line_comes_through_when_the_turnstile_ends() -> None:
-    turnstile = Turnstile()
+    scheduler = ReadScheduler()
     through = 0
 
     async def enter() -> None:
         nonlocal through
         with trio.CancelScope(shield=True):
-            await turnstile.enter()
+            await scheduler.enter()
         through += 1
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(turnstile.run)
+        nursery.start_soon(scheduler.run)
         await trio.testing.wait_all_tasks_blocked()
         for _ in range(3 * WIDTH):
             nursery.start_soon(enter)

@@ -17,11 +17,11 @@ from raw_peer import PREFACE, RawPeer, framed, request_headers
 from serving import packet, service, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.rpc import outbox
-from audio_server.rpc.frames import FrameReader
-from audio_server.rpc.http2 import Http2
+from audio_server.rpc.http2.connection_state import ConnectionState
+from audio_server.rpc.http2.frames import FrameReader
+from audio_server.rpc.io import writer as writer_module
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.listener import Server
+from audio_server.rpc.server import Server
 from audio_server.rpc.stream import SPARE_BYTES
 
 LIMITS = Limits()
@@ -39,16 +39,16 @@ class End:
     """Ours, with streams 1, 3 and 5 open, the last one reset again."""
 
     def __init__(self, window_bytes: int) -> None:
-        self.http2 = Http2(LIMITS, client_side=False)
+        self.http2 = ConnectionState(LIMITS, client_side=False)
         self._reader = FrameReader(LIMITS, client_side=False)
-        self._hear(PREFACE + SettingsFrame(0, settings={4: window_bytes}).serialize())
+        self._on_readable(PREFACE + SettingsFrame(0, settings={4: window_bytes}).serialize())
         encoder = Encoder()
         for stream_id in (1, 3, 5):
             block = encoder.encode(request_headers())
-            self._hear(HeadersFrame(stream_id, block, flags=["END_HEADERS"]).serialize())
-        self._hear(RstStreamFrame(5, error_code=8).serialize())
+            self._on_readable(HeadersFrame(stream_id, block, flags=["END_HEADERS"]).serialize())
+        self._on_readable(RstStreamFrame(5, error_code=8).serialize())
 
-    def _hear(self, wire: bytes) -> None:
+    def _on_readable(self, wire: bytes) -> None:
         self._reader.add(wire)
         while frame := self._reader.next():
             self.http2.receive(frame)
@@ -57,7 +57,7 @@ class End:
         """The peer lets us send more."""
         frame = WindowUpdateFrame(stream_id)
         frame.window_increment = size
-        self._hear(frame.serialize())
+        self._on_readable(frame.serialize())
 
     @property
     def windows(self) -> list[int]:
@@ -182,7 +182,7 @@ async def test_over_a_socket_that_takes_little_all_arrives_in_order(
             raise BlockingIOError
         return os.write(fd, data[:1000] if short else data)
 
-    monkeypatch.setattr(outbox, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(writer_module, "os", SimpleNamespace(write=write))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")

@@ -16,7 +16,7 @@ from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 from audio_server.identity.dev_certs import DevCerts, make_dev_certs
 from audio_server.identity.tls import client_context, server_context
 from audio_server.rpc.client import channel_over
-from audio_server.rpc.server import serve_connection
+from audio_server.rpc.server_connection import serve_connection
 from audio_server.wire.comms_pb2 import AudioPacket
 
 Pair = Callable[[], tuple[Any, Any]]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from raw_peer import PREFACE, request_headers
 
 from audio_server.rpc.errors import PeerError
-from audio_server.rpc.frames import WINDOW_UPDATE, FrameReader
-from audio_server.rpc.http2 import Http2
+from audio_server.rpc.http2.connection_state import ConnectionState
+from audio_server.rpc.http2.frames import WINDOW_UPDATE, FrameReader
 from audio_server.rpc.limits import Limits
 
 LIMITS = Limits()
@@ -30,23 +30,23 @@ class Peer:
     """One end that was told something, and what it then allows itself to send."""
 
     def __init__(self, *, short: bool) -> None:
-        self.http2 = Http2(LIMITS, client_side=False)
+        self.http2 = ConnectionState(LIMITS, client_side=False)
         self.events: list[str] = []
         self._short = short
         self._reader = FrameReader(LIMITS, client_side=False)
-        self._hear(PREFACE + SettingsFrame(0).serialize())
+        self._on_readable(PREFACE + SettingsFrame(0).serialize())
         encoder = Encoder()
         for stream_id in (1, 3, 5):
             block = encoder.encode(request_headers())
             headers = HeadersFrame(stream_id, block, flags=["END_HEADERS"])
-            self.hear(headers)
-        self.hear(RstStreamFrame(5, error_code=8))
+            self.on_readable(headers)
+        self.on_readable(RstStreamFrame(5, error_code=8))
 
-    def hear(self, frame: WireFrame) -> None:
+    def on_readable(self, frame: WireFrame) -> None:
         """Take a frame, on the short way where it may be."""
-        self._hear(frame.serialize())
+        self._on_readable(frame.serialize())
 
-    def _hear(self, wire: bytes) -> None:
+    def _on_readable(self, wire: bytes) -> None:
         self._reader.add(wire)
         while frame := self._reader.next():
             if frame.type == WINDOW_UPDATE and self._short and self.http2.take_window(frame):
@@ -78,7 +78,7 @@ def test_both_ways_lead_to_the_same(told: list[tuple[int, int]]) -> None:
         failures = []
         for peer in (short, long):
             try:
-                peer.hear(update(stream_id, increment))
+                peer.on_readable(update(stream_id, increment))
             except PeerError as error:
                 failures.append(error.code)
         assert len(failures) in (0, 2)
@@ -95,6 +95,6 @@ def test_the_reserved_bit_is_no_part_of_the_size() -> None:
     before = peer.windows[0]
     frame = update(1, 1000).serialize()
     flagged = frame[:9] + struct.pack(">I", 1000 | 1 << 31)
-    peer._hear(flagged + update(0, 1000).serialize())
+    peer._on_readable(flagged + update(0, 1000).serialize())
     assert peer.windows[0] == before + 1000
     assert peer.events[-2:] == ["WindowUpdated 1", "WindowUpdated 0"]

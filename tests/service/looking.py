@@ -7,16 +7,16 @@ from typing import Any
 from panel import Panel
 from service_home import FIVE, Home, open_home
 
+from audio_server.app import make_devices
 from audio_server.device.device import Device
-from audio_server.device.meter import LedFault, Meter
-from audio_server.serve import make_devices
+from audio_server.device.instrumentation import Instrumentation, LedFault
 from audio_server.settings import Settings
 
 STARTUP_S = 1.0
 WRONG = (0, 0x12345600, 0, 0, 0, 0)
 
 
-class Tally(Meter):
+class Tally(Instrumentation):
     """Counts what this file is about."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
+from audio_server.device.behaviour import Action, Button
 from audio_server.device.leds import Frame
-from audio_server.device.rules import Action, Button
 from audio_server.wire.comms_pb2 import (
     AudioPacket,
     AudioStreamRequest,

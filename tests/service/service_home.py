@@ -16,15 +16,15 @@ import trio
 import trio.testing
 from panel import SUCCESS, Panel
 
+from audio_server.app import make_devices
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
+from audio_server.device.behaviour import State
 from audio_server.device.leds import Frame, leds
-from audio_server.device.rules import State
+from audio_server.device.registry import Devices
 from audio_server.rpc.client import channel_over
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.server import serve_connection
-from audio_server.serve import make_devices
-from audio_server.service import DeviceService
+from audio_server.rpc.server_connection import serve_connection
+from audio_server.service.device_service import DeviceService
 from audio_server.settings import Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
 from audio_server.wire.comms_pb2 import DeviceStatusResponse

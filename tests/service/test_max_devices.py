@@ -9,8 +9,8 @@ from panel import status_of
 from service_home import FIVE, open_home
 from trio.testing import MockClock
 
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Button, Rules
+from audio_server.device.behaviour import Button, Rules
+from audio_server.device.registry import Devices
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import structlog.testing
 import trio
 from panel import event_of
 
+from audio_server.app import serve_until
 from audio_server.clips.convert import opus_bytes
-from audio_server.device.rules import Button
+from audio_server.device.behaviour import Button
 from audio_server.rpc.client import open_channel
-from audio_server.serve import serve_until
 from audio_server.settings import Settings
 from audio_server.wire.audio import SILENCE
 from audio_server.wire.comms_grpc import DeviceServiceStub

@@ -18,12 +18,7 @@ from panel import Panel, status_of
 from service_home import FIVE
 from trio.testing import MockClock
 
-from audio_server.clips.library import ClipError, Progress
-from audio_server.device.rules import Button
-from audio_server.rpc.client import channel_over, open_channel
-from audio_server.rpc.limits import Limits
-from audio_server.rpc.listener import Server
-from audio_server.serve import (
+from audio_server.app import (
     TAKES_END_S,
     make_devices,
     make_limits,
@@ -31,7 +26,12 @@ from audio_server.serve import (
     serve_on,
     serve_until,
 )
-from audio_server.service import DeviceService
+from audio_server.clips.loader import ClipError, Progress
+from audio_server.device.behaviour import Button
+from audio_server.rpc.client import channel_over, open_channel
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.server import Server
+from audio_server.service.device_service import DeviceService
 from audio_server.settings import Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
 
@@ -263,7 +263,7 @@ async def _wait_logged(logs: list[Any], event: str) -> None:
 
 
 async def test_limits_reach_connections_and_presses(tmp_path: Path) -> None:
-    limits = Limits(max_strangers=1, presses=(1, 0.1))
+    limits = Limits(max_unauthenticated=1, presses=(1, 0.1))
     settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, limits=limits)
     async with trio.open_nursery() as nursery:
         port = await nursery.start(serve_until, trio.Event(), settings)

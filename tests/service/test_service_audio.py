@@ -9,8 +9,8 @@ from panel import Panel, status_of
 from service_home import CALLS, LEAD_S, PACKET_BYTES, PACKET_S, frame, open_home
 from trio.testing import MockClock
 
+from audio_server.device.behaviour import Button
 from audio_server.device.leds import ERROR
-from audio_server.device.rules import Button
 from audio_server.rpc.limits import Limits
 
 EXACTLY_S = 1e-6

@@ -11,9 +11,9 @@ from panel import state_of
 from service_home import frame
 from trio.testing import MockClock
 
-from audio_server.device.rounds import ROUND_S
-from audio_server.device.rules import Button
-from audio_server.status_stream import LOOKS_MAX
+from audio_server.device.behaviour import Button
+from audio_server.device.led_readback import ROUND_S
+from audio_server.service.status_stream import LOOKS_MAX
 
 
 @pytest.fixture

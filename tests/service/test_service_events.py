@@ -9,16 +9,16 @@ from panel import event_of, send_bytes, status_of
 from service_home import FIVE, frame, open_home
 from trio.testing import MockClock
 
-from audio_server.device.devices import Devices
-from audio_server.device.modes import MemoryModeStore
-from audio_server.device.rules import Action, Button, Rules, State
+from audio_server.device.behaviour import Action, Button, Rules, State
+from audio_server.device.mode_store import MemoryModeStore
+from audio_server.device.registry import Devices
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent
 
 
 class SlowStore(MemoryModeStore):
     """Takes a quarter of a second to keep a mode."""
 
-    takes_time = True
+    is_durable = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class SlowStore(MemoryModeStore):
         super().put(device_id, mode)
         self._unkept.add(device_id)
 
-    async def wait_kept(self, device_id: str) -> None:
+    async def wait_durable(self, device_id: str) -> None:
         if device_id in self._unkept:
             await trio.sleep(0.25)
             self._unkept.discard(device_id)

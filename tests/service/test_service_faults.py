@@ -13,10 +13,10 @@ from service_home import FIVE, Home, frame, open_home
 from trio.testing import MockClock
 
 from audio_server.clips.clip import Clip
-from audio_server.device.devices import Devices
+from audio_server.device.behaviour import Button, Rules
 from audio_server.device.leds import ERROR
-from audio_server.device.modes import MemoryModeStore
-from audio_server.device.rules import Button, Rules
+from audio_server.device.mode_store import MemoryModeStore
+from audio_server.device.registry import Devices
 
 
 class PoorStore(MemoryModeStore):

@@ -6,7 +6,7 @@ import trio
 from service_home import clip_of, frame, open_home
 from trio.testing import MockClock
 
-from audio_server.device.rules import Button
+from audio_server.device.behaviour import Button
 from audio_server.rpc.limits import Limits
 
 PLAY, MODE, STOP = Button.PLAY, Button.MODE, Button.STOP

@@ -10,9 +10,9 @@ from panel import SUCCESS
 from service_home import frame, open_home
 from trio.testing import MockClock
 
+from audio_server.device.behaviour import Action, Button
 from audio_server.device.leds import STARTUP
-from audio_server.device.rules import Action, Button
-from audio_server.status_stream import ANSWER_S, UNANSWERED_MAX
+from audio_server.service.status_stream import ANSWER_S, UNANSWERED_MAX
 from audio_server.wire.comms_pb2 import DeviceEvent, DeviceStatusResponse
 
 STARTUP_FRAMES = [leds for _, leds in STARTUP]

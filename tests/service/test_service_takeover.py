@@ -9,7 +9,7 @@ from panel import status_of
 from service_home import CALLS, frame, open_home
 from trio.testing import MockClock
 
-from audio_server.device.rules import Button
+from audio_server.device.behaviour import Button
 from audio_server.wire.comms_pb2 import AudioStreamRequest
 
 ATTENDED_ABORTED = dict.fromkeys(("StatusStream", "ServerAudioStream"), Status.ABORTED)

@@ -8,9 +8,9 @@ from panel import Panel
 from service_home import frame, open_home
 from trio.testing import MockClock
 
-from audio_server.device.rules import Button
+from audio_server.device.behaviour import Button
 from audio_server.rpc.limits import Limits
-from audio_server.status_stream import UNASKED
+from audio_server.service.status_stream import UNASKED
 from audio_server.wire.comms_pb2 import DeviceStatusResponse
 
 UNASKED_FOR = DeviceStatusResponse(status="x" * 100)

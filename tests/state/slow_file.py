@@ -12,7 +12,7 @@ import trio
 from structlog.typing import EventDict
 
 from audio_server.state.modes import FileModeStore
-from audio_server.state.notes import Notes
+from audio_server.state.record import Record
 
 
 class SlowFile:
@@ -33,10 +33,10 @@ class SlowFile:
         self._raise()
         return self
 
-    def read(self) -> Notes:
-        return Notes(dict(self.rows), dict(self.names))
+    def read(self) -> Record:
+        return Record(dict(self.rows), dict(self.names))
 
-    def write(self, notes: Notes) -> None:
+    def write(self, notes: Record) -> None:
         self.begun.release()
         if self.is_slow:
             self.may_write.acquire()

@@ -16,8 +16,8 @@ import pytest
 import trio
 from grpclib.exceptions import GRPCError
 
+from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
-from audio_server.device.rules import State
 from audio_server.rpc.client import open_channel
 from audio_server.wire.comms_grpc import DeviceServiceStub
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent

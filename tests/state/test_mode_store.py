@@ -13,7 +13,7 @@ from audio_server.state.modes import open_modes
 async def test_modes_outlive_the_store(path) -> None:
     async with open_modes(path.parent) as store:
         store.put("a", 3)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
         store.put("b", 4)
     async with open_modes(path.parent) as store:
         assert (store.get("a"), store.get("b"), store.get("c")) == (3, 4, 0)
@@ -27,7 +27,7 @@ async def test_without_a_folder_there_is_no_store() -> None:
 async def test_what_is_waited_for_is_in_the_file(path) -> None:
     async with open_modes(path.parent) as store:
         store.put("a", 3)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
         copy = path.with_name("copy.db")
         copy.write_bytes(path.read_bytes())
         path.with_name("copy.db-wal").write_bytes(path.with_name("state.db-wal").read_bytes())
@@ -39,7 +39,7 @@ async def test_nobody_waits_where_nothing_changed(path) -> None:
     async with stored(SlowFile(), path) as store:
         with trio.CancelScope() as scope:
             scope.cancel()
-            await store.wait_kept("a")  # would raise Cancelled if it yielded
+            await store.wait_durable("a")  # would raise Cancelled if it yielded
         assert not scope.cancelled_caught
 
 
@@ -50,7 +50,7 @@ async def test_presses_during_a_write_share_the_next_one(path) -> None:
 
     async def press(device_id: str, mode: int) -> None:
         store.put(device_id, mode)
-        await store.wait_kept(device_id)
+        await store.wait_durable(device_id)
         kept.append(device_id)
 
     async with stored(file, path) as store, trio.open_nursery() as nursery:
@@ -76,11 +76,11 @@ async def test_a_cancelled_wait_loses_nothing(path) -> None:
         await trio.to_thread.run_sync(file.begun.acquire)
         with trio.CancelScope() as scope:
             scope.cancel()
-            await store.wait_kept("a")
+            await store.wait_durable("a")
         assert scope.cancelled_caught
         file.is_slow = False
         file.may_write.release()
-        await store.wait_kept("a")
+        await store.wait_durable("a")
     assert file.rows == {"a": 1}
 
 
@@ -100,7 +100,7 @@ async def test_names_outlive_the_store(path) -> None:
     async with open_modes(path.parent) as store:
         store.names.put("a", "Küche")
         store.put("a", 3)
-        await store.names.wait_kept("a")
+        await store.names.wait_durable("a")
         store.names.put("b", "hall")
         store.names.put("c", "door")
         store.names.put("c", None)
@@ -118,8 +118,8 @@ async def test_a_name_waits_for_its_own_batch(path) -> None:
     async with stored(file, path) as store, trio.open_nursery() as nursery:
         store.names.put("a", "x")
         await trio.to_thread.run_sync(file.begun.acquire)
-        await store.wait_kept("a")  # its mode has not changed
-        nursery.start_soon(store.names.wait_kept, "a")
+        await store.wait_durable("a")  # its mode has not changed
+        nursery.start_soon(store.names.wait_durable, "a")
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 1
         file.is_slow = False

@@ -19,7 +19,7 @@ async def test_a_full_disk_is_one_warning_and_delays_nobody(path, logged) -> Non
         file.error = FULL
         for mode in (1, 2, 3):
             store.put("a", mode)
-            await store.wait_kept("a")
+            await store.wait_durable("a")
         assert store.get("a") == 3
         assert warnings(logged) == ["modes are kept in memory only"]
         file.error = None
@@ -36,12 +36,12 @@ async def test_a_disk_that_hangs_holds_no_press_for_long(path, logged, autojump_
         async with trio.open_nursery() as nursery:
             began_at = trio.current_time()
             for device_id in ("a", "b"):
-                nursery.start_soon(store.wait_kept, device_id)
+                nursery.start_soon(store.wait_durable, device_id)
         assert trio.current_time() - began_at == KEPT_S
         assert warnings(logged) == ["modes are kept in memory only"]
         store.put("c", 3)
-        await store.wait_kept("c")
-        await store.wait_kept("a")
+        await store.wait_durable("c")
+        await store.wait_durable("a")
         assert trio.current_time() - began_at == KEPT_S
         assert [store.get(device_id) for device_id in "abc"] == [1, 2, 3]
         file.is_slow = False
@@ -61,7 +61,7 @@ async def test_a_disk_that_hangs_and_then_fails_loses_nothing(path, logged, auto
         file.is_slow, file.error = True, None
         store.put("a", 1)
         await trio.to_thread.run_sync(file.begun.acquire)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
         file.error, file.is_slow = FULL, False
         file.may_write.release()
         await until(lambda: file.opened > 1)
@@ -80,12 +80,12 @@ async def test_a_file_that_may_not_grow(path, logged) -> None:
 
     async with running(FileModeStore(path, open_file=SmallFile)) as store:
         store.put("first", 1)
-        await store.wait_kept("first")
+        await store.wait_durable("first")
         for number in range(1000):
             store.put(f"device-{number:050}", 1)
-        await store.wait_kept(f"device-{0:050}")
+        await store.wait_durable(f"device-{0:050}")
         store.put("last", 2)
-        await store.wait_kept("last")
+        await store.wait_durable("last")
         assert store.get("last") == 2
     assert warnings(logged) == ["modes are kept in memory only"]
     assert "full" in logged[0]["reason"]
@@ -102,7 +102,7 @@ async def test_a_disk_that_has_room_again_gets_what_it_missed(
     async with stored(file, path) as store:
         file.error = FULL
         store.put("a", 1)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
         began_at = trio.current_time()
         store.put("b", 2)
         await until(lambda: file.opened == 3)
@@ -111,7 +111,7 @@ async def test_a_disk_that_has_room_again_gets_what_it_missed(
         await until(lambda: bool(file.rows))
         assert file.rows == {"a": 1, "b": 2}
         store.put("c", 3)
-        await store.wait_kept("c")
+        await store.wait_durable("c")
         assert file.rows == {"a": 1, "b": 2, "c": 3}
     assert [entry["event"] for entry in logged] == [
         "modes are kept in memory only",
@@ -123,7 +123,7 @@ async def test_a_folder_that_cannot_be_made(tmp_path, logged) -> None:
     (tmp_path / "data").write_text("a file, where a folder should be")
     async with open_modes(tmp_path / "data") as store:
         store.put("a", 1)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
         assert store.get("a") == 1
     assert warnings(logged) == ["modes are kept in memory only"]
 
@@ -135,7 +135,7 @@ async def test_a_file_that_comes_late_counts_where_nothing_was_put(path, autojum
     async with stored(file, path) as store:
         store.put("a", 4)
         store.put("b", 0)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
         file.error = None
         await until(lambda: file.rows["a"] == 4)
         assert [store.get(device_id) for device_id in "abc"] == [4, 0, 3]
@@ -147,7 +147,7 @@ async def test_a_damaged_file_is_set_aside_at_the_start(path, logged) -> None:
     path.write_bytes(b"no database " * 1000)
     async with open_modes(path.parent) as store:
         store.put("a", 1)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
     assert warnings(logged) == ["state file set aside"]
     (aside,) = path.parent.glob("state.db.corrupt-*")
     assert aside.read_bytes().startswith(b"no database")
@@ -161,7 +161,7 @@ async def test_a_file_damaged_while_it_is_used_is_written_anew_from_memory(path,
     path.write_bytes(b"")
     async with stored(file, path) as store:
         store.put("a", 1)
-        await store.wait_kept("a")
+        await store.wait_durable("a")
         file.rows.clear()
 
         def fail_once() -> None:
@@ -172,7 +172,7 @@ async def test_a_file_damaged_while_it_is_used_is_written_anew_from_memory(path,
         file._raise = fail_once  # type: ignore[method-assign]
         file.error = StateDamaged(path, "damaged")
         store.put("b", 2)
-        await store.wait_kept("b")
+        await store.wait_durable("b")
     assert file.rows == {"a": 1, "b": 2}
     assert warnings(logged) == ["state file set aside"]
 
@@ -192,7 +192,7 @@ async def test_a_disk_that_fails_delays_no_name_and_gets_it_later(path, autojump
     file.error = FULL
     async with stored(file, path) as store:
         store.names.put("a", "new")
-        await store.names.wait_kept("a")
+        await store.names.wait_durable("a")
         file.error = None
         await until(lambda: file.names["a"] == "new")
         assert [store.names.get(device_id) for device_id in "ab"] == ["new", "kept"]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from audio_server.device import modes
-from audio_server.device.modes import MemoryModeStore
+from audio_server.device import mode_store
+from audio_server.device.mode_store import MemoryModeStore
 from audio_server.state.file import StateFile
 from audio_server.state.modes import open_modes
 
 
 @pytest.fixture(autouse=True)
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modes, "MODES_MAX", 3)
+    monkeypatch.setattr(mode_store, "MODES_MAX", 3)
 
 
 PRESSES = (("a", 1), ("b", 1), ("c", 1), ("a", 2), ("home", 1), ("home", 0), ("d", 1))
@@ -33,7 +33,7 @@ async def test_in_the_file_too(path: Path) -> None:
         assert store is not None
         for device_id, mode in PRESSES:
             store.put(device_id, mode)
-            await store.wait_kept(device_id)
+            await store.wait_durable(device_id)
         assert store.get("b") == 0
     with StateFile(path) as file:
         assert file.read().modes == LEFT

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from audio_server.state.file import SCHEMA, StateDamaged, StateFile, StateUnusable, set_aside
-from audio_server.state.notes import Notes
+from audio_server.state.record import Record
 
 
 def written(path: Path, modes: dict[str, int]) -> None:
     with StateFile(path) as file:
-        file.write(Notes(modes))
+        file.write(Record(modes))
 
 
 def read(path: Path) -> dict[str, int]:
@@ -69,15 +69,15 @@ def test_a_file_from_before_there_were_names(path) -> None:
         db.execute("PRAGMA user_version = 1")
     db.close()
     with StateFile(path) as file:
-        file.write(Notes(names={"a": "Küche"}))
-        assert file.read() == Notes({"a": 1}, {"a": "Küche"})
+        file.write(Record(names={"a": "Küche"}))
+        assert file.read() == Record({"a": 1}, {"a": "Küche"})
 
 
 def test_no_name_takes_no_row(path) -> None:
     with StateFile(path) as file:
-        file.write(Notes(names={"a": "Küche", "b": "hall"}))
-        file.write(Notes(names={"a": None, "c": None}))
-        assert file.read() == Notes({}, {"b": "hall"})
+        file.write(Record(names={"a": "Küche", "b": "hall"}))
+        file.write(Record(names={"a": None, "c": None}))
+        assert file.read() == Record({}, {"b": "hall"})
 
 
 def test_the_version_is_in_the_file(path) -> None:
@@ -124,8 +124,8 @@ def test_setting_aside_takes_the_log_along(path) -> None:
 
 def test_a_failed_write_changes_nothing_and_the_next_one_works(path) -> None:
     with StateFile(path) as file:
-        file.write(Notes({"a": 1}))
+        file.write(Record({"a": 1}))
         with pytest.raises(sqlite3.Error):
-            file.write(Notes({"a": 2, "b": "not a number"}))  # type: ignore[dict-item]
-        file.write(Notes({"c": 3}))
+            file.write(Record({"a": 2, "b": "not a number"}))  # type: ignore[dict-item]
+        file.write(Record({"c": 3}))
         assert file.read().modes == {"a": 1, "c": 3}

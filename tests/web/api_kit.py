@@ -11,22 +11,22 @@ from typing import Any
 import trio
 from asgi import Answer, ask
 from jsonschema import Draft202012Validator
-from shelves import shelf_of
+from repositories import shelf_of
 from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.shelf import Shelf, at_once
-from audio_server.device.devices import Devices
-from audio_server.device.links import EventLink
-from audio_server.device.rules import Rules
+from audio_server.clips.repository import Repository, at_once
+from audio_server.device.attachment import EventAttachment
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
+from audio_server.web.access import Admitted
 from audio_server.web.api.openapi import openapi
 from audio_server.web.api.table import all_operations
 from audio_server.web.app import make_app
-from audio_server.web.gate import Entry
-from audio_server.web.house import House
+from audio_server.web.context import Context
 
 REFUSED = (401, 403, 421, 429, 500)
 """What is not said of each operation: it can be said of any request."""
@@ -41,7 +41,7 @@ class Api:
 
     app: ASGIApp
     devices: Devices
-    house: House
+    house: Context
     document: dict[str, Any]
     seen: set[tuple[str, str, int]] = field(default_factory=set)
 
@@ -59,7 +59,7 @@ class Api:
         return answer
 
     @contextmanager
-    def connected(self, device_id: str = "a", number: int = 1) -> Iterator[EventLink]:
+    def connected(self, device_id: str = "a", number: int = 1) -> Iterator[EventAttachment]:
         """A device with all its streams; gives the one for its presses."""
         with ExitStack() as stack:
             to = self.devices
@@ -107,17 +107,17 @@ class Outlet:
 
 
 @asynccontextmanager
-async def an_api(shelf: Shelf | None = None) -> AsyncIterator[Api]:
+async def an_api(repository: Repository | None = None) -> AsyncIterator[Api]:
     """An API of devices that can be connected with `devices`."""
-    shelf = shelf or shelf_of(CLIPS)
-    devices = Devices(shelf.clips, Rules(len(shelf.clips)), 0.3)
-    shelf.used_by(at_once(devices.change_clips))
+    repository = repository or shelf_of(CLIPS)
+    devices = Devices(repository.clips, Rules(len(repository.clips)), 0.3)
+    repository.used_by(at_once(devices.change_clips))
     fleet = LocalFleet(devices)
-    house = House(Settings(), 1, shelf, fleet, trio.Event(), str)
+    house = Context(Settings(), 1, repository, fleet, trio.Event(), str)
     document = openapi(all_operations(house, login=False), "1")
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
         nursery.start_soon(fleet.run)
-        app = make_app(house, Entry(loopback=True))
+        app = make_app(house, Admitted(loopback=True))
         yield Api(app, devices, house, document)
         nursery.cancel_scope.cancel()

@@ -22,8 +22,8 @@ from starlette.routing import BaseRoute, Route
 
 from audio_server.web.api.events import EventStream
 from audio_server.web.app import PAGES
-from audio_server.web.careful import Careful
 from audio_server.web.files import Files
+from audio_server.web.security_headers import SecurityHeaders
 
 
 class FakeServer:
@@ -44,7 +44,7 @@ class FakeServer:
         """As at the start: no devices, five clips, and nobody needs a token."""
         self.devices: dict[str, Json] = {}
         self.clips = [clip(mode, name) for mode, name in enumerate(CLIPS)]
-        self.happenings: list[Json] = []
+        self.events: list[Json] = []
         self.asked: list[tuple[str, str, Any]] = []
         self.refusals: dict[str, tuple[int, str]] = {}  # path → what it is answered
         self.needs_login = False
@@ -91,10 +91,10 @@ class FakeServer:
 
     def happen(self, device_id: str, kind: str, text: str, **details: Any) -> None:
         """Something happens to a device."""
-        seq = len(self.happenings) + 1
-        happening = {"seq": seq, "at": time.time(), "device": device_id, "kind": kind, "text": text}
-        self.happenings.append(happening | details)
-        self._from_test(self._send, device_id, "happening", self.happenings[-1])
+        seq = len(self.events) + 1
+        event = {"seq": seq, "at": time.time(), "device": device_id, "kind": kind, "text": text}
+        self.events.append(event | details)
+        self._from_test(self._send, device_id, "event", self.events[-1])
 
     def wait_asked(self, method: str, path: str) -> Any:
         """The body of the newest such request, once there is one."""
@@ -146,7 +146,7 @@ class FakeServer:
 
     # -- the API
 
-    def app(self) -> Careful:
+    def app(self) -> SecurityHeaders:
         """The application."""
         api = [self._api(method, path, answer) for method, path, answer in self._answers()]
         pages: list[BaseRoute] = [Route(path, self._page(name)) for path, name in PAGES.items()]
@@ -156,7 +156,7 @@ class FakeServer:
             Route("/logout", self._logout, methods=["POST"]),
             Route("/static/{name}", self._files.static),
         ]
-        return Careful(Starlette(routes=[*others, *pages, *api]))
+        return SecurityHeaders(Starlette(routes=[*others, *pages, *api]))
 
     def _answers(self) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
         """Method, path and what is answered: JSON, or a response."""
@@ -165,9 +165,9 @@ class FakeServer:
             ("GET", "/api/devices/changes", self._changes),
             ("GET", "/api/devices/{id}", self._device),
             ("PATCH", "/api/devices/{id}", self._renamed),
-            ("GET", "/api/devices/{id}/happenings", self._past),
+            ("GET", "/api/devices/{id}/events", self._past),
             ("POST", "/api/devices/{id}/press", self._done),
-            ("GET", "/api/happenings", self._follow),
+            ("GET", "/api/events", self._follow),
             ("POST", "/api/play", self._done),
             ("POST", "/api/stop", self._done),
             ("GET", "/api/clips", self._listed),
@@ -239,8 +239,8 @@ class FakeServer:
         return row
 
     def _past(self, request: Request, said: Any) -> Json:
-        own = [one for one in self.happenings if one["device"] == request.path_params["id"]]
-        return {"now": time.time(), "happenings": own}
+        own = [one for one in self.events if one["device"] == request.path_params["id"]]
+        return {"now": time.time(), "events": own}
 
     def _done(self, request: Request, said: Any) -> Json:
         devices = said.get("devices", [0])

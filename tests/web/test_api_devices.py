@@ -14,8 +14,8 @@ from api_kit import Api, an_api
 from asgi import HOST, ask, listening
 from trio.testing import MockClock
 
-from audio_server.device.rules import Action, Button
-from audio_server.fleet.feed import WATCHERS_MAX
+from audio_server.device.behaviour import Action, Button
+from audio_server.fleet.broadcast import WATCHERS_MAX
 from audio_server.web.api import models
 from audio_server.web.api.bodies import JSON_S
 
@@ -188,7 +188,7 @@ async def test_changes_are_told(api: Api) -> None:
 
 
 async def test_who_hears_nothing_for_long_is_told_so(api: Api, autojump_clock: Any) -> None:
-    async with listening(api.app, "/api/happenings?follow=1") as events:
+    async with listening(api.app, "/api/events?follow=1") as events:
         assert await events.next_text() == ": here it begins\n\n"
         before = trio.current_time()
         assert await events.next_text() == ": still there\n\n"
@@ -207,24 +207,24 @@ async def test_a_stream_ends_with_what_it_tells(api: Api, monkeypatch: Any) -> N
         assert await events.next_text() == ""
 
 
-async def test_happenings_are_kept_and_followed(api: Api) -> None:
-    async with listening(api.app, "/api/happenings?follow=true&device=a") as events:
+async def test_events_are_kept_and_followed(api: Api) -> None:
+    async with listening(api.app, "/api/events?follow=true&device=a") as events:
         await events.next_text()
         with api.connected("a"), api.connected("b", 2):
             await api.ask("POST", "/api/devices/a/press", {"button": "mode"})
             kinds = [(await events.next())[1]["kind"] for _ in range(3)]
-        past = (await api.get("/api/devices/a/happenings"))["happenings"]
+        past = (await api.get("/api/devices/a/events"))["events"]
         assert [one["kind"] for one in past[:3]] == kinds
-        assert past == (await api.get("/api/happenings?device=a"))["happenings"]
-        everything = (await api.get("/api/happenings"))["happenings"]
+        assert past == (await api.get("/api/events?device=a"))["events"]
+        everything = (await api.get("/api/events"))["events"]
         assert {one["device"] for one in everything} == {"a", "b"}
-    assert (await api.ask("GET", "/api/devices/nobody/happenings")).status == 404
-    assert (await api.get("/api/happenings?device=nobody"))["happenings"] == []
+    assert (await api.ask("GET", "/api/devices/nobody/events")).status == 404
+    assert (await api.get("/api/events?device=nobody"))["events"] == []
 
 
 @pytest.mark.parametrize("query", ["follow=perhaps", "devices=a", "device=a&device=b", "follow"])
 async def test_parameters_that_are_wrong(api: Api, query: str) -> None:
-    assert (await api.ask("GET", f"/api/happenings?{query}")).status == 400
+    assert (await api.ask("GET", f"/api/events?{query}")).status == 400
 
 
 async def test_so_many_may_watch_and_no_more(api: Api) -> None:
@@ -233,7 +233,7 @@ async def test_so_many_may_watch_and_no_more(api: Api) -> None:
             await nursery.start(_watch, api)
         full = await api.ask("GET", "/api/devices/changes")
         assert (full.status, full.json["error"]) == (503, "too many watch already")
-        assert (await api.ask("GET", "/api/happenings?follow=1")).status == 503
+        assert (await api.ask("GET", "/api/events?follow=1")).status == 503
         nursery.cancel_scope.cancel()
 
 
@@ -283,4 +283,4 @@ async def test_a_fault_of_ours_is_logged_and_told(api: Api, monkeypatch: Any) ->
 async def test_what_the_server_is(api: Api) -> None:
     about = await api.get("/api/about")
     assert (about["name"], about["workers"], about["login"]) == ("streaming-audio-server", 1, False)
-    assert json.dumps(about["no_device_because"]) == "null"
+    assert json.dumps(about["reason"]) == "null"

@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_changed_offers_no_change(look: Look, fake: Fake
 
 
 def live_through(fake: FakeServer, device_id: str) -> int:
-    """Let a device have done something in the last two minutes; how many happenings that is."""
+    """Let a device have done something in the last two minutes; how many events that is."""
     idle, plays, third = leds_of(0, None), leds_of(1, 0.0), leds_of(3, None)
     past: list[tuple[float, str, str, Json]] = [
         (108, "connected", "connected from 10.0.0.7:51234", {}),

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from shelves import shelf_of
+from repositories import shelf_of
 
-from audio_server.serve import serve_until
+from audio_server.app import serve_until
 from audio_server.settings import Settings
-from audio_server.virtual.device import Link, VirtualDevice
-from audio_server.web.house import House
+from audio_server.simulator.device import Link, VirtualDevice
+from audio_server.web.context import Context
 
 SHIPPED = Path(__file__).parents[2] / "clips"
 
@@ -33,7 +33,7 @@ async def test_a_pages_device_connects_over_tls(tmp_path: Path) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         port = await nursery.start(partial(serve_until, stop, settings))
-        house = House(settings, port, shelf_of(), None, stop, str)
+        house = Context(settings, port, shelf_of(), None, stop, str)
         device = VirtualDevice("page", house.open_channel)
         nursery.start_soon(device.run)
         device.switch_on()

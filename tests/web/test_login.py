@@ -11,18 +11,19 @@ import pytest
 import structlog.testing
 import trio
 from asgi import HOST, Answer, ask
-from shelves import shelf_of
+from repositories import shelf_of
 from starlette.types import ASGIApp
 from trio.testing import MockClock
 
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
 from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
+from audio_server.web.access import Admitted
 from audio_server.web.app import make_app
-from audio_server.web.gate import Entry
-from audio_server.web.house import House
+from audio_server.web.context import Context
+from audio_server.web.endpoint import way_in
 from audio_server.web.login import SESSION_S, Login
 from audio_server.web.login_routes import FORM_S
 from audio_server.web.token_file import (
@@ -33,7 +34,6 @@ from audio_server.web.token_file import (
     read_token,
     token_file,
 )
-from audio_server.web.way_in import way_in
 
 TOKEN = "0123456789abcdef"
 OURS = {"origin": f"http://{HOST}"}
@@ -41,8 +41,8 @@ OURS = {"origin": f"http://{HOST}"}
 
 def app_with(login: Login | None) -> ASGIApp:
     nobody = LocalFleet(Devices((), Rules(clips=0), 0.3))
-    house = House(Settings(), 1, shelf_of(), nobody, trio.Event(), str)
-    return make_app(house, Entry(loopback=False, login=login))
+    house = Context(Settings(), 1, shelf_of(), nobody, trio.Event(), str)
+    return make_app(house, Admitted(loopback=False, login=login))
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
 from audio_server.web.api.resource import Resource
-from audio_server.web.careful import Careful
+from audio_server.web.security_headers import SecurityHeaders
 
 
 def routes_of(app: Any) -> Iterator[tuple[str, str]]:
     """Each path and method that the application serves under `/api`."""
-    assert isinstance(app, Careful)
+    assert isinstance(app, SecurityHeaders)
     for route in app._app._app.routes:
         if isinstance(route, Route) and isinstance(route.app, Resource):
             for method in route.app._operations:

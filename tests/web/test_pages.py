@@ -11,10 +11,10 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
-from shelves import shelf_of
+from repositories import shelf_of
 
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
 from audio_server.web import server
@@ -24,7 +24,7 @@ from audio_server.web.address import (
     parse_address,
     reachable,
 )
-from audio_server.web.house import House
+from audio_server.web.context import Context
 from audio_server.web.server import open_pages
 
 NOBODY = LocalFleet(Devices((), Rules(clips=0), 0.3))
@@ -34,12 +34,12 @@ UPGRADE = (
 )
 
 
-def house_at(http: str, **settings: Any) -> House:
-    return House(Settings(http=http, **settings), 1, shelf_of(), NOBODY, trio.Event(), str)
+def house_at(http: str, **settings: Any) -> Context:
+    return Context(Settings(http=http, **settings), 1, shelf_of(), NOBODY, trio.Event(), str)
 
 
 @asynccontextmanager
-async def pages(house: House) -> AsyncIterator[str]:
+async def pages(house: Context) -> AsyncIterator[str]:
     """Pages that are served for as long as the block; gives HOST:PORT."""
     with structlog.testing.capture_logs() as logs:
         async with open_pages(house):

@@ -12,15 +12,15 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
-from shelves import shelf_of
+from repositories import shelf_of
 
-from audio_server.device.devices import Devices
-from audio_server.device.rules import Rules
+from audio_server.device.behaviour import Rules
+from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
 from audio_server.fleet.local import LocalFleet
 from audio_server.identity.dev_certs import DevCerts, make_dev_certs
 from audio_server.settings import Settings
-from audio_server.web.house import House
+from audio_server.web.context import Context
 from audio_server.web.server import open_pages
 
 
@@ -35,9 +35,9 @@ def settings(tmp_path: Path) -> partial[Settings]:
     return partial(Settings, http="0.0.0.0:0", data=tmp_path)
 
 
-def house_of(settings: Settings) -> House:
+def house_of(settings: Settings) -> Context:
     nobody = LocalFleet(Devices((), Rules(clips=0), 0.3))
-    house = House(settings, 1, shelf_of(), nobody, trio.Event(), str)
+    house = Context(settings, 1, shelf_of(), nobody, trio.Event(), str)
     house.ready.set()
     return house
 
@@ -126,8 +126,8 @@ async def check_tls(port: int, ca: Path) -> None:
 async def test_whoever_sends_too_much_hears_why(tmp_path: Path) -> None:
     """Even while the file is still being sent: a connection that is cut says nothing."""
     house = house_of(Settings(http="127.0.0.1:0", clips=tmp_path))
-    house.shelf.folder = tmp_path
-    house.shelf.max_bytes = 1000
+    house.repository.folder = tmp_path
+    house.repository.max_bytes = 1000
     with structlog.testing.capture_logs() as logs:
         async with open_pages(house):
             await trio.testing.wait_all_tasks_blocked()

@@ -16,7 +16,7 @@ from web_server import WebServer
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "0123456789abcdef0123"
-STREAMS = ("/api/devices/changes", "/api/happenings")
+STREAMS = ("/api/devices/changes", "/api/events")
 """What may be answered for ever, which tools that wait for the end cannot ask."""
 
 NOT_ALL_NAMES = "positive_data_acceptance"

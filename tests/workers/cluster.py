@@ -17,17 +17,17 @@ import trio
 from trio.testing import memory_stream_one_way_pair, memory_stream_pair
 
 from audio_server.clips.clip import Clip
-from audio_server.device.modes import ModeStore
+from audio_server.device.mode_store import ModeStore
 from audio_server.rpc.client import Channel, channel_over
 from audio_server.settings import Settings
 from audio_server.wire.audio import SILENCE
 from audio_server.wire.comms_grpc import DeviceServiceStub
-from audio_server.workers.boot import Boot
-from audio_server.workers.post import Post
-from audio_server.workers.registry import Registry
-from audio_server.workers.relay import Relay
+from audio_server.workers.directory import Directory
+from audio_server.workers.mailbox import Mailbox
+from audio_server.workers.router import Router
 from audio_server.workers.uplink import Uplink
 from audio_server.workers.worker import run_worker
+from audio_server.workers.worker_config import WorkerConfig
 
 SECONDS = (1.0, 70.0, 5.0, 0.02, 2.5)
 CLIPS = [Clip.from_packets(f"clip {s}", [SILENCE] * round(s * 50)) for s in SECONDS]
@@ -55,7 +55,7 @@ class Worker:
     """A worker, and what the relay and the test need of it."""
 
     def __init__(self) -> None:
-        self.post = Post()
+        self.post = Mailbox()
         self.ready = trio.Event()
         self.ended = trio.Event()
         self.stop = trio.Event()
@@ -67,7 +67,7 @@ class Worker:
     def on_ready(self) -> None:
         self.ready.set()
 
-    async def run(self, number: int, boot: Boot, fd: int) -> None:
+    async def run(self, number: int, boot: WorkerConfig, fd: int) -> None:
         listeners: Any = [self.listener]
         with self.ours, self.theirs:
             uplink = Uplink(fd)
@@ -85,7 +85,7 @@ class Cluster:
         self.relay = trio.CancelScope()
         self._next = cycle(self.workers)
 
-    async def run_relay(self, relay: Relay, read_fd: int) -> None:
+    async def run_relay(self, relay: Router, read_fd: int) -> None:
         stream = trio.lowlevel.FdStream(os.dup(read_fd))
         with self.relay:
             await relay.run(stream)
@@ -105,10 +105,10 @@ async def open_cluster(
 ) -> AsyncIterator[Cluster]:
     """Workers that run for as long as the block."""
     cluster = Cluster(workers)
-    boot = Boot(Settings(), workers, (), clips, store is not None)
+    boot = WorkerConfig(Settings(), workers, (), clips, store is not None)
     read_fd, write_fd = os.pipe()
     async with trio.open_nursery() as nursery:
-        relay = Relay(Registry(workers, store=store), cluster.workers, store)
+        relay = Router(Directory(workers, store=store), cluster.workers, store)
         nursery.start_soon(cluster.run_relay, relay, read_fd)
         for number, worker in cluster.workers.items():
             nursery.start_soon(worker.run, number, boot, write_fd)

@@ -14,12 +14,12 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
-from audio_server.device.modes import MemoryModeStore
-from audio_server.device.rules import State
-from audio_server.virtual.options import Options
-from audio_server.virtual.script import parse_script
-from audio_server.virtual.scripted import perform
+from audio_server.device.mode_store import MemoryModeStore
+from audio_server.simulator.options import Options
+from audio_server.simulator.script import parse_script
+from audio_server.simulator.scripted import perform
 from audio_server.wire.comms_pb2 import (
     AudioStreamRequest,
     ButtonEvent,
@@ -247,7 +247,7 @@ async def test_a_worker_drains_when_told_and_when_the_supervisor_is_gone(
 class SlowStore(MemoryModeStore):
     """Keeps modes after a second."""
 
-    async def wait_kept(self, device_id: str) -> None:
+    async def wait_durable(self, device_id: str) -> None:
         await trio.sleep(1)
 
 

@@ -14,10 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from audio_server.device.modes import MemoryModeStore
+from audio_server.device.mode_store import MemoryModeStore
+from audio_server.workers.cache import OwnershipCache
+from audio_server.workers.directory import Directory
 from audio_server.workers.messages import Changed, Claim, Granted, Moved, Up
-from audio_server.workers.registry import Registry
-from audio_server.workers.replica import Replica
 
 WORKERS = (1, 2, 3)
 DEVICES = ("one", "two")
@@ -36,7 +36,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         """It forgets devices as early as it may."""
-        self.replica = Replica(self.number, lambda id: id in self.attached, known_max=1)
+        self.replica = OwnershipCache(self.number, lambda id: id in self.attached, known_max=1)
 
 
 class Histories(RuleBasedStateMachine):
@@ -45,7 +45,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store = MemoryModeStore()
-        self.registry = Registry(len(WORKERS), store=self.store)
+        self.registry = Directory(len(WORKERS), store=self.store)
         self.pipe: deque[Up] = deque()
         self.workers = {number: Worker(number) for number in WORKERS}
         self.calls: list[tuple[int, str, int]] = []  # worker, device, connection; not claimed yet

@@ -82,7 +82,7 @@ async def test_one_that_hangs_is_killed_and_another_one_started(log) -> None:
 
 
 FOLLOWS = """
-from audio_server.workers.lifeline import follow_supervisor
+from audio_server.workers.parent_watch import follow_supervisor
 follow_supervisor(0, within_s=0.01)
 print("ready", flush=True)
 while True: pass

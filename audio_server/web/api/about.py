@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from audio_server.web.api import models
 from audio_server.web.api.openapi import openapi
-from audio_server.web.api.operation import Asked, Content, Operation
-from audio_server.web.house import House
+from audio_server.web.api.operation import ApiRequest, Content, Operation
+from audio_server.web.context import Context
 from audio_server.workers.cores import worker_count
 
 DOCUMENT = Content("application/json", "an OpenAPI document", "object")
@@ -21,7 +21,7 @@ DOCUMENT = Content("application/json", "an OpenAPI document", "object")
 class AboutOperations:
     """`others` are all operations but these."""
 
-    def __init__(self, house: House, others: Sequence[Operation], *, login: bool) -> None:
+    def __init__(self, house: Context, others: Sequence[Operation], *, login: bool) -> None:
         self._house = house
         self._others = others
         self._login = login
@@ -35,7 +35,7 @@ class AboutOperations:
             Operation("GET", "/api/openapi.json", self.get_openapi, DOCUMENT),
         )
 
-    async def get_about(self, asked: Asked) -> models.About:
+    async def get_about(self, asked: ApiRequest) -> models.About:
         """What this server is."""
         return models.About(
             "streaming-audio-server",
@@ -45,7 +45,7 @@ class AboutOperations:
             self._house.closed_because,
         )
 
-    async def get_openapi(self, asked: Asked) -> Response:
+    async def get_openapi(self, asked: ApiRequest) -> Response:
         """This document."""
         if not self._document:
             document = openapi([*self.all, *self._others], version())

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from audio_server.web.api import models
 from audio_server.web.api.bodies import Parts
-from audio_server.web.api.operation import Asked, Content, Operation
+from audio_server.web.api.operation import ApiRequest, Content, Operation
 from audio_server.web.api.ranges import answer_part
-from audio_server.web.house import House
+from audio_server.web.context import Context
 
 SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)
 FILE: Final = Content("application/octet-stream", "a sound file of any format FFmpeg reads", None)
@@ -33,8 +33,8 @@ NOT_TAKEN: Final = {
 class ClipOperations:
     """They work on the shelf. Each change answers with all clips, when they are played."""
 
-    def __init__(self, house: House) -> None:
-        self._shelf = house.shelf
+    def __init__(self, house: Context) -> None:
+        self._repository = house.repository
 
     @property
     def all(self) -> Sequence[Operation]:
@@ -93,53 +93,53 @@ class ClipOperations:
             ),
         )
 
-    async def list_clips(self, asked: Asked) -> models.Clips:
+    async def list_clips(self, asked: ApiRequest) -> models.Clips:
         """All clips; the first is played in mode 0."""
-        clips = {"clips": self._shelf.entries, "fixed_because": self._shelf.fixed_because}
+        clips = {"clips": self._repository.entries, "fixed_because": self._repository.fixed_because}
         return msgspec.convert(clips, models.Clips, from_attributes=True)
 
-    async def draw_clip(self, asked: Asked) -> models.Waveform:
+    async def draw_clip(self, asked: ApiRequest) -> models.Waveform:
         """A clip's waveform, to look at."""
-        peaks = await self._shelf.peaks(asked.named("name"), asked.query.points)
+        peaks = await self._repository.peaks(asked.named("name"), asked.query.points)
         return models.Waveform(peaks)
 
-    async def get_sound(self, asked: Asked) -> Response:
+    async def get_sound(self, asked: ApiRequest) -> Response:
         """A clip, as it is sent."""
-        sound = await self._shelf.sound(asked.named("name"))
+        sound = await self._repository.sound(asked.named("name"))
         return answer_part(asked.request, sound, SOUND.media_type)
 
     # -- changes
 
-    async def add_clip(self, asked: Asked) -> models.Clips:
+    async def add_clip(self, asked: ApiRequest) -> models.Clips:
         """Add a clip, which gets the next mode."""
         async with _body(asked) as parts:
-            await self._shelf.upload(asked.query.name, parts)
+            await self._repository.upload(asked.query.name, parts)
         return await self.list_clips(asked)
 
-    async def replace_clip(self, asked: Asked) -> models.Clips:
+    async def replace_clip(self, asked: ApiRequest) -> models.Clips:
         """Put another sound in the place of a clip; what plays goes on with the old one."""
         async with _body(asked) as parts:
-            await self._shelf.replace(asked.named("name"), parts)
+            await self._repository.replace(asked.named("name"), parts)
         return await self.list_clips(asked)
 
-    async def remove_clip(self, asked: Asked) -> models.Clips:
+    async def remove_clip(self, asked: ApiRequest) -> models.Clips:
         """Remove a clip; the modes after it move up."""
-        await self._shelf.remove(asked.named("name"))
+        await self._repository.remove(asked.named("name"))
         return await self.list_clips(asked)
 
-    async def order_clips(self, asked: Asked) -> models.Clips:
+    async def order_clips(self, asked: ApiRequest) -> models.Clips:
         """Put the clips in another order; that gives their files other names."""
-        await self._shelf.reorder(asked.body.names)
+        await self._repository.reorder(asked.body.names)
         return await self.list_clips(asked)
 
-    async def reload_clips(self, asked: Asked) -> models.Clips:
+    async def reload_clips(self, asked: ApiRequest) -> models.Clips:
         """Read the folder of clips anew."""
-        await self._shelf.reload()
+        await self._repository.reload()
         return await self.list_clips(asked)
 
 
 @asynccontextmanager
-async def _body(asked: Asked) -> AsyncIterator[Parts]:
+async def _body(asked: ApiRequest) -> AsyncIterator[Parts]:
     """The body, the rest of which is taken when the block has an error to tell of."""
     async with aclosing(Parts(asked.request)) as parts:
         try:

@@ -10,13 +10,13 @@ import msgspec
 import trio
 from starlette.responses import Response
 
-from audio_server.device.rules import Button
-from audio_server.fleet.interface import Fleet, Happening, Row
+from audio_server.device.behaviour import Button
+from audio_server.fleet.interface import Event, Fleet, Row
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.web.api import models
 from audio_server.web.api.events import EventStream
-from audio_server.web.api.operation import EVENTS, Asked, Content, Operation, Problem
-from audio_server.web.house import House
+from audio_server.web.api.operation import EVENTS, ApiRequest, Content, Operation, Problem
+from audio_server.web.context import Context
 
 BATCH: Final = 100
 """How many rows are written before others have their turn."""
@@ -33,13 +33,13 @@ CHANGES: Final = Content(
     "`gone`; `now` is the server's clock. The server ends it for whoever is too slow; then begin "
     "again.",
 )
-HAPPENING: Final = Content(EVENTS, "with `follow`: `happening`, each a Happening")
+HAPPENING: Final = Content(EVENTS, "with `follow`: `event`, each a Event")
 
 
 class DeviceOperations:
     """They work on the fleet, wherever the devices live."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: Context) -> None:
         self._fleet: Fleet = house.fleet
         self._house = house
 
@@ -56,16 +56,16 @@ class DeviceOperations:
             Operation("GET", DEVICE, self.get_device, models.Device, problems=NOT_THERE),
             Operation(
                 "GET",
-                f"{DEVICE}/happenings",
-                self.list_happenings_of_device,
-                models.Happenings,
+                f"{DEVICE}/events",
+                self.list_events_of_device,
+                models.Events,
                 problems=NOT_THERE,
             ),
             Operation(
                 "GET",
-                "/api/happenings",
-                self.list_happenings,
-                (models.Happenings, HAPPENING),
+                "/api/events",
+                self.list_events,
+                (models.Events, HAPPENING),
                 query=models.Following,
                 problems=NOT_THERE | NO_ROOM,
             ),
@@ -93,24 +93,24 @@ class DeviceOperations:
             Operation("POST", "/api/stop", self.stop, models.Outcomes, body=models.Stop),
         )
 
-    async def list_devices(self, asked: Asked) -> Response:
+    async def list_devices(self, asked: ApiRequest) -> Response:
         """All devices that are connected."""
         return await _answer_rows(await self._fleet.rows())
 
-    async def watch_devices(self, asked: Asked) -> Response:
+    async def watch_devices(self, asked: ApiRequest) -> Response:
         """All devices, and then what changes, as server-sent events."""
         if self._fleet.is_full:
             raise Problem(503, FULL)
         return EventStream(self._fleet.watching(), bytes)
 
-    async def get_device(self, asked: Asked) -> Row:
+    async def get_device(self, asked: ApiRequest) -> Row:
         """A device; one that has gone lately too."""
         row = await self._fleet.row(asked.named("id"))
         if row is None:
             raise Problem(404, UNKNOWN)
         return row
 
-    async def rename_device(self, asked: Asked) -> models.Named:
+    async def rename_device(self, asked: ApiRequest) -> models.Named:
         """Give a device another name, or none."""
         device_id, rename = asked.named("id"), asked.body
         outcome = await self._fleet.rename(device_id, rename.name)
@@ -119,7 +119,7 @@ class DeviceOperations:
         name = None if rename.name is None else rename.name.strip()
         return models.Named(device_id, name)
 
-    async def press_button(self, asked: Asked) -> Row:
+    async def press_button(self, asked: ApiRequest) -> Row:
         """Press a button, as the device itself would; answers when that has had its effect."""
         button = Button[asked.body.button.upper()]
         outcome = await self._fleet.press(asked.named("id"), button)
@@ -129,29 +129,29 @@ class DeviceOperations:
             raise Problem(404, UNKNOWN)
         return await self.get_device(asked)
 
-    async def stop(self, asked: Asked) -> models.Outcomes:
+    async def stop(self, asked: ApiRequest) -> models.Outcomes:
         """Cut what plays on devices, and what would follow."""
         return summed_up(await self._fleet.stop(chosen(asked.body.devices)))
 
     # -- what has happened
 
-    async def list_happenings_of_device(self, asked: Asked) -> models.Happenings | Response:
+    async def list_events_of_device(self, asked: ApiRequest) -> models.Events | Response:
         """What has happened to a device lately."""
         await self.get_device(asked)
-        return await self._happenings(asked.named("id"))
+        return await self._events(asked.named("id"))
 
-    async def list_happenings(self, asked: Asked) -> Response:
+    async def list_events(self, asked: ApiRequest) -> Response:
         """What has happened to all devices lately, or what happens from now on."""
         device_id = asked.query.device
         if not asked.query.follow:
-            return await self._happenings(device_id)
+            return await self._events(device_id)
         if self._fleet.is_full:
             raise Problem(503, FULL)
         return EventStream(self._fleet.following(device_id), _told)
 
-    async def _happenings(self, device_id: str | None) -> Response:
-        happenings = await self._fleet.happenings(device_id)
-        return await answer_list("happenings", happenings)
+    async def _events(self, device_id: str | None) -> Response:
+        events = await self._fleet.events(device_id)
+        return await answer_list("events", events)
 
 
 def chosen(which: str | Sequence[str]) -> Sequence[str] | None:
@@ -187,6 +187,6 @@ async def answer_list(name: str, items: Iterable[object], **more: float) -> Resp
     return Response(whole, media_type="application/json")
 
 
-def _told(happening: Happening) -> bytes:
-    data = msgspec.json.encode(happening)
-    return b"id: %d\nevent: happening\ndata: %s\n\n" % (happening["seq"], data)
+def _told(event: Event) -> bytes:
+    data = msgspec.json.encode(event)
+    return b"id: %d\nevent: event\ndata: %s\n\n" % (event["seq"], data)

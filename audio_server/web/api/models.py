@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from audio_server.clips.peaks import POINTS_MAX
-from audio_server.device.observer import Kind
+from audio_server.device.events import EventKind
 from audio_server.fleet.names import NAME_MAX
 
 DEVICES_MAX = 100_000
@@ -41,7 +41,7 @@ class About(Struct):
     version: str
     workers: Annotated[int, Meta(ge=1, description="how many processes serve devices")]
     login: Annotated[bool, Meta(description="whether operators need a token here")]
-    no_device_because: Annotated[
+    reason: Annotated[
         str | None, Meta(description="why no page can be a device here; null where it can")
     ]
 
@@ -105,20 +105,20 @@ class Named(Struct):
     name: str | None
 
 
-class Happening(Struct):
+class Event(Struct):
     """Something that happened to a device; by its `kind` there are more facts."""
 
     seq: Annotated[int, Meta(description="unique; later ones of a device are greater")]
     at: Time
     device: str
-    kind: Kind
+    kind: EventKind
     text: Annotated[str, Meta(description="one line for people")]
 
 
-class Happenings(Struct):
+class Events(Struct):
     """What has happened, oldest first."""
 
-    happenings: list[Happening]
+    events: list[Event]
 
 
 class Source(Struct):
@@ -194,7 +194,7 @@ class Stop(Struct, forbid_unknown_fields=True):
 
 
 class Following(Struct, forbid_unknown_fields=True):
-    """Whose happenings, and whether to go on with them."""
+    """Whose events, and whether to go on with them."""
 
     device: Annotated[str | None, Meta(description="of this device alone")] = None
     follow: Annotated[

@@ -21,7 +21,7 @@ class Problem(Exception):
         self.status = status
 
 
-class Asked(NamedTuple):
+class ApiRequest(NamedTuple):
     """A request that is as its operation wants it: `query` and `body` are of the types that the
     operation names."""
 
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
         return str(self.request.path_params[name])
 
 
-Handler: TypeAlias = Callable[[Asked], Awaitable[Any]]
+Handler: TypeAlias = Callable[[ApiRequest], Awaitable[Any]]
 """Answers with what is to be JSON, or with a `Response`. Raises `Problem`."""
 
 

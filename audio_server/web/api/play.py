@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from audio_server.web.api import models
 from audio_server.web.api.devices import chosen, summed_up
-from audio_server.web.api.operation import Asked, Operation
-from audio_server.web.house import House
+from audio_server.web.api.operation import ApiRequest, Operation
+from audio_server.web.context import Context
 
 
 class PlayOperations:
     """They need to know both the devices and the clips."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: Context) -> None:
         self._house = house
 
     @property
@@ -27,7 +27,7 @@ class PlayOperations:
             ),
         )
 
-    async def play(self, asked: Asked) -> models.Outcomes:
+    async def play(self, asked: ApiRequest) -> models.Outcomes:
         """Play a clip now, on some devices or all; what plays there is cut."""
-        mode = self._house.shelf.find(asked.body.clip).mode
+        mode = self._house.repository.find(asked.body.clip).mode
         return summed_up(await self._house.fleet.play(chosen(asked.body.devices), mode))

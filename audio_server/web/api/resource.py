@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from audio_server.web.api.bodies import read_json, read_query
 from audio_server.web.api.faults import problem_of
-from audio_server.web.api.operation import Asked, Operation, Problem
+from audio_server.web.api.operation import ApiRequest, Operation, Problem
 
 JSON: Final = "application/json"
 FAILED: Final = "the server failed at that; its log says more"
@@ -75,7 +75,7 @@ class Resource:
         body = None
         if isinstance(operation.body, type):
             body = await read_json(request, operation.body)
-        result = await operation.does(Asked(request, query, body))
+        result = await operation.does(ApiRequest(request, query, body))
         return result if isinstance(result, Response) else answer_json(result)
 
 

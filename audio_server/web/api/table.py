@@ -9,10 +9,10 @@ from audio_server.web.api.clips import ClipOperations
 from audio_server.web.api.devices import DeviceOperations
 from audio_server.web.api.operation import Operation
 from audio_server.web.api.play import PlayOperations
-from audio_server.web.house import House
+from audio_server.web.context import Context
 
 
-def all_operations(house: House, *, login: bool) -> Sequence[Operation]:
+def all_operations(house: Context, *, login: bool) -> Sequence[Operation]:
     """All operations of a server; `login` says whether it asks for a token."""
     about_devices = [*DeviceOperations(house).all, *PlayOperations(house).all]
     others = [*about_devices, *ClipOperations(house).all]

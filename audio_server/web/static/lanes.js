@@ -29,14 +29,14 @@ export class Lanes {
     setInterval(() => this.#move(), TICK_MS);
   }
 
-  // Happenings of the API, oldest first.
-  draw(happenings) {
+  // Events of the API, oldest first.
+  draw(events) {
     const begin = this.#now() - WINDOW_S;
     this.#zero = begin;
     this.#until = [];
     const drawn = { press: [], take: [], leds: [] };
     let take = null, leds = null;
-    for (const one of happenings) {
+    for (const one of events) {
       if (one.kind === "press" && one.at > begin) drawn.press.push(this.#press(one));
       if (take && ENDS_TAKE.has(one.kind)) take = this.#end(take, one.at, drawn.take);
       if (leds && ENDS_LEDS.has(one.kind)) leds = this.#end(leds, one.at, drawn.leds);
@@ -62,9 +62,9 @@ export class Lanes {
   }
 
   // A stripe for each LED but the first, which is the device's own.
-  #lit(happening) {
-    const span = this.#span(happening, "");
-    const stripes = (happening.leds ?? []).slice(1).map((led, at, { length }) => stripe(led, at, length));
+  #lit(event) {
+    const span = this.#span(event, "");
+    const stripes = (event.leds ?? []).slice(1).map((led, at, { length }) => stripe(led, at, length));
     if (stripes.length) span.item.style.background = `linear-gradient(${stripes.join(", ")})`;
     span.item.classList.toggle("greeting", !stripes.length);
     return span;

@@ -34,8 +34,8 @@ class Page {
     this.#listen();
     this.clips = new ClipMenu(byId("clip"), () => this.#enable());
     about();
-    follow(`/api/happenings?device=${encodeURIComponent(this.#id)}&follow=1`, {
-      take: (name, happening) => this.#happened(happening),
+    follow(`/api/events?device=${encodeURIComponent(this.#id)}&follow=1`, {
+      take: (name, event) => this.#happened(event),
       state: (error) => this.#followed(error),
     });
     setInterval(() => document.hidden || this.#isUnknown || this.#look(), LOOK_MS);
@@ -57,12 +57,12 @@ class Page {
     if (error) return;
     await this.#look();
     if (this.#isUnknown) return;
-    const past = await ask(`${deviceAt(this.#id)}/happenings`).catch(() => null);
-    this.#timeline.add(past?.happenings ?? []);
+    const past = await ask(`${deviceAt(this.#id)}/events`).catch(() => null);
+    this.#timeline.add(past?.events ?? []);
   }
 
-  #happened(happening) {
-    this.#timeline.add([happening]);
+  #happened(event) {
+    this.#timeline.add([event]);
     this.#timer ??= setTimeout(() => this.#look(), SOON_MS);
   }
 

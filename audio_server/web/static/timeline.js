@@ -22,27 +22,27 @@ export class Timeline {
     }
   }
 
-  // Happenings of the API, in their order; those that are known already are left out.
-  add(happenings) {
-    for (const happening of happenings) {
-      if (this.#seen.has(happening.seq)) continue;
-      this.#seen.set(happening.seq, happening);
-      byId("timeline").prepend(this.#line(happening));
+  // Events of the API, in their order; those that are known already are left out.
+  add(events) {
+    for (const event of events) {
+      if (this.#seen.has(event.seq)) continue;
+      this.#seen.set(event.seq, event);
+      byId("timeline").prepend(this.#line(event));
     }
-    this.#sort(happenings.length);
+    this.#sort(events.length);
     this.#forget();
     this.#lanes.draw([...this.#seen.values()].sort((a, b) => a.seq - b.seq));
     byId("nothing").hidden = this.#seen.size > 0;
   }
 
-  #line(happening) {
-    const group = GROUPS[happening.kind] ?? "others";
-    const failed = isBad(happening) ? " failed" : "";
-    const line = make("li", { class: `${happening.kind} in-${group}${failed}`, "data-seq": happening.seq },
-      moment(happening.at), make("span", { class: "mark", "aria-hidden": "true" }),
-      make("span", { class: "what", text: sentence(happening.text) }));
+  #line(event) {
+    const group = GROUPS[event.kind] ?? "others";
+    const failed = isBad(event) ? " failed" : "";
+    const line = make("li", { class: `${event.kind} in-${group}${failed}`, "data-seq": event.seq },
+      moment(event.at), make("span", { class: "mark", "aria-hidden": "true" }),
+      make("span", { class: "what", text: sentence(event.text) }));
     line.hidden = this.#hidden.has(group);
-    if (happening.kind === "leds" && happening.leds) line.append(drawn(happening.leds));
+    if (event.kind === "leds" && event.leds) line.append(drawn(event.leds));
     return line;
   }
 

@@ -1,0 +1,227 @@
+"""The server as a tree of tasks.
+
+    serve
+    ├─ devices      one nursery a device: event intake, status, audio
+    ├─ connections  one nursery a connection: reader, writer, one task a call
+    └─ pages        what a browser is shown; it ends last, and nothing depends on it
+
+Connections are ended before devices, so that every take has closed by then.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import structlog
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.clips.loader import Progress
+from audio_server.clips.repository import at_once, open_repository
+from audio_server.device.behaviour import Rules
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.mode_store import ModeStore
+from audio_server.device.registry import Devices
+from audio_server.fleet.local import LocalFleet
+from audio_server.fleet.names import NameStore
+from audio_server.identity.access_policy import AccessPolicy
+from audio_server.metrics.shared_registry import SharedRegistry
+from audio_server.process.gc_policy import young_objects_collected
+from audio_server.process.sighup import put_off_hangups, reload_on_hangup
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.server import Server
+from audio_server.service.device_service import DeviceService
+from audio_server.service.services import all_services
+from audio_server.settings import Settings
+from audio_server.state.modes import FileModeStore, open_modes
+from audio_server.web.address import OFF
+from audio_server.web.context import Context
+from audio_server.web.server import open_pages
+from audio_server.workers.cores import worker_count
+
+TAKES_END_S = 0.5
+"""How long a stopping server waits for the `is_end` of what plays."""
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, *, progress: Progress | None = None) -> None:
+    """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once, and so
+    does the first one as long as nothing is served. A SIGHUP counts once something is.
+
+    Modes are kept in `settings.data`. Raises what `serve_until` raises, and `StateUnusable`.
+    """
+    stop, serving = trio.Event(), trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_watch_signals, stop, serving, nursery.cancel_scope)
+        await nursery.start(put_off_hangups, serving)
+        async with open_modes(settings.data) as store, trio.open_nursery() as server:
+            await server.start(_serve_as_many, stop, settings, store, progress)
+            serving.set()
+        nursery.cancel_scope.cancel()
+
+
+async def _serve_as_many(
+    stop: trio.Event,
+    settings: Settings,
+    store: FileModeStore | None,
+    progress: Progress | None,
+    *,
+    task_status: trio.TaskStatus[int],
+) -> None:
+    """Serve in one process, or in as many workers as the settings ask for."""
+    names = None if store is None else store.names
+    workers = worker_count(settings.workers)
+    if workers > 1:
+        from audio_server.workers.supervisor import supervise
+
+        run = partial(supervise, workers=workers, device_names=names)
+    else:
+        run = partial(serve_until, names=names)
+    await run(stop, settings, store=store, progress=progress, task_status=task_status)
+
+
+async def _watch_signals(
+    stop: trio.Event,
+    serving: trio.Event,
+    everything: trio.CancelScope,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            if not serving.is_set():
+                log.info("stopped before it served")
+                everything.cancel()
+            elif stop.is_set():
+                log.warning("stopping at once")
+                everything.cancel()
+            stop.set()
+
+
+async def serve_until(
+    stop: trio.Event,
+    settings: Settings,
+    *,
+    store: ModeStore | None = None,
+    names: NameStore | None = None,
+    progress: Progress | None = None,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve devices until `stop` is set, then drain within `settings.grace_s`.
+
+    Gives the port to `task_status.started` when everything is loaded and listening. Raises
+    `SetupError` for certificates and tokens, `ClipError` for a clip and `OSError` for an address
+    that cannot be used. A cancel ends all connections at once. Without a `store` modes are kept
+    in memory, and without `names` those.
+    """
+    guard = AccessPolicy(settings)
+    repository = await open_repository(
+        settings.clips, settings.cache, progress, settings.max_upload_mib
+    )
+    listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
+    guard.warn(listener.socket.getsockname() for listener in listeners)
+    board, limits = SharedRegistry(), make_limits(settings)
+    meter = board.row()
+    devices = make_devices(settings, repository.clips, store=store, meter=meter)
+    repository.used_by(at_once(devices.change_clips))
+    services = all_services(DeviceService(devices, guard, limits.presses), stop)
+    server = Server(services, limits=limits, secure=guard.secure, meter=meter)
+    port: int = listeners[0].socket.getsockname()[1]
+    fleet = LocalFleet(devices, names, records=settings.http != OFF)
+    house = Context(settings, port, repository, fleet, stop, board.text)
+    hangups = reload_on_hangup(partial(_reload, guard, house), stop)
+    measuring, guarding, pages = meter.at_work(), guard.at_work(), open_pages(house)
+    collecting = young_objects_collected()
+    async with collecting, measuring, guarding, hangups, pages, trio.open_nursery() as nursery:
+        await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
+        house.ready.set()
+        log.info("listening", host=settings.host, port=port, clips=len(repository.clips))
+        task_status.started(port)
+    log.info("stopped")
+
+
+async def _reload(guard: AccessPolicy, house: Context) -> None:
+    guard.reload()
+    house.reload()
+    await house.repository.reload_and_tell()
+
+
+async def serve_on(
+    listeners: Sequence[trio.SocketListener],
+    server: Server,
+    devices: Devices,
+    stop: trio.Event,
+    grace_s: float,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `devices` until `stop` is set, then drain within `grace_s`. Closes the listeners.
+
+    `server` must serve the service of `devices`. A cancel ends all connections at once.
+    """
+    async with trio.open_nursery() as nursery:
+        await nursery.start(devices.run)
+        await nursery.start(_abort_if_cancelled, server)
+        async with trio.open_nursery() as connections:
+            await connections.start(server.run, listeners)
+            task_status.started()
+            await stop.wait()
+            log.info("stopping", grace_s=grace_s)
+            connections.cancel_scope.deadline = trio.current_time() + grace_s
+            await _end(server, devices)
+        nursery.cancel_scope.cancel()
+
+
+async def _abort_if_cancelled(server: Server, *, task_status: trio.TaskStatus[None]) -> None:
+    """Whoever cancels all of it waits for no farewells; at the end there are none."""
+    try:
+        task_status.started()
+        await trio.sleep_forever()
+    finally:
+        server.abort()
+
+
+async def _end(server: Server, devices: Devices) -> None:
+    """End every take with its `is_end`, then every call with UNAVAILABLE."""
+    server.stop_accepting()
+    with trio.move_on_after(TAKES_END_S):
+        await devices.end_takes()
+    await server.drain()
+
+
+def make_limits(settings: Settings) -> Limits:
+    """Bounds of the connections: unless told otherwise, never fewer than devices are let in."""
+    limits, default = settings.limits, Limits().max_connections
+    if limits.max_connections == default < settings.max_devices:
+        return replace(limits, max_connections=settings.max_devices)
+    return limits
+
+
+def make_devices(
+    settings: Settings,
+    clips: Sequence[Clip],
+    *,
+    store: ModeStore | None = None,
+    meter: Instrumentation | None = None,
+) -> Devices:
+    """The devices that `settings` ask for; without a `store` modes are kept in memory."""
+    rules = Rules(
+        clips=len(clips),
+        play_while_playing=settings.play_while_playing,
+        mode_while_playing=settings.mode_while_playing,
+        stop_goes=settings.stop_goes,
+    )
+    return Devices(
+        clips,
+        rules,
+        settings.lead_ms / 1000,
+        stall_s=settings.limits.unread_s,
+        max_devices=settings.max_devices,
+        store=store,
+        meter=meter,
+    )

@@ -1,0 +1,54 @@
+"""A clip as it is listed: which mode it is, what it is called, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from audio_server.clips.clip import Source
+from audio_server.clips.errors import as_text
+from audio_server.clips.loader import Loaded
+from audio_server.clips.naming import digits_for, find, title_of
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInfo:
+    """The clip of a mode, in text alone. `name` is `file` without its suffix, and `title` is `name`
+    without the number that puts it in its place."""
+
+    mode: int
+    file: str
+    name: str
+    title: str
+    seconds: float
+    bit_rate_bps: int
+    source: Source | None = None
+
+    def facts(self) -> dict[str, object]:
+        """All of it, ready for JSON."""
+        return asdict(self)
+
+
+def entries_of(loaded: Sequence[Loaded]) -> tuple[ClipInfo, ...]:
+    """An entry for each clip; the index is its mode."""
+    digits = digits_for(len(loaded))
+    return tuple(_entry(mode, one, digits) for mode, one in enumerate(loaded))
+
+
+def find_entry(entries: Sequence[ClipInfo], name: str) -> ClipInfo:
+    """The entry of the file that is called so, as `naming.find` has it."""
+    files = [entry.file for entry in entries]
+    return entries[files.index(find(files, name))]
+
+
+def _entry(mode: int, loaded: Loaded, digits: int) -> ClipInfo:
+    clip = loaded.clip
+    return ClipInfo(
+        mode,
+        as_text(loaded.file),
+        clip.name,
+        title_of(clip.name, digits),
+        clip.duration_s,
+        clip.bit_rate_bps,
+        clip.source,
+    )

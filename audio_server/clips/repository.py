@@ -1,0 +1,234 @@
+"""The clips of a server that runs: which there are, and how they change.
+
+Every change is one of the folder first, then the folder is read again, and then the clips are
+swapped. So a folder that was changed by hand and a change that was asked for here go the same
+way, and what is played is always what a server that is started now would play.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias, TypeVar, TypeVarTuple, Unpack
+
+import structlog
+import trio
+from trio_util import AsyncValue
+
+from audio_server.clips import folder_ops
+from audio_server.clips.cache import Cache
+from audio_server.clips.clip import Clip
+from audio_server.clips.clip_info import ClipInfo, entries_of, find_entry
+from audio_server.clips.errors import ClipError, ClipsFixed
+from audio_server.clips.folder import why_fixed
+from audio_server.clips.loader import Loaded, Progress, load_files
+from audio_server.clips.naming import check_title, title_of
+from audio_server.clips.peaks import peaks
+from audio_server.clips.upload import UPLOAD_MAX_MIB, receive
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+UPLOADS_MAX = 4
+"""How many files may come at the same time; one more waits."""
+
+Use: TypeAlias = Callable[[Sequence[Clip]], Awaitable[None]]
+"""Has other clips played from now on; returns when they are."""
+
+log = structlog.get_logger()
+
+
+class Repository:
+    """The clips of `folder` as they were loaded last. A file that comes may have `max_bytes`.
+
+    Changes come one after the other. Each raises `ClipError`, and then nothing has changed; when it
+    returns, the clips are played. A cancel may leave a folder that has changed and clips that have
+    not: `reload`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path,
+        loaded: Sequence[Loaded],
+        *,
+        max_bytes: int = UPLOAD_MAX_MIB << 20,
+    ) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self.version = AsyncValue(0)  # one more with each change
+        self._cache = cache
+        self._fixed_because: str | None = None
+        self._use: Use = _use_nowhere
+        self._change = trio.Lock()
+        self._uploads = trio.CapacityLimiter(UPLOADS_MAX)
+        self._drawing = trio.CapacityLimiter(1)
+        self._show(loaded)
+
+    def _show(self, loaded: Sequence[Loaded]) -> None:
+        self._loaded = loaded
+        self._entries = entries_of(loaded)
+        self._clips = [one.clip for one in loaded]
+
+    # -- what there is
+
+    @property
+    def entries(self) -> Sequence[ClipInfo]:
+        """What is played now; the index is the mode."""
+        return self._entries
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """The same, with its sound."""
+        return self._clips
+
+    @property
+    def fixed_because(self) -> str | None:
+        """Why nothing can be changed here, in a line, as it was found last; None where it can."""
+        return self._fixed_because
+
+    def find(self, name: str) -> ClipInfo:
+        """The clip of that file, name or title. Raises `NoSuchClip`, or `ClipError` for a title
+        that several have."""
+        return find_entry(self._entries, name)
+
+    async def peaks(self, name: str, points: int) -> list[float]:
+        """The waveform of a clip, as `peaks.peaks` has it."""
+        one = self._loaded[self.find(name).mode]
+        draw = partial(peaks, one.clip, points, one.key, Cache(self._cache))
+        return await trio.to_thread.run_sync(draw, limiter=self._drawing)
+
+    async def sound(self, name: str) -> bytes:
+        """A clip as an Ogg Opus file, its packets bit for bit as devices get them."""
+        return await trio.to_thread.run_sync(_ogg, self._clips[self.find(name).mode])
+
+    # -- how it changes
+
+    def used_by(self, use: Use) -> None:
+        """Have `use` called with the clips whenever they have changed."""
+        self._use = use
+
+    async def reload(self) -> None:
+        """Have the clips played that are in the folder now. What is the same is kept."""
+        async with self._change:
+            await self._reload()
+
+    async def upload(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
+        """Add a sound file of that name, of any format FFmpeg reads; it gets the next mode."""
+        title = title_of(Path(name).stem)
+        check_title(title)
+        opus = await self._receive(name, parts)
+        async with self._changing():
+            file = await self._in_folder(folder_ops.place, title, opus)
+        return self.find(file)
+
+    async def replace(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
+        """Have a clip be another sound file, of any format; it keeps its mode and name."""
+        self.find(name)
+        opus = await self._receive(name, parts)
+        async with self._changing(name) as file:
+            file = await self._in_folder(folder_ops.replace, file, opus)
+        return self.find(file)
+
+    async def remove(self, name: str) -> None:
+        """Delete the file of a clip. There has to be another one."""
+        async with self._changing(name) as file:
+            await self._in_folder(folder_ops.remove, file)
+
+    async def reorder(self, names: Sequence[str]) -> None:
+        """Have the modes in this order, which has every clip once. Files get new names."""
+        async with self._changing():
+            await self._in_folder(folder_ops.reorder, [self._file(name) for name in names])
+
+    async def reload_and_tell(self) -> None:
+        """`reload` for whoever cannot be told: how it went is logged."""
+        try:
+            await self.reload()
+        except ClipError as error:
+            log.error("clips not reloaded", reason=str(error))
+        except Exception:
+            log.exception("clips not reloaded")
+        else:
+            log.info("clips reloaded", clips=len(self._clips))
+
+    async def look(self) -> None:
+        """Find out whether anything can be changed here."""
+        self._fixed_because = await self._in_folder(why_fixed)
+
+    async def _receive(self, name: str, parts: AsyncIterable[bytes]) -> bytes:
+        await self._check_free()
+        async with self._uploads:
+            return await receive(name, parts, self.folder, max_bytes=self.max_bytes)
+
+    @asynccontextmanager
+    async def _changing(self, name: str | None = None) -> AsyncIterator[str]:
+        """A block that changes the folder, for the clip of that name; gives its file.
+
+        What else is in the folder must be clips, for they will be played too.
+        """
+        async with self._change:
+            await self._check_free()
+            file = "" if name is None else self._file(name)
+            await self._load(but=file)
+            yield file
+            await self._reload()
+
+    def _file(self, name: str) -> str:
+        return self._loaded[self.find(name).mode].file
+
+    async def _check_free(self) -> None:
+        await self.look()
+        if self._fixed_because is not None:
+            raise ClipsFixed(self.folder, self._fixed_because)
+
+    async def _reload(self) -> None:
+        await self.look()
+        loaded = await self._load()
+        await self._use([one.clip for one in loaded])
+        self._show(loaded)
+        self.version.value += 1
+
+    async def _load(self, *, but: str = "") -> list[Loaded]:
+        # One thread: each of them waits for the same lock of the interpreter as the loop does,
+        # and what plays comes first.
+        return await load_files(
+            self.folder, cache=self._cache, known=self._loaded, but=but, threads=1
+        )
+
+    async def _in_folder(self, work: Callable[[Path, Unpack[Ts]], T], *args: *Ts) -> T:
+        return await trio.to_thread.run_sync(work, self.folder, *args)
+
+
+async def open_repository(
+    folder: Path,
+    cache: Path,
+    progress: Progress | None = None,
+    max_upload_mib: int = UPLOAD_MAX_MIB,
+) -> Repository:
+    """The shelf of a folder, loaded. Raises `ClipError`."""
+    loaded = await load_files(folder, cache=cache, progress=progress)
+    repository = Repository(folder, cache, loaded, max_bytes=max_upload_mib << 20)
+    await repository.look()
+    return repository
+
+
+def at_once(change: Callable[[Sequence[Clip]], None]) -> Use:
+    """For clips that are played by this process: they change in one step."""
+
+    async def use(clips: Sequence[Clip]) -> None:
+        change(clips)
+
+    return use
+
+
+async def _use_nowhere(clips: Sequence[Clip]) -> None:
+    """For a shelf whose clips nobody plays."""
+
+
+def _ogg(clip: Clip) -> bytes:
+    # FFmpeg is loaded by those who use it.
+    from audio_server.clips.convert import opus_bytes
+
+    return opus_bytes(list(clip.sound()))

@@ -1,0 +1,200 @@
+"""How the requests of a connection hold on to their device.
+
+A link is a context manager of the request's own task. It has a cancel scope, so that the device
+can end the request when it is overtaken, without a task or a channel between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import trio
+
+from audio_server.device.audio_sink import AudioSink
+from audio_server.device.behaviour import Action, Button
+from audio_server.device.device import Device
+from audio_server.device.led_state import LedState
+from audio_server.device.press_queue import Press
+from audio_server.device.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from audio_server.device.registry import Devices
+
+
+class AttachmentEnded(Exception):
+    """A request lost its device; raised where the link's `with` block ends."""
+
+
+class Superseded(AttachmentEnded):
+    """The same stream was opened again, or the device is on a newer connection."""
+
+
+class DeviceFailed(AttachmentEnded):
+    """The device's own tasks failed: our fault, logged there. It may be attached anew."""
+
+
+class TooManyDevices(AttachmentEnded):
+    """There are as many devices as the server takes, and this would be one more."""
+
+
+class Attachment:
+    """One request's hold on a device, for as long as its `with` block. Entered once.
+
+    Entering raises `Superseded` if the device has been seen on a newer connection, and
+    `TooManyDevices` if it is one more than the server takes. When the link is ended from the
+    device's side, what runs in the block is cancelled and the block raises `AttachmentEnded`, unless
+    the request was cancelled too or fails by itself.
+
+    With `scope`, a cancel scope that the block runs in and that has no other use any more when
+    the link is ended, the link makes none of its own, and is half a kilobyte lighter. `peer` is
+    who is at the other end of the connection, for those who look at devices; its text is shown.
+    """
+
+    __slots__ = (
+        "_device",
+        "_devices",
+        "_ended",
+        "_own",
+        "_scope",
+        "connection",
+        "device_id",
+        "peer",
+    )
+
+    _device: Device
+
+    def __init__(
+        self,
+        devices: Devices,
+        device_id: str,
+        connection: int,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
+    ) -> None:
+        self.device_id = device_id
+        self.peer = peer
+        self.connection = connection
+        self._devices = devices
+        self._own = scope is None
+        self._scope = scope or trio.CancelScope()
+        self._ended: tuple[type[AttachmentEnded], str] | None = None
+
+    def __enter__(self) -> Self:
+        self._device = self._devices.enter(self)
+        if self._own:
+            self._scope.__enter__()
+        self.begin(self._device)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._devices.leave(self, self._device)
+        caught = self._own and self._scope.__exit__(kind, error, traceback)
+        cancelled = caught or (not self._own and isinstance(error, trio.Cancelled))
+        if self._ended is not None and (error is None or cancelled):
+            kind_of_end, why = self._ended
+            raise kind_of_end(why)
+        return caught
+
+    def end(self, kind: type[AttachmentEnded], why: str) -> None:
+        """Cancel the block; it raises `kind`."""
+        # Not an exception made here: the block's `Cancelled` keeps the frames that led to the
+        # cancel, and would be the context of one that they hold.
+        self._ended = kind, why
+        self._scope.cancel()
+
+    def begin(self, device: Device) -> None:
+        """What the device is told when the link is there."""
+
+    def finish(self, device: Device) -> None:
+        """What the device is told when the link is gone, or its place taken."""
+
+
+class StatusAttachment(Attachment):
+    """Shows LED frames, and reports what the device says of itself."""
+
+    __slots__ = ()
+
+    def begin(self, device: Device) -> None:
+        """The first on a connection runs the start-up sequence."""
+        device.greet()
+
+    @property
+    def status(self) -> LedState:
+        """As it is now."""
+        return self._device.status
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called, until the link ends, whenever the status is another. It is called
+        in the midst of what changes it: it must not block, and raise nothing."""
+        self._device.watcher = changed
+
+    def finish(self, device: Device) -> None:
+        """Nobody watches any more."""
+        device.watcher = None
+
+    @property
+    def known(self) -> Telemetry:
+        """What was reported last."""
+        return self._device.report
+
+    def report(self, report: Telemetry) -> None:
+        """Keep what the device answered; what it answers on a stream that has ended is nothing."""
+        if self._ended is None:
+            self._device.learn(report)
+
+
+class EventAttachment(Attachment):
+    """Passes what is done to the buttons."""
+
+    __slots__ = ()
+
+    async def press(self, button: Button, action: Action) -> None:
+        """Return when it has been applied and kept, or the device has ended takes for good.
+
+        Cancelled, it may or may not come to be applied.
+        """
+        press = Press(button, action, self.connection, trio.Event())
+        self._device.press(press)
+        await press.applied.wait()
+        await self._devices.wait_durable(self.device_id)
+
+    def press_nowait(self, button: Button, action: Action) -> bool:
+        """Whether it has been applied and kept; False, and nothing is done, if it has to wait."""
+        return self._device.press_nowait(button, action, self.connection)
+
+
+class AudioAttachment(Attachment):
+    """Lends the device an outlet. Takes on it end with the link, and nothing resumes later."""
+
+    __slots__ = ("_outlet",)
+
+    def __init__(
+        self,
+        devices: Devices,
+        device_id: str,
+        connection: int,
+        outlet: AudioSink,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
+    ) -> None:
+        super().__init__(devices, device_id, connection, scope, peer)
+        self._outlet = outlet
+
+    def begin(self, device: Device) -> None:
+        """Sound goes to the outlet from now on."""
+        device.plug(self._outlet)
+
+    def finish(self, device: Device) -> None:
+        """Nothing goes to the outlet any more."""
+        device.unplug()
+
+    async def wait_ended(self) -> NoReturn:
+        """Wait for ever: the link ends by a cancel, from either side."""
+        await trio.sleep_forever()

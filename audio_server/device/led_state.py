@@ -1,0 +1,39 @@
+"""What a device is to show, and why."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from audio_server.device.behaviour import State
+from audio_server.device.leds import Frame, LedFrame, leds
+
+
+class LedState(NamedTuple):
+    """The state of a device, and what its LEDs show: `frame` is made of `state`, but while
+    `greeting` is the number of a connection it is one of the start-up sequence. `looks` grows each
+    time that the device is to be asked what it shows."""
+
+    state: State
+    frame: LedFrame
+    greeting: int | None = None
+    looks: int = 0
+
+    @classmethod
+    def of(cls, state: State) -> LedState:
+        """Of a device that has just come."""
+        return cls(state, LedFrame(leds(state)))
+
+    def showing(self, state: State, *, again: bool) -> LedState:
+        """The state is shown; `again`: even if it is. Else where it is, this status itself."""
+        if self.state == state and self.greeting is None and not again:
+            return self
+        frame = LedFrame(leds(state), self.frame.serial + again)
+        return LedState(state, frame, looks=self.looks)
+
+    def greeted_with(self, frame: Frame, greeting: int) -> LedState:
+        """A frame of the start-up sequence is shown."""
+        return LedState(self.state, LedFrame(frame, self.frame.serial), greeting, self.looks)
+
+    def looked(self) -> LedState:
+        """The device is to be asked what it shows."""
+        return self._replace(looks=self.looks + 1)

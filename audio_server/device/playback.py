@@ -1,0 +1,280 @@
+"""One clip on its way to one device, in real time.
+
+The device plays packets as they come, from a cushion that is at most `lead_s` deep: so Stop is
+felt within the lead. With `elapsed` for how long its player has been at it, this holds after every
+send:
+
+    sent * 20 ms <= elapsed + lead
+
+A take sends the lead's worth at once, then sleeps until about three quarters of it have been
+played, and tops it up, one slice of ready-made bytes a wake. All times are computed from the
+moment the first packet was sent, so nothing drifts. The first of these wakes comes sooner where
+others are due then: takes keep company, so that few of them need few wakes.
+
+When the device does not read, there is no room, and the take waits. If the cushion ran out
+meanwhile, the player stood still, and so its clock is set back: the sound goes on where it was,
+with no hole, and with a lead again and not a rush.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import NamedTuple
+
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.device.audio_stream import AudioStream
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.timer_wheel import TICK_S, Timer, TimerWheel
+from audio_server.wire.audio import PACKET_MS
+
+PACKET_S = PACKET_MS / 1000
+LEAD_MIN_S = 2 * PACKET_S
+
+_ROUNDING = 1e-6
+"""In packets. A time that should be a multiple of 20 ms may miss it by what a float holds."""
+
+
+class PlaybackFailed(Exception):
+    """A take ended before its sound did, and nobody asked for that."""
+
+
+class Stalled(PlaybackFailed):
+    """The device took nothing for too long; its own doing."""
+
+
+class ClipUnreadable(PlaybackFailed):
+    """The clip did not yield its bytes; our doing. The cause is the error it raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far sound runs ahead of its player, and how long it waits for a device that stalls.
+
+    Raises `ValueError` for a lead under two packets, which leaves no time to top it up.
+    """
+
+    lead_s: float
+    stall_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.lead_s < LEAD_MIN_S:
+            raise ValueError(f"a lead of {self.lead_s} s is shorter than {LEAD_MIN_S} s")
+
+    @property
+    def refill(self) -> int:
+        """How many packets a take sends in a wake: three quarters of the lead.
+
+        Of a short lead less, so that a packet is left in hand when the wake comes a tick late.
+        """
+        left_s = self.lead_s - TICK_S - PACKET_S
+        return int(min(self.lead_s * 3 / 4, left_s) / PACKET_S + _ROUNDING) or 1
+
+
+class Position(NamedTuple):
+    """Where a take is: packets in all, packets sent, and seconds of sound played by now."""
+
+    packets: int
+    sent: int
+    played_s: float
+
+
+class Playback:
+    """One performance of a clip. `play` it once; `cut` it at any time, also before."""
+
+    __slots__ = (
+        "_drive",
+        "_is_cut",
+        "_meter",
+        "_pace",
+        "_packets",
+        "_refill",
+        "_sent",
+        "_t0",
+        "_target",
+        "_timer_wheel",
+        "_track",
+        "clip",
+    )
+
+    def __init__(
+        self, clip: Clip, pace: Pace, timer_wheel: TimerWheel, meter: Instrumentation | None = None
+    ) -> None:
+        self.clip = clip
+        self._meter = meter or Instrumentation()
+        self._packets = clip.packets
+        self._pace = pace
+        self._refill = pace.refill
+        self._target = 0  # what will have been sent after the next refill; 0: it has no phase
+        self._timer_wheel = timer_wheel
+        self._track: AudioStream | None = None
+        self._drive: Timer | None = None
+        self._sent = 0
+        self._t0 = -inf  # the player's clock reads trio.current_time() - t0
+        self._is_cut = False
+
+    def begin(self, track: AudioStream, lacking: Callable[[], None]) -> None:
+        """Send the first packets now, and have the metronome send the others.
+
+        `is_driven` for as long as it does. It stops where the track takes no more, the clip does
+        not yield its bytes, or all has been sent: `lacking` is called, and `play` goes on from
+        there. Where it stops at once nothing is called.
+        """
+        self._track = track
+        if track.close_nowait():
+            with suppress(ClipUnreadable):  # `play` meets it again, and is the one to tell
+                if self._top_up(track) and self._sent < self._packets:
+                    refill = partial(self._refill_once, track)
+                    ended = partial(self._end_drive, lacking)
+                    self._drive = self._timer_wheel.start(self._refill_at(), refill, ended)
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether the metronome sends what is due, so that there is nothing to do."""
+        return self._drive is not None
+
+    def _cancel_drive(self) -> None:
+        if self._drive is not None:
+            self._drive.cancel()
+            self._drive = None
+
+    def _end_drive(self, lacking: Callable[[], None]) -> None:
+        self._drive = None
+        lacking()
+
+    async def play(self, track: AudioStream) -> None:
+        """Send the clip, and return when its sound has ended by the player's clock.
+
+        Raises `Stalled` or `ClipUnreadable`. However it ends, by cancellation too, it leaves the
+        track closed, or owing an `is_end` that there was no room for (`AudioStream.close`).
+        """
+        self._track = track
+        self._cancel_drive()
+        try:
+            await self._send_all(track)
+            if not self._is_cut:
+                await self._timer_wheel.sleep_until(self._t0 + self._packets * PACKET_S)
+        finally:
+            self.cut()
+
+    def cut(self) -> None:
+        """Send nothing any more, and close the take at once if there is room for that.
+
+        What waits in `play` goes on waiting: cancel it.
+        """
+        self._cancel_drive()
+        if not self._is_cut and self._track is not None:
+            self._track.close_nowait()  # once: later the track may be another take's
+        self._is_cut = True
+
+    def position(self) -> Position:
+        """Where it is, as far as can be told from here."""
+        elapsed = trio.current_time() - self._t0
+        return Position(self.clip.packets, self._sent, min(elapsed, self._sent * PACKET_S))
+
+    async def _send_all(self, track: AudioStream) -> None:
+        while not (self._sent or self._is_cut or track.close_nowait()):
+            await self._wait_room(track)
+        while self._sent < self._packets and not self._is_cut:
+            if self._top_up(track):
+                await self._timer_wheel.drive(self._refill_at(), partial(self._refill_once, track))
+            else:
+                await self._wait_room(track)
+
+    def _refill_once(self, track: AudioStream, now: float) -> float | None:
+        """A wake of the take: when the next one is due, None if there is none."""
+        if self._is_cut or not (self._refill_at_once(track, now) or self._top_up(track)):
+            return None
+        return None if self._sent == self._packets else self._refill_at()
+
+    def _refill_at_once(self, track: AudioStream, now: float) -> bool:
+        """The short way of `_top_up`, for a wake that finds all as it should be.
+
+        By a `now` that has passed, less than the lead is sent and never more. Only whether the
+        player has run dry must not be asked of it: who is near that goes the long way.
+        """
+        elapsed, sent = now - self._t0, self._sent
+        stop = self._within_lead(elapsed)
+        if elapsed > (sent - 1) * PACKET_S or stop <= sent:
+            return False
+        frames = self._slice(stop)
+        if not track.send_at_once(frames, ends=stop == self._packets):
+            return False
+        self._sent = stop
+        self._meter.sent(stop - sent, len(frames))
+        return True
+
+    async def _wait_room(self, track: AudioStream) -> None:
+        with trio.move_on_after(self._pace.stall_s):
+            await track.wait_room()
+            while not track.room():
+                await track.wait_room()
+            return
+        raise Stalled(f"no packet taken for {self._pace.stall_s:g} s")
+
+    def _refill_at(self) -> float:
+        """When the next refill is within the lead.
+
+        The first one comes sooner, if that is in company (`TimerWheel.find_phase`); all others are
+        `refill` packets apart, so that a take whose wake was late is in the same company again.
+        """
+        if not self._target:
+            one = self._due_at(self._sent + 1)
+            self._target = self._sent + 1 + self._timer_wheel.find_phase(one, self._refill)
+        while self._target <= self._sent:
+            self._target += self._refill
+        return self._due_at(min(self._target, self._packets))
+
+    def _due_at(self, packets: int) -> float:
+        """When so many packets may have been sent."""
+        return self._t0 + packets * PACKET_S - self._pace.lead_s
+
+    def _top_up(self, track: AudioStream) -> bool:
+        """Send all that the lead allows; False if there was no room for all of it."""
+        allowed = self._allowed()
+        while self._sent < allowed:
+            room = track.room()
+            if not room:
+                return False
+            self._send_until(self._fitting(room, allowed), track)
+        return True
+
+    def _allowed(self) -> int:
+        """How many packets of the clip may have been sent by now."""
+        now = trio.current_time()
+        elapsed = now - self._t0
+        if elapsed > self._sent * PACKET_S:  # the player has run dry, and stood still
+            elapsed = self._sent * PACKET_S
+            self._t0 = now - elapsed
+            self._target = 0
+        return self._within_lead(elapsed)
+
+    def _within_lead(self, elapsed: float) -> int:
+        """How many packets may have been sent when the player has been at it for so long."""
+        return min(int((elapsed + self._pace.lead_s) / PACKET_S + _ROUNDING), self._packets)
+
+    def _fitting(self, room: int, allowed: int) -> int:
+        """Up to which packet the room holds, at most `allowed`, at least the next one."""
+        offsets, sent = self.clip.offsets, self._sent
+        end = offsets[sent] + room
+        if offsets[allowed] <= end:
+            return allowed
+        return max(bisect_right(offsets, end, sent, allowed) - 1, sent + 1)
+
+    def _send_until(self, stop: int, track: AudioStream) -> None:
+        frames = self._slice(stop)
+        self._meter.sent(stop - self._sent, len(frames))
+        self._sent = stop
+        track.send(frames, ends=stop == self._packets)
+
+    def _slice(self, stop: int) -> bytes:
+        try:
+            return self.clip.slice(self._sent, stop)
+        except Exception as error:
+            raise ClipUnreadable(f"clip {self.clip.name!r} cannot be read") from error

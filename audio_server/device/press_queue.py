@@ -1,0 +1,72 @@
+"""What a request asks of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import trio
+
+from audio_server.device.behaviour import Action, Button
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Press:
+    """Something done to a button, on its way from a request; `applied` tells it the end."""
+
+    button: Button
+    action: Action
+    connection: int
+    applied: trio.Event
+
+
+async def fault_of(work: Callable[[], Awaitable[NoReturn]]) -> Exception:
+    """Run `work` until it fails; with what.
+
+    Raised in a nursery's block it would leave a cycle of trio's: what the other tasks are
+    cancelled with leads to the frame that waits for them, and that to what they have raised.
+    """
+    try:
+        await work()
+    except Exception as error:
+        return error
+
+
+class PressQueue:
+    """The presses of a device that wait to be applied, and the fault of one that could not be."""
+
+    __slots__ = ("_fault", "_some", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: list[Press] = []  # each with a request that waits: a handful at most
+        self._some = trio.Event()
+        self._fault: Exception | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, and nothing has failed."""
+        return not self._waiting and self._fault is None
+
+    def add(self, press: Press) -> None:
+        """Have a press applied after those before it."""
+        self._waiting.append(press)
+        self._some.set()
+
+    def fail(self, fault: Exception) -> None:
+        """Have `next` raise what an application at once has raised."""
+        self._fault = fault
+        self._some.set()
+
+    def clear(self) -> None:
+        """The device has ended; forget the fault, whose traceback leads to it."""
+        self._fault = None
+
+    async def next(self) -> Press:
+        """The press that has waited longest. Cancelling it loses none."""
+        while not self._waiting or self._fault is not None:
+            await self._some.wait()
+            if self._fault is not None:
+                raise self._fault
+            self._some = trio.Event()
+        return self._waiting.pop(0)

@@ -1,0 +1,270 @@
+"""All devices that are connected: who they are, which connection they are on, where they end.
+
+A device is made by the first request that attaches to it and ended when the last one lets go;
+only its mode, and for a while which connection was its newest, are kept. Finding, making, taking
+over and letting go never await, so requests cannot overtake each other half-way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import structlog
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.device.attachment import (
+    Attachment,
+    AttachmentEnded,
+    AudioAttachment,
+    DeviceFailed,
+    EventAttachment,
+    StatusAttachment,
+    Superseded,
+    TooManyDevices,
+)
+from audio_server.device.audio_sink import AudioSink
+from audio_server.device.behaviour import Rules
+from audio_server.device.context import Context
+from audio_server.device.device import Device
+from audio_server.device.events import EventKind, Listener
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.led_readback import go_round
+from audio_server.device.mode_store import MemoryModeStore, ModeStore
+from audio_server.device.playback import Pace
+
+GONE_MAX = 10_000
+"""For how many devices that are gone a request of an older connection is still told apart."""
+
+_OLDER = "a stream of an older connection was refused"
+
+log = structlog.get_logger()
+
+
+class Devices:
+    """The devices of one server. `run` must be running when a request attaches.
+
+    `clips[i]` is the clip of mode `i`, and `rules.clips` is how many there are, until
+    `change_clips`. A device whose tasks fail is logged and ends alone: its links raise
+    `DeviceFailed`.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        rules: Rules,
+        lead_s: float,
+        *,
+        stall_s: float = 30.0,
+        max_devices: int = 10_000,
+        store: ModeStore | None = None,
+        meter: Instrumentation | None = None,
+    ) -> None:
+        if rules.clips != len(clips):
+            raise ValueError(f"rules for {rules.clips} clips, but there are {len(clips)}")
+        store = MemoryModeStore() if store is None else store
+        self._common = Context(
+            clips, rules, Pace(lead_s, stall_s), store, meter or Instrumentation()
+        )
+        self._max_devices = max_devices
+        self._devices: dict[str, Device] = {}
+        self._gone: OrderedDict[str, int] = OrderedDict()
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def by_id(self) -> Mapping[str, Device]:
+        """The devices that are connected, to look at."""
+        return MappingProxyType(self._devices)
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """The clip of each mode that has one."""
+        return self._common.clips
+
+    @property
+    def meter(self) -> Instrumentation:
+        """Who counts what the devices do."""
+        return self._common.meter
+
+    def observe(self, observer: Listener) -> None:
+        """Have all that happens from now on told. Devices that are there may keep their takes to
+        themselves, so begin before there are any."""
+        self._common.observer = observer
+
+    def tell(self, device_id: str, kind: EventKind, *details: object) -> None:
+        """Tell the observer, if there is one, of something that was done from outside."""
+        self._common.tell(device_id, kind, *details)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Hold the tasks of all devices until cancelled. Requests must have ended before."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._common.timer_wheel.run)
+            nursery.start_soon(go_round, self._devices)
+            self._nursery = nursery
+            task_status.started()
+
+    def attach_status(
+        self,
+        device_id: str,
+        connection: int,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
+    ) -> StatusAttachment:
+        """The hold of a `StatusStream` request. Connections count up: newer is larger.
+
+        `scope` is one that the request runs in, `peer` who is there (see `Attachment`).
+        """
+        return StatusAttachment(self, device_id, connection, scope, peer)
+
+    def attach_events(
+        self,
+        device_id: str,
+        connection: int,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
+    ) -> EventAttachment:
+        """The hold of an `EventStream` request."""
+        return EventAttachment(self, device_id, connection, scope, peer)
+
+    def attach_audio(
+        self,
+        device_id: str,
+        connection: int,
+        outlet: AudioSink,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
+    ) -> AudioAttachment:
+        """The hold of a `ServerAudioStream` request."""
+        return AudioAttachment(self, device_id, connection, outlet, scope, peer)
+
+    async def end_takes(self) -> None:
+        """Cut every take, for a shutdown; nothing starts any more, but modes still change.
+
+        Returns when every take has got its `is_end`. A device that does not read keeps it from
+        returning, but not the others from getting theirs: give it a deadline.
+        """
+        self._common.ending = True
+        devices = list(self._devices.values())
+        for device in devices:
+            device.end_take()
+        await trio.lowlevel.checkpoint()
+        for device in devices:
+            await device.wait_closed()
+
+    def change_clips(self, clips: Sequence[Clip]) -> None:
+        """Have these clips from now on: what plays goes on, and the next Play has the new one.
+
+        A device in a mode that is no more is home. Does not wait for the modes to be kept.
+        """
+        self._common.rules = replace(self._common.rules, clips=len(clips))
+        self._common.clips = clips
+        for device in list(self._devices.values()):
+            try:
+                device.fit_clips()
+            except Exception:
+                self._fail(device)
+
+    async def wait_durable(self, device_id: str) -> None:
+        """Return when the device's mode is where it outlives the device."""
+        await self._common.store.wait_durable(device_id)
+
+    def supersede(self, device_id: str, connection: int) -> None:
+        """The device is on `connection`, here or elsewhere: what is older ends, and stays so."""
+        device = self._devices.get(device_id)
+        if device is not None and device.connection < connection:
+            self._forget(device)
+            self._end_links(device, Superseded, "the device came back on a newer connection")
+            self._end(device)
+            self.meter.device_taken_over()
+        if device_id not in self._devices and self._gone.get(device_id, 0) < connection:
+            self._remember_gone(device_id, connection)
+
+    def enter(self, link: Attachment) -> Device:
+        """Find or make the device of a link that begins. Raises `Superseded`, `TooManyDevices`."""
+        device = self._devices.get(link.device_id) or self._make(link)
+        if link.connection < device.connection:
+            self._common.tell(device.id, EventKind.REFUSED, _OLDER)
+            raise Superseded("the device is on a newer connection")
+        if link.connection > device.connection:
+            self._end_links(device, Superseded, "the device came back on a newer connection")
+            device.adopt(link.connection, link.peer)
+            self._common.tell(device.id, EventKind.CONNECTED, str(link.peer), True)
+            self.meter.device_back()
+            self.meter.device_taken_over()
+        self._replace(device, link)
+        return device
+
+    def leave(self, link: Attachment, device: Device) -> None:
+        """A link's block ends. With the last one the device ends."""
+        if device.links.get(type(link)) is link:
+            del device.links[type(link)]
+            link.finish(device)
+            self._common.tell_changed(device.id)
+            if not device.links:
+                self._forget(device)
+                self._end(device)
+
+    def _make(self, link: Attachment) -> Device:
+        if self._nursery is None:
+            raise RuntimeError("Devices.run is not running")
+        if len(self._devices) >= self._max_devices:
+            raise TooManyDevices
+        newest = self._gone.pop(link.device_id, link.connection)
+        if link.connection < newest:
+            self._gone[link.device_id] = newest
+            raise Superseded("the device was on a newer connection")
+        device = Device(link.device_id, link.connection, self._common, link.peer)
+        self._devices[link.device_id] = device
+        self.meter.device_came()
+        self._common.tell(device.id, EventKind.CONNECTED, str(link.peer), False)
+        if newest < link.connection:
+            self.meter.device_back()
+        self._nursery.start_soon(self._keep, device, name="device")
+        return device
+
+    def _replace(self, device: Device, link: Attachment) -> None:
+        """Put a link in its place, and end the one that was there."""
+        old = device.links.get(type(link))
+        if old is not None:
+            old.finish(device)
+            old.end(Superseded, "the stream was opened again")
+        device.links[type(link)] = link
+        self._common.tell_changed(device.id)
+
+    async def _keep(self, device: Device) -> None:
+        """Run a device. This is the edge where its faults end."""
+        try:
+            await device.run()
+        except* Exception:
+            self._fail(device)
+
+    def _fail(self, device: Device) -> None:
+        """Log the error that is handled, and end its device alone."""
+        log.exception("device failed", device_id=device.id)
+        if self._devices.get(device.id) is device:
+            self._forget(device)
+            self._end_links(device, DeviceFailed, "the device failed")
+            self._end(device)
+
+    def _forget(self, device: Device) -> None:
+        del self._devices[device.id]
+        self.meter.device_gone()
+        self._remember_gone(device.id, device.connection)
+
+    def _end(self, device: Device) -> None:
+        device.end()
+        self._common.tell(device.id, EventKind.GONE, device)
+
+    def _remember_gone(self, device_id: str, connection: int) -> None:
+        self._gone[device_id] = connection
+        if len(self._gone) > GONE_MAX:
+            self._gone.popitem(last=False)
+
+    def _end_links(self, device: Device, kind: type[AttachmentEnded], why: str) -> None:
+        links = list(device.links.values())
+        device.links.clear()
+        for link in links:
+            link.end(kind, why)

@@ -1,0 +1,191 @@
+"""One clock for all takes of all devices.
+
+A take is due four or five times a second. With a deadline of its own, each of thousands of takes
+costs trio a heap operation, a cancel scope and a pass of the scheduler; and it would wake alone.
+Here the times are rounded up to shared ticks, and one task does what all who are due want done.
+
+What is done at a tick is a function that was left here, because waking a task costs more than the
+refill that it would do. Whoever leaves it owns the work. A task may sleep in `drive` for as long as
+the function is called: its cancellation ends that at once, and what the function raises is raised
+there. Or nobody sleeps (`start`): then the owner is told when it ends, and cancels it before that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import NoReturn, TypeAlias
+
+import trio
+from trio.lowlevel import Abort, RaiseCancelT, reschedule
+
+from audio_server.device.instrumentation import Instrumentation
+
+TICKS_PER_S = 50
+TICK_S = 1 / TICKS_PER_S
+"""20 ms: as long as a packet, of which a refill tops up several."""
+
+CHUNK = 64
+"""How many steps are done between two looks at the sockets: one or two milliseconds of work."""
+
+LATE_CHUNK = 256
+"""The same where a tick has passed by another one: sound that falls behind goes before all that
+devices say, and before those that connect."""
+
+FULL = 64
+"""How many takes share a tick before another is begun: a wake from idle costs as much as a dozen
+refills, but who presses a button meanwhile waits for all of them."""
+
+_ROUNDING = 1e-6
+"""In ticks. A time that should lie on a tick may miss it by what a float cannot hold."""
+
+Step: TypeAlias = Callable[[float], float | None]
+"""Does what is due and returns when it is due again, None if it is not. Must not block.
+
+It is given the time, which was read for its chunk: it may have passed by what a chunk takes.
+"""
+
+
+class Timer:
+    """A step that is done again and again, and the tick's bucket that it is in."""
+
+    __slots__ = ("bucket", "ended", "error", "step")
+
+    def __init__(self, step: Step, ended: Callable[[], None]) -> None:
+        self.step = step
+        self.ended: Callable[[], None] | None = ended
+        self.bucket: _Bucket = {}
+        self.error: Exception | None = None
+
+    def cancel(self) -> None:
+        """Do the step no more, and tell nobody. It may have ended."""
+        self.ended = None
+        self.bucket.pop(self, None)
+
+
+_Bucket: TypeAlias = dict[Timer, None]
+
+
+class TimerWheel:
+    """Does steps at ticks of 20 ms by trio's clock. `run` is its one task.
+
+    Ticks are absolute: whoever is due at computed times does not drift. When the loop was late,
+    everyone whose tick has passed is served at once.
+    """
+
+    __slots__ = ("_alarm", "_buckets", "_meter")
+
+    def __init__(self, meter: Instrumentation | None = None) -> None:
+        self._meter = meter or Instrumentation()
+        self._buckets: dict[int, _Bucket] = {}
+        self._alarm = trio.CancelScope()
+
+    async def run(self) -> NoReturn:
+        """Serve who is due, for ever. Costs nothing while nobody sleeps.
+
+        When it is cancelled, who sleeps stays asleep, and nothing is done any more for the others:
+        end them first or with it.
+        """
+        while True:
+            first = min(self._buckets, default=math.inf)
+            self._alarm = trio.CancelScope(deadline=first / TICKS_PER_S)
+            with self._alarm:
+                await trio.sleep_forever()
+            await self._serve_due()
+
+    def find_phase(self, when: float, period: int) -> int:
+        """For who will be due every `period` ticks: how many ticks after `when` it best begins.
+
+        Fewer than `period`. In company, up to `FULL` of them: few takes then need few wakes. Where
+        all ticks are full it is the emptiest one, and the latest of equals, so that what many
+        begin at once is over before the first of them is due.
+        """
+        first, loads = _tick_at(when), [0] * period
+        for tick, bucket in self._buckets.items():
+            if -period <= tick - first < period:  # who is due before `first` will be so again
+                loads[(tick - first) % period] += len(bucket)
+        return max((load if load < FULL else -load, phase) for phase, load in enumerate(loads))[1]
+
+    async def sleep_until(self, when: float) -> None:
+        """Return at the first tick at or after `when`, in seconds of trio's clock.
+
+        Cancelling it leaves nothing behind.
+        """
+        await self.drive(when, _never_again)
+
+    async def drive(self, when: float, step: Step) -> None:
+        """Call `step` at the first tick at or after `when`, and after the times it returns.
+
+        Returns when it returns None, and raises what it raises. Cancelling it leaves nothing
+        behind: `step` is not called any more.
+        """
+        drive = self.start(when, step, partial(reschedule, trio.lowlevel.current_task()))
+
+        def abort(_: RaiseCancelT) -> Abort:
+            drive.cancel()
+            return Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        if drive.error is not None:
+            raise drive.error
+
+    def start(self, when: float, step: Step, ended: Callable[[], None]) -> Timer:
+        """As `drive`, but nobody sleeps: `ended` is called when `step` returns None or raises.
+
+        Who starts it cancels it, unless it has ended.
+        """
+        drive = Timer(step, ended)
+        self._put(drive, when)
+        return drive
+
+    def _put(self, drive: Timer, when: float) -> None:
+        tick = _tick_at(when)
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            bucket = self._buckets[tick] = {}
+            if tick < self._alarm.deadline * TICKS_PER_S:
+                self._alarm.deadline = tick / TICKS_PER_S
+        bucket[drive] = None
+        drive.bucket = bucket
+
+    async def _serve_due(self) -> None:
+        now = math.floor(trio.current_time() * TICKS_PER_S + _ROUNDING)
+        for tick in sorted(tick for tick in self._buckets if tick <= now):
+            bucket = self._buckets.pop(tick)
+            while bucket:
+                self._serve_chunk(bucket, tick)
+                if bucket or tick < now:
+                    await trio.lowlevel.checkpoint()
+
+    def _serve_chunk(self, bucket: _Bucket, tick: int) -> None:
+        now = trio.current_time()
+        late_s = now - tick / TICKS_PER_S
+        steps = min(CHUNK if late_s < TICK_S else LATE_CHUNK, len(bucket))
+        self._meter.served(steps, late_s)
+        for _ in range(steps):
+            if bucket:  # what is done for one may end another
+                self._serve(bucket.popitem()[0], now)
+
+    def _serve(self, drive: Timer, now: float) -> None:
+        """Do a step. This is the edge where its faults go to who has started it."""
+        when = None
+        try:
+            when = drive.step(now)
+        except Exception as error:
+            drive.error = error
+        if drive.ended is None:  # cancelled by what it did
+            return
+        if when is None:
+            drive.ended()
+        else:
+            self._put(drive, when)
+
+
+def _tick_at(when: float) -> int:
+    """The first tick at or after `when`."""
+    return math.ceil(when * TICKS_PER_S - _ROUNDING)
+
+
+def _never_again(_now: float) -> None:
+    """The step of who only wants to sleep."""

@@ -1,0 +1,128 @@
+"""Rows as whoever watches is told of them: all of them first, then those that change.
+
+Where there are very many, `all` has the first of them, and `changes` right after it the others.
+
+What changes is one text for all who watch. Whoever is too slow to take it is let go; a page comes
+back by itself and begins anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import inf
+from typing import TypeAlias
+
+import msgspec
+import trio
+
+from audio_server.fleet.change_tracker import Changes
+from audio_server.fleet.names import NameStore
+
+WATCHERS_MAX = 32
+BEHIND_MAX = 40
+"""How many events may wait for one who watches, besides those that it takes to tell all rows."""
+
+ROWS_MAX = 500
+"""How many rows are in an event: what is more comes in `changes` right after it."""
+
+Watcher: TypeAlias = trio.MemorySendChannel[bytes]
+
+
+class Broadcast:
+    """Whoever holds the devices tells it what changes (`tell`), while anybody is watching."""
+
+    def __init__(self, names: NameStore) -> None:
+        self._names = names
+        self._rows: dict[str, str] = {}
+        self._renamed: set[str] = set()
+        self._watchers: dict[Watcher, bool] = {}  # and whether it has had all rows
+        self._watched = trio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may watch."""
+        return len(self._watchers) >= WATCHERS_MAX
+
+    async def wait_watched(self) -> None:
+        """Return when, or as soon as, somebody watches."""
+        await self._watched.wait()
+
+    @contextmanager
+    def watching(self) -> Iterator[trio.MemoryReceiveChannel[bytes]]:
+        """Server-sent events: all devices first, then what changes."""
+        send, receive = trio.open_memory_channel[bytes](inf)
+        self._watchers[send] = False
+        self._watched.set()
+        try:
+            yield receive
+        finally:
+            self._let_go(send)
+
+    def rename(self, device_id: str) -> None:
+        """A device has another name: its row is told again."""
+        self._renamed.add(device_id)
+
+    async def tell(self, changes: Changes) -> None:
+        """Pass on what has changed, to each who watches. Not to be called again meanwhile."""
+        self._take(changes)
+        told = list(changes.rows.keys() | (self._renamed & self._rows.keys()))
+        self._renamed.clear()
+        old = [watcher for watcher, has_all in self._watchers.items() if has_all]
+        new = [watcher for watcher, has_all in self._watchers.items() if not has_all]
+        if old and (told or changes.gone):
+            await self._send(old, "changes", told, changes.gone)
+        if new:
+            await self._send(new, "all", list(self._rows), [])
+
+    def close(self) -> None:
+        """End all watching."""
+        for watcher in self._watchers:
+            watcher.close()
+
+    def _take(self, changes: Changes) -> None:
+        for device_id in changes.gone:
+            self._rows.pop(device_id, None)
+        for device_id, told in changes.rows.items():
+            self._rows[device_id] = told.text
+
+    async def _send(
+        self, watchers: list[Watcher], name: str, device_ids: list[str], gone: list[str]
+    ) -> None:
+        """Send rows in events of bounded size: others have their turn in between."""
+        for start in range(0, max(1, len(device_ids)), ROWS_MAX):
+            event = self._event(name, device_ids[start : start + ROWS_MAX], gone)
+            name, gone = "changes", []
+            for watcher in watchers:
+                self._send_one(watcher, event)
+            await trio.lowlevel.checkpoint()
+
+    def _send_one(self, watcher: Watcher, event: bytes) -> None:
+        if watcher not in self._watchers:
+            return
+        most = BEHIND_MAX + len(self._rows) // ROWS_MAX
+        if watcher.statistics().current_buffer_used < most:
+            watcher.send_nowait(event)
+            self._watchers[watcher] = True
+        else:
+            self._let_go(watcher)
+
+    def _let_go(self, watcher: Watcher) -> None:
+        watcher.close()
+        self._watchers.pop(watcher, None)
+        if not self._watchers:
+            self._watched = trio.Event()
+
+    def _event(self, name: str, device_ids: Iterable[str], gone: list[str]) -> bytes:
+        rows = ",".join(self._row(device_id) for device_id in device_ids)
+        told = f'{{"now":{time.time():.3f},"rows":[{rows}],"gone":{_json(gone)}}}'
+        return f"event: {name}\ndata: {told}\n\n".encode()
+
+    def _row(self, device_id: str) -> str:
+        name = self._names.get(device_id)
+        return f'{{"id":{_json(device_id)},"name":{_json(name)},{self._rows[device_id]}}}'
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,112 @@
+"""What happened, in words for people and in details for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from audio_server.clips.naming import title_of
+from audio_server.device.behaviour import Action, Button
+from audio_server.device.events import EventKind
+from audio_server.device.instrumentation import Outcome
+
+_DONE = {Action.PRESS: "pressed", Action.HOLD: "held", Action.RELEASE: "released"}
+
+_ENDED = {
+    Outcome.ENDED: "{clip} has ended after {played_s:.1f} s",
+    Outcome.CUT: "{clip} was cut after {played_s:.1f} s",
+    Outcome.LOST: "{clip} was lost after {played_s:.1f} s",
+    Outcome.FAILED: "{clip} could not be played",
+}
+
+
+def details_of(kind: EventKind, details: Sequence[Any]) -> dict[str, Any]:
+    """The details of `EventKind`, as JSON has them."""
+    match kind:
+        case EventKind.CONNECTED:
+            return dict(zip(("address", "taken_over"), details, strict=True))
+        case EventKind.PRESS:
+            return {"button": _name(details[0]), "action": _name(details[1])}
+        case EventKind.TAKE_STARTED:
+            return {"clip": details[0]}
+        case EventKind.TAKE_ENDED:
+            clip, outcome, played_s, reason = details
+            ended = {"clip": clip, "outcome": outcome.value}
+            return {**ended, "played_s": round(played_s, 3), "reason": reason}
+        case EventKind.LEDS:
+            (frame,) = details
+            return {"leds": frame and colours(frame)}
+        case EventKind.REFUSED:
+            return {"reason": details[0]}
+        case EventKind.RENAMED:
+            return {"name": details[0]}
+        case EventKind.ACTION:
+            action, what = details
+            return {"action": action, "what": _name(what) if isinstance(what, Button) else what}
+    return {}
+
+
+def colours(frame: Sequence[int]) -> list[str]:
+    """LEDs as `#rrggbbaa`."""
+    return [f"#{colour:08x}" for colour in frame]
+
+
+def text_of(kind: EventKind, details: Sequence[Any]) -> str:
+    """One line."""
+    return _TEXTS[kind](*details)
+
+
+def _connected(address: str, taken_over: bool) -> str:
+    how = "connected anew" if taken_over else "connected"
+    return f"{how} from {address}"
+
+
+def _pressed(button: Button, action: Action) -> str:
+    return f"{_DONE[action]} {_title(button)}"
+
+
+def _ended(clip: str, outcome: Outcome, played_s: float, reason: str | None) -> str:
+    text = _ENDED[outcome].format(clip=title_of(clip), played_s=played_s)
+    return f"{text}: {reason}" if reason else text
+
+
+def _lit(frame: Sequence[int] | None) -> str:
+    if frame is None:
+        return "LEDs run the start-up sequence"
+    lit = [str(number) for number, colour in enumerate(frame) if colour & 0xFF]
+    return f"LEDs {', '.join(lit)} lit" if lit else "no LED lit"
+
+
+def _renamed(name: str | None) -> str:
+    return "has no name any more" if name is None else f"is called {name} now"
+
+
+def _done(action: str, what: object) -> str:
+    match action:
+        case "press":
+            return f"an operator pressed {_title(what)}"
+        case "play":
+            return f"an operator played {title_of(str(what))}"
+    return "an operator stopped it"
+
+
+def _title(button: object) -> str:
+    return _name(button).capitalize()
+
+
+def _name(member: Any) -> str:
+    return str(member.name).lower()
+
+
+_TEXTS: dict[EventKind, Callable[..., str]] = {
+    EventKind.CONNECTED: _connected,
+    EventKind.GONE: lambda: "disconnected",
+    EventKind.PRESS: _pressed,
+    EventKind.TAKE_STARTED: lambda clip: f"{title_of(clip)} starts",
+    EventKind.TAKE_ENDED: _ended,
+    EventKind.LEDS: _lit,
+    EventKind.CORRECTION: lambda: "showed other LEDs than it was sent, and is sent them again",
+    EventKind.REFUSED: lambda reason: reason,
+    EventKind.RENAMED: _renamed,
+    EventKind.ACTION: _done,
+}

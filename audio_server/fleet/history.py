@@ -1,0 +1,167 @@
+"""What has happened to each device, lately.
+
+It is an `Observer`, called in the midst of what happens: it only appends to a list. Words and
+times are made when somebody asks.
+
+Memory is bounded. A device has the last `KEPT` events, fewer where there are so many devices
+that together they would have more than `KEPT_IN_ALL`, but never fewer than `KEPT_MIN` (about 150
+bytes each). A list is made with the first event. Of devices that are gone, the last
+`GONE_MAX` are remembered, with what was to be seen of them when they went. Of all devices
+together the last `LATEST` events are at hand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias, cast
+
+import trio
+
+from audio_server.device.device import Device
+from audio_server.device.events import EventKind
+from audio_server.fleet.change_tracker import ChangeTracker
+from audio_server.fleet.event_text import details_of, text_of
+from audio_server.fleet.interface import Event
+from audio_server.fleet.snapshot import Snapshot
+from audio_server.fleet.subscribers import BATCH, Subscribers
+
+KEPT = 200
+KEPT_MIN = 20
+KEPT_IN_ALL = 200_000
+LATEST = 1_000
+GONE_MAX = 1_000
+
+CLOCK_SET_S = 0.05
+
+NUMBERS = 512
+"""More than there are processes that number what happens; a worker is one of 1 to 256."""
+
+Entry: TypeAlias = tuple[Any, ...]
+"""Number, time of the loop, kind and details."""
+
+
+class History:
+    """The record of one process; `worker` is its number. `run` must be running for followers.
+
+    `look` is told which devices are worth a look.
+    """
+
+    def __init__(self, look: ChangeTracker, worker: int = 0) -> None:
+        self._look = look
+        self._worker = worker
+        self._last = int(1000 * time.time())  # so that a server started again numbers on
+        self._offset_s = 0.0
+        self._entries: dict[str, list[Entry]] = {}
+        self._room = KEPT
+        self._latest: deque[tuple[str, Entry]] = deque(maxlen=LATEST)
+        self._gone: OrderedDict[str, Snapshot] = OrderedDict()
+        self._followers = Subscribers(self._told)
+
+    async def run(self) -> None:
+        """Tell those who follow, until cancelled, which ends all following."""
+        await self._followers.run()
+
+    # -- as an observer
+
+    def happened(self, device_id: str, kind: EventKind, *details: object) -> None:
+        """Note it; what happens to a device before it has connected is nothing."""
+        if kind is EventKind.CONNECTED:
+            self._gone.pop(device_id, None)
+            self._entries.setdefault(device_id, [])
+            self._fit()
+        elif kind is EventKind.GONE:
+            self._went(cast(Device, details[0]))
+            details = ()
+        self._look.touch(device_id)
+        if (entries := self._entries.get(device_id)) is not None:
+            self._last += 1
+            entry = (self._last, trio.current_time(), kind, *details)
+            entries.append(entry)
+            if len(entries) > self._room:
+                del entries[: -self._room]
+            self._latest.append((device_id, entry))
+            self._followers.note(device_id, entry)
+
+    def changed(self, device_id: str) -> None:
+        """What is to be seen of a device has changed."""
+        self._look.touch(device_id)
+
+    def _fit(self) -> None:
+        """There are more devices to remember, or fewer."""
+        self._room = max(KEPT_MIN, min(KEPT, KEPT_IN_ALL // max(1, len(self._entries))))
+
+    def _went(self, device: Device) -> None:
+        seen = self._look.at(device)
+        peer = None if seen.peer is None else str(seen.peer)
+        self._gone[device.id] = seen._replace(peer=peer, streams=(), is_gone=True, playing=None)
+        if len(self._gone) > GONE_MAX:
+            device_id, _ = self._gone.popitem(last=False)
+            self._entries.pop(device_id, None)
+            self._fit()
+
+    # -- for those who ask
+
+    def knows(self, device_id: str) -> bool:
+        """Whether a device is there, or was lately."""
+        return device_id in self._entries
+
+    def gone(self, device_id: str) -> Snapshot | None:
+        """What was seen last of a device that is gone."""
+        return self._gone.get(device_id)
+
+    async def of(self, device_id: str | None) -> list[Event]:
+        """What has happened to one device or to all, oldest first, a few at a time."""
+        if device_id is None:
+            return await self._words(list(self._latest))
+        return await self._words([(device_id, one) for one in self._entries.get(device_id, ())])
+
+    async def after(self, number: int | None) -> tuple[int, list[Event]]:
+        """What has happened after event `number`, to any device, as far as it is at hand; and
+        the number of the last one. None: only the number."""
+        last = self._last
+        if number is None:
+            return last, []
+        fresh = [(device_id, one) for device_id, one in self._latest if one[0] > number]
+        return last, await self._words(fresh)
+
+    async def _words(self, found: list[tuple[str, Entry]]) -> list[Event]:
+        told = []
+        for number, (key, entry) in enumerate(found, 1):
+            told.append(self._told(key, entry))
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+        return told
+
+    def _told(self, device_id: str, entry: Entry) -> Event:
+        number, at, kind, *details = entry
+        return {
+            "seq": number * NUMBERS + self._worker,
+            "at": round(self._epoch_offset_s() + at, 3),
+            "device": device_id,
+            "kind": kind.value,
+            "text": text_of(kind, details),
+            **details_of(kind, details),
+        }
+
+    def _epoch_offset_s(self) -> float:
+        """From the loop's clock to seconds since 1970: the same each time, unless the system's
+        clock has been set."""
+        offset_s = time.time() - trio.current_time()
+        if abs(offset_s - self._offset_s) > CLOCK_SET_S:
+            self._offset_s = offset_s
+        return self._offset_s
+
+    # -- for those who follow
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may follow."""
+        return self._followers.is_full
+
+    def following(
+        self, device_id: str | None
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
+        """What happens from now on, for as long as it is taken."""
+        return self._followers.following(device_id)

@@ -1,0 +1,142 @@
+"""A device at one moment, and the same as JSON has it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import trio
+
+from audio_server.device.attachment import (
+    Attachment,
+    AudioAttachment,
+    EventAttachment,
+    StatusAttachment,
+)
+from audio_server.device.behaviour import Button, State
+from audio_server.device.device import Device
+from audio_server.device.leds import Frame
+from audio_server.device.telemetry import Telemetry
+from audio_server.fleet.event_text import colours
+from audio_server.wire.audio import PACKET_MS
+
+DRIFT_S = 0.3
+"""How far the clock of a take may be off before it is news: a take can pause."""
+
+STREAMS: tuple[tuple[type[Attachment], str], ...] = (
+    (StatusAttachment, "status"),
+    (EventAttachment, "events"),
+    (AudioAttachment, "audio"),
+)
+
+
+class Playing(NamedTuple):
+    """The take that plays. `begun` is when it would have begun, had it never paused."""
+
+    clip: str
+    seconds: float
+    begun: float
+    lead_ms: int
+
+
+class Snapshot(NamedTuple):
+    """What there was to be seen of a device. Times are those of the loop."""
+
+    device_id: str
+    connection: int
+    peer: object
+    since: float
+    state: State
+    leds: Frame
+    report: Telemetry
+    last_press: tuple[Button, float] | None
+    streams: tuple[str, ...]
+    mode_name: str | None
+    is_gone: bool
+    playing: Playing | None
+
+
+def glance(device: Device, mode_name: str | None) -> Snapshot:
+    """Look at a device; costs microseconds."""
+    return Snapshot(
+        device.id,
+        device.connection,
+        device.peer,
+        device.since,
+        device.state,
+        device.status.frame.leds,
+        device.report,
+        device.last_press,
+        tuple(name for kind, name in STREAMS if kind in device.links),
+        mode_name,
+        False,
+        _playing(device),
+    )
+
+
+def is_news(old: Snapshot, new: Snapshot) -> bool:
+    """Whether there is something to tell. A take as it goes is none: whoever shows it moves by
+    itself; nor is its lead, which goes up and down all the time."""
+    if old[:-1] != new[:-1]:
+        return True
+    if old.playing is None or new.playing is None:
+        return old.playing is not new.playing
+    same = old.playing[:2] == new.playing[:2]
+    return not same or abs(old.playing.begun - new.playing.begun) >= DRIFT_S
+
+
+def facts(seen: Snapshot, worker: int | None = None) -> dict[str, Any]:
+    """A row without the id and the name of its device.
+
+    Times are seconds since 1970; `position_s` is where the take was `at` that time. What is not
+    known is null: `battery` (0 to 1), what the device has `confirmed` its LEDs to be.
+    """
+    state, report, press = seen.state, seen.report, seen.last_press
+    return {
+        "connected": not seen.is_gone,
+        "address": None if seen.peer is None else str(seen.peer),
+        "worker": worker,
+        "since": epoch_s(seen.since),
+        "mode": state.mode,
+        "mode_name": seen.mode_name,
+        "state": "error" if state.error else "playing" if seen.playing else "idle",
+        "playing": _playing_facts(seen),
+        "leds": colours(seen.leds),
+        "confirmed": report.leds and [f"#{colour >> 8:06x}" for colour in report.leds],
+        "last_press": press and {"button": press[0].name.lower(), "at": epoch_s(press[1])},
+        "battery": report.battery,
+        "lead_ms": seen.playing and seen.playing.lead_ms,
+        "round_trip_ms": report.round_trip_s and round(1000 * report.round_trip_s, 1),
+        "errors": report.errors,
+        "last_error": report.last_error,
+        "corrections": report.corrections,
+        "streams": list(seen.streams),
+    }
+
+
+def epoch_s(at: float) -> float:
+    """A time of the loop as seconds since 1970."""
+    return round(time.time() - trio.current_time() + at, 3)
+
+
+def _playing(device: Device) -> Playing | None:
+    clip, position = device.clip, device.position
+    if clip is None or position is None:
+        return None
+    lead_ms = round(position.sent * PACKET_MS - 1000 * position.played_s)
+    # Not the clip itself: it is large, and may have been replaced by the next look.
+    begun = trio.current_time() - position.played_s
+    return Playing(clip.name, clip.duration_s, begun, lead_ms)
+
+
+def _playing_facts(seen: Snapshot) -> dict[str, Any] | None:
+    if seen.playing is None:
+        return None
+    now = trio.current_time()
+    return {
+        "clip": seen.playing.clip,
+        "mode": seen.state.playing,
+        "seconds": round(seen.playing.seconds, 3),
+        "position_s": round(now - seen.playing.begun, 3),
+        "at": epoch_s(now),
+    }

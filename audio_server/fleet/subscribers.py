@@ -1,0 +1,114 @@
+"""Those who follow what happens: each through a channel of its own, at its own pace.
+
+Whoever is too slow is let go, and comes back by itself. What happens is only put on a list;
+followers are told by a task, which puts it into words when others have had their turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeAlias
+
+import trio
+
+from audio_server.fleet.interface import Event
+
+FOLLOWERS_MAX = 32
+BEHIND_MAX = 1_000
+"""How many events may wait for one who follows."""
+
+FRESH_MAX = 20_000
+"""How many may wait to be told at all."""
+
+BATCH = 100
+"""How many events are put into words before others have their turn."""
+
+Follower: TypeAlias = trio.MemorySendChannel[Event]
+
+
+class Wording(Protocol):
+    """Puts into words what happened to a device."""
+
+    def __call__(self, device_id: str, entry: Any, /) -> Event: ...
+
+
+class Subscribers:
+    """`run` must be running. What happens is put into words by `word`, if anybody wants it."""
+
+    def __init__(self, word: Wording) -> None:
+        self._word = word
+        self._followers: dict[Follower, str | None] = {}
+        self._fresh: list[tuple[str, Any]] = []
+        self._is_fresh = trio.Event()
+        self._followed = trio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may follow."""
+        return len(self._followers) >= FOLLOWERS_MAX
+
+    @contextmanager
+    def following(self, device_id: str | None) -> Iterator[trio.MemoryReceiveChannel[Event]]:
+        """What happens to one device or to all (None) from now on, for as long as it is taken."""
+        send, receive = trio.open_memory_channel[Event](BEHIND_MAX)
+        self._followers[send] = device_id
+        self._followed.set()
+        try:
+            yield receive
+        finally:
+            self._let_go(send)
+
+    @property
+    def are_there(self) -> bool:
+        """Whether anybody follows."""
+        return bool(self._followers)
+
+    async def wait_followed(self) -> None:
+        """Return when, or as soon as, somebody follows."""
+        await self._followed.wait()
+
+    def note(self, device_id: str, entry: Any) -> None:
+        """Something happened. Costs nothing when nobody follows."""
+        if self._followers:
+            self._fresh.append((device_id, entry))
+            self._is_fresh.set()
+            if len(self._fresh) > FRESH_MAX:
+                self._let_all_go()
+
+    async def run(self) -> None:
+        """Tell what is fresh, until cancelled, which ends all following."""
+        try:
+            while True:
+                await self._is_fresh.wait()
+                self._is_fresh = trio.Event()
+                fresh, self._fresh = self._fresh, []
+                await self._tell(fresh)
+        finally:
+            self._let_all_go()
+
+    async def _tell(self, fresh: list[tuple[str, Any]]) -> None:
+        for number, (device_id, entry) in enumerate(fresh, 1):
+            takers = [one for one, wanted in self._followers.items() if wanted in (None, device_id)]
+            event = self._word(device_id, entry) if takers else {}
+            for follower in takers:
+                self._send(follower, event)
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+
+    def _send(self, follower: Follower, event: Event) -> None:
+        try:
+            follower.send_nowait(event)
+        except trio.WouldBlock:
+            self._let_go(follower)
+
+    def _let_all_go(self) -> None:
+        self._fresh.clear()
+        for follower in list(self._followers):
+            self._let_go(follower)
+
+    def _let_go(self, follower: Follower) -> None:
+        follower.close()
+        self._followers.pop(follower, None)
+        if not self._followers:
+            self._followed = trio.Event()

@@ -1,0 +1,106 @@
+"""What a server asks of whoever connects, put together from its settings.
+
+Each setting asks for something more: with `tls_client_ca` and `tokens` a device needs both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
+
+import structlog
+import trio
+
+from audio_server.errors import SetupError
+from audio_server.identity.authenticator import AllOf, Authenticator, Caller, Certificates, NoAuth
+from audio_server.identity.tls import TlsError, server_context
+from audio_server.identity.tls_acceptor import TlsAcceptor
+from audio_server.identity.token_reloader import TokenReloader
+from audio_server.identity.tokens import TOKENS_FILE
+from audio_server.settings import Settings
+
+log = structlog.get_logger()
+
+
+class AccessPolicy:
+    """Lets connections in through `secure`, and calls through `admit`; `at_work` must be entered.
+
+    Making one reads the files; raises `SetupError` for what cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._door = _door(settings)
+        self._watch = _watch(settings)
+        self._identity = _identity(settings, self._watch)
+
+    def admit(self, call: Caller, device_id: str) -> AbstractContextManager[None]:
+        """As `Authenticator.admit`."""
+        return self._identity.admit(call, device_id)
+
+    async def secure(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
+        """What a connection goes on over; None for one that is over. As `TlsAcceptor.secure`."""
+        return await self._door.secure(transport) if self._door else transport
+
+    def reload(self) -> None:
+        """Read certificates anew, for new connections; those that are bad are logged, and the old
+        ones count on."""
+        try:
+            if self._door is not None:
+                self._door.reload()
+                log.info("certificates reloaded")
+        except TlsError as error:
+            log.error("certificates not reloaded", reason=str(error))
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """A block in which it keeps up with the tokens."""
+        async with trio.open_nursery() as nursery:
+            if self._watch is not None:
+                nursery.start_soon(self._watch.run)
+            yield
+            nursery.cancel_scope.cancel()
+
+    def warn(self, addresses: Iterable[Sequence[object]]) -> None:
+        """Say what whoever reaches these socket addresses could do."""
+        if all(_is_loopback(str(address[0])) for address in addresses):
+            return
+        if isinstance(self._identity, NoAuth):
+            log.warning(
+                "whoever reaches the port can be any device", see="--tls-client-ca, --tokens"
+            )
+        elif self._door is None:
+            log.warning("tokens are sent in the clear", see="--tls-cert")
+
+
+def _door(settings: Settings) -> TlsAcceptor | None:
+    cert, key, ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
+    if cert is None and key is None and ca is None:
+        return None
+    if cert is None or key is None:
+        raise SetupError("TLS", "needs both --tls-cert and --tls-key")
+    return TlsAcceptor(partial(server_context, cert, key, ca), settings.limits)
+
+
+def _watch(settings: Settings) -> TokenReloader | None:
+    if settings.tokens == "off":
+        return None
+    if settings.data is None:
+        raise SetupError("--tokens", "needs a data folder, in which the tokens are")
+    return TokenReloader(settings.data / TOKENS_FILE)
+
+
+def _identity(settings: Settings, watch: TokenReloader | None) -> Authenticator:
+    asked: list[Authenticator] = []
+    if settings.tls_client_ca is not None:
+        asked.append(Certificates())
+    if watch is not None:
+        asked.append(watch.tokens)
+    if len(asked) > 1:
+        return AllOf(asked)
+    return asked[0] if asked else NoAuth()
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

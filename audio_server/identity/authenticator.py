@@ -1,0 +1,147 @@
+"""Whether a call is from the device that it names.
+
+Every call is checked before anything else becomes of it: no device is looked up or made, no
+session touched. So a stranger learns nothing about which devices there are, and can take over
+none. What each answer says is the same whether the device exists or not.
+
+As gRPC has it, UNAUTHENTICATED is for credentials that are missing or not valid, and
+PERMISSION_DENIED for valid ones that are somebody else's.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any, Protocol
+
+import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from audio_server.identity.tokens import Enrolment, hash_token
+
+
+class Caller(Protocol):
+    """What a call says of who makes it: grpclib's `Stream` does."""
+
+    metadata: Any
+    """A multi-dict of what came with the call."""
+
+    peer: Any
+    """Who is at the other end; `cert()` is its certificate, if TLS asked for one."""
+
+    def log_peer_error(self, reason: str, **details: object) -> None:
+        """Log what is wrong with the call."""
+
+    def revoke(self) -> None:
+        """What admitted the call is withdrawn: it is nobody's any more."""
+
+
+class Authenticator(Protocol):
+    """A way to know a device."""
+
+    def admit(self, call: Caller, device_id: str) -> AbstractContextManager[None]:
+        """A block in which the call is known to be from `device_id`.
+
+        Entering raises `GRPCError` UNAUTHENTICATED or PERMISSION_DENIED, the caller's fault. When
+        what admitted it is withdrawn, the block is cancelled and raises UNAUTHENTICATED.
+        """
+
+
+class NoAuth:
+    """Everybody is who he says."""
+
+    def admit(self, call: Caller, device_id: str) -> AbstractContextManager[None]:
+        """Admit the call."""
+        return nullcontext()
+
+
+class Certificates:
+    """The common name of the client's certificate is the device's id, letter by letter.
+
+    Whether the certificate is good, TLS has found out before there was a call.
+    """
+
+    def admit(self, call: Caller, device_id: str) -> AbstractContextManager[None]:
+        """Admit the call if the certificate is the device's."""
+        names = common_names(call.peer.cert())
+        if len(names) != 1:
+            raise _unauthenticated(call, device_id, "a client certificate is needed")
+        if names[0] != device_id:
+            reason = "the certificate is not this device's"
+            raise _refusal(call, device_id, Status.PERMISSION_DENIED, reason)
+        return nullcontext()
+
+
+class Tokens:
+    """A token for each device, sent as `authorization: Bearer ...`; `enrolments` are replaced
+    with `use`. Nobody is admitted before."""
+
+    def __init__(self) -> None:
+        self._enrolments: Mapping[str, Enrolment] = {}
+        self._admitted: dict[trio.CancelScope, Enrolment] = {}
+        self._nobody = Enrolment("", secrets.token_bytes(32), "")
+
+    def use(self, enrolments: Mapping[str, Enrolment]) -> None:
+        """Go by these from now on; calls with a token that is not valid any more end at once."""
+        self._enrolments = enrolments
+        for scope, admitted in self._admitted.items():
+            now = enrolments.get(admitted.device_id)
+            if now is None or now.token_hash != admitted.token_hash:
+                scope.cancel()
+
+    @contextmanager
+    def admit(self, call: Caller, device_id: str) -> Iterator[None]:
+        """Admit the call if it has the device's token."""
+        enrolment = self._enrolments.get(device_id, self._nobody)
+        if not _is_token(call, enrolment.token_hash):
+            raise _unauthenticated(call, device_id, "the device's token is needed")
+        with trio.CancelScope() as scope:
+            self._admitted[scope] = enrolment
+            try:
+                yield
+            finally:
+                del self._admitted[scope]
+        if scope.cancelled_caught:
+            call.revoke()
+            raise _unauthenticated(call, device_id, "the device's token was revoked")
+
+
+class AllOf:
+    """Several ways, all of which must admit a call."""
+
+    def __init__(self, identities: Collection[Authenticator]) -> None:
+        self._identities = identities
+
+    @contextmanager
+    def admit(self, call: Caller, device_id: str) -> Iterator[None]:
+        """Admit the call if all do."""
+        with ExitStack() as stack:
+            for identity in self._identities:
+                stack.enter_context(identity.admit(call, device_id))
+            yield
+
+
+def common_names(cert: Mapping[str, Any] | None) -> list[str]:
+    """The common names in the subject of a certificate, as `ssl` describes one."""
+    subject: Sequence[Sequence[tuple[str, str]]] = (cert or {}).get("subject", ())
+    return [value for part in subject for name, value in part if name == "commonName"]
+
+
+def _is_token(call: Caller, token_hash: bytes) -> bool:
+    """Whether the call has this token. The same work whatever it has, and whoever it names."""
+    given = call.metadata.getall("authorization", []) if call.metadata is not None else []
+    scheme, _, token = str(given[0]).partition(" ") if len(given) == 1 else ("", "", "")
+    is_same = hmac.compare_digest(hash_token(token), token_hash)
+    return is_same and scheme.lower() == "bearer"
+
+
+def _unauthenticated(call: Caller, device_id: str, reason: str) -> GRPCError:
+    return _refusal(call, device_id, Status.UNAUTHENTICATED, reason)
+
+
+def _refusal(call: Caller, device_id: str, status: Status, reason: str) -> GRPCError:
+    call.log_peer_error(reason, device_id=device_id)
+    return GRPCError(status, reason)

@@ -1,0 +1,64 @@
+"""Where the numbers of a server are: a row for each of its processes, in memory that they share.
+
+Workers write to rows of their own, so nothing is sent anywhere, nobody waits, and a worker that
+has hung is seen as it was last. A worker that is started again counts on where the one before it
+has stopped.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from importlib import metadata
+
+from audio_server.metrics import families as of
+from audio_server.metrics.family import Family, Reading
+from audio_server.metrics.metrics import Metrics
+from audio_server.metrics.process import is_alive, read_processes
+from audio_server.metrics.text import render
+
+_ROW_BYTES = 8 * of.SIZE
+
+
+class SharedRegistry:
+    """The rows of a process and of its workers, which are numbered from 1.
+
+    With `fd` the memory is that of a file, which other processes may have too; it is made as
+    large as it must be. Does not close the file.
+    """
+
+    def __init__(self, workers: int = 0, fd: int = -1) -> None:
+        size = _ROW_BYTES * (1 + workers)
+        if fd >= 0 and os.fstat(fd).st_size < size:
+            os.ftruncate(fd, size)
+        numbers = memoryview(mmap.mmap(fd, size)).cast("d")
+        self._rows = [numbers[n * of.SIZE : (n + 1) * of.SIZE] for n in range(1 + workers)]
+
+    def row(self, number: int = 0) -> Metrics:
+        """What this process counts with from now on; 0 is whoever has no number."""
+        return Metrics(self._rows[number])
+
+    def text(self) -> str:
+        """All of it, for Prometheus."""
+        return render(self._readings())
+
+    def _readings(self) -> Iterator[Reading]:
+        yield _info()
+        pids = {n: int(row[of.PID_AT]) for n, row in enumerate(self._rows)}
+        alive = [n for n, pid in pids.items() if is_alive(pid)]
+        for family in of.FAMILIES:
+            rows = alive if family.kind == "gauge" else list(pids)
+            yield Reading(family, self._sums(family, rows))
+        yield from read_processes({str(n): pids[n] for n in alive})
+
+    def _sums(self, family: Family, rows: list[int]) -> list[float]:
+        start = of.start_of(family)
+        columns = range(start, start + family.size)
+        return [sum(self._rows[n][at] for n in rows) for at in columns]
+
+
+def _info() -> Reading:
+    version = metadata.version("streaming-audio-server")
+    name, text = "audio_server_build_info", "1, for the version."
+    return Reading(Family(name, "gauge", text, ("version",), ((version,),)), [1.0])

@@ -1,0 +1,314 @@
+"""One HTTP/2 connection without I/O: h2's state, our DATA frames, our GOAWAYs.
+
+Everything but DATA and GOAWAY goes through h2. DATA is framed here and only charged to h2's
+windows: that spares its per-frame objects, and sound is nearly all we send. GOAWAY goes past
+h2, which shuts its state machine on the first one, while a drain needs two and calls that
+still end properly afterwards.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import Event
+from h2.exceptions import FlowControlError, ProtocolError
+from h2.settings import SettingCodes
+from h2.stream import H2Stream, StreamInputs, StreamState
+from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
+from hyperframe.frame import GoAwayFrame
+
+from audio_server.rpc.errors import PeerError
+from audio_server.rpc.http2.compact import slim
+from audio_server.rpc.http2.frames import DATA, END_HEADERS, HEADERS, SETTINGS, Frame
+from audio_server.rpc.http2.hardened import HardenedConnection
+from audio_server.rpc.limits import Limits
+
+LAST_POSSIBLE_STREAM = 2**31 - 1
+_DEFAULT_WINDOW_BYTES = 65535
+_LARGEST_WINDOW = 2**31 - 1
+_TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
+_SENDING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
+_INCREMENT = struct.Struct(">I")
+_FIELD_BYTES = 32
+"""What each header adds to a header list (RFC 9113 section 6.5.2)."""
+_FRAME_HEADER = struct.Struct(">IBI")
+"""Size and kind together, flags, stream."""
+
+_ACCEPTED = Encoder().encode(
+    [
+        HeaderTuple(":status", "200"),
+        NeverIndexedHeaderTuple("content-type", "application/grpc+proto"),
+    ]
+)
+
+
+def _frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
+    return _FRAME_HEADER.pack(size << 8 | kind, flags, stream_id)
+
+
+class ConnectionState:
+    """The protocol state of a connection and the bytes that wait to be sent, `out`.
+
+    No method blocks. `receive` raises `PeerError`; the others only raise on misuse by us,
+    except that acting on a stream that the peer has closed meanwhile is silently nothing.
+    """
+
+    __slots__ = ("_dead", "_h2", "out", "spoke")
+
+    def __init__(self, limits: Limits, *, client_side: bool) -> None:
+        config = H2Configuration(
+            client_side=client_side,
+            header_encoding=None,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        self.out = bytearray()
+        self.spoke = False
+        """Whether headers or data were sent since somebody last made this False."""
+        self._h2 = HardenedConnection(config)
+        slim(self._h2)
+        self._h2.local_settings.update({
+            SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams,
+            SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_block_bytes,
+            SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+            SettingCodes.ENABLE_PUSH: 0,
+        })  # fmt: skip
+        self._h2.local_settings.acknowledge()
+        self._h2.decoder.max_header_list_size = limits.max_header_block_bytes
+        self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(
+            limits.connection_window_bytes - _DEFAULT_WINDOW_BYTES
+        )
+        if not client_side:
+            # Our frame reader has taken the preface; h2 waits for it all the same.
+            self._h2.incoming_buffer.add_data(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self._dead = False
+        self._collect()
+
+    def _collect(self) -> None:
+        self.out += self._h2.data_to_send()
+
+    # Receiving
+
+    def receive(self, frame: Frame) -> list[Event]:
+        """Take one whole frame; acknowledgements that it calls for are added to `out`.
+
+        Raises `PeerError` for what ends the connection.
+        """
+        try:
+            if frame.type == SETTINGS:
+                self._h2.announce(frame.payload)
+            events = self._h2.receive_data(frame.raw)
+        except ProtocolError as error:
+            # h2 has shut its state machine; the GOAWAY is sent by whoever catches this.
+            self._h2.clear_outbound_data_buffer()
+            self._dead = True
+            raise PeerError(ErrorCodes(error.error_code), str(error)) from error
+        self._collect()
+        return events
+
+    def take_data(self, frame: Frame) -> bytes | None:
+        """The short way for a DATA frame with no flags on an open stream: its payload.
+
+        Charges h2's windows as h2 would, and raises `PeerError` if they do not hold it. None
+        for every other frame, which then has to go through `receive`.
+        """
+        stream = self._h2.streams.get(frame.stream_id)
+        if frame.flags or stream is None or stream.state_machine.state not in _TAKING_DATA:
+            return None
+        size = len(frame.payload)
+        try:
+            self._h2._inbound_flow_control_window_manager.window_consumed(size)
+            stream._inbound_window_manager.window_consumed(size)
+        except FlowControlError as error:
+            self._dead = True
+            raise PeerError(ErrorCodes.FLOW_CONTROL_ERROR, str(error)) from error
+        return frame.payload
+
+    def take_window(self, frame: Frame) -> bool:
+        """The short way for a WINDOW_UPDATE that is right: whether its window has grown.
+
+        If not, the frame has to go through `receive`, which finds out what is wrong with it, or
+        passes it over.
+        """
+        if len(frame.payload) != _INCREMENT.size or self._dead:
+            return False
+        size = _INCREMENT.unpack(frame.payload)[0] & _LARGEST_WINDOW
+        window: H2Connection | H2Stream = self._h2
+        if frame.stream_id:
+            stream = self._h2.streams.get(frame.stream_id)
+            if stream is None or stream.state_machine.state not in _SENDING_DATA:
+                return False
+            window = stream
+        grown = size + window.outbound_flow_control_window
+        if not size or grown > _LARGEST_WINDOW:
+            return False
+        window.outbound_flow_control_window = grown
+        return True
+
+    @property
+    def last_stream_id(self) -> int:
+        """The newest stream that the peer has opened."""
+        return self._h2.highest_inbound_stream_id
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """Give `size` received bytes back to the peer's windows, for the application has them."""
+        self._h2.acknowledge_received_data(size, stream_id)
+        self._collect()
+
+    def ensure_window(self, stream_id: int, size: int) -> None:
+        """See to it that the peer may send the `size` bytes that a message still lacks.
+
+        What is consumed is given back late, and a window may be smaller than a message: without
+        this a message could wait for ever for its second half.
+        """
+        stream = self._h2.streams.get(stream_id)
+        if stream is None or stream.state_machine.state not in _TAKING_DATA:
+            return
+        window, shared = (
+            stream._inbound_window_manager,
+            self._h2._inbound_flow_control_window_manager,
+        )
+        lacking = size - window.current_window_size
+        if lacking > 0:
+            window._bytes_processed = max(window._bytes_processed - lacking, 0)
+            self._h2.increment_flow_control_window(lacking, stream_id)
+        lacking = min(size - shared.current_window_size, shared._bytes_processed)
+        if lacking > 0:  # never more than was consumed: the connection's window is a promise
+            shared._bytes_processed -= lacking
+            self._h2.increment_flow_control_window(lacking)
+        self._collect()
+
+    # Sending
+
+    def takes_header_list(self, headers: Iterable[tuple[str, str]]) -> bool:
+        """Whether the peer's SETTINGS_MAX_HEADER_LIST_SIZE allows it these headers."""
+        limit = self._h2.remote_settings.max_header_list_size
+        return limit is None or limit >= sum(
+            len(name) + len(value) + _FIELD_BYTES for name, value in headers
+        )
+
+    def open_stream(self, headers: Iterable[tuple[str, str]]) -> int:
+        """Begin a request (client side); its stream's id."""
+        stream_id = self._h2.get_next_available_stream_id()
+        self._h2.send_headers(stream_id, headers)
+        self._collect()
+        return stream_id
+
+    def send_headers(
+        self, stream_id: int, headers: Iterable[tuple[str, str]], *, end_stream: bool = False
+    ) -> None:
+        """Answer a request, or end the answer; nothing if the stream is closed.
+
+        `grpc-message` is left out where the peer takes no header list so large.
+        """
+        if self.is_open(stream_id):
+            headers = list(headers)
+            if not self.takes_header_list(headers):
+                headers = [(name, value) for name, value in headers if name != "grpc-message"]
+            self._h2.send_headers(stream_id, headers, end_stream=end_stream)
+            self._collect()
+            self.spoke = True
+
+    def accept(self, stream_id: int) -> None:
+        """Answer a request with the headers that every gRPC answer begins with.
+
+        They are the same for all and refer to no dynamic table entry, so they are encoded once.
+        """
+        if self.is_open(stream_id):
+            self._h2.streams[stream_id].state_machine.process_input(StreamInputs.SEND_HEADERS)
+            self.spoke = True
+            block = self._h2.encoder.take_size_updates() + _ACCEPTED
+            self.out += _frame_header(len(block), HEADERS, END_HEADERS, stream_id) + block
+
+    def window(self, stream_id: int, *, spare_bytes: int = 0) -> int:
+        """How many bytes of DATA the peer would take on this stream now; never below 0.
+
+        Of the connection's window `spare_bytes` are left to other streams.
+        """
+        stream = self._h2.streams.get(stream_id)
+        if stream is None:
+            return 0
+        room = stream.outbound_flow_control_window
+        shared = self._h2.outbound_flow_control_window - spare_bytes
+        if room > shared:
+            room = shared
+        return room if room > 0 else 0
+
+    def send_data(self, stream_id: int, data: bytes) -> int:
+        """Frame as much of `data` as the windows take; how many bytes that is."""
+        size = self.window(stream_id)
+        if size < len(data):
+            data = data[:size]
+        else:
+            size = len(data)
+        step = self._h2.max_outbound_frame_size
+        for start in range(0, size, step):
+            chunk = data[start : start + step] if size > step else data
+            self.out += _frame_header(len(chunk), DATA, 0, stream_id)
+            self.out += chunk
+        if size:
+            self._h2.streams[stream_id].outbound_flow_control_window -= size
+            self._h2.outbound_flow_control_window -= size
+            self.spoke = True
+        return size
+
+    def frame_data(self, stream_id: int, data: bytes, *, spare_bytes: int) -> bytes | None:
+        """A frame of all of `data`, which is charged to the windows and is not added to `out`.
+
+        None, and nothing is charged, where it is more than `window` says, or than one frame holds.
+        """
+        stream = self._h2.streams.get(stream_id)
+        size = len(data)
+        if (
+            stream is None
+            or size > stream.outbound_flow_control_window
+            or size > self._h2.outbound_flow_control_window - spare_bytes
+            or size > self._h2.max_outbound_frame_size
+        ):
+            return None
+        stream.outbound_flow_control_window -= size
+        self._h2.outbound_flow_control_window -= size
+        self.spoke = True
+        return _FRAME_HEADER.pack(size << 8 | DATA, 0, stream_id) + data
+
+    def end_stream(self, stream_id: int) -> None:
+        """Close our half of a stream (client side)."""
+        self._h2.end_stream(stream_id)
+        self._collect()
+
+    def is_open(self, stream_id: int) -> bool:
+        """Whether either half of the stream is still open."""
+        stream = self._h2.streams.get(stream_id)
+        return stream is not None and not stream.closed and not self._dead
+
+    def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        """End a stream at once, unless it has ended already."""
+        if self.is_open(stream_id):
+            self._h2.reset_stream(stream_id, code)
+            self._collect()
+
+    def ping(self) -> None:
+        self._h2.ping(b"alive? \n")
+        self._collect()
+
+    def goaway(self, code: ErrorCodes, reason: str = "", *, last_stream_id: int) -> None:
+        """Announce the end of the connection; h2 does not get to know."""
+        frame = GoAwayFrame(
+            0,
+            last_stream_id=last_stream_id,
+            error_code=code,
+            additional_data=reason.encode(),
+        )
+        self.out += frame.serialize()
+
+    def break_cycles(self) -> None:
+        """The connection is over: nothing can be received any more."""
+        self._dead = True
+        self._h2._frame_dispatch_table.clear()

@@ -1,0 +1,1 @@
+"""Bytes in and out of a connection, and turns of the loop."""

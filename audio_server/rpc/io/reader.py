@@ -1,0 +1,134 @@
+"""Where a connection's bytes come from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import trio
+from outcome import Error, Outcome, Value
+from trio.lowlevel import Abort, RaiseCancelT, Task
+
+from audio_server.rpc.io.epoll import Poller
+from audio_server.rpc.io.fair_queue import NEWCOMER, ReadScheduler
+
+_READ_BYTES = 16 * 1024
+
+Take = Callable[[bytes], bool]
+"""Takes bytes, and says whether that was all that is to be done with them. Must not block."""
+
+
+class Reader:
+    """Reads from a transport; from a plain socket with one system call for what is there.
+
+    With a `scheduler` bytes are taken when it lets this source through.
+    """
+
+    __slots__ = ("_fd", "_poller", "_scheduler", "_take", "_task", "_transport", "_width")
+
+    def __init__(self, transport: trio.abc.Stream, scheduler: ReadScheduler | None = None) -> None:
+        self._transport = transport
+        self._scheduler = scheduler
+        self._width = NEWCOMER
+        self._poller: Poller | None = None
+        self._task: Task | None = None  # who reads, while the poller hears
+        self._take: Take | None = None
+        self._fd = -1
+        if isinstance(transport, trio.SocketStream) and sys.platform != "win32":
+            self._fd = transport.socket.fileno()
+
+    def join(self, poller: Poller) -> None:
+        """Have a plain socket heard by the poller, once the bytes have come that come next."""
+        if self._fd >= 0:
+            self._poller = poller
+
+    async def read(self, take: Take) -> bool:
+        """Have all that comes taken, until `take` says that it has left something to be done.
+
+        Returns whether that is so; False when the peer has closed. Raises what the transport
+        raises, and what `take` does. Cancelling it loses nothing.
+        """
+        while True:
+            if self._poller is not None:
+                return await self._wait_heard(self._poller, take)
+            data = await self._receive()
+            if not data or not take(data):
+                return bool(data)
+
+    async def linger(self) -> None:
+        """Say that we are done, and throw away what comes until the peer is done too.
+
+        A socket that is closed with bytes unread is reset, and the reset may overtake the
+        GOAWAY that says why. Raises nothing; for plain sockets only.
+        """
+        if isinstance(self._transport, trio.SocketStream):
+            with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._transport.send_eof()
+                while await self._transport.receive_some(_READ_BYTES):
+                    pass
+
+    async def _wait_heard(self, poller: Poller, take: Take) -> bool:
+        """As `read`, while the poller calls `take`."""
+        self._task, self._take = trio.lowlevel.current_task(), take
+        poller.add(self._fd, self._on_readable)
+        try:
+            return bool(await trio.lowlevel.wait_task_rescheduled(self._abort))
+        finally:
+            self._task = self._take = None  # who is heard is what holds this source
+
+    def _on_readable(self) -> None:
+        """Take what there is, and wake the task for what is to be done then."""
+        try:
+            heard = self._take_some()
+        except Exception as error:  # this connection's, and not the poller's
+            self._wake(Error(error))  # held by no variable: its traceback leads to this frame
+        else:
+            if heard is not None:
+                self._wake(Value(heard))
+
+    def _take_some(self) -> bool | None:
+        """What `read` is to return, None if it goes on."""
+        assert self._take is not None
+        try:
+            data = os.read(self._fd, _READ_BYTES)
+        except BlockingIOError:
+            return None
+        return None if data and self._take(data) else bool(data)
+
+    def _wake(self, outcome: Outcome[bool]) -> None:
+        if task := self._leave_poller():
+            trio.lowlevel.reschedule(task, outcome)
+
+    def _abort(self, _: RaiseCancelT) -> Abort:
+        self._leave_poller()
+        return Abort.SUCCEEDED
+
+    def _leave_poller(self) -> Task | None:
+        """Who waited, unless it has been cancelled, by what was just taken even."""
+        task, self._task = self._task, None
+        if task is not None and self._poller is not None:
+            self._poller.remove(self._fd)
+        return task
+
+    async def _receive(self) -> bytes:
+        """The next bytes; b"" when the peer has closed."""
+        if self._fd < 0:
+            return await self._receive_whole()
+        while True:
+            await trio.lowlevel.wait_readable(self._fd)
+            await self._enter()
+            with suppress(BlockingIOError):
+                return os.read(self._fd, _READ_BYTES)
+
+    async def _receive_whole(self) -> bytes:
+        data = bytes(await self._transport.receive_some(_READ_BYTES))
+        with trio.CancelScope(shield=True):  # a few turns at most, and these bytes are ours
+            await self._enter()
+        return data
+
+    async def _enter(self) -> None:
+        if self._scheduler is not None:
+            await self._scheduler.enter(self._width)
+            self._width = 1

@@ -1,0 +1,217 @@
+"""Bytes on their way to a socket: one write a connection for all that is due together.
+
+Whoever has bytes for the peer adds them to the connection's buffer and calls `flush_soon`.
+The flush itself happens later in the same scheduler tick or early in the next, so that an
+acknowledgement, an LED frame and sound leave in one write. On a plain socket a shared
+`BatchWriter` writes for all connections, without waking a task for each; what the socket does not
+take, and everything on other streams (TLS, memory), is written by a task of the outbox's own,
+which lives only as long as something waits.
+
+`write_now` is for what is due alone, as the refill of a take is: it spares the buffer and the
+flusher's turns.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import structlog
+import trio
+
+log = structlog.get_logger()
+
+
+def _nothing() -> None:
+    """What is done when a closed outbox has been written."""
+
+
+class BatchWriter:
+    """One task that writes what the outboxes of many connections hold."""
+
+    __slots__ = ("_due", "_task")
+
+    # Outboxes written between two looks at the rest of the program: under a millisecond.
+    _CHUNK = 64
+
+    def __init__(self) -> None:
+        self._due: list[WriteBuffer] = []
+        self._task: trio.lowlevel.Task | None = None
+
+    def add(self, write_buffer: WriteBuffer) -> None:
+        """Have `write_buffer.flush_nowait` called soon."""
+        self._due.append(write_buffer)
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    async def run(self) -> None:
+        """Flush until cancelled; a cancel leaves bytes in their outboxes."""
+        while True:
+            if not self._due:
+                await self._wait_due()
+                # A turn later there may be an LED frame or sound behind the acknowledgement.
+                await trio.lowlevel.checkpoint()
+            self._flush_some()
+            if self._due:
+                await trio.lowlevel.checkpoint()
+
+    def _flush_some(self) -> None:
+        # Not in `run`, whose variables would keep outboxes of connections that have ended.
+        due, self._due = self._due[: self._CHUNK], self._due[self._CHUNK :]
+        for write_buffer in due:
+            self._flush_one(write_buffer)
+
+    @staticmethod
+    def _flush_one(write_buffer: WriteBuffer) -> None:
+        try:
+            write_buffer.flush_nowait()
+        except Exception:
+            # One connection's fault must not stop the writes of all others. Its peer hears
+            # nothing more and its keepalive ends it.
+            write_buffer.close()
+            log.exception("a connection's outbox failed")
+
+    async def _wait_due(self) -> None:
+        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+
+class WriteBuffer:
+    """What waits to be written to one transport.
+
+    `data` is filled by the owner; `drained` is called whenever all of it has been written.
+    Does not close the transport.
+    """
+
+    __slots__ = (
+        "_batch_writer",
+        "_drained",
+        "_fd",
+        "_marked",
+        "_nursery",
+        "_transport",
+        "broken",
+        "data",
+    )
+
+    def __init__(
+        self,
+        data: bytearray,
+        transport: trio.abc.Stream,
+        batch_writer: BatchWriter | None,
+        drained: Callable[[], None],
+    ) -> None:
+        self.data = data
+        self._transport = transport
+        self._drained = drained
+        self._nursery: trio.Nursery | None = None
+        self._marked = False
+        self.broken = False
+        self._fd = -1
+        self._batch_writer = batch_writer
+        if (
+            batch_writer is not None
+            and isinstance(transport, trio.SocketStream)
+            and sys.platform != "win32"  # where a socket is no file to os.write
+        ):
+            self._fd = transport.socket.fileno()
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Write from now on; tasks that have to wait for the transport run in `nursery`."""
+        self._nursery = nursery
+
+    def flush_soon(self) -> None:
+        """Have `data` written; any number of calls before that are one write."""
+        if self._marked or not self.data or self.broken or self._nursery is None:
+            return
+        self._marked = True
+        if self._fd >= 0 and self._batch_writer is not None:
+            self._batch_writer.add(self)
+        else:
+            self._drain_in(self._nursery)
+
+    def write_now(self, data: bytes) -> None:
+        """Write what does not wait for anything else that may be due, and comes after all of it.
+
+        What the socket does not take, and what cannot be written yet, waits as if it had been
+        added to `data`.
+        """
+        if self._fd < 0 or self.data or self._nursery is None:
+            self.data += data
+            self.flush_soon()
+        elif not self.broken and (rest := data[self._write(data) :]):
+            self.data += rest
+            self._marked = True
+            self._drain_in(self._nursery)
+
+    def _drain_in(self, nursery: trio.Nursery) -> None:
+        try:
+            nursery.start_soon(self.drain)
+        except RuntimeError:
+            # A client's calls are tasks elsewhere: one may end after the connection's own tasks
+            # have. The connection then drains what waits as its last act.
+            self._marked = False
+
+    def flush_nowait(self) -> None:
+        """Write what the socket takes now; the rest is written when it takes more."""
+        if self._write_some():
+            self._marked = False
+            self._drained()
+        elif self._nursery is not None:
+            self._drain_in(self._nursery)
+
+    def close(self) -> None:
+        """Nothing may touch the transport any more: it is about to be closed."""
+        self.broken = True
+        self._drained = _nothing
+        self._nursery = None
+
+    def _write_some(self) -> bool:
+        """Whether all has been written (or never will be)."""
+        if self.broken:
+            return True
+        del self.data[: self._write(self.data)]
+        return self.broken or not self.data
+
+    def _write(self, data: bytes | bytearray) -> int:
+        """How much the socket took. All of it if it is broken: nobody will."""
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.broken = True  # the reader learns it from the same socket and ends the connection
+            return len(data)
+
+    async def drain(self) -> None:
+        """Write until nothing waits. Raises nothing: a lost peer only marks the box broken.
+
+        So does a cancel in the middle of a write to a stream that is no socket: nobody knows how
+        much of it has left.
+        """
+        try:
+            while self.data and not self.broken:
+                await self._write_blocking()
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self.broken = True
+        self._marked = False
+        self._drained()
+
+    async def _write_blocking(self) -> None:
+        if self._fd >= 0:
+            await trio.lowlevel.wait_writable(self._fd)
+            self._write_some()
+        else:
+            data = bytes(self.data)
+            self.data.clear()
+            try:
+                await self._transport.send_all(data)
+            except trio.Cancelled:
+                self.broken = True
+                raise

@@ -1,0 +1,1 @@
+"""The three calls of a device, between `rpc` and `device`."""

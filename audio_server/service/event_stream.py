@@ -1,0 +1,94 @@
+"""The events of one call: each is acknowledged once the device has applied it, in order.
+
+Most events need not wait for anything, so they are taken as they come, in the turn of the loop
+in which they were read: a press, its acknowledgement and the first sound of a Play then leave in
+one write, and no task is woken for them.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import trio
+
+from audio_server.device.attachment import EventAttachment
+from audio_server.device.behaviour import Action, Button
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.rpc.call import ServerCall
+from audio_server.service.press_limiter import PressLimiter
+from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent, DeviceEventResponse
+from audio_server.wire.framing import frame_message
+
+_ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
+_NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
+
+_Press: TypeAlias = tuple[Button, Action]
+
+_KNOWN: dict[bytes, _Press] = {
+    DeviceEvent(
+        button_event=ButtonEvent(
+            button_id=ButtonEvent.ButtonId.Name(button),
+            event=ButtonEvent.ButtonEventType.Name(action),
+        )
+    ).SerializeToString(): (button, action)
+    for button in Button
+    for action in Action
+}
+"""All that can be done to a button, by the bytes that protobuf makes of it: looking them up spares
+decoding. Other bytes may mean the same, and are decoded."""
+
+
+class EventHandler:
+    """Takes the events of `call` for the device of `link`, no faster than `pace` lets it."""
+
+    __slots__ = ("_call", "_link", "_meter", "_pace")
+
+    def __init__(
+        self, call: ServerCall, link: EventAttachment, pace: PressLimiter, meter: Instrumentation
+    ) -> None:
+        self._call = call
+        self._link = link
+        self._pace = pace
+        self._meter = meter
+
+    async def run(self) -> None:
+        """Take events until the device has ended its side."""
+        await self._call.send_initial_metadata()
+        while (event := await self._call.recv_bytes(self._take_at_once)) is not None:
+            await self._take(event)
+
+    def _take_at_once(self, event: bytes) -> bool:
+        """Take an event if it has to wait for nothing: not for its turn, for a mode that is to be
+        kept first, nor for room for its acknowledgement."""
+        press = self._press_in(event)
+        if not self._call.has_room or not (bucket := self._pace.free(self._link.device_id)):
+            return False
+        if isinstance(press, tuple) and not self._link.press_nowait(*press):
+            return False
+        bucket.spend()
+        self._call.send_nowait(_ACK if press else _NACK)
+        self._meter.acknowledged(0.0)
+        return True
+
+    async def _take(self, event: bytes) -> None:
+        press = self._press_in(event)
+        received_at = trio.current_time()
+        await self._pace.wait(self._link.device_id)
+        if isinstance(press, tuple):
+            await self._link.press(*press)
+        await self._call.send_framed(_ACK if press else _NACK)
+        self._meter.acknowledged(trio.current_time() - received_at)
+
+    def _press_in(self, event: bytes) -> _Press | bool:
+        return _KNOWN.get(event) or _press_of(self._call.decode(event))
+
+
+def _press_of(event: DeviceEvent) -> _Press | bool:
+    """What was done to which button. False for an event that says nothing (its oneof is unset);
+    True for what we do not know, which is acknowledged like all others."""
+    if event.WhichOneof("event") != "button_event":
+        return False
+    try:
+        return Button(event.button_event.button_id), Action(event.button_event.event)
+    except ValueError:
+        return True

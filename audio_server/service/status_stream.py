@@ -1,0 +1,263 @@
+"""What is said on one `StatusStream`: LED frames, questions for the LEDs, and their answers.
+
+It is in lock-step: a request is sent when those before it are answered, or after a while without.
+So what is sent is always the newest frame, and a slow device has no backlog. When there is no
+frame to send, the device is asked now and then what it shows; if that is not what it was sent, it
+is sent the frame again.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, TypeAlias
+
+import structlog
+import trio
+
+from audio_server.device.attachment import StatusAttachment
+from audio_server.device.instrumentation import Instrumentation, LedFault
+from audio_server.device.led_state import LedState
+from audio_server.device.leds import Frame, LedFrame
+from audio_server.rpc.call import ServerCall
+from audio_server.rpc.rate_limit import Rate, TokenBucket
+from audio_server.wire.comms_pb2 import DeviceStatus, DeviceStatusResponse
+from audio_server.wire.leds import GET_STATE, differ, frame_leds, reported_battery, reported_leds
+
+ANSWER_S = 5.0
+"""How long a device may take to answer a request before it is sent the newest frame anyway."""
+
+UNANSWERED_MAX = 4
+"""With so many requests unanswered a device is sent nothing more: it would only fall behind."""
+
+LOOKS_MAX = 16
+"""A device that does not agree, however often it is corrected, is asked more and more rarely, down
+to every so many rounds."""
+
+UNASKED: Rate = (50, 20)
+"""How many answers to nothing are taken at once, and a second."""
+
+_TEXT_MAX = 200
+
+_SUCCESS = DeviceStatusResponse(status="success").SerializeToString()
+"""What nearly all that is answered is: seeing that spares decoding it."""
+
+log = structlog.get_logger()
+
+
+class _Asked(NamedTuple):
+    """A request that has no answer yet."""
+
+    at: float
+    frame: Frame
+    is_look: bool
+
+
+_Told: TypeAlias = tuple[Frame | None, float | None]
+"""The LEDs and the battery; None is what was not told."""
+
+
+class StatusHandler:
+    """The server's side of the call. `run` is all of it.
+
+    Its task sleeps as good as always: what is to be sent is sent where the status changes or an
+    answer comes, once that is quiet. The task is woken when something is late, or has no room.
+    """
+
+    __slots__ = (
+        "_apart",
+        "_asked",
+        "_call",
+        "_is_late",
+        "_is_queued",
+        "_lacks_room",
+        "_link",
+        "_logged",
+        "_look_at",
+        "_meter",
+        "_rest",
+        "_shown",
+        "_unasked",
+    )
+
+    def __init__(self, call: ServerCall, link: StatusAttachment, meter: Instrumentation) -> None:
+        self._call = call
+        self._link = link
+        self._meter = meter
+        self._asked: list[_Asked] = []
+        self._shown: LedFrame | None = None  # what was sent last, unless it is to be sent again
+        self._look_at = 0  # the number of the next look that we ask at
+        self._apart = 0  # looks in a row that did not find what they should
+        self._logged: tuple[str, ...] = ()
+        self._is_late = False  # the answer to what was asked, and so the next frame may be sent
+        self._is_queued = False
+        self._lacks_room = False
+        self._rest = trio.CancelScope()
+        self._unasked: TokenBucket | None = None
+
+    async def run(self) -> None:
+        """Send what is due, hear the answer, again; until the device ends its side."""
+        await self._call.send_initial_metadata()
+        self._link.watch(self._advance_soon)
+        self._advance_soon()
+        while True:
+            with self._rest:
+                answer = await self._call.recv_bytes(self._take_at_once)
+                if answer is None:
+                    return
+                if self._asked:
+                    self._take(answer)
+                else:
+                    await self._slow_down(answer)
+            if self._rest.cancel_called:
+                self._rest = trio.CancelScope(deadline=self._patience_ends_at())
+                await self._go_on()
+            else:
+                self._rest = trio.CancelScope(deadline=self._rest.deadline)
+
+    async def _go_on(self) -> None:
+        """Do what the task was woken for."""
+        if self._lacks_room:
+            await self._call.wait_room()
+            self._lacks_room = False
+        elif self._asked and trio.current_time() >= self._patience_ends_at():
+            self._is_late = True
+            self._rest.deadline = math.inf
+            self._meter.led_fault(LedFault.LATE)
+            self._link.report(self._link.known.erred(f"no answer within {ANSWER_S:g} s"))
+        self._advance()
+
+    def _patience_ends_at(self) -> float:
+        """When what was asked last is late; never where too much is late already."""
+        if not self._asked or len(self._asked) == UNANSWERED_MAX:
+            return math.inf
+        return self._asked[-1].at + ANSWER_S
+
+    # What is sent
+
+    def _advance_soon(self) -> None:
+        if not self._is_queued:
+            self._is_queued = True
+            self._call.when_quiet(self._advance)
+
+    def _advance(self) -> None:
+        """Send what is due, if it may be sent now."""
+        self._is_queued = False
+        is_free = not self._asked or (self._is_late and len(self._asked) < UNANSWERED_MAX)
+        if not is_free or self._lacks_room or self._call.scope.cancel_called:
+            return
+        status = self._link.status
+        if self._is_due(status):
+            if self._call.has_room:
+                self._ask(status)
+            else:
+                self._lacks_room = True
+                self._rest.cancel()
+
+    def _is_due(self, status: LedState) -> bool:
+        return status.frame != self._shown or self._is_look_due(status)
+
+    def _is_look_due(self, status: LedState) -> bool:
+        """A look never takes the last place of a request: that is a frame's."""
+        has_place = len(self._asked) < UNANSWERED_MAX - 1
+        return status.greeting is None and status.looks >= self._look_at and has_place
+
+    def _ask(self, status: LedState) -> None:
+        """Send the newest frame; if the device has it, ask what it shows."""
+        frame = status.frame
+        is_look = frame == self._shown
+        self._shown = frame
+        if is_look:
+            self._look_at = status.looks + 1
+        self._call.send_nowait(GET_STATE if is_look else frame_leds(frame.leds))
+        self._asked.append(_Asked(trio.current_time(), frame.leds, is_look))
+        self._is_late = False
+        # Only ever put forward: to put it off with each answer would cost more than to be woken
+        # for nothing every few seconds.
+        if (ends_at := self._patience_ends_at()) < self._rest.deadline:
+            self._rest.deadline = ends_at
+
+    # What is answered
+
+    def _take_at_once(self, answer: bytes) -> bool:
+        """Take an answer to what was asked; what else a device says wakes the task."""
+        if self._asked:
+            self._take(answer)
+            return True
+        return False
+
+    def _take(self, answer: bytes) -> None:
+        self._hear(self._asked.pop(0), answer)
+        if self._is_due(self._link.status):
+            self._advance_soon()
+
+    async def _slow_down(self, answer: bytes) -> None:
+        """The device has said what it was not asked: that is read no faster than it may press."""
+        self._call.decode(answer)  # or it raises
+        now = trio.current_time()
+        self._unasked = self._unasked or TokenBucket(UNASKED, now)
+        await trio.sleep(self._unasked.book(now))
+
+    def _hear(self, asked: _Asked, answer: bytes) -> None:
+        after_s = trio.current_time() - asked.at
+        if answer == _SUCCESS:
+            leds, battery = _accepted(asked), None
+        else:
+            leds, battery = self._read(asked, self._call.decode(answer))
+        self._link.report(self._link.known.answered(after_s, leds, battery))
+
+    def _read(self, asked: _Asked, answer: DeviceStatusResponse) -> _Told:
+        match answer.WhichOneof("response"):
+            case "state":
+                self._compare(asked, answer.state)
+                return _told(asked, answer.state), reported_battery(answer.state)
+            case "status" if answer.status != "success":
+                self._refused(asked, answer.status[:_TEXT_MAX])
+            case "status":
+                return _accepted(asked), None
+        return None, None
+
+    def _compare(self, asked: _Asked, state: DeviceStatus) -> None:
+        """What the device shows is what it was sent, or that is sent again."""
+        if not asked.is_look:
+            return
+        if not differ(state, asked.frame):
+            self._apart = 0
+            return
+        self._shown = None
+        self._put_off_looks()
+        self._meter.led_corrected()
+        self._link.report(self._link.known.corrected())
+        self._log_once("device shows other LEDs than it was sent, and is sent them again")
+
+    def _refused(self, asked: _Asked, error: str) -> None:
+        self._meter.led_fault(LedFault.REFUSED)
+        self._link.report(self._link.known.erred(error))
+        if asked.is_look:
+            self._put_off_looks()
+        self._log_once("device refused a frame", error=error)
+
+    def _put_off_looks(self) -> None:
+        """Ask again after one round, after two, after four, and so on."""
+        self._look_at += min(2**self._apart, LOOKS_MAX) - 1
+        self._apart += 1
+
+    def _log_once(self, event: str, **details: object) -> None:
+        """Once a call: a device may go on like this for weeks."""
+        if event not in self._logged:
+            self._logged = (*self._logged, event)
+            log.warning(event, device_id=self._link.device_id, **details)
+
+
+def _accepted(asked: _Asked) -> Frame | None:
+    """The LEDs that a device confirms with "success"; as the answer to a look it says nothing."""
+    return None if asked.is_look else asked.frame
+
+
+def _told(asked: _Asked, state: DeviceStatus) -> Frame | None:
+    """The LEDs that a device tells. Thousands of devices keep them, so no copy is made."""
+    told = reported_leds(state)
+    if told is not None and all(
+        one >> 8 == other >> 8 for one, other in zip(told, asked.frame, strict=True)
+    ):
+        return asked.frame
+    return told

@@ -1,0 +1,227 @@
+"""The part of the oracle that judges LEDs: what may be shown follows from what was pressed.
+
+The oracle keeps its own copy of the state table. It cannot know the mode a device was left in, how
+many modes there are, or which of two states a frame was drawn for, so it keeps all that are
+possible ("threads") and drops those that a frame contradicts. Frames may be skipped (the newest
+wins) but never go back, and once nothing has been pressed for a while the last one must be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from audio_server.simulator.buttons import Action, Button
+from audio_server.simulator.events import LED_COUNT, EventSent
+from audio_server.simulator.playing import PlayingLine
+from audio_server.simulator.verdict import Limits, Report, Rule
+
+Frame: TypeAlias = tuple[int | None, ...]
+FrameOf: TypeAlias = Callable[[int, bool], Frame]
+"""The LEDs, 0xRRGGBBAA each, of a mode that is playing (True) or idle."""
+
+LEAST_MODES = 5
+MOST_MODES = 64
+
+
+class _Mode(NamedTuple):
+    """A mode, and how many there are once that has been seen."""
+
+    mode: int
+    total: int | None = None
+
+    def after(self, button: Button) -> set[_Mode]:
+        if button is Button.STOP:
+            return {_Mode(0, self.total)}
+        if button is not Button.MODE:
+            return {self}
+        following = self.mode + 1
+        if self.total is not None:
+            return {_Mode(following % self.total, self.total)}
+        if following < LEAST_MODES:
+            return {_Mode(following)}
+        return {_Mode(following), _Mode(0, following)}
+
+
+_Thread: TypeAlias = tuple[_Mode, int]
+
+
+class LedCheck:
+    """Follows the frames of one device through all its connections."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        frame_of: FrameOf,
+        modes: int | None,
+        line: PlayingLine,
+        report: Report,
+        *,
+        others: bool = False,
+    ) -> None:
+        self._limits = limits
+        self._frame_of = frame_of
+        self._line = line
+        self._report = report
+        self._modes = modes
+        self._others = others
+        self._threads: set[_Thread] = {(mode, 0) for mode in self._all()}
+        self._presses: list[Button] = []
+        self._unacked: Button | None = None
+        self._greeted = False
+        self._shown: Frame | None = None
+        self._shown_s = float("-inf")
+        self._frames = 0
+        self._online = False
+        self._free_until_s = float("-inf")
+        self._undisturbed = True
+        self._quiet_s = float("-inf")
+        self._settled_s = float("-inf")
+        self._again_s = float("-inf")
+
+    # What happens
+
+    def connected(self, at_s: float) -> None:
+        """The start-up sequence begins: any full frame is right until the state is due."""
+        self._shown, self._frames, self._online, self._undisturbed = None, 0, True, True
+        self._free_until_s = self._quiet_s = at_s + self._limits.startup_s
+        self._again_s = float("-inf")
+
+    def disconnected(self, *, wanted: bool) -> None:
+        """An event without ack may have counted or not; a lost server may have forgotten all."""
+        self._online = False
+        self.forget_unacked()
+        if not wanted:
+            self._threads |= {(_Mode(0, mode.total), 0) for mode, _ in self._threads}
+
+    def forget_unacked(self) -> None:
+        """`EventStream` is gone: its last event may have been applied, or not."""
+        if self._unacked is not None:
+            before, self._unacked = self._presses[:-1], None
+            states = self._states(before) | self._states(self._presses)
+            self._threads, self._presses = {(state, 0) for state in states}, []
+
+    def sent(self, at_s: float, event: EventSent) -> None:
+        if event.action is not Action.PRESS or event.button is Button.NONE:
+            return
+        self._presses.append(event.button)
+        self._unacked, self._greeted = event.button, self._frames > 0
+        if event.button is Button.CONNECT:
+            self._again_s = at_s
+
+    def acked(self, at_s: float) -> None:
+        """A press ends the start-up sequence, unless it came before there was any."""
+        if self._unacked is None:
+            return
+        self._unacked, self._undisturbed = None, False
+        if self._greeted:
+            self._free_until_s = min(self._free_until_s, at_s + self._limits.soon_s)
+        self._quiet_s = max(at_s, min(self._free_until_s, self._quiet_s))
+
+    def shown(self, at_s: float, leds: Frame) -> None:
+        missing = [str(number) for number, led in enumerate(leds) if led is None]
+        if missing or len(leds) != LED_COUNT:
+            self._report(
+                at_s, Rule.LEDS, f"a set left out LED {', '.join(missing)}: it turns black"
+            )
+        self._frames += leds != self._shown
+        self._shown, self._shown_s = leds, at_s
+        if at_s < self._free_until_s or missing or self._follow(at_s, leds):
+            return
+        if not self._is_of_others(leds):
+            self._report(at_s, Rule.LEDS, f"{self._name(leds)} is no state that was asked for")
+
+    def tick(self, at_s: float) -> None:
+        """Once nothing has changed for long enough, what is shown must be the state."""
+        since_s = max(self._quiet_s, self._line.changed_s(at_s))
+        settled = self._unacked is None and at_s > since_s + self._limits.soon_s
+        if self._online and settled and since_s > self._settled_s:
+            self._settled_s = since_s
+            self._settle(at_s)
+
+    # What follows
+
+    def _follow(self, at_s: float, leds: Frame) -> bool:
+        """Keep the threads on which `leds` is, or was after the last frame, the state."""
+        playing = self._line.allowed(at_s, self._limits.soon_s)
+        kept = {thread for thread in self._ahead() if self._fits(thread[0], playing, leds)}
+        if kept:
+            passed = min(done for _, done in kept)
+            self._threads = {(mode, done - passed) for mode, done in kept}
+            del self._presses[:passed]
+        return bool(kept)
+
+    def _ahead(self) -> set[_Thread]:
+        """Every thread, as it is now and after each press that it has not taken yet."""
+        found = set(self._threads)
+        for number, button in enumerate(self._presses):
+            found |= {
+                (after, number + 1)
+                for mode, done in found
+                if done == number
+                for after in mode.after(button)
+            }
+        return found
+
+    def _states(self, presses: list[Button]) -> set[_Mode]:
+        """What is possible once all `presses` have been applied."""
+        states: set[_Mode] = set()
+        for number, button in enumerate(presses):
+            states |= {mode for mode, done in self._threads if done == number}
+            states = {after for mode in states for after in mode.after(button)}
+        return states | {mode for mode, done in self._threads if done >= len(presses)}
+
+    def _fits(self, mode: _Mode, playing: frozenset[bool], leds: Frame) -> bool:
+        return any(self._frame_of(mode.mode, value) == leds for value in playing)
+
+    def _is_of_others(self, leds: Frame) -> bool:
+        """Whether others may have led to this; then it is where all goes on from."""
+        either = frozenset((False, True))
+        states = {mode for mode in self._all() if self._fits(mode, either, leds)}
+        if not self._others or not states:
+            return False
+        self._threads, self._presses = {(mode, 0) for mode in states}, []
+        return True
+
+    def _all(self) -> set[_Mode]:
+        return {_Mode(number, self._modes) for number in range(self._modes or MOST_MODES)}
+
+    def _settle(self, at_s: float) -> None:
+        if self._shown is None:
+            self._report(at_s, Rule.LEDS, "no LED frame came after connecting")
+            return
+        if self._undisturbed and self._frames < 2 and not self._others:
+            self._undisturbed = False
+            self._report(at_s, Rule.LEDS, "no start-up sequence was shown")
+        if self._shown_s < self._again_s:
+            self._report(at_s, Rule.LEDS, "LEDs were not sent again after Connect")
+        self._settle_state(at_s, self._shown)
+
+    def _settle_state(self, at_s: float, shown: Frame) -> None:
+        states = self._states(self._presses)
+        playing = self._line.allowed(at_s, 0.0)
+        fitting = {mode for mode in states if self._fits(mode, playing, shown)}
+        if not fitting:
+            if self._is_of_others(shown):
+                return
+            due = self._name_due(states, playing)
+            self._report(at_s, Rule.LEDS, f"{self._name(shown)} is shown, but {due} is due")
+        self._threads, self._presses = {(mode, 0) for mode in fitting or states}, []
+
+    # How it is said
+
+    def _name(self, leds: Frame) -> str:
+        for mode in range(MOST_MODES):
+            for playing in (False, True):
+                if self._frame_of(mode, playing) == leds:
+                    return _state_name(mode, playing)
+        return "a frame of no state"
+
+    def _name_due(self, states: set[_Mode], playing: frozenset[bool]) -> str:
+        if len(states) != 1 or len(playing) != 1:
+            return "another"
+        return _state_name(next(iter(states)).mode, next(iter(playing)))
+
+
+def _state_name(mode: int, playing: bool) -> str:
+    return f"mode {mode} {'playing' if playing else 'idle'}"

@@ -1,0 +1,63 @@
+"""Between the contract's messages and what happens to a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audio_server.simulator.buttons import Button
+from audio_server.simulator.events import LED_COUNT, EventSent, LedsSet, PacketReceived
+from audio_server.wire.comms_pb2 import (
+    AudioPacket,
+    ButtonEvent,
+    DeviceEvent,
+    DeviceStatus,
+    DeviceStatusResponse,
+    DeviceStatusSet,
+    RGBAColor,
+)
+
+WHITE = 0xFFFFFF
+"""LED 0, which is the device's own."""
+
+BLACK = 0x000000
+
+_LED_NAMES = tuple(f"led_{number}" for number in range(LED_COUNT))
+
+
+def leds_set(message: DeviceStatusSet) -> LedsSet:
+    """What a `set` says of each LED."""
+    return LedsSet(
+        tuple(
+            getattr(message, name).rgba if message.HasField(name) else None for name in _LED_NAMES
+        )
+    )
+
+
+def drawn(leds: Sequence[int | None]) -> tuple[int, ...]:
+    """The colours 0xRRGGBB a stock device shows: black where left out, LED 0 its own white."""
+    return (WHITE, *(BLACK if led is None else led >> 8 for led in leds[1:]))
+
+
+def state_answer(colours: Sequence[int]) -> DeviceStatusResponse:
+    """The answer to `get`: LEDs only, intensity full; buttons and battery stay unset."""
+    state = DeviceStatus()
+    for name, colour in zip(_LED_NAMES, colours, strict=True):
+        getattr(state, name).CopyFrom(RGBAColor(rgba=colour << 8 | 0xFF))
+    return DeviceStatusResponse(state=state)
+
+
+def device_event(event: EventSent) -> DeviceEvent:
+    """The message of an event; `Button.NONE` leaves its oneof unset."""
+    if event.button is Button.NONE:
+        return DeviceEvent()
+    return DeviceEvent(
+        button_event=ButtonEvent(
+            button_id=ButtonEvent.ButtonId.Name(event.button - 1),
+            event=ButtonEvent.ButtonEventType.Name(event.action),
+        )
+    )
+
+
+def packet_received(packet: AudioPacket) -> PacketReceived:
+    """An audio packet as it came."""
+    return PacketReceived(packet.is_start, packet.is_end, packet.data)

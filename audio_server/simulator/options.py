@@ -1,0 +1,124 @@
+"""What a virtual device is started with; its flags, their bounds and what they mean.
+
+The help page is the docstrings of the fields.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from audio_server.simulator.verdict import Limits
+
+
+def _valid_id(_: Any, value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value):
+        raise ValueError("a device id is 1 to 64 characters of A-Z a-z 0-9 . _ : -")
+
+
+def _valid_target(_: Any, value: str | None) -> None:
+    if value is not None and (not value or (value.startswith("-") and value != "-")):
+        raise ValueError("a file is needed, or - for standard output")
+
+
+def _new_id() -> str:
+    return f"virtual-{os.getpid()}"
+
+
+Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
+Id = Annotated[
+    str, Parameter(name="--id", validator=_valid_id, show_default=lambda _: "a new one each time")
+]
+TlsFile = Annotated[Path | None, Parameter(show_default=False)]
+Token = Annotated[
+    str | None, Parameter(env_var="AUDIO_DEVICE_TOKEN", show_env_var=False, show_default=False)
+]
+Script = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+Target = Annotated[str | None, Parameter(allow_leading_hyphen=True, validator=_valid_target)]
+Play = Annotated[bool | None, Parameter(negative="--no-play")]
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
+Modes = Annotated[int | None, Parameter(validator=Number(gte=5))]
+Milliseconds = Annotated[int, Parameter(validator=Number(gte=0, lte=60_000))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Values made in Python are taken as they are."""
+
+    host: str = "127.0.0.1"
+    """Address or name of the server."""
+
+    port: Port = 50051
+    """Port of the server."""
+
+    device_id: Id = field(default_factory=_new_id)
+    """Who the device is; the server keeps the mode of each."""
+
+    tls: bool = False
+    """Speak TLS, and trust the authorities that the system trusts."""
+
+    tls_ca: TlsFile = None
+    """Speak TLS, and trust these authorities (PEM)."""
+
+    tls_cert: TlsFile = None
+    """Certificate of the device (PEM), for a server that asks for one."""
+
+    tls_key: TlsFile = None
+    """Private key of the certificate (PEM, without a password)."""
+
+    token: Token = None
+    """Token of the device, for a server that asks for one. Better in the environment variable
+    AUDIO_DEVICE_TOKEN, which other users of the machine do not see."""
+
+    script: Script = None
+    """Steps to take without a terminal, such as "connect mode play wait:2 stop". Exit status 0:
+    the server kept the contract; 1: it broke it; 2: wrong usage, or nobody answered."""
+
+    record: Path | None = None
+    """Keep the sound: FILE.opus bit for bit as received, or FILE.wav."""
+
+    pcm: Target = None
+    """Write the sound in real time, s16le 48 kHz mono, to a file or - (standard output)."""
+
+    play: Play = None
+    """Play the sound through what is installed (paplay, pw-cat, aplay, sox, ffplay). Default: on
+    a terminal, unless --pcm is given."""
+
+    devices: Count = 1
+    """With --script: so many devices at once, ID-1, ID-2 and so on."""
+
+    seed: int = 0
+    """With --script: what random steps begin with."""
+
+    modes: Modes = None
+    """How many clips the server has, to judge where modes wrap. Default: found out."""
+
+    lead_ms: Milliseconds = 300
+    """The lead that the server is set to, to judge its pace."""
+
+    tolerance_ms: Milliseconds = 100
+    """How much the network may add to any time."""
+
+    whole_takes: bool = False
+    """Read nothing while a take plays that has come whole, as the reference client does."""
+
+    trace: bool = False
+    """With --script: print what happens to standard error."""
+
+    @property
+    def address(self) -> str:
+        """The server, as people write it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def limits(self) -> Limits:
+        """How far the oracle lets the server go."""
+        return Limits(lead_s=self.lead_ms / 1000, tolerance_s=self.tolerance_ms / 1000)

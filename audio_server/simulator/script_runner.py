@@ -1,0 +1,164 @@
+"""Running a script on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+
+import trio
+from trio_util import AsyncValue
+
+from audio_server.simulator.buttons import Action, Button
+from audio_server.simulator.device import Link, VirtualDevice
+from audio_server.simulator.errors import CannotConnect
+from audio_server.simulator.events import (
+    PACKET_S,
+    ConnectFailed,
+    Connecting,
+    Disconnected,
+    Event,
+    EventSent,
+    PacketReceived,
+)
+from audio_server.simulator.script import Step
+
+TAKE_BEGINS_S = 1.0
+"""How long `until-end` waits for a take to begin."""
+
+_PRESSES = (Button.MODE, Button.PLAY, Button.PLAY, Button.STOP, Button.CONNECT)
+
+
+class ScriptRunner:
+    """Does with one device what a script says. Also an observer: attach it to the device."""
+
+    def __init__(
+        self,
+        device: VirtualDevice,
+        address: str,
+        *,
+        seed: int,
+        take_picture: Callable[[str], None],
+    ) -> None:
+        self._address = address
+        self._device = device
+        self._random = Random(seed)
+        self._take_picture = take_picture
+        self._refusal = ""
+        self._take_due = AsyncValue(False)
+        self._take_open = AsyncValue(False)
+        self._plays_queued = 0
+        self._heard_s = float("-inf")
+        self._acts: dict[str, Callable[[Step], Awaitable[None]]] = {
+            "connect": self._connect,
+            "on": self._on,
+            "off": self._off,
+            "reconnect": self._reconnect,
+            "press": self._press,
+            "unset": self._press,
+            "wait": self._wait,
+            "until-end": self._until_end,
+            "deaf": self._deaf,
+            "hear": self._hear,
+            "random": self._at_random,
+            "picture": self._picture,
+        }
+
+    def __call__(self, at_s: float, event: Event) -> None:
+        match event:
+            case Connecting():
+                self._refusal = ""
+            case ConnectFailed(reason):
+                self._refusal = reason
+            case EventSent(Button.PLAY, Action.PRESS):
+                self._plays_queued -= 1
+            case PacketReceived():
+                self._hear_packet(at_s, event)
+            case Disconnected():
+                self._take_open.value = False
+            case _:
+                pass
+
+    def _hear_packet(self, at_s: float, packet: PacketReceived) -> None:
+        if packet.is_start and not self._plays_queued:
+            self._take_due.value = False
+        self._heard_s = max(at_s, self._heard_s) + PACKET_S
+        self._take_open.value = not packet.is_end
+
+    async def perform(self, steps: Sequence[Step]) -> None:
+        """Take the steps, one after the other. Raises `CannotConnect`."""
+        for step in steps:
+            await self._acts[step.name](step)
+
+    async def _connect(self, step: Step) -> None:
+        if self._device.is_on:
+            self._device.press(Button.CONNECT)
+        else:
+            await self._on(step)
+
+    async def _on(self, step: Step) -> None:
+        self._device.switch_on()
+        link = await self._device.link.wait_value(lambda link: link is not Link.CONNECTING)
+        if link is not Link.ONLINE and self._refusal:
+            raise CannotConnect(f"cannot connect to {self._address}: {self._refusal}")
+
+    async def _off(self, step: Step) -> None:
+        self._device.switch_off()
+        await self._device.wait_off()
+
+    async def _reconnect(self, step: Step) -> None:
+        await self._off(step)
+        await self._on(step)
+
+    async def _press(self, step: Step) -> None:
+        if step.button is Button.PLAY and step.action is Action.PRESS:
+            self._plays_queued += 1
+            self._take_due.value = True
+        self._device.press(step.button, step.action)
+
+    async def _wait(self, step: Step) -> None:
+        await trio.sleep(step.seconds)
+
+    async def _until_end(self, step: Step) -> None:
+        with trio.move_on_after(TAKE_BEGINS_S):
+            await self._take_due.wait_value(False)
+        await self._take_open.wait_value(False)
+        await trio.sleep_until(self._heard_s)
+
+    async def _deaf(self, step: Step) -> None:
+        self._device.pause_reading()
+
+    async def _hear(self, step: Step) -> None:
+        self._device.resume_reading()
+
+    async def _picture(self, step: Step) -> None:
+        self._take_picture(step.file)
+
+    async def _at_random(self, step: Step) -> None:
+        """Whatever a user might do, for so long; the device is on and hears afterwards."""
+        with trio.move_on_after(step.seconds):
+            while True:
+                await self._do_something()
+                await trio.sleep(self._random.choice((0.0, 0.02, 0.2, 1.0)) * self._random.random())
+        self._device.resume_reading()
+        await self._on(step)
+
+    async def _do_something(self) -> None:
+        chance = self._random.random()
+        if chance < 0.08:
+            await self._off(Step("off"))
+            await trio.sleep(self._random.choice((0.0, 0.0, 0.1)))
+            await self._on(Step("on"))
+        elif chance < 0.12:
+            await self._go_deaf()
+        elif chance < 0.2:
+            button, action = self._random.choice(list(Button)), self._random.choice(list(Action))
+            await self._press(Step("press", button=button, action=action))
+        else:
+            await self._press(Step("press", button=self._random.choice(_PRESSES)))
+
+    async def _go_deaf(self) -> None:
+        self._device.pause_reading()
+        try:
+            await trio.sleep(self._random.random())
+        finally:
+            self._device.resume_reading()

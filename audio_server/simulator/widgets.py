@@ -1,0 +1,111 @@
+"""What the face of a device shows, kept up to date by what happens to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import trio
+
+from audio_server.simulator.describe import describe
+from audio_server.simulator.device import Link, VirtualDevice
+from audio_server.simulator.events import (
+    Connecting,
+    Disconnected,
+    Event,
+    EventAcked,
+    EventSent,
+    LedsSet,
+    PacketReceived,
+)
+from audio_server.simulator.oracle import Oracle
+from audio_server.simulator.playout import Playout
+
+KEPT_LINES = 100
+LEDS_OFF = (0xFFFFFFFF, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the log. `leds` were set; `bad` is for what should not have happened."""
+
+    at_s: float
+    text: str
+    leds: tuple[int | None, ...] = ()
+    bad: bool = False
+
+
+class Widgets:
+    """An observer of one device; `screen` draws it. Attach it after the oracle, if there is one."""
+
+    def __init__(self, device: VirtualDevice, address: str, oracle: Oracle | None = None) -> None:
+        self.address = address
+        self.playout = Playout()
+        self.leds: tuple[int | None, ...] = LEDS_OFF
+        self.lines: deque[Line] = deque(maxlen=KEPT_LINES)
+        self.take_open = False
+        self.packets = 0
+        self.last_ack_ms: float | None = None
+        self._device = device
+        self._oracle = oracle
+        self._told = 0
+        self._sent: tuple[float, str] = (0.0, "")
+
+    @property
+    def device_id(self) -> str:
+        return self._device.device_id
+
+    @property
+    def link(self) -> Link:
+        return self._device.link.value
+
+    @property
+    def queued(self) -> int:
+        """Presses that wait to be sent."""
+        return self._device.queued
+
+    def __call__(self, at_s: float, event: Event) -> None:
+        self.playout(at_s, event)
+        match event:
+            case LedsSet(leds):
+                self.leds = leds
+            case PacketReceived():
+                self.packets = 1 if event.is_start else self.packets + 1
+                self.take_open = not event.is_end
+            case EventAcked():
+                self.last_ack_ms = 1000 * (at_s - self._sent[0])
+            case Disconnected():
+                self.take_open = False
+            case _:
+                pass
+        self._log(at_s, event)
+        self.tell_violations()
+
+    def _log(self, at_s: float, event: Event) -> None:
+        """An ack goes on the line of its event; the rest is told as it comes."""
+        text = describe(event)
+        if isinstance(event, EventSent):
+            self._sent = (at_s, text)
+        elif isinstance(event, EventAcked):
+            text = f"{self._sent[1]}: {text} after {self.last_ack_ms:.1f} ms"
+            self.lines.append(Line(at_s, text))
+        elif isinstance(event, LedsSet):
+            self.lines.append(Line(at_s, "LEDs", leds=event.leds))
+        elif text and not isinstance(event, Connecting):
+            self._say_anew(Line(at_s, text))
+
+    def _say_anew(self, line: Line) -> None:
+        """Add a line; one that says the same as the last takes its place."""
+        if self.lines and self.lines[-1].text == line.text:
+            self.lines.pop()
+        self.lines.append(line)
+
+    def say(self, text: str) -> None:
+        """Add a line of one's own to the log."""
+        self.lines.append(Line(trio.current_time(), text))
+
+    def tell_violations(self) -> None:
+        """Log what the oracle has found since it was last asked."""
+        found = self._oracle.violations[self._told :] if self._oracle else []
+        self._told += len(found)
+        self.lines.extend(Line(v.at_s, f"broken: {v}", bad=True) for v in found)

@@ -1,0 +1,164 @@
+"""Who may ask for what: one place that every request passes before anything else sees it.
+
+A request must, in this order,
+ 1. call this server by a name that it can have (an own page of somebody who gave the loopback
+    address a name would otherwise count as ours);
+ 2. not be made by a page of somebody else, which browsers say of each request that one makes;
+ 3. be for something in `OPEN`, or come from an operator where operators need a token. A browser's
+    cookie counts for what changes something, and for WebSockets, only where it also says that a
+    page of ours asks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+
+import structlog
+import trio
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from audio_server.web.address import is_own_origin, may_be_named
+from audio_server.web.login import Login
+from audio_server.web.login_throttle import RETRY_S, LoginThrottle
+
+OPEN: Final = frozenset({"/healthz", "/readyz", "/login"})
+"""What everybody may ask for, besides `OPEN_FOLDER`: the files of the pages, which hold no news."""
+
+OPEN_FOLDER: Final = "/static/"
+
+OPEN_ON_LOOPBACK: Final = frozenset({"/metrics"})
+"""What everybody on this machine may ask for, by one of its own names."""
+
+MACHINES: Final = ("/api/", "/metrics")
+"""What begins so is told in words that a token is needed; all else is shown the way to it."""
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What the way in is like: `loopback` says that nobody but this machine can ask; without a
+    `login` everybody who can is an operator."""
+
+    loopback: bool
+    login: Login | None = None
+    attempts: LoginThrottle = field(default_factory=LoginThrottle)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request goes no further."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_TOKEN = Refusal(401, "an operator's token is needed", {"www-authenticate": "Bearer"})
+WRONG_TOKEN = Refusal(401, "that is not the operators' token", {"www-authenticate": "Bearer"})
+TOO_OFTEN = Refusal(429, "too many wrong tokens came from there", {"retry-after": str(RETRY_S)})
+NOT_OURS = Refusal(403, "only a page of this server may do that")
+OTHER_NAME = Refusal(421, "this server has another name")
+
+
+class Access:
+    """Lets requests through to `app`, or answers why not."""
+
+    def __init__(self, app: ASGIApp, entry: Admitted) -> None:
+        self._app = app
+        self._entry = entry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        refusal = None if scope["type"] == "lifespan" else self._refusal(HTTPConnection(scope))
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before accepting: 403
+        else:
+            await _answer(scope, refusal)(scope, receive, send)
+
+    def _refusal(self, asked: HTTPConnection) -> Refusal | None:
+        any_name = self._entry.login is not None or not self._entry.loopback
+        if not may_be_named(asked.headers.get("host"), loopback_only=not any_name):
+            return OTHER_NAME
+        if is_foreign(asked):
+            return NOT_OURS
+        return None if self._is_open(asked) else self._stranger(asked)
+
+    def _is_open(self, asked: HTTPConnection) -> bool:
+        path = asked.scope["path"]
+        if path in OPEN_ON_LOOPBACK and self._entry.loopback:
+            return may_be_named(asked.headers.get("host"), loopback_only=True)
+        return path in OPEN or path.startswith(OPEN_FOLDER)
+
+    def _stranger(self, asked: HTTPConnection) -> Refusal | None:
+        """Why this is no operator; None where it is one."""
+        login = self._entry.login
+        if login is None:
+            return None
+        if (given := asked.headers.get("authorization")) is not None:
+            return self._bearer(asked, login, given)
+        if not login.is_cookie(asked.cookies.get(login.cookie_name, ""), time.time()):
+            return NO_TOKEN
+        return None if _is_safe(asked) or _is_ours(asked) else NOT_OURS
+
+    def _bearer(self, asked: HTTPConnection, login: Login, given: str) -> Refusal | None:
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer":
+            return NO_TOKEN
+        return refuse_token(asked, login, self._entry.attempts, token.strip())
+
+
+def refuse_token(
+    asked: HTTPConnection, login: Login, attempts: LoginThrottle, token: str
+) -> Refusal | None:
+    """Why a token does not let its bearer in; None where it does."""
+    address = asked.client.host if asked.client else ""
+    now = trio.current_time()
+    if not attempts.are_allowed(address, now):
+        return TOO_OFTEN
+    if login.is_token(token):
+        return None
+    attempts.count(address, now)
+    log.warning("wrong token of an operator", peer=address)
+    return WRONG_TOKEN
+
+
+def is_foreign(asked: HTTPConnection) -> bool:
+    """Whether a page of somebody else asks. To follow a link from there is no harm."""
+    origin, site = asked.headers.get("origin"), asked.headers.get("sec-fetch-site")
+    if origin is not None and not _is_ours(asked):
+        return True
+    is_link = asked.headers.get("sec-fetch-mode") == "navigate" and _is_safe(asked)
+    return site in ("cross-site", "same-site") and not is_link
+
+
+def _is_ours(asked: HTTPConnection) -> bool:
+    origin = asked.headers.get("origin")
+    if asked.scope.get("scheme") in ("https", "wss") and not (origin or "").startswith("https:"):
+        return False  # somebody on the way can make pages of our name, but not over TLS
+    return is_own_origin(origin, asked.headers.get("host"))
+
+
+def _is_safe(asked: HTTPConnection) -> bool:
+    return asked.scope["type"] == "http" and asked.scope["method"] in SAFE
+
+
+def _answer(scope: Scope, refusal: Refusal) -> Response:
+    path = scope["path"]
+    if path.startswith("/api/"):
+        return JSONResponse({"error": refusal.reason}, refusal.status, headers=refusal.headers)
+    if refusal is NO_TOKEN and scope["method"] in SAFE and not path.startswith(MACHINES):
+        query = scope["query_string"].decode("latin-1")
+        wanted = quote(f"{path}?{query}" if query else path, safe="")
+        return RedirectResponse(f"/login?next={wanted}", 303)
+    return PlainTextResponse(f"{refusal.reason}\n", refusal.status, headers=refusal.headers)

@@ -1,0 +1,88 @@
+"""The devices that pages have: which there are, and that each page has one of its own."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from starlette.websockets import WebSocket
+
+from audio_server.device.behaviour import MODES_MIN, State
+from audio_server.device.leds import ERROR, IDLE, PLAYING, leds
+from audio_server.device_ids import is_device_id
+from audio_server.simulator.device import VirtualDevice
+from audio_server.web.address import is_own_origin
+from audio_server.web.context import Context
+from audio_server.web.websocket_bridge import Closing, WebSocketBridge
+
+if TYPE_CHECKING:
+    from audio_server.rpc.client import Channel
+
+DEVICES_MAX = 64
+"""How many pages may have a device at once: each costs a connection on both its ends."""
+
+log = structlog.get_logger()
+
+
+class BrowserDevices:
+    """All pages with a device; `attend` is the life of one."""
+
+    def __init__(self, house: Context) -> None:
+        self._house = house
+        self._relays: dict[str, WebSocketBridge] = {}
+
+    async def attend(self, websocket: WebSocket) -> None:
+        """Give a page the device that it asks for until either is gone.
+
+        A second page that asks for the same device takes it over.
+        """
+        headers, device_id = websocket.headers, websocket.query_params.get("id", "")
+        if not is_own_origin(headers.get("origin"), headers.get("host")):
+            await websocket.close(1008)  # before accepting: the answer is 403
+            return
+        await websocket.accept()
+        if reason := self._refusal(device_id):
+            await websocket.close(Closing.REFUSED, reason)
+            return
+        await self._lend(websocket, device_id)
+
+    def _refusal(self, device_id: str) -> str | None:
+        if reason := self._house.closed_because:
+            return reason
+        if not is_device_id(device_id):
+            return "that is no device id"
+        if len(self._relays) >= DEVICES_MAX and device_id not in self._relays:
+            return f"{DEVICES_MAX} pages have a device already"
+        return None
+
+    async def _lend(self, websocket: WebSocket, device_id: str) -> None:
+        if older := self._relays.get(device_id):
+            older.end(Closing.TAKEN)
+        device = VirtualDevice(device_id, self._open_channel)
+        pcm = websocket.query_params.get("pcm") == "1"
+        relay = self._relays[device_id] = WebSocketBridge(websocket, device, pcm=pcm)
+        peer = websocket.client.host if websocket.client else "local"
+        log.info("page opened", device_id=device_id, peer=peer)
+        try:
+            hello = partial(self._hello, device_id)
+            await relay.run(hello, self._house.repository.version, self._house.over)
+        finally:
+            if self._relays.get(device_id) is relay:
+                del self._relays[device_id]
+            log.info("page closed", device_id=device_id, peer=peer)
+
+    def _open_channel(self) -> AbstractAsyncContextManager[Channel]:
+        return self._house.open_channel()
+
+    def _hello(self, device_id: str) -> dict[str, Any]:
+        """What a page needs to say in words what LEDs say."""
+        titles = [(entry.name, entry.seconds) for entry in self._house.repository.entries]
+        titles += [("", 0.0)] * (MODES_MIN - len(titles))
+        modes = [
+            {"name": name, "seconds": seconds, "leds": leds(State(mode))[2:]}
+            for mode, (name, seconds) in enumerate(titles)
+        ]
+        states = {"idle": IDLE, "playing": PLAYING, "error": ERROR}
+        return {"event": "hello", "id": device_id, "modes": modes, "states": states}

@@ -1,0 +1,72 @@
+"""What the pages need to know of the server they belong to."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import trio
+
+from audio_server.clips.repository import Repository
+from audio_server.fleet.interface import Fleet
+from audio_server.settings import Settings
+from audio_server.web.address import reachable
+
+if TYPE_CHECKING:
+    from audio_server.rpc.client import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`repository` is the clips, which change. `fleet` is all devices, wherever they live; whoever
+    serves the pages runs it. `metrics` is the text for Prometheus, of all processes.
+
+    `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when
+    it has, and then whatever still runs for a page ends. `reloads` are called by whoever hears
+    that files are to be read anew.
+    """
+
+    settings: Settings
+    port: int
+    repository: Repository
+    fleet: Fleet
+    stop: trio.Event
+    metrics: Callable[[], str]
+    ready: trio.Event = field(default_factory=trio.Event)
+    over: trio.Event = field(default_factory=trio.Event)
+    reloads: list[Callable[[], None]] = field(default_factory=list)
+
+    def reload(self) -> None:
+        """Read anew what the pages have read."""
+        for reload in self.reloads:
+            reload()
+
+    @property
+    def closed_because(self) -> str | None:
+        """Why no page can have a device here; None where it can."""
+        if self.settings.tokens == "required":
+            return "this server asks each device for its token"
+        if self.settings.tls_client_ca is not None:
+            return "this server asks each device for its certificate"
+        return None
+
+    def open_channel(self) -> AbstractAsyncContextManager[Channel]:
+        """A connection to this server, as any device opens one."""
+        from audio_server.rpc.client import open_channel
+
+        host = reachable(self.settings.host)
+        return open_channel(host, self.port, ssl_context=_trusting(self.settings))
+
+
+def _trusting(settings: Settings) -> ssl.SSLContext | None:
+    """Trust in the server's own certificate, whatever name is in it: it is us whom we ask."""
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(cafile=str(settings.tls_cert))
+    context.set_alpn_protocols(["h2"])
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context

@@ -1,0 +1,105 @@
+"""How the pages are reached: over TLS or not, with a token or without.
+
+On loopback they are plain HTTP: nobody else can listen, browsers take loopback for safe, and a
+certificate names other hosts. Beyond it they have the server's own certificate, if there is one.
+Over TLS as without it they are HTTP/1.1: HTTP/2 would save a browser connections, of which it
+needs few here, and would be one more thing that strangers can make work with.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import structlog
+import trio
+
+from audio_server.errors import SetupError
+from audio_server.identity.tls import server_context
+from audio_server.settings import Settings
+from audio_server.web.access import Admitted
+from audio_server.web.address import Address, is_loopback
+from audio_server.web.login import Login
+from audio_server.web.token_file import cookie_key, read_token, token_file
+
+ALPN: Final = "http/1.1"
+
+Listener: TypeAlias = trio.SocketListener | trio.SSLListener[trio.SocketStream]
+
+log = structlog.get_logger()
+
+
+class RenewedTls:
+    """A context for listeners that gives each new connection the newest certificate.
+
+    Making one reads the files; raises `TlsError`.
+    """
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        self._make = partial(server_context, cert, key, None, alpn=ALPN)
+        self._newest = self.context = self._make()
+        self.context.sni_callback = self._renew  # called without a name too
+
+    def reload(self) -> None:
+        """Read the files anew. Raises `TlsError`, and goes on with the old certificate."""
+        self._newest = self._make()
+
+    def _renew(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
+        connection.context = self._newest
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`token_file` is where operators find their token, if they need one."""
+
+    address: Address
+    entry: Admitted
+    token_file: Path | None
+    renewed: RenewedTls | None
+
+    @property
+    def url(self) -> str:
+        """What a browser opens."""
+        return f"{'https' if self.renewed else 'http'}://{self.address}"
+
+    def secured(self, listener: trio.SocketListener) -> Listener:
+        """The listener, over TLS if that is the way in."""
+        if self.renewed is None:
+            return listener
+        return trio.SSLListener(listener, self.renewed.context, https_compatible=True)
+
+    def reload(self) -> None:
+        """Read the files anew; one that is bad is logged, and what it said before counts on.
+
+        Another token logs everybody out; what is open already stays so.
+        """
+        try:
+            if self.renewed is not None:
+                self.renewed.reload()
+            if self.token_file is not None and self.entry.login is not None:
+                self.entry.login.use(read_token(self.token_file))
+        except SetupError as error:
+            log.error("files of the pages not reloaded", reason=str(error))
+
+    def warn(self) -> None:
+        """Say what whoever listens on the network could learn."""
+        if self.token_file is not None and not self.entry.loopback and self.renewed is None:
+            log.warning("the operators' token is sent in the clear", see="--tls-cert")
+
+
+def way_in(settings: Settings, bound: tuple[Any, ...]) -> Endpoint:
+    """The way in to a listener that is bound to this socket address.
+
+    Reads the files, and makes the one with the token at the first start; raises `SetupError`.
+    """
+    address = Address(*bound[:2])
+    loopback = is_loopback(address.host)
+    path = token_file(settings, loopback=loopback)
+    login = Login(read_token(path), cookie_key(settings)) if path is not None else None
+    cert, key = settings.tls_cert, settings.tls_key
+    secured = not loopback and cert is not None and key is not None
+    renewed = RenewedTls(cert, key) if secured and cert and key else None
+    return Endpoint(address, Admitted(loopback, login), path, renewed)

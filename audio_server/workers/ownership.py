@@ -1,0 +1,180 @@
+"""A worker's devices as the other workers have to see them: claimed before they are attached.
+
+`Ownership` is also the worker's `ModeStore`: the supervisor keeps the modes, and this is where they
+come from and go to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import trio
+
+from audio_server.device.attachment import Superseded
+from audio_server.device.registry import Devices
+from audio_server.identity.authenticator import Authenticator
+from audio_server.rpc.rate_limit import Rate
+from audio_server.service.device_service import DeviceService
+from audio_server.service.press_limiter import PRESSES
+from audio_server.workers.cache import OwnershipCache
+from audio_server.workers.messages import Claim, Granted, Kept, Moved
+from audio_server.workers.uplink import Uplink
+
+
+@dataclass(slots=True, eq=False)
+class _Unkept:
+    """Changes of a device that are not confirmed yet, by the connections they came on."""
+
+    changes: Counter[int] = field(default_factory=Counter)
+    kept: trio.Event = field(default_factory=trio.Event)
+
+
+class _Line:
+    """Calls of one connection that wait for the same answer.
+
+    They go on in the order they came, each when the one before has: the later of two calls of a
+    kind is to be the newer to the device, and trio wakes those who wait for one event in any order.
+    """
+
+    __slots__ = ("_is_answered", "_turns")
+
+    def __init__(self) -> None:
+        self._turns: deque[trio.Event] = deque()
+        self._is_answered = False
+
+    async def wait(self) -> None:
+        turn = trio.Event()
+        self._turns.append(turn)
+        try:
+            await turn.wait()
+        finally:
+            self._turns.remove(turn)
+            self._call_next()
+
+    def answer(self) -> None:
+        self._is_answered = True
+        self._call_next()
+
+    def _call_next(self) -> None:
+        if self._is_answered and self._turns:
+            self._turns[0].set()
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_answered and not self._turns
+
+
+class Ownership:
+    """The claims of worker number `worker`. `hear` must be called with the supervisor's news.
+
+    `confirms`: the supervisor says when it has kept a mode, and a press waits for that.
+    """
+
+    is_durable = True
+
+    def __init__(
+        self, worker: int, uplink: Uplink, replica: OwnershipCache, *, confirms: bool = False
+    ) -> None:
+        self._worker = worker
+        self._uplink = uplink
+        self._replica = replica
+        self._confirms = confirms
+        self._lines: dict[str, dict[int, _Line]] = {}
+        self._unkept: dict[str, _Unkept] = {}
+
+    async def claim(self, device_id: str, connection: int) -> None:
+        """Return when `connection` is known to be the device's newest one.
+
+        Raises `Superseded` when it is not. A cancel leaves nothing behind but a question whose
+        answer is heard and kept.
+        """
+        # A call that was reset before its task ran must not take a device over.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        line = self._line(device_id, connection)
+        if line is not None:
+            try:
+                await line.wait()
+            finally:
+                self._tidy(device_id)
+        if self._replica.newest(device_id) != connection:
+            raise Superseded("the device is on a newer connection")
+
+    def _line(self, device_id: str, connection: int) -> _Line | None:
+        """Where to wait for the answer, having asked; None where that is known and all went on."""
+        lines = self._lines.get(device_id, {})
+        if connection in lines or self._replica.newest(device_id) >= connection:
+            return lines.get(connection)
+        self._uplink.send(Claim(self._worker, device_id, connection))
+        line = self._lines.setdefault(device_id, {})[connection] = _Line()
+        return line
+
+    def _tidy(self, device_id: str) -> None:
+        """Forget lines in which nobody will wait any more."""
+        lines = self._lines.get(device_id, {})
+        for connection in [number for number, line in lines.items() if line.is_over]:
+            del lines[connection]
+        if not lines:
+            self._lines.pop(device_id, None)
+
+    def hear(self, news: Granted | Moved | Kept) -> None:
+        """Take in news, and wake whoever waits for it."""
+        if isinstance(news, Kept):
+            self._on_kept(news)
+        else:
+            self._on_connection(news)
+
+    def _on_connection(self, news: Granted | Moved) -> None:
+        self._replica.hear(news)
+        for connection, line in self._lines.get(news.device_id, {}).items():
+            if connection <= news.connection:
+                line.answer()
+        self._tidy(news.device_id)
+
+    # As a `ModeStore`
+
+    def get(self, device_id: str) -> int:
+        """The mode of a device that has been claimed here."""
+        return self._replica.mode(device_id)
+
+    def put(self, device_id: str, mode: int) -> None:
+        """Tell the registry of a mode."""
+        changed = self._replica.change(device_id, mode)
+        self._uplink.send(changed)
+        if self._confirms:
+            self._unkept.setdefault(device_id, _Unkept()).changes[changed.connection] += 1
+
+    async def wait_durable(self, device_id: str) -> None:
+        """Return when what was put is where no claim of another worker can be before it, and
+        where the supervisor confirms, when it has."""
+        await self._uplink.wait_written()
+        unkept = self._unkept.get(device_id)
+        if unkept is not None:
+            await unkept.kept.wait()
+
+    def _on_kept(self, kept: Kept) -> None:
+        unkept = self._unkept.get(kept.device_id)
+        # One of a connection that is not known here was asked by the worker that was here before.
+        if unkept is None or not unkept.changes[kept.connection]:
+            return
+        unkept.changes[kept.connection] -= 1
+        if not unkept.changes.total():
+            self._unkept.pop(kept.device_id).kept.set()
+
+
+class ClaimingService(DeviceService):
+    """The three calls of a device, each begun by a claim once it is known whose call it is."""
+
+    def __init__(
+        self,
+        devices: Devices,
+        claims: Ownership,
+        identity: Authenticator | None = None,
+        presses: Rate = PRESSES,
+    ) -> None:
+        super().__init__(devices, identity, presses)
+        self._claims = claims
+
+    async def claim(self, device_id: str, connection: int) -> None:
+        """Raises `Superseded` for a connection that is not the device's newest."""
+        await self._claims.claim(device_id, connection)

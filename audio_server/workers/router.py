@@ -1,0 +1,70 @@
+"""What the workers say, answered by the registry, on its way to their post."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import trio
+
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.mode_store import ModeStore
+from audio_server.workers.directory import Directory
+from audio_server.workers.mailbox import Mailbox
+from audio_server.workers.messages import Changed, Claim, Kept, Lines, Ready, Up, decode_up
+
+_READ_BYTES = 16 * 1024
+
+
+class Member(Protocol):
+    """A worker, as far as the relay is concerned."""
+
+    post: Mailbox
+
+    def on_ready(self) -> None:
+        """It accepts connections."""
+
+
+class Router:
+    """Stands between `members`, by their numbers, and the registry.
+
+    With a `store` that takes time, changes are confirmed when it has kept them.
+    """
+
+    def __init__(
+        self,
+        registry: Directory,
+        members: Mapping[int, Member],
+        store: ModeStore | None = None,
+        meter: Instrumentation | None = None,
+    ) -> None:
+        self._meter = meter or Instrumentation()
+        self._registry = registry
+        self._members = members
+        self._store = store
+
+    async def run(self, stream: trio.abc.ReceiveStream) -> None:
+        """Take messages until all writers have closed the stream. Closes it."""
+        lines = Lines()
+        async with stream, trio.open_nursery() as nursery:
+            while data := await stream.receive_some(_READ_BYTES):
+                for line in lines.feed(bytes(data)):
+                    self._take(decode_up(line), nursery)
+
+    def _take(self, message: Up, nursery: trio.Nursery) -> None:
+        match message:
+            case Claim():
+                if self._registry.is_back(message):
+                    self._meter.device_back()
+                for worker, news in self._registry.claim(message):
+                    self._members[worker].post.send(news)
+            case Changed():
+                self._registry.change(message)
+                if self._store is not None:
+                    nursery.start_soon(self._confirm, message, self._store)
+            case Ready():
+                self._members[message.worker].on_ready()
+
+    async def _confirm(self, changed: Changed, store: ModeStore) -> None:
+        await store.wait_durable(changed.device_id)
+        self._members[changed.worker].post.send(Kept(changed.device_id, changed.connection))

@@ -1,0 +1,57 @@
+"""What settings ask of devices, and what they do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import trio
+import trio.testing
+
+from audio_server.errors import SetupError
+from audio_server.identity.access_policy import AccessPolicy
+from audio_server.rpc.limits import Limits
+
+
+@pytest.mark.parametrize("missing", ["tls_cert", "tls_key"])
+def test_a_certificate_needs_its_key(missing, settings) -> None:
+    with pytest.raises(SetupError, match="needs both --tls-cert and --tls-key"):
+        AccessPolicy(replace(settings(tls=True), **{missing: None}))
+
+
+def test_client_certificates_need_tls(settings, papers) -> None:
+    with pytest.raises(SetupError, match="needs both --tls-cert and --tls-key"):
+        AccessPolicy(replace(settings(), tls_client_ca=papers.certs.ca))
+
+
+def test_tokens_need_a_folder(settings) -> None:
+    with pytest.raises(SetupError, match="needs a data folder"):
+        AccessPolicy(replace(settings(tokens="required"), data=None))
+
+
+OPEN = [("0.0.0.0", 50051), ("::", 50051, 0, 0), ("192.0.2.1", 1), ("fe80::1%eth0", 1, 0, 2)]
+
+
+@pytest.mark.parametrize("address", OPEN)
+def test_a_server_in_the_open_says_what_it_does_not_ask(address, settings, logged) -> None:
+    for asked in ({}, {"tls": True}, {"tokens": "required"}, {"mutual": True}):
+        AccessPolicy(settings(**asked)).warn([("127.0.0.1", 50051), address])
+    assert [entry["event"] for entry in logged] == [
+        "whoever reaches the port can be any device",
+        "whoever reaches the port can be any device",
+        "tokens are sent in the clear",
+    ]
+    assert {entry["log_level"] for entry in logged} == {"warning"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1"])
+def test_a_server_of_this_machine_alone_says_nothing(host, settings, logged) -> None:
+    AccessPolicy(settings()).warn([(host, 50051)])
+    assert logged == []
+
+
+async def test_how_long_a_handshake_may_take(settings, autojump_clock) -> None:
+    guard = AccessPolicy(settings(tls=True, limits=Limits(handshake_s=3)))
+    _, far = trio.testing.memory_stream_pair()
+    assert await guard.secure(far) is None
+    assert trio.current_time() == 3

@@ -1,0 +1,84 @@
+"""Connections that are not let in, and those that are ended: each is counted under its reason."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from counted import House, open_house
+from read_metrics import Read
+from trio.testing import MockClock
+
+from audio_server.metrics import families as of
+from audio_server.metrics.shared_registry import SharedRegistry
+from audio_server.rpc.admission import ConnectionLimiter
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.server import Server
+from audio_server.rpc.server_connection import ServerConnection
+from audio_server.service.device_service import DeviceService
+from audio_server.service.services import all_services
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+
+
+async def test_every_method_that_is_served_has_a_label() -> None:
+    async with open_house() as house:
+        paths = all_services(DeviceService(house.devices), trio.Event())
+    assert {path.removeprefix("/") for path in paths} == {*of.METHODS} - {of.OTHER}
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(max_connections=1), "too_many_connections"),
+        (Limits(max_unauthenticated=1), "too_many_unauthenticated_connections_from_one_address"),
+    ],
+)
+async def test_one_too_many(limits: Limits, reason: str) -> None:
+    board = SharedRegistry()
+    gate = ConnectionLimiter(limits, board.row())
+    assert gate.enter("192.0.2.1") is not None
+    assert gate.enter("192.0.2.1") is None
+    assert Read(board.text())("connections_refused_total", reason=reason) == 1
+
+
+async def test_a_handshake_that_comes_to_nothing() -> None:
+    async def refuse(transport: trio.abc.Stream) -> None:
+        await trio.aclose_forcefully(transport)
+
+    board = SharedRegistry()
+    server = Server({}, secure=refuse, meter=board.row())
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await nursery.start(server.run, listeners)
+        port = listeners[0].socket.getsockname()[1]
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            assert await stream.receive_some() == b""
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    read = Read(board.text())
+    assert read("connections_refused_total", reason="handshake") == 1
+    assert (read("connections_total"), read("connections_open")) == (1, 0)
+
+
+async def dropped(house: House, data: bytes) -> Read:
+    """What is counted when a peer says this, and then nothing more."""
+    near, far = trio.testing.memory_stream_pair()
+    connection = ServerConnection({}, far, limits=Limits(), number=1, meter=house.meter)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        await near.send_all(data)
+    return house.read
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(PREFACE, "silent"), (b"GET / HTTP/1.1\r\n\r\n" * 2, "protocol_error")],
+)
+async def test_a_connection_that_is_ended(
+    data: bytes, reason: str, autojump_clock: MockClock
+) -> None:
+    async with open_house() as house:
+        read = await dropped(house, data)
+    assert read("connections_dropped_total", reason=reason) == 1
+    assert read.total("connections_dropped_total") == 1

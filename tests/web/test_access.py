@@ -1,0 +1,255 @@
+"""Who is let in: the table of what is open, tokens, cookies, and whose page asks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import trio
+from asgi import HOST, Answer, ask, scope_of
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message
+
+from audio_server.web.access import Access, Admitted
+from audio_server.web.login import SESSION_S, Login
+from audio_server.web.login_throttle import ADDRESSES_MAX, WRONG, LoginThrottle
+
+TOKEN = "0123456789abcdef"
+KEY = b"k" * 32
+LOGIN = Login(TOKEN, KEY)
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+OURS, EVIL = {"origin": f"http://{HOST}"}, {"origin": "http://evil.example"}
+APP: ASGIApp = PlainTextResponse("inside\n")
+
+
+def cookie(login: Login = LOGIN, at: float | None = None) -> dict[str, str]:
+    """The cookie of somebody who logged in at that time."""
+    value = login.new_cookie(time.time() if at is None else at)
+    return {"cookie": f"{login.cookie_name}={value}"}
+
+
+def gate(*, loopback: bool = False, login: Login | None = LOGIN) -> Access:
+    return Access(APP, Admitted(loopback, login))
+
+
+async def status(app: ASGIApp, method: str, path: str, **headers: str) -> int:
+    return (await ask(app, method, path, **headers)).status
+
+
+@pytest.mark.parametrize(
+    ("path", "open_beyond", "open_here"),
+    [
+        ("/healthz", True, True),
+        ("/readyz", True, True),
+        ("/login", True, True),
+        ("/static/login.js", True, True),
+        ("/metrics", False, True),
+        ("/", False, False),
+        ("/device", False, False),
+        ("/logout", False, False),
+        ("/api/about", False, False),
+        ("/api/devices/changes", False, False),
+        ("/api/openapi.json", False, False),
+        ("/static", False, False),
+        ("/healthz/", False, False),
+        ("/nothing", False, False),
+    ],
+)
+async def test_what_is_open(path: str, open_beyond: bool, open_here: bool) -> None:
+    for loopback, is_open in ((False, open_beyond), (True, open_here)):
+        assert (await status(gate(loopback=loopback), "GET", path) == 200) is is_open
+        assert await status(gate(loopback=loopback), "GET", path, **BEARER) == 200
+        assert await status(gate(loopback=loopback), "GET", path, **cookie()) == 200
+    assert await status(gate(loopback=True, login=None), "GET", path) == 200
+
+
+async def test_metrics_are_open_by_the_names_of_loopback_alone() -> None:
+    """So that a proxy on the same machine does not show them to everybody."""
+    assert await status(gate(loopback=True), "GET", "/metrics", host="door.example") == 401
+
+
+async def test_browsers_are_shown_the_way_and_machines_are_told() -> None:
+    page = await ask(gate(), "GET", "/devices/a?tab=1&x=/y")
+    assert (page.status, page.headers["location"]) == (
+        303,
+        "/login?next=%2Fdevices%2Fa%3Ftab%3D1%26x%3D%2Fy",
+    )
+    api = await ask(gate(), "GET", "/api/devices")
+    assert (api.status, api.headers["www-authenticate"]) == (401, "Bearer")
+    assert api.json == {"error": "an operator's token is needed"}
+    assert (await ask(gate(), "GET", "/metrics")).text == "an operator's token is needed\n"
+    assert await status(gate(), "POST", "/nothing") == 401
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer x", f"Basic {TOKEN}", TOKEN, "Bearer \xff"]
+)
+async def test_what_is_no_token(given: str) -> None:
+    assert await status(gate(), "GET", "/api/about", authorization=given) == 401
+    assert await status(gate(), "GET", "/api/about", **cookie(), authorization=given) == 401
+    assert await status(gate(), "GET", "/api/about", authorization=f"bearer  {TOKEN}") == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        ".",
+        "1",
+        "99999999999.",
+        f"99999999999.{'0' * 64}",
+        Login("f" * 16, KEY).new_cookie(time.time()),
+        Login(TOKEN, b"other").new_cookie(time.time()),
+        LOGIN.new_cookie(time.time() - SESSION_S - 1),
+        "9" + LOGIN.new_cookie(time.time()),
+    ],
+    ids=["empty", "dot", "number", "unsigned", "forged", "old token", "other key", "old", "later"],
+)
+async def test_what_is_no_cookie(value: str) -> None:
+    headers = {"cookie": f"{LOGIN.cookie_name}={value}"}
+    assert await status(gate(), "GET", "/api/about", **headers) == 401
+
+
+def test_a_cookie_outlives_a_restart_but_not_its_token() -> None:
+    given = LOGIN.new_cookie(1000)
+    restarted = Login(TOKEN, KEY)
+    assert restarted.cookie_name == LOGIN.cookie_name
+    assert restarted.is_cookie(given, 1000 + SESSION_S - 1)
+    assert not restarted.is_cookie(given, 1000 + SESSION_S)
+    restarted.use("f" * 16)
+    assert not restarted.is_cookie(given, 1000)
+    assert Login(TOKEN, b"other").cookie_name != LOGIN.cookie_name
+    assert restarted.is_token("f" * 16)
+    assert not restarted.is_token(TOKEN)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_cookie_alone_changes_nothing(method: str) -> None:
+    assert await status(gate(), method, "/api/stop", **cookie()) == 403
+    assert await status(gate(), method, "/api/stop", **cookie(), **EVIL) == 403
+    assert await status(gate(), method, "/api/stop", **cookie(), **OURS) == 200
+    assert await status(gate(), method, "/api/stop", **BEARER) == 200
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        EVIL,
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site", "sec_fetch_mode": "no-cors"},
+    ],
+)
+@pytest.mark.parametrize("entry", [Admitted(True), Admitted(False, LOGIN)])
+async def test_pages_of_others_get_nothing(foreign: dict[str, str], entry: Admitted) -> None:
+    app = Access(APP, entry)
+    for headers in (cookie(), BEARER):
+        assert await status(app, "GET", "/api/devices/changes", **headers, **foreign) == 403
+        assert await status(app, "POST", "/api/stop", **headers, **foreign) == 403
+
+
+async def test_a_page_without_tls_is_none_of_a_server_with_it() -> None:
+    for origin, expected in ((f"https://{HOST}", 200), (f"http://{HOST}", 403)):
+        asked = {"scheme": "https", "origin": origin, **cookie()}
+        assert await status(gate(), "POST", "/api/stop", **asked) == expected
+
+
+async def test_to_follow_a_link_is_no_harm() -> None:
+    link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
+    app = gate(loopback=True, login=None)
+    assert await status(app, "GET", "/", **link) == 200
+    assert await status(app, "POST", "/", **link) == 403
+    assert await status(app, "GET", "/", sec_fetch_site="same-origin", **OURS) == 200
+
+
+async def test_on_loopback_a_command_needs_no_origin() -> None:
+    assert await status(gate(loopback=True, login=None), "POST", "/api/stop") == 200
+
+
+async def test_a_name_that_somebody_gave_to_loopback_is_no_name_of_ours() -> None:
+    evil = {"host": "evil.example"}
+    assert await status(gate(loopback=True, login=None), "GET", "/healthz", **evil) == 421
+    # Whoever needs a token may come through a proxy: a page of another name has no cookie.
+    assert await status(gate(loopback=True), "GET", "/api/about", **evil) == 401
+    assert await status(gate(loopback=True), "GET", "/api/about", **evil, **BEARER) == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "let_in"),
+    [
+        ({}, False),
+        (OURS, False),
+        (cookie(), False),
+        ({**cookie(), **EVIL}, False),
+        ({**cookie(), **OURS}, True),
+        ({**BEARER, **OURS}, True),
+        ({**BEARER, **EVIL}, False),
+    ],
+)
+async def test_a_websocket_needs_a_cookie_and_our_page(headers: Any, let_in: bool) -> None:
+    scope = scope_of("WEBSOCKET", "/device/socket", {"host": HOST, **headers}, "10.0.0.9")
+    sent: list[Message] = []
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await Access(app, Admitted(False, LOGIN))(scope, trio.sleep_forever, send)
+    assert (seen, sent) == (
+        (["websocket"], []) if let_in else ([], [{"type": "websocket.close", "code": 1008}])
+    )
+
+
+# -- wrong tokens
+
+
+async def wrong(app: ASGIApp, address: str = "10.0.0.9") -> Answer:
+    headers = {"authorization": "Bearer wrong"}
+    return await ask(app, "GET", "/api/about", address=address, **headers)
+
+
+async def test_whoever_guesses_is_slowed_and_nobody_else(autojump_clock: Any) -> None:
+    app = gate()
+    burst, per_s = WRONG
+    assert {(await wrong(app)).status for _ in range(burst)} == {401}
+    slowed = await wrong(app)
+    assert (slowed.status, slowed.headers["retry-after"]) == (429, "2")
+    assert await status(app, "GET", "/api/about", **BEARER) == 429  # unseen, or he could go on
+    assert await status(app, "GET", "/api/about", **cookie()) == 200
+    other = await ask(app, "GET", "/api/about", address="10.0.0.8", **BEARER)
+    assert other.status == 200
+    await trio.sleep(1 / per_s)
+    assert (await wrong(app)).status == 401
+    assert (await wrong(app)).status == 429
+    await trio.sleep(1 / per_s)
+    assert await status(app, "GET", "/api/about", **BEARER) == 200
+
+
+def test_a_network_of_version_6_is_one_guesser() -> None:
+    attempts = LoginThrottle()
+    for number in range(WRONG[0]):
+        attempts.count(f"2001:db8::{number:x}", 0)
+    assert not attempts.are_allowed("2001:db8::ffff", 0)
+    assert attempts.are_allowed("2001:db8:0:1::1", 0)
+    for _ in range(WRONG[0]):
+        attempts.count("::ffff:10.0.0.1", 0)
+    assert not attempts.are_allowed("10.0.0.1", 0)
+    assert attempts.are_allowed("a name", 0)
+
+
+def test_so_many_are_told_apart_and_no_more() -> None:
+    attempts = LoginThrottle()
+    for number in range(ADDRESSES_MAX):
+        attempts.count(f"10.0.{number // 256}.{number % 256}", 0)
+    for number in range(WRONG[0]):
+        assert attempts.are_allowed(f"10.1.0.{number}", 0)
+        attempts.count(f"10.1.0.{number}", 0)
+    assert not attempts.are_allowed("10.2.0.1", 0)  # the others share one account
+    assert attempts.are_allowed("10.0.0.1", 0)
+    attempts.count("10.3.0.1", 100)  # those who kept still are forgotten
+    assert attempts.are_allowed("10.2.0.1", 100)
