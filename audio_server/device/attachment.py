@@ -44,7 +44,7 @@ class Attachment:
 
     Entering raises `Superseded` if the device has been seen on a newer connection, and
     `TooManyDevices` if it is one more than the server takes. When the link is ended from the
-    device's side, what runs in the block is cancelled and the block raises `AttachmentEnded`, unless
+    device's side, the block is cancelled and raises `AttachmentEnded`, unless
     the request was cancelled too or fails by itself.
 
     With `scope`, a cancel scope that the block runs in and that has no other use any more when

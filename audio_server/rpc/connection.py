@@ -1,9 +1,9 @@
 """One HTTP/2 connection on a trio stream: its tasks and its calls.
 
-One concern each: `ConnectionState` is the protocol without I/O, `Reader` and `WriteBuffer` the way in and out,
-`PeerTimers` what the peer owes in time, `Dispatcher` what frames mean for calls, and `Connection` what runs
-between them and a transport. Where the two ends differ, who opens calls and what becomes of a
-call, they are `ServerConnection` and `ClientConnection`.
+One concern each: `ConnectionState` is the protocol without I/O, `Reader` and `WriteBuffer` carry
+bytes in and out, `PeerTimers` holds the deadlines of the peer, `Dispatcher` maps frames to calls,
+and `Connection` has the tasks between them and a transport. `ServerConnection` and
+`ClientConnection` hold the differences: which end opens calls, and the life of a call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """However a connection ends, all that it was made of is freed at once, without a collection.
 
-The server never runs a full collection (`audio_server.process.gc_policy`), so that one cycle of objects
-for each connection would be memory that is never seen again.
+Full collections are rare (`audio_server.process.gc_policy`), so that one cycle of objects for each
+connection would hold its memory for a long time.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ async def test_a_closed_connection_ends_its_calls(autojump_clock: MockClock) -> 
 async def test_a_handler_that_takes_its_time_to_end_is_cancelled_anyway(
     autojump_clock: MockClock,
 ) -> None:
-    """When the peer is gone a call has `close_timeout_s` to end; then it is cancelled from outside."""
+    """After its peer is gone a call has `close_timeout_s` to end; then it is cancelled."""
 
     async def handler(call: Any) -> None:
         try:

@@ -43,7 +43,7 @@ class Poller:
         self._epoll.close()
 
     def add(self, fd: int, on_readable: OnReadable) -> None:
-        """Call `on_readable` whenever the socket has something to say, or is closed, until `remove`."""
+        """Call `on_readable` whenever the socket is readable or closed, until `remove`."""
         self._epoll.register(fd, select.EPOLLIN)
         self._on_readable[fd] = on_readable
 
