@@ -105,7 +105,7 @@ class ServerCall(Stream[Any, Any]):
         try:
             return self._codec.decode(data, self._recv_type)
         except DecodeError:
-            raise GRPCError(Status.INTERNAL, "a message that cannot be decoded") from None
+            raise GRPCError(Status.INTERNAL, "a message cannot be decoded") from None
 
     async def send_initial_metadata(self, *, metadata: Any = None) -> None:
         """Send the answer's headers; done with the first message at the latest."""

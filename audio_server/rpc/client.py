@@ -25,7 +25,7 @@ from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
-from audio_server.rpc.connection import Connection
+from audio_server.rpc.connection import Connection, code_of
 from audio_server.rpc.headers import CONTENT_TYPE
 from audio_server.rpc.http2.frames import Frame
 from audio_server.rpc.limits import Limits
@@ -119,7 +119,9 @@ class ClientConnection(Connection):
         self.last_welcome_id = int.from_bytes(frame.payload[:4], "big") & 0x7FFFFFFF
         for stream in list(self.streams.values()):
             if stream.id > self.last_welcome_id:
-                stream.fail(GRPCError(Status.UNAVAILABLE, "the server is going away"))
+                code = code_of(frame)
+                reason = "the server is going away" + (f" ({code})" if code else "")
+                stream.fail(GRPCError(Status.UNAVAILABLE, reason))
 
 
 class Channel:
@@ -222,7 +224,7 @@ class ClientCall(StreamIterator[Any]):
         try:
             return _CODEC.decode(data, self._reply_type)
         except DecodeError:
-            raise GRPCError(Status.INTERNAL, "a message that cannot be decoded") from None
+            raise GRPCError(Status.INTERNAL, "a message cannot be decoded") from None
 
     async def recv_trailing_metadata(self) -> None:
         """Wait for the end of the call; messages left are dropped."""

@@ -27,11 +27,25 @@ from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.reader import Reader
 from audio_server.rpc.io.writer import BatchWriter, WriteBuffer
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.log_text import log_text
 
 log = structlog.get_logger()
 
 _FRAMES_A_TURN = 16
 """Frames taken from one peer before all others have had their turn: about a millisecond."""
+
+
+_DEBUG_DATA_AT = 8
+"""Where in a GOAWAY the peer's own words begin (RFC 9113 section 6.8)."""
+
+
+def code_of(goaway: Frame) -> str:
+    """The code of a GOAWAY by its name; empty for NO_ERROR."""
+    code = int.from_bytes(goaway.payload[4:_DEBUG_DATA_AT], "big")
+    try:
+        return ErrorCodes(code).name if code else ""
+    except ValueError:
+        return str(code)
 
 
 class Connection(Dispatcher):
@@ -52,6 +66,7 @@ class Connection(Dispatcher):
         self.reading_stopped = False
         """Whether nothing will be read any more, so that no window will open."""
         self._finished = False
+        self._is_accused = False  # by a GOAWAY with an error, which is logged once
         self._lingers = False
         self._closing: trio.CancelScope | None = None
         self._alarm = trio.CancelScope()
@@ -163,7 +178,8 @@ class Connection(Dispatcher):
             await self._read(calls)
         except PeerError as error:
             self._lingers = True
-            log.info("peer broke the rules", peer=str(self.peer), reason=str(error))
+            more = {"detail": log_text(error.detail)} if error.detail else {}
+            log.info("peer broke the rules", peer=str(self.peer), reason=str(error), **more)
             self.note_dropped(error.code.name.lower())
             self.http2.goaway(error.code, error.reason, last_stream_id=self.http2.last_stream_id)
         except PeerSilentError as error:
@@ -280,6 +296,11 @@ class Connection(Dispatcher):
         """The peer opens no more calls; those that are open go on."""
         if frame.stream_id:
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a GOAWAY on a stream")
+        code = code_of(frame)
+        if code and not self._is_accused:
+            self._is_accused = True
+            text = log_text(frame.payload[_DEBUG_DATA_AT:])
+            log.info("peer sent GOAWAY", peer=str(self.peer), code=code, text=text)
 
     def _on_drained(self) -> None:
         self._answers_waiting = 0

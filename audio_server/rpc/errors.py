@@ -6,12 +6,16 @@ from h2.errors import ErrorCodes
 
 
 class PeerError(Exception):
-    """The peer broke HTTP/2 or one of our limits: the connection ends with this GOAWAY."""
+    """The peer broke HTTP/2 or one of our limits: the connection ends with this GOAWAY.
 
-    def __init__(self, code: ErrorCodes, reason: str) -> None:
+    `reason` is sent to the peer, and so is a fixed phrase; `detail`, in whatever words, is logged.
+    """
+
+    def __init__(self, code: ErrorCodes, reason: str, detail: str = "") -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
+        self.detail = detail
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.reason}"
@@ -22,17 +26,29 @@ class PeerSilentError(Exception):
 
 
 class MalformedRequestError(Exception):
-    """The request breaks HTTP/2 itself (RFC 9113 section 8.1.1): its stream is reset."""
+    """The request breaks HTTP/2 itself (RFC 9113 section 8.1.1): its stream is reset.
+
+    `detail`, in the peer's words, is logged.
+    """
+
+    def __init__(self, reason: str, detail: bytes = b"") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
 
 
 class RefusedRequestError(Exception):
     """The request is not one we serve: it is answered with `headers`, trailers only.
 
-    `kind` is its reason in one of a few words, for counters.
+    `kind` is its reason in one of a few words, for counters; `detail`, in the peer's words, is
+    logged.
     """
 
-    def __init__(self, headers: list[tuple[str, str]], reason: str, kind: str) -> None:
+    def __init__(
+        self, headers: list[tuple[str, str]], reason: str, kind: str, detail: str | bytes = ""
+    ) -> None:
         super().__init__(reason)
         self.headers = headers
         self.reason = reason
         self.kind = kind
+        self.detail = detail

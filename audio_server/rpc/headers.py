@@ -22,8 +22,6 @@ from audio_server.rpc.limits import Limits
 RawHeaders = list[tuple[bytes, bytes]]
 
 CONTENT_TYPE = "application/grpc"
-_MAX_REASON = 200
-"""Characters of a message, for it may hold what the peer has sent."""
 _PSEUDO = {b":method", b":scheme", b":path", b":authority"}
 _REQUIRED_PSEUDO = {b":method", b":scheme", b":path"}
 _CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
@@ -70,16 +68,16 @@ def _fields(headers: RawHeaders) -> dict[bytes, bytes]:
     for name, value in headers:
         if name.startswith(b":"):
             if regular or name not in _PSEUDO or name in fields:
-                raise MalformedRequestError(f"pseudo-header {name!r} is out of place")
+                raise MalformedRequestError("a pseudo-header is out of place", name)
         elif not _NAME.fullmatch(name) or name in _CONNECTION:
-            raise MalformedRequestError(f"header name {name[:64]!r}")
+            raise MalformedRequestError("a header has a name that may not be", name)
         else:
             regular = True
         if not _VALUE.fullmatch(value):
-            raise MalformedRequestError(f"the value of {name[:64]!r}")
+            raise MalformedRequestError("a header has a value that may not be", name)
         fields[name] = value
     if missing := _REQUIRED_PSEUDO - fields.keys():
-        raise MalformedRequestError(f"no {sorted(missing)[0].decode()}")
+        raise MalformedRequestError("a pseudo-header is missing", sorted(missing)[0])
     if not fields[b":path"]:
         raise MalformedRequestError("an empty path")
     return fields
@@ -89,28 +87,31 @@ def _check_http(fields: dict[bytes, bytes]) -> None:
     if fields[b":method"] != b"POST":
         raise refusal(Status.INTERNAL, "the method of a gRPC request is POST", http_status=405)
     if fields[b":scheme"] not in (b"http", b"https"):
-        raise refusal(Status.INTERNAL, "the scheme is http or https")
+        raise refusal(Status.INTERNAL, "the scheme is not http or https")
     content_type = _text(fields.get(b"content-type", b""))
     if not _CONTENT_TYPE.fullmatch(content_type):
-        raise refusal(Status.UNKNOWN, f"content-type {content_type!r}", http_status=415)
+        reason = "content-type is not application/grpc"
+        raise refusal(Status.UNKNOWN, reason, content_type, http_status=415)
     if fields.get(b"te") != b"trailers":
-        raise refusal(Status.INTERNAL, "no 'te: trailers'")
+        raise refusal(Status.INTERNAL, "te is not trailers")
 
 
 def _check_encoding(fields: dict[bytes, bytes]) -> None:
     encoding = fields.get(b"grpc-encoding", b"identity")
     if encoding != b"identity":
-        error = refusal(Status.UNIMPLEMENTED, f"grpc-encoding {_text(encoding)!r}")
+        error = refusal(Status.UNIMPLEMENTED, "grpc-encoding is not identity", encoding)
         error.headers.append(("grpc-accept-encoding", "identity"))
         raise error
 
 
 def _check_size(headers: RawHeaders, limits: Limits) -> None:
     if len(headers) > limits.max_metadata_fields:
-        raise refusal(Status.RESOURCE_EXHAUSTED, f"{len(headers)} header fields", kind="too_large")
+        reason = f"more than {limits.max_metadata_fields} header fields"
+        raise refusal(Status.RESOURCE_EXHAUSTED, reason, str(len(headers)), kind="too_large")
     size = sum(len(name) + len(value) for name, value in headers)
     if size > limits.max_metadata_bytes:
-        raise refusal(Status.RESOURCE_EXHAUSTED, f"{size} bytes of metadata", kind="too_large")
+        reason = f"more than {limits.max_metadata_bytes} bytes of metadata"
+        raise refusal(Status.RESOURCE_EXHAUSTED, reason, str(size), kind="too_large")
 
 
 def _deadline_s(fields: dict[bytes, bytes]) -> float | None:
@@ -118,7 +119,7 @@ def _deadline_s(fields: dict[bytes, bytes]) -> float | None:
         return None
     value = _text(fields[b"grpc-timeout"])
     if not _TIMEOUT.fullmatch(value):
-        raise refusal(Status.INTERNAL, f"grpc-timeout {value!r}")
+        raise refusal(Status.INTERNAL, "grpc-timeout is not valid", value)
     return decode_timeout(value)
 
 
@@ -147,18 +148,23 @@ def _binary(key: str, value: bytes) -> bytes:
     try:
         return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except binascii.Error:
-        raise refusal(Status.INTERNAL, f"{key} is not base64") from None
+        reason = "a value of binary metadata is not base64"
+        raise refusal(Status.INTERNAL, reason, key) from None
 
 
 def refusal(
-    status: Status, message: str, *, http_status: int = 200, kind: str = "not_grpc"
+    status: Status,
+    reason: str,
+    detail: str | bytes = "",
+    *,
+    http_status: int = 200,
+    kind: str = "not_grpc",
 ) -> RefusedRequestError:
-    """A refusal that is answered with trailers only."""
-    message = message[:_MAX_REASON]
+    """A refusal that is answered with trailers only: `reason`, a fixed phrase, is sent."""
     headers = [
         (":status", str(http_status)),
         ("content-type", CONTENT_TYPE),
         ("grpc-status", str(status.value)),
-        ("grpc-message", encode_grpc_message(message)),
+        ("grpc-message", encode_grpc_message(reason)),
     ]
-    return RefusedRequestError(headers, f"{status.name}: {message}", kind)
+    return RefusedRequestError(headers, f"{status.name}: {reason}", kind, detail)

@@ -84,8 +84,10 @@ class MessageReader:
             return None
         compressed, size = _PREFIX.unpack_from(self._buffer, self._whole_bytes)
         if compressed:
-            raise GRPCError(Status.INTERNAL, "a compressed message, but no grpc-encoding")
+            raise GRPCError(
+                Status.INTERNAL, "a message is compressed, but grpc-encoding is identity"
+            )
         if size > self._max_bytes:
-            reason = f"a message of {size} bytes; {self._max_bytes} are allowed"
+            reason = f"a message is larger than {self._max_bytes} bytes"
             raise GRPCError(Status.RESOURCE_EXHAUSTED, reason)
         return self._whole_bytes + PREFIX_BYTES + int(size)

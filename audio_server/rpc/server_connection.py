@@ -27,6 +27,7 @@ from audio_server.rpc.io.epoll import Poller
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.writer import BatchWriter
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.log_text import log_text
 from audio_server.rpc.stream import RpcStream
 
 log = structlog.get_logger()
@@ -147,14 +148,14 @@ class ServerConnection(Connection):
             method = self._services.get(request.path)
             if method is None:
                 raise refusal(
-                    Status.UNIMPLEMENTED, f"no method {request.path}", kind="unknown_method"
+                    Status.UNIMPLEMENTED, "no such method", request.path, kind="unknown_method"
                 )
         except MalformedRequestError as error:
-            self.log_peer_error(str(error))
+            self.log_peer_error(error.reason, **_detail(error.detail))
             self._meter.request_refused("not_http")
             self._reset_for_fault(stream_id, ErrorCodes.PROTOCOL_ERROR)
         except RefusedRequestError as error:
-            self.log_peer_error(error.reason)
+            self.log_peer_error(error.reason, **_detail(error.detail))
             self._meter.request_refused(error.kind)
             self.http2.send_headers(stream_id, error.headers, end_stream=True)
             self.http2.reset(stream_id, ErrorCodes.NO_ERROR)
@@ -244,6 +245,10 @@ class ServerConnection(Connection):
                 "handler broke its contract", peer=str(self.peer), method=call._method_name
             )
             await call.send_trailing_metadata(status=Status.INTERNAL)
+
+
+def _detail(words: str | bytes) -> dict[str, object]:
+    return {"detail": log_text(words)} if words else {}
 
 
 def _first(group: BaseExceptionGroup[GRPCError]) -> GRPCError:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -140,18 +141,19 @@ async def test_1000_answers_may_wait_for_a_peer_that_does_not_read(
 async def test_256_kib_may_wait_for_a_peer_that_does_not_read(
     autojump_clock: MockClock, logs: Logs
 ) -> None:
+    async def fail(call: Any) -> None:
+        raise GRPCError(Status.INTERNAL, call.metadata["n"] * 200)
+
     limits = replace(LENIENT, resets=(10**6, 1), calls=(10**6, 1))
     async with beside_a_healthy_device(
-        limits=limits, pair=trio.testing.lockstep_stream_pair
+        services=fail, limits=limits, pair=trio.testing.lockstep_stream_pair
     ) as served:
-        peer = served.peer
-        path = "/" + "x" * 3000  # comes back in the status
         frames: list[Frame] = []
-        for stream_id in range(1, 1001, 2):
-            headers = request_headers(path + str(stream_id))
-            frames.append(peer.headers_frame(stream_id, headers, end=True))
+        for stream_id in range(1001, 2001, 2):
+            headers = request_headers("/test.Echo/Echo", ("n", str(stream_id)))
+            frames.append(served.peer.headers_frame(stream_id, headers, end=True))
         await stalled(served, frames)
-    assert "connection aborted" in [line["event"] for line in logs]
+    assert [line["reason"] for line in logs] == ["the peer does not read"]
 
 
 async def test_data_stops_long_before_when_the_peer_does_not_read(

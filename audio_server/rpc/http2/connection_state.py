@@ -46,6 +46,22 @@ _ACCEPTED = Encoder().encode(
 )
 
 
+_REASONS = {
+    ErrorCodes.FLOW_CONTROL_ERROR: "a flow-control window was exceeded",
+    ErrorCodes.STREAM_CLOSED: "a frame on a closed stream",
+    ErrorCodes.FRAME_SIZE_ERROR: "a frame of a wrong size",
+    ErrorCodes.COMPRESSION_ERROR: "a header block that cannot be decoded",
+    ErrorCodes.ENHANCE_YOUR_CALM: "a header list that is too large",
+}
+
+
+def _peer_error(error: ProtocolError) -> PeerError:
+    """What h2 found, in a phrase of ours: its own may tell of objects in memory."""
+    code = ErrorCodes(error.error_code)
+    reason = _REASONS.get(code, "a frame that HTTP/2 does not allow here")
+    return PeerError(code, reason, str(error))
+
+
 def _frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
     return _FRAME_HEADER.pack(size << 8 | kind, flags, stream_id)
 
@@ -109,7 +125,7 @@ class ConnectionState:
             # h2 has shut its state machine; the GOAWAY is sent by whoever catches this.
             self._h2.clear_outbound_data_buffer()
             self._dead = True
-            raise PeerError(ErrorCodes(error.error_code), str(error)) from error
+            raise _peer_error(error) from error
         self._collect()
         return events
 
@@ -128,7 +144,7 @@ class ConnectionState:
             stream._inbound_window_manager.window_consumed(size)
         except FlowControlError as error:
             self._dead = True
-            raise PeerError(ErrorCodes.FLOW_CONTROL_ERROR, str(error)) from error
+            raise _peer_error(error) from error
         return frame.payload
 
     def take_window(self, frame: Frame) -> bool:

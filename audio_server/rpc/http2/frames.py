@@ -25,6 +25,7 @@ END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 FRAME_HEADER_BYTES = 9
 _header_at = struct.Struct(">BHBBI").unpack_from
+_WRONG_SIZE = "a frame of a wrong size"
 _SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 
 
@@ -80,7 +81,7 @@ class FrameReader:
         high, low, kind, flags, stream_id = _header_at(self._data, at)
         length = high << 16 | low
         if length > MAX_FRAME_BYTES:
-            raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+            raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, _WRONG_SIZE, f"{length} bytes")
         end = at + FRAME_HEADER_BYTES + length
         if have < end:
             return None
@@ -111,7 +112,7 @@ class FrameReader:
         elif frame.type == CONTINUATION:
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "CONTINUATION without a header block")
         elif frame.type == PUSH_PROMISE:
-            raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a push that nobody allowed")
+            raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a PUSH_PROMISE that was not allowed")
         elif frame.type == HEADERS and not frame.flags & END_HEADERS:
             self._block_stream = frame.stream_id
             self._block_frames = 0
@@ -141,6 +142,5 @@ def _check_size(frame: Frame) -> None:
     else:
         wrong = size != _SIZES.get(frame.type, size)
     if wrong:
-        raise PeerError(
-            ErrorCodes.FRAME_SIZE_ERROR, f"{size} bytes in a frame of type {frame.type}"
-        )
+        detail = f"{size} bytes in a frame of type {frame.type}"
+        raise PeerError(ErrorCodes.FRAME_SIZE_ERROR, _WRONG_SIZE, detail)

@@ -30,7 +30,7 @@ from hpack.exceptions import HPACKError, OversizedHeaderListError
 from hpack.struct import Header
 from hyperframe.frame import DataFrame, Frame, RstStreamFrame, SettingsFrame
 
-from audio_server.rpc.header_encoder import HeaderEncoder
+from audio_server.rpc.http2.header_encoder import HeaderEncoder
 
 _SETTINGS = frozenset(SettingCodes)
 _SETTING = struct.Struct(">HI")
