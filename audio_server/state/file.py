@@ -7,37 +7,53 @@ file in between. FULL would put a disk's flush before every acknowledgement of a
 
 The lock on the file is held as long as it is open (`locking_mode` EXCLUSIVE), so a second server
 cannot work on it; the system lets go of it when a process dies.
+
+The log is emptied by this module alone, for each new one needs a name (`generations`).
 """
 
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
+
 from audio_server.errors import SetupError
+from audio_server.state import generations
+from audio_server.state.on_disk import (
+    IN_USE,
+    OpenFiles,
+    StateLost,
+    StateUnusable,
+    set_aside,
+    set_log_aside,
+)
 from audio_server.state.record import Record
+
+__all__ = ["SCHEMA", "StateDamaged", "StateFile", "StateLost", "StateUnusable", "set_aside"]
 
 SCHEMA = (
     "CREATE TABLE modes (device_id TEXT PRIMARY KEY, mode INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE names (device_id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    generations.SCHEMA,
 )
 """What was done to the file, oldest first; its `user_version` says how much of it."""
 
 # How long another process may take to let go of the file; one that serves never does.
 _BUSY_S = 1.0
 
-_IN_USE = "in use by another server; each needs a --data of its own"
+# When the log is emptied: at 4 MiB a flush of the disk is rare, and reading it again is quick.
+_LOG_MAX_BYTES = 4 * 1024 * 1024
 
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# The last one is for tables that are not those of `SCHEMA`.
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
-class StateUnusable(SetupError):
-    """The file is in use by another server, or was made by a newer one."""
+log = structlog.get_logger()
 
 
 class StateDamaged(SetupError):
@@ -47,29 +63,38 @@ class StateDamaged(SetupError):
 class StateFile:
     """An open file. Used by one thread at a time.
 
-    Every method raises `StateDamaged` for a file that is not what was written, and
-    `sqlite3.Error` or `OSError` for what a disk does; after any of them, close it.
+    Every method raises `StateDamaged` for a file that is not what was written, `StateLost` for
+    one that is no longer the file of its name, and `sqlite3.Error` or `OSError` for what a disk
+    does; after any of them, close it.
     """
 
     def __init__(self, path: Path) -> None:
         """Open the file, made if it is not there. Raises `StateUnusable` too."""
         self.path = path
+        self.found: bytes | None = None
+        """The generation that was found in the file; None in a new one."""
+        self.generation = b""
+        """What `found` will be when this file is opened again."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
+        _set_foreign_log_aside(path)
+        self._files = OpenFiles(path)
         self._db = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
         try:
             with _named(path):
                 self._prepare()
+                self._begin_generation()
         except BaseException:
-            self._db.close()
+            self.close()
             raise
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
         self._db.execute("BEGIN IMMEDIATE")  # takes the lock, and shows that it can be written
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > len(SCHEMA):
@@ -78,6 +103,21 @@ class StateFile:
             self._db.execute(change)
         self._db.execute(f"PRAGMA user_version = {len(SCHEMA)}")
         self._db.execute("COMMIT")
+        self.found = generations.generation_of(self._db)
+
+    def _begin_generation(self) -> None:
+        base = generations.begin_generation(self._db)
+        self.generation = generations.generation_of(self._db) or base
+        self._files.remember(base)
+
+    def check(self) -> None:
+        """Raise `StateLost` if this is no longer the file of its name, or others have written to
+        it: what is written then is not there after a restart."""
+        self._files.check()
+
+    def drop_log(self) -> None:
+        """As `OpenFiles.drop_log`; only `close` may follow."""
+        self._files.drop_log()
 
     def read(self) -> Record:
         """Every mode that is not 0, every name. Looks the whole file over first."""
@@ -91,9 +131,14 @@ class StateFile:
     def write(self, notes: Record) -> None:
         """Keep these, all in one transaction; what is blank takes no room."""
         kept = notes.without_blanks()
-        with _named(self.path), self._transaction():
-            self._replace("modes", notes.modes, kept.modes)
-            self._replace("names", notes.names, kept.names)
+        self._files.check()
+        with _named(self.path):
+            with self._transaction():
+                self._replace("modes", notes.modes, kept.modes)
+                self._replace("names", notes.names, kept.names)
+            self._files.check_moved()
+            if self._files.log.stat().st_size > _LOG_MAX_BYTES:
+                self._begin_generation()
 
     def _replace(self, table: str, all_of_them: Iterable[str], kept: Mapping[str, Any]) -> None:
         gone = [(device_id,) for device_id in all_of_them if device_id not in kept]
@@ -116,7 +161,9 @@ class StateFile:
         try:
             self._db.close()
         except sqlite3.Error:
-            return
+            pass
+        finally:
+            self._files.close()
 
     def __enter__(self) -> Self:
         return self
@@ -125,14 +172,10 @@ class StateFile:
         self.close()
 
 
-def set_aside(path: Path) -> Path:
-    """Move a damaged file out of the way, with its log; gives where it is now."""
-    aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}")
-    path.rename(aside)
-    log = path.with_name(path.name + "-wal")
-    if log.exists():
-        log.rename(aside.with_name(aside.name + "-wal"))
-    return aside
+def _set_foreign_log_aside(path: Path) -> None:
+    if generations.has_foreign_log(path):
+        aside = set_log_aside(path)
+        log.warning("log of another database set aside", path=str(path), now=str(aside))
 
 
 @contextmanager
@@ -145,5 +188,5 @@ def _named(path: Path) -> Iterator[None]:
         if code in _DAMAGE:
             raise StateDamaged(path, f"damaged: {error}") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StateUnusable(path, _IN_USE) from error
+            raise StateUnusable(path, IN_USE) from error
         raise

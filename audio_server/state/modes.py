@@ -7,23 +7,25 @@ its LEDs and its sound have gone their way by then.
 
 A disk that fails costs durability, never service: presses are acknowledged from memory, there is
 one warning, and now and then the file is tried again with all that it has missed. One that hangs
-counts as one that fails, until it has answered.
+counts as one that fails, until it has answered. A file that is deleted or replaced by others is
+noticed with the next batch, at the latest after `LOOK_S`, and made anew from memory.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, TypeVar, TypeVarTuple, Unpack
+from typing import NoReturn
 
 import structlog
 import trio
 
 from audio_server.device.mode_store import remember
-from audio_server.state.file import StateDamaged, StateFile, StateUnusable, set_aside
+from audio_server.state.file import StateDamaged, StateFile, StateLost, StateUnusable
+from audio_server.state.keeper import FileKeeper, Opener
 from audio_server.state.names import FileNames
 from audio_server.state.record import Record
 
@@ -33,16 +35,14 @@ KEPT_S = 1.0
 RETRY_S = 30.0
 """How long a file that failed is left alone."""
 
+LOOK_S = 2.0
+"""How often it is seen whether the file is still there."""
+
 LAST_WRITE_S = 2.0
 """How long the last batch may take when the server stops."""
 
 STATE_FILE = "state.db"
 """What the file is called in the data folder."""
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-Opener = Callable[[Path], StateFile]
 
 log = structlog.get_logger()
 
@@ -64,16 +64,14 @@ class FileModeStore:
 
     def __init__(self, path: Path, *, open_file: Opener = StateFile) -> None:
         self._path = path
-        self._open_file = open_file
-        self._file: StateFile | None = None
-        self._one_thread = trio.CapacityLimiter(1)
+        self._keeper = FileKeeper(path, open_file, self)
         self._notes = Record()
         self.names = FileNames(self)
         self._next = _Batch()
         self._writing = _Batch()
         self._due = trio.Event()
         self._failing = False
-        self._has_learnt = False
+        self._is_running = False
 
     # As devices see it
 
@@ -142,6 +140,7 @@ class FileModeStore:
         what is left is written, within `LAST_WRITE_S`.
         """
         await self._write(Record())
+        self._is_running = True
         task_status.started()
         try:
             await self._write_batches()
@@ -153,8 +152,12 @@ class FileModeStore:
         while True:
             if self._failing:
                 await trio.sleep(RETRY_S)
-            await self._due.wait()
-            await self._write_batch()
+            with trio.move_on_after(LOOK_S):
+                await self._due.wait()
+            if self._due.is_set():
+                await self._write_batch()
+            else:
+                await self._write(Record())
 
     async def _write_batch(self) -> None:
         self._writing, self._next = self._next, _Batch()
@@ -168,51 +171,30 @@ class FileModeStore:
         if self._writing.under_way:  # cancelled half-way: to be sure, once more
             self._put_back(self._writing.notes)
         await self._write_batch()
-        await self._close()
+        await self._keeper.close()
 
     async def _write(self, notes: Record) -> None:
-        """Write notes, into a new file where the old one is damaged; or put them back."""
+        """Write notes, or put them back; without any, see that the file is still there."""
         try:
-            try:
-                await self._try_write(notes)
-            except StateDamaged as error:
-                await self._start_anew(error)
-        except (sqlite3.Error, OSError, StateDamaged) as error:
+            await self._keeper.write(notes)
+        except (sqlite3.Error, OSError, StateDamaged, StateLost) as error:
             await self._fail(error, notes)
         except StateUnusable as error:
-            if not self._failing:
+            if not self._is_running:
                 raise
             await self._fail(error, notes)
         else:
             self._succeed()
 
-    async def _try_write(self, notes: Record) -> None:
-        file = self._file or await self._open(notes)
-        if notes:
-            await self._in_thread(file.write, notes)
+    # As `FileKeeper` sees it
 
-    async def _open(self, notes: Record) -> StateFile:
-        file, found = await self._in_thread(self._open_and_read)
-        self._file = file
-        if not self._has_learnt:
-            self._has_learnt = True
-            # It could be read for the first time: it counts where nothing has been put.
-            self._notes = self._next.notes.over(notes.over(found)).without_blanks()
-        return file
+    def learn(self, found: Record, unwritten: Record) -> None:
+        """Take in what the file had: it counts where nothing has been put."""
+        self._notes = self._next.notes.over(unwritten.over(found)).without_blanks()
 
-    def _open_and_read(self) -> tuple[StateFile, Record]:
-        file = self._open_file(self._path)
-        try:
-            return file, file.read()
-        except BaseException:
-            file.close()
-            raise
-
-    async def _start_anew(self, error: StateDamaged) -> None:
-        await self._close()
-        aside = await self._in_thread(set_aside, self._path)
-        log.warning("state file set aside", reason=str(error), now=str(aside))
-        await self._try_write(self._notes.over(Record()))
+    def everything(self) -> Record:
+        """Return every mode and name."""
+        return self._notes.over(Record())
 
     async def _fail(self, error: Exception, notes: Record) -> None:
         """Go on from memory; nobody waits for a batch that is left lying."""
@@ -220,7 +202,7 @@ class FileModeStore:
         self._put_back(notes)
         self._next.kept.set()
         self._due.set()
-        await self._close()
+        await self._keeper.close()
 
     def _warn(self, reason: str) -> None:
         if not self._failing:
@@ -236,17 +218,6 @@ class FileModeStore:
 
     def _put_back(self, notes: Record) -> None:
         self._next.notes = self._next.notes.over(notes)
-
-    async def _close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            await self._in_thread(file.close)
-
-    async def _in_thread(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
-        """Run what blocks; one at a time, also when a cancel has given up on one before."""
-        return await trio.to_thread.run_sync(
-            work, *args, abandon_on_cancel=True, limiter=self._one_thread
-        )
 
 
 @asynccontextmanager

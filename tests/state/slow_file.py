@@ -33,6 +33,11 @@ class SlowFile:
         self._raise()
         return self
 
+    found = generation = b""
+
+    def check(self) -> None:
+        self._raise()
+
     def read(self) -> Record:
         return Record(dict(self.rows), dict(self.names))
 
@@ -62,6 +67,13 @@ async def until(condition: Callable[[], bool]) -> None:
     """Let a clock that jumps go on: what a thread does is no event."""
     while not condition():  # noqa: ASYNC110
         await trio.sleep(1)
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    """Return when it holds, on a clock that is real; raises `TooSlowError` after five seconds."""
+    with trio.fail_after(5):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
 
 
 FULL = sqlite3.OperationalError("database or disk is full")
