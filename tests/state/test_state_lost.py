@@ -109,8 +109,8 @@ def make_killed(path: Path, notes: Record) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path; "
         "from audio_server.state.file import StateFile; "
-        "from audio_server.state.record import Notes; "
-        f"StateFile(Path(sys.argv[1])).write(Notes({dict(notes.modes)!r}, {notes.names!r})); "
+        "from audio_server.state.record import Record; "
+        f"StateFile(Path(sys.argv[1])).write(Record({dict(notes.modes)!r}, {notes.names!r})); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
@@ -230,8 +230,8 @@ async def test_a_volume_that_comes_back_gets_the_newest(path, logged) -> None:
 
 HOLD = (
     "import sys; from pathlib import Path; from audio_server.state.file import StateFile; "
-    "from audio_server.state.record import Notes; file = StateFile(Path(sys.argv[1])); "
-    "file.write(Notes({'theirs': 1})); print('held', flush=True); sys.stdin.read()"
+    "from audio_server.state.record import Record; file = StateFile(Path(sys.argv[1])); "
+    "file.write(Record({'theirs': 1})); print('held', flush=True); sys.stdin.read()"
 )
 
 
