@@ -11,9 +11,10 @@ Connections are ended before devices, so that every take has closed by then.
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 import structlog
 import trio
@@ -36,11 +37,10 @@ from audio_server.rpc.server import Server
 from audio_server.service.device_service import DeviceService
 from audio_server.service.services import all_services
 from audio_server.settings import Settings
-from audio_server.state.modes import FileModeStore, open_modes
+from audio_server.state.modes import open_modes
 from audio_server.web.address import OFF
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
-from audio_server.workers.cores import worker_count
 
 TAKES_END_S = 0.5
 """How long a stopping server waits for the `is_end` of what plays."""
@@ -48,40 +48,40 @@ TAKES_END_S = 0.5
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings, *, progress: Progress | None = None) -> None:
-    """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once, and so
-    does the first one as long as nothing is served. A SIGHUP counts once something is.
+class Run(Protocol):
+    """Serve until `stop` is set: `serve_until`, or `supervise` of the workers."""
 
-    Modes are kept in `settings.data`. Raises what `serve_until` raises, and `StateUnusable`.
+    def __call__(
+        self,
+        stop: trio.Event,
+        settings: Settings,
+        *,
+        store: ModeStore | None = None,
+        names: NameStore | None = None,
+        progress: Progress | None = None,
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> Awaitable[None]: ...
+
+
+async def serve(
+    settings: Settings, *, run: Run | None = None, progress: Progress | None = None
+) -> None:
+    """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once, and so
+    does the first one before devices are served. A SIGHUP takes effect from then on.
+
+    `run` serves; without it, `serve_until` in this process. Modes are kept in `settings.data`.
+    Raises the errors of `run`, and `StateUnusable`.
     """
     stop, serving = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, serving, nursery.cancel_scope)
         await nursery.start(put_off_hangups, serving)
         async with open_modes(settings.data) as store, trio.open_nursery() as server:
-            await server.start(_serve_as_many, stop, settings, store, progress)
+            names = None if store is None else store.names
+            serving_it = partial(run or serve_until, store=store, names=names, progress=progress)
+            await server.start(serving_it, stop, settings)
             serving.set()
         nursery.cancel_scope.cancel()
-
-
-async def _serve_as_many(
-    stop: trio.Event,
-    settings: Settings,
-    store: FileModeStore | None,
-    progress: Progress | None,
-    *,
-    task_status: trio.TaskStatus[int],
-) -> None:
-    """Serve in one process, or in as many workers as the settings ask for."""
-    names = None if store is None else store.names
-    workers = worker_count(settings.workers)
-    if workers > 1:
-        from audio_server.workers.supervisor import supervise
-
-        run = partial(supervise, workers=workers, device_names=names)
-    else:
-        run = partial(serve_until, names=names)
-    await run(stop, settings, store=store, progress=progress, task_status=task_status)
 
 
 async def _watch_signals(

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cyclopts import App, Group, Parameter
 
 from audio_server.cli import layers
 from audio_server.cli.errors import leaves
-from audio_server.cli.help import HELP_FORMATTER
+from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.settings import ConfigFile, Settings
+
+if TYPE_CHECKING:
+    from audio_server.app import Run
 
 HELP = """Play clips on devices that have six LEDs, four buttons and a loudspeaker.
 
@@ -97,7 +101,7 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     """
     import trio
 
-    from audio_server.app import serve as serve_until_told
+    from audio_server.app import serve as serve_until_signal
     from audio_server.cli.logs import configure_logs
     from audio_server.cli.progress import clip_progress
     from audio_server.process.gc_policy import spare_old_objects
@@ -108,7 +112,20 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     spare_old_objects()
     allow_devices(settings.max_devices)
     with clip_progress() as progress, _named(f"{settings.host}:{settings.port}"):
-        trio.run(partial(serve_until_told, settings, progress=progress))
+        trio.run(partial(serve_until_signal, settings, run=_run_of(settings), progress=progress))
+
+
+def _run_of(settings: Settings) -> Run:
+    """Return the server of one process, or of several."""
+    from audio_server.process.cores import worker_count
+
+    if worker_count(settings.workers) > 1:
+        from audio_server.workers.supervisor import supervise
+
+        return supervise
+    from audio_server.app import serve_until
+
+    return serve_until
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from audio_server.cli.help import HELP_FORMATTER
 from audio_server.cli.table import table
+from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.settings import Clips, ConfigFile, Folder, default_cache, default_clips
 
 if TYPE_CHECKING:

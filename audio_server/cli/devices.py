@@ -9,11 +9,11 @@ from pathlib import Path
 from cyclopts import App, Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.help import HELP_FORMATTER
 from audio_server.cli.ids import DeviceId
 from audio_server.cli.live import show, show_all
 from audio_server.cli.remote import AsJson
 from audio_server.cli.table import table
+from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.settings import ConfigFile, Data, default_data
 
 HELP = """List the devices that are connected to a running server, or manage their tokens.

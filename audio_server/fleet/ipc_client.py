@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import trio
 
-from audio_server.workers.messages import Lines
+from audio_server.fleet.line_reader import LineReader
 
 ASKED_MAX = 256
 """How many questions may wait for their answers."""
@@ -110,7 +110,7 @@ class IpcClient:
             return  # and what is received ends too
 
     async def _receive(self) -> None:
-        lines = Lines()
+        lines = LineReader()
         try:
             while data := await self._stream.receive_some(READ_BYTES):
                 for line in lines.feed(bytes(data)):

@@ -22,8 +22,8 @@ from audio_server.fleet import actions
 from audio_server.fleet.change_tracker import BATCH, ChangeTracker
 from audio_server.fleet.history import History
 from audio_server.fleet.ipc_client import ASKED_MAX, READ_BYTES, Clock
+from audio_server.fleet.line_reader import LineReader
 from audio_server.fleet.snapshot import Snapshot, facts
-from audio_server.workers.messages import Lines
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class IpcServer:
 
         This is the edge where faults of questions end: devices go on, and are not seen any more.
         """
-        lines = Lines()
+        lines = LineReader()
         try:
             async with stream, trio.open_nursery() as nursery:
                 while data := await stream.receive_some(READ_BYTES):

@@ -14,10 +14,10 @@ from grpclib.exceptions import GRPCError, ProtocolError
 from grpclib.metadata import Deadline
 from grpclib.server import Stream
 
+from audio_server.rpc.framing import frame_message
 from audio_server.rpc.headers import Request
 from audio_server.rpc.inbound import TakeAtOnce
 from audio_server.rpc.stream import RpcStream
-from audio_server.wire.framing import frame_message
 
 # Both are without state as long as nobody listens to grpclib's events.
 _CODEC = ProtoCodec()

@@ -26,13 +26,13 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from audio_server.rpc.connection import Connection, code_of
+from audio_server.rpc.framing import frame_message
 from audio_server.rpc.headers import CONTENT_TYPE
 from audio_server.rpc.http2.frames import Frame
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.statuses import status_of_http, status_of_reset
 from audio_server.rpc.stream import RpcStream
 from audio_server.rpc.tls_errors import handshake_fault
-from audio_server.wire.framing import frame_message
 
 Metadata = Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]
 

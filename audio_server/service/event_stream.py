@@ -15,9 +15,9 @@ from audio_server.device.attachment import EventAttachment
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.rpc.call import ServerCall
+from audio_server.rpc.framing import frame_message
 from audio_server.service.press_limiter import PressLimiter
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent, DeviceEventResponse
-from audio_server.wire.framing import frame_message
 
 _ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
 _NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())

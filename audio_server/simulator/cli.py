@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
-from audio_server.cli.help import HELP_FORMATTER
 from audio_server.errors import SetupError
+from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.simulator.errors import UsageError
 from audio_server.simulator.options import Options
 from audio_server.simulator.script import HELP, Step, parse_script

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from audio_server.rpc.framing import PREFIX_BYTES, frame_message
 from audio_server.wire.comms_pb2 import AudioPacket
-from audio_server.wire.framing import PREFIX_BYTES, frame_message
 
 PACKET_MS = 20
 """Length of every packet that the server sends, in milliseconds."""

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
+from audio_server.rpc.framing import frame_message
 from audio_server.wire.comms_pb2 import (
     DeviceStatus,
     DeviceStatusRequest,
     DeviceStatusSet,
     RGBAColor,
 )
-from audio_server.wire.framing import frame_message
 
 LEDS = 6
 

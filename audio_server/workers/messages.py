@@ -103,15 +103,3 @@ def decode_down(line: bytes) -> Down:
     """The message of a line from the supervisor."""
     kind, *fields = json.loads(line)
     return _DOWN[kind](*fields)
-
-
-class Lines:
-    """Puts lines together from the pieces in which they are read."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The lines that are complete now."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return lines

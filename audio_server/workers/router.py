@@ -9,9 +9,10 @@ import trio
 
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.mode_store import ModeStore
+from audio_server.fleet.line_reader import LineReader
 from audio_server.workers.directory import Directory
 from audio_server.workers.mailbox import Mailbox
-from audio_server.workers.messages import Changed, Claim, Kept, Lines, Ready, Up, decode_up
+from audio_server.workers.messages import Changed, Claim, Kept, Ready, Up, decode_up
 
 _READ_BYTES = 16 * 1024
 
@@ -45,7 +46,7 @@ class Router:
 
     async def run(self, stream: trio.abc.ReceiveStream) -> None:
         """Take messages until all writers have closed the stream. Closes it."""
-        lines = Lines()
+        lines = LineReader()
         async with stream, trio.open_nursery() as nursery:
             while data := await stream.receive_some(_READ_BYTES):
                 for line in lines.feed(bytes(data)):

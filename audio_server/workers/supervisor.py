@@ -28,6 +28,7 @@ from audio_server.fleet.names import NameStore
 from audio_server.fleet.remote_fleet import RemoteFleet
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.metrics.shared_registry import SharedRegistry
+from audio_server.process.cores import worker_count
 from audio_server.process.sighup import reload_on_hangup
 from audio_server.settings import Settings
 from audio_server.web.context import Context
@@ -49,14 +50,13 @@ log = structlog.get_logger()
 async def supervise(
     stop: trio.Event,
     settings: Settings,
-    workers: int,
     *,
     store: ModeStore | None = None,
-    device_names: NameStore | None = None,
+    names: NameStore | None = None,
     progress: Progress | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve devices with so many processes until `stop` is set, then drain them all at once.
+    """Serve devices with `settings.workers` processes until `stop` is set, then drain them all.
 
     As `serve_until`, which is one process: gives the port to `task_status.started` when all
     workers accept connections, and raises what that raises. A cancel kills the workers.
@@ -68,9 +68,10 @@ async def supervise(
     repository = await open_repository(
         settings.clips, settings.cache, progress, settings.max_upload_mib
     )
-    names = await resolve(settings.host, settings.port)
+    workers = worker_count(settings.workers)
+    resolved = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
-        addresses = stack.enter_context(reserved(names))
+        addresses = stack.enter_context(reserved(resolved))
         guard.warn(address.name for address in addresses)
         port = addresses[0].port
         confirms = store is not None
@@ -79,7 +80,7 @@ async def supervise(
         board = SharedRegistry(workers, board_fd)
         meter = board.row()
         registry = Directory(workers, store=store)
-        fleet = RemoteFleet(registry.worker_of, device_names)
+        fleet = RemoteFleet(registry.worker_of, names)
         house = Context(settings, port, repository, fleet, stop, board.text)
         crew = WorkerPool(workers, registry, fleet.attach, store, meter)
         editions = stack.enter_context(closing(Editions(boot)))

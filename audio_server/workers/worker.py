@@ -24,6 +24,7 @@ from audio_server.app import make_devices, make_limits, serve_on
 from audio_server.cli.logs import configure_logs
 from audio_server.device.registry import Devices
 from audio_server.fleet.ipc_server import IpcServer
+from audio_server.fleet.line_reader import LineReader
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import spare_old_objects, young_objects_collected
@@ -37,7 +38,6 @@ from audio_server.workers.messages import (
     Drain,
     Granted,
     Kept,
-    Lines,
     Moved,
     Ready,
     Reload,
@@ -137,7 +137,7 @@ async def _hear(
     stop: trio.Event,
 ) -> None:
     """Take what the supervisor says."""
-    lines = Lines()
+    lines = LineReader()
     async with news:
         while data := await news.receive_some(_READ_BYTES):
             for message in map(decode_down, lines.feed(bytes(data))):

@@ -11,9 +11,9 @@ from fault_house import open_house, wait_until
 
 from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
+from audio_server.rpc.framing import frame_message
 from audio_server.rpc.io import writer
 from audio_server.wire.comms_pb2 import DeviceEventResponse
-from audio_server.wire.framing import frame_message
 from audio_server.wire.leds import frame_leds
 from benchmarks.frames import LEDS_TAKEN, PRESSES, Button, opening
 

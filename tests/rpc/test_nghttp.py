@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from audio_server.rpc.framing import frame_message
 from audio_server.rpc.server import Server
 from audio_server.service.health import HealthService
-from audio_server.wire.framing import frame_message
 
 CALLS = 3
 HEADERS = (":method: POST", "te: trailers", "content-type: application/grpc")

@@ -11,6 +11,7 @@ from grpclib.exceptions import GRPCError
 
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.leds import Frame
+from audio_server.rpc.framing import frame_message
 from audio_server.wire.comms_pb2 import (
     AudioPacket,
     AudioStreamRequest,
@@ -21,7 +22,6 @@ from audio_server.wire.comms_pb2 import (
     DeviceStatusResponse,
     RGBAColor,
 )
-from audio_server.wire.framing import frame_message
 
 SUCCESS = DeviceStatusResponse(status="success")
 

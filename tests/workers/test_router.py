@@ -9,6 +9,7 @@ import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_one_way_pair
 
 from audio_server.device.mode_store import MemoryModeStore
+from audio_server.fleet.line_reader import LineReader
 from audio_server.workers.directory import Directory
 from audio_server.workers.mailbox import Mailbox
 from audio_server.workers.messages import (
@@ -18,7 +19,6 @@ from audio_server.workers.messages import (
     Drain,
     Granted,
     Kept,
-    Lines,
     Moved,
     Ready,
     decode_down,
@@ -34,7 +34,7 @@ class FakeMember:
         self.post = Mailbox(max_bytes=1000)
         self.is_ready = False
         self.sender, self.receiver = memory_stream_one_way_pair()
-        self._lines = Lines()
+        self._lines = LineReader()
 
     def on_ready(self) -> None:
         self.is_ready = True

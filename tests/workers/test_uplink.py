@@ -9,7 +9,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.workers.messages import Changed, Lines, Ready, decode_up, encode
+from audio_server.fleet.line_reader import LineReader
+from audio_server.workers.messages import Changed, Ready, decode_up, encode
 from audio_server.workers.uplink import Uplink
 
 LINE = len(encode(Changed(1, "x" * 64, 2**60, 4)))
@@ -59,7 +60,7 @@ async def test_a_full_pipe_delays_but_keeps_the_order(pipe, autojump_clock) -> N
         assert os.read(reading, size) == b"\n" * size
         await uplink.wait_written()
         uplink.send(Changed(1, "one", 10, 5))
-        lines = Lines().feed(os.read(reading, size))
+        lines = LineReader().feed(os.read(reading, size))
         assert [decode_up(line).mode for line in lines] == [0, 1, 2, 3, 4, 5]
         nursery.cancel_scope.cancel()
 
@@ -90,7 +91,7 @@ async def test_many_writers_never_mix_their_lines(pipe) -> None:
     """And a process that dies in between leaves no half of one."""
     reading, writing = pipe
     uplinks = [Uplink(os.dup(writing)) for _ in range(3)]
-    total, lines, texts = 3 * 1000, Lines(), []
+    total, lines, texts = 3 * 1000, LineReader(), []
     async with trio.open_nursery() as nursery:
         for number, uplink in enumerate(uplinks):
             nursery.start_soon(uplink.run)

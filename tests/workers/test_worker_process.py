@@ -11,7 +11,7 @@ import time
 import pytest
 import trio
 
-from audio_server.workers.cores import worker_count
+from audio_server.process.cores import worker_count
 from audio_server.workers.messages import Moved
 from audio_server.workers.process import PAUSE_MAX_S, PAUSE_S, WorkerProcess, pause_s
 

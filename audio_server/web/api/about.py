@@ -9,11 +9,11 @@ from importlib import metadata
 import msgspec
 from starlette.responses import Response
 
+from audio_server.process.cores import worker_count
 from audio_server.web.api import models
 from audio_server.web.api.openapi import openapi
 from audio_server.web.api.operation import ApiRequest, Content, Operation
 from audio_server.web.context import Context
-from audio_server.workers.cores import worker_count
 
 DOCUMENT = Content("application/json", "an OpenAPI document", "object")
 

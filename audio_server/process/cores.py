@@ -1,4 +1,4 @@
-"""How many workers there are to be."""
+"""The number of processes that share the port."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from audio_server.settings import WORKERS_MAX, Workers
 
 
 def worker_count(workers: Workers) -> int:
-    """`workers` as a number: auto is one for each core that this process may use."""
+    """Return `workers` as a number: auto is one for each core that this process may use."""
     if workers == "auto":
         return min(_usable_cores(), WORKERS_MAX)
     return workers
 
 
 def _usable_cores() -> int:
+    """Return the cores that the scheduler may use; more than the quota of a container allows."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
