@@ -1,0 +1,174 @@
+"""The rooms of the tree and the imports between them, as data.
+
+A room is a folder, or a part of one. An import that the table does not allow fails the test, and
+so does an entry that no import uses: the table shows the tree as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from imports import PACKAGE, Import, imports_of, modules_of
+
+ROOMS = {
+    "rpc.http2": "rpc/http2",
+    "rpc.io": "rpc/io",
+    "rpc.errors": "rpc/terms",  # values that all of rpc shares
+    "rpc.limits": "rpc/terms",
+    "rpc.rate_limit": "rpc/terms",
+}
+"""Modules whose room is not their folder; of several prefixes the longest counts."""
+
+TABLE = """
+__main__: cli
+app: clips device fleet identity metrics process rpc rpc/terms service settings state web
+cli: app client clips device_ids errors identity process rpc/terms settings validators workers
+client: clips errors identity process rpc
+clips: wire
+device: clips wire
+fleet: clips device wire
+identity: errors rpc/io rpc/terms settings
+metrics: device rpc
+process: rpc rpc/terms settings
+rpc: rpc/http2 rpc/io rpc/terms
+rpc/http2: rpc/terms
+service: device device_ids identity rpc rpc/terms wire
+settings: clips rpc/terms validators
+simulator: errors identity process rpc wire
+state: device errors
+validators: rpc/terms
+web: clips device device_ids errors fleet identity metrics process rpc rpc/terms settings
+    simulator wire
+wire: rpc
+workers: app clips device fleet identity metrics process rpc rpc/terms service settings web
+"""
+"""Each room, and the rooms that it may import."""
+
+ALLOWED = {
+    room: set(others.split())
+    for room, others in re.findall(r"^(\S+):((?:\s+[^\s:]+)+)$", TABLE, re.M)
+}
+
+
+BACK = {
+    "clips": {"simulator"},
+    "rpc/terms": {"validators"},
+    "settings": {"web"},
+    "simulator": {"device"},
+    "workers": {"cli"},
+}
+"""Imports that run back up and are still to be cut: entries are only ever removed."""
+
+LOOSE_MODULES = {"app", "device_ids", "errors", "settings", "validators"}
+"""The modules of the root, besides `__main__` and the public door."""
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module: its entry in `ROOMS`, else its top folder, else itself."""
+    prefix = module
+    while prefix:
+        if prefix in ROOMS:
+            return ROOMS[prefix]
+        prefix = prefix.rpartition(".")[0]
+    return module.partition(".")[0]
+
+
+def arrows(imports: list[Import]) -> dict[tuple[str, str], list[str]]:
+    """Return for each pair of rooms the imports from the one to the other."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in imports:
+        pair = room_of(one.importer), room_of(one.imported)
+        if pair[0] != pair[1]:
+            found.setdefault(pair, []).append(f"{one.importer} -> {one.imported}")
+    return found
+
+
+def breaches(imports: list[Import]) -> list[str]:
+    """Return the imports that `ALLOWED` does not allow."""
+    return [
+        line
+        for (room, other), lines in arrows(imports).items()
+        if other not in ALLOWED.get(room, set()) | BACK.get(room, set())
+        for line in lines
+    ]
+
+
+def cycle_of(graph: dict[str, set[str]]) -> list[str]:
+    """Return a cycle of the graph, empty if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def runtime_graph(imports: list[Import]) -> dict[str, set[str]]:
+    """Return which modules each module imports when it runs."""
+    graph: dict[str, set[str]] = {}
+    for one in imports:
+        if one.at_runtime:
+            graph.setdefault(one.importer, set()).add(one.imported)
+    return graph
+
+
+def test_imports_keep_to_the_table() -> None:
+    assert breaches(imports_of()) == []
+
+
+def test_the_table_has_no_cycle() -> None:
+    assert cycle_of(ALLOWED) == []
+
+
+def test_the_table_allows_nothing_that_is_not_used() -> None:
+    used = arrows(imports_of())
+    listed = {(room, other) for table in (ALLOWED, BACK) for room in table for other in table[room]}
+    unused = listed - used.keys()
+    assert unused == set()
+
+
+def test_modules_import_each_other_in_no_cycle() -> None:
+    assert cycle_of(runtime_graph(imports_of())) == []
+
+
+def test_the_root_has_few_loose_modules() -> None:
+    loose = {name for name in modules_of() if "." not in name and not (PACKAGE / name).is_dir()}
+    assert loose - {"", "__main__"} == LOOSE_MODULES
+
+
+def test_rpc_is_a_library_of_its_own() -> None:
+    outside = {
+        other
+        for (room, other) in arrows(imports_of())
+        if room.startswith("rpc") and not other.startswith("rpc")
+    }
+    assert outside <= BACK["rpc/terms"]
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A package with an arrow that runs back up, behind TYPE_CHECKING and in a function."""
+    package = tmp_path / "audio_server"
+    for room in ("device", "service"):
+        (package / room).mkdir(parents=True)
+        (package / room / "__init__.py").touch()
+    (package / "device" / "player.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from audio_server.service.call import Call\n"
+    )
+    (package / "service" / "call.py").write_text(
+        "def f():\n    from audio_server.device import player\n"
+    )
+    return package
+
+
+def test_an_import_back_up_is_found(planted: Path) -> None:
+    assert breaches(imports_of(planted)) == ["device.player -> service.call"]
+
+
+def test_a_cycle_of_modules_is_found(planted: Path) -> None:
+    assert cycle_of(runtime_graph(imports_of(planted))) == []
+    (planted / "device" / "player.py").write_text("import audio_server.service.call\n")
+    assert cycle_of(runtime_graph(imports_of(planted)))
