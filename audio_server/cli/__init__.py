@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from audio_server.process.standard_files import open_standard_files
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command line (default: the process's own) and leave by `SystemExit`.
@@ -16,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     environment's fault (one line on standard error says whose), 130 an interrupt, 141 a reader
     that went away. Anything else is a bug of ours and leaves as its own exception.
     """
+    open_standard_files()
     from audio_server.cli.app import app
     from audio_server.cli.errors import exit_status
 
@@ -33,5 +36,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _flush_output() -> None:
     """Python would do it too late to find out quietly that nobody reads any more."""
-    if sys.stdout is not None:  # None: the process was started with it closed
-        sys.stdout.flush()
+    sys.stdout.flush()

@@ -102,12 +102,14 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     import trio
 
     from audio_server.app import serve as serve_until_signal
-    from audio_server.cli.logs import configure_logs
     from audio_server.cli.progress import clip_progress
     from audio_server.process.gc_policy import spare_old_objects
+    from audio_server.process.logs import configure_logs
+    from audio_server.process.queued_stderr import queue_stderr
     from audio_server.process.rlimits import allow_devices
 
     settings = settings or Settings()
+    queue_stderr()
     configure_logs(settings.log_format, settings.log_level)
     spare_old_objects()
     allow_devices(settings.max_devices)

@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from audio_server.errors import SetupError
 from audio_server.process.help_pages import HELP_FORMATTER
+from audio_server.process.standard_files import open_standard_files
 from audio_server.simulator.errors import UsageError
 from audio_server.simulator.options import Options
 from audio_server.simulator.script import HELP, Step, parse_script
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     What is the user's or the environment's fault is one line on standard error and status 2.
     """
+    open_standard_files()
     try:
         status = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:

@@ -21,13 +21,14 @@ import structlog
 import trio
 
 from audio_server.app import make_devices, make_limits, serve_on
-from audio_server.cli.logs import configure_logs
 from audio_server.device.registry import Devices
 from audio_server.fleet.ipc_server import IpcServer
 from audio_server.fleet.line_reader import LineReader
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import spare_old_objects, young_objects_collected
+from audio_server.process.logs import configure_logs
+from audio_server.process.queued_stderr import queue_stderr
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
 from audio_server.web.address import OFF
@@ -64,8 +65,9 @@ def main() -> None:
     number, uplink_fd, handover_fd, asked_fd = map(int, sys.argv[1:])
     handover = socket.socket(fileno=handover_fd)
     boot = take_boot(handover)
-    configure_logs(boot.settings.log_format, boot.settings.log_level)
+    queue_stderr()
     structlog.contextvars.bind_contextvars(worker=number)
+    configure_logs(boot.settings.log_format, boot.settings.log_level)
     follow_supervisor(sys.stdin.fileno(), within_s=boot.settings.grace_s + ABORT_S)
     try:
         trio.run(_run, number, boot, uplink_fd, handover, asked_fd)

@@ -10,7 +10,7 @@ import sys
 import pytest
 import structlog
 
-from audio_server.cli.logs import LogStream, configure_logs
+from audio_server.process.logs import LogStream, configure_logs
 
 
 class Terminal(io.StringIO):
@@ -135,7 +135,7 @@ def test_where_it_left_our_hands_is_told(lines) -> None:
     except KeyError as error:
         structlog.get_logger().error("failed", exc_info=error)
     (line,) = lines()
-    assert str(line["exception"]).startswith("KeyError: 'LOUD' (cli/logs.py:")
+    assert str(line["exception"]).startswith("KeyError: 'LOUD' (process/logs.py:")
 
 
 def test_the_debug_level_tells_the_whole_story(lines) -> None:

@@ -1,7 +1,8 @@
 """Logs: lines for eyes on a terminal, JSON lines elsewhere, always on standard error.
 
 Modules say `log = structlog.get_logger()` and log an event with keys; a line about a device
-carries its `device_id`. What libraries log by the standard library comes out the same way.
+carries its `device_id`, a line about a peer its address as `peer`. What libraries log by the
+standard library comes out the same way.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +19,8 @@ import structlog
 from structlog.typing import Processor
 
 from audio_server.process.log_limiter import FaultLimiter
+from audio_server.process.log_writer import DescribeLost
+from audio_server.process.queued_stderr import QueuedStderr
 from audio_server.settings import LogFormat, LogLevel
 
 Event = MutableMapping[str, Any]
@@ -24,7 +28,10 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class LogStream:
-    """Standard error, for a server that outlives whoever reads its logs: lost lines are lost."""
+    """Whatever `sys.stderr` is at the time, for a server that outlives the readers of its logs.
+
+    A progress bar takes its place for a while, so that lines appear above the bar.
+    """
 
     def write(self, text: str) -> int:
         """Write what can be written; never raises."""
@@ -60,6 +67,21 @@ def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None
         cache_logger_on_first_use=False,
     )
     _configure_standard_library(shared, renderer, threshold, limiter)
+    if isinstance(sys.stderr, QueuedStderr):
+        sys.stderr.writer.describe_lost = _lost_lines([*shared, renderer])
+
+
+def _lost_lines(processors: list[Processor]) -> DescribeLost:
+    """The writer's own event: it has to be a line before it is logged."""
+    context = copy_context()  # the writer's thread has none of its own
+
+    def describe(lines: int) -> bytes:
+        event: Any = {"event": "log lines lost", "lines": lines}
+        for process in processors:
+            event = context.run(process, None, "warning", event)
+        return f"{event}\n".encode(errors="backslashreplace")
+
+    return describe
 
 
 def _human() -> Processor:

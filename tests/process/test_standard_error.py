@@ -1,0 +1,98 @@
+"""A server whose standard error stalls, is gone, or never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from standing import ENDS_WITHIN_S, stalled_pipe, standing
+
+LAST_LINES_S = 1.0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_stalled_pipe_stops_no_server_and_no_sigterm(workers: str) -> None:
+    with stalled_pipe() as stderr, standing("--workers", workers, stderr=stderr) as server:
+        server.offend(20)
+        assert server.answers()
+        assert server.stop() == 0
+
+
+def test_a_pipe_that_is_read_again_has_what_fitted_and_the_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as file, standing(stderr=file.fileno()) as server:
+        server.offend(3)
+        assert server.stop() == 0
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events[0] == "listening"
+    assert events.count("peer broke the rules") == 3
+    assert events[-2:] == ["stopping", "stopped"]
+
+
+def test_a_reader_that_goes_away_ends_nothing() -> None:
+    reading, writing = os.pipe()
+    with standing(stderr=writing) as server:
+        os.close(reading)
+        os.close(writing)
+        server.offend(3)
+        assert server.answers()
+        assert server.stop() == 0
+
+
+def files_of(pid: int) -> list[str]:
+    return [str(Path(f"/proc/{pid}/fd/{fd}").readlink()) for fd in range(3)]
+
+
+@pytest.mark.parametrize("closed", [("stderr",), ("stdin", "stdout", "stderr")])
+def test_closed_files_are_no_sockets(closed: tuple[str, ...]) -> None:
+    files = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    with standing(**{**files, **dict.fromkeys(closed)}) as server:
+        assert files_of(server.process.pid) == ["/dev/null"] * 3
+        server.offend(3)
+        assert server.answers()
+        assert server.stop() == 0
+
+
+RAISE = """
+import sys, threading
+from audio_server.process.queued_stderr import queue_stderr
+assert queue_stderr() is sys.stderr
+print("begun", file=sys.stderr)
+print("no newline", end="", file=sys.stderr)
+raise ValueError("the end")
+"""
+
+
+def test_a_traceback_is_seen_whole_and_in_its_place() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RAISE], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("begun\nno newlineTraceback (most recent call last):\n")
+    assert done.stderr.endswith("ValueError: the end\n")
+
+
+def test_the_last_words_of_a_stalled_process_have_a_second() -> None:
+    with stalled_pipe() as stderr:
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", RAISE], stderr=stderr, check=False, timeout=ENDS_WITHIN_S
+        )
+        assert done.returncode == 1
+        assert time.monotonic() - began >= LAST_LINES_S
+
+
+def test_a_server_that_cannot_start_says_why_and_is_no_hostage() -> None:
+    command = [sys.executable, "-m", "audio_server", "--host", "256.0.0.1", "--data", "off"]
+    told = subprocess.run(command, stderr=subprocess.PIPE, check=False, timeout=ENDS_WITHIN_S)
+    assert told.returncode == 2
+    assert told.stderr.startswith(b"audio-server: 256.0.0.1:")
+    assert told.stderr.count(b"\n") == 1
+    with stalled_pipe() as stderr:
+        mute = subprocess.run(command, stderr=stderr, check=False, timeout=ENDS_WITHIN_S)
+    assert mute.returncode == 2
