@@ -58,7 +58,6 @@ BACK = {
     "rpc/terms": {"validators"},
     "settings": {"web"},
     "simulator": {"device"},
-    "workers": {"cli"},
 }
 """Imports that run back up and are still to be cut: entries are only ever removed."""
 
