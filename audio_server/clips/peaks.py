@@ -44,7 +44,7 @@ def _coarse(fine: Sequence[int], points: int) -> Iterator[int]:
 
 def _fine(clip: Clip) -> Iterator[int]:
     # FFmpeg is loaded by those who use it.
-    from audio_server.simulator.decode import OpusDecoder
+    from audio_server.clips.opus_decoder import OpusDecoder
 
     decoder = OpusDecoder()
     for data in clip.sound():

@@ -7,7 +7,7 @@ from array import array
 from collections import deque
 from dataclasses import dataclass
 
-from audio_server.simulator.decode import OpusDecoder
+from audio_server.clips.opus_decoder import OpusDecoder
 from audio_server.simulator.events import PACKET_S, Disconnected, Event, PacketReceived
 
 QUIETEST_DB = -60.0

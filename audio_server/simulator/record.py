@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import av
 
-from audio_server.simulator.decode import PACKET_SAMPLES, RATE_HZ, OpusDecoder
+from audio_server.clips.opus_decoder import PACKET_SAMPLES, RATE_HZ, OpusDecoder
 from audio_server.simulator.errors import CannotRecord
 from audio_server.simulator.events import Event, PacketReceived
 from audio_server.simulator.toc import packet_fault

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import trio
 
-from audio_server.simulator.decode import QUIET, OpusDecoder
+from audio_server.clips.opus_decoder import QUIET, OpusDecoder
 from audio_server.simulator.events import PACKET_S, Disconnected, Event, PacketReceived
 
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]

@@ -17,8 +17,8 @@ import trio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from trio_util import AsyncValue
 
+from audio_server.clips.opus_decoder import OpusDecoder
 from audio_server.simulator.buttons import Button
-from audio_server.simulator.decode import OpusDecoder
 from audio_server.simulator.device import VirtualDevice
 from audio_server.simulator.events import (
     CallLost,

@@ -12,8 +12,8 @@ from opus_sound import tone
 from stub_server import StubService
 from tcp_server import in_thread, serving, serving_clips
 
+from audio_server.clips.opus_decoder import OpusDecoder
 from audio_server.simulator import cli, speaker
-from audio_server.simulator.decode import OpusDecoder
 
 NOBODY = ("--port", "1")
 PATIENT = ("--tolerance-ms", "500")

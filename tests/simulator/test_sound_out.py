@@ -11,8 +11,8 @@ import pytest
 import trio
 from opus_sound import take, tone
 
+from audio_server.clips.opus_decoder import PACKET_BYTES, QUIET, OpusDecoder
 from audio_server.simulator import speaker as speaker_module
-from audio_server.simulator.decode import PACKET_BYTES, QUIET, OpusDecoder
 from audio_server.simulator.device import VirtualDevice
 from audio_server.simulator.errors import CannotRecord
 from audio_server.simulator.events import Disconnected, PacketReceived

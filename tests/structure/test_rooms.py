@@ -37,7 +37,7 @@ rpc: rpc/http2 rpc/io rpc/terms
 rpc/http2: rpc/terms
 service: device device_ids identity rpc rpc/terms wire
 settings: clips rpc/terms validators
-simulator: errors identity process rpc wire
+simulator: clips errors identity process rpc wire
 state: device errors
 validators: rpc/terms
 web: clips device device_ids errors fleet identity metrics process rpc rpc/terms settings
@@ -54,7 +54,6 @@ ALLOWED = {
 
 
 BACK = {
-    "clips": {"simulator"},
     "rpc/terms": {"validators"},
     "settings": {"web"},
     "simulator": {"device"},
