@@ -31,6 +31,7 @@ from audio_server.fleet.names import NameStore
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import young_objects_collected
+from audio_server.process.rlimits import most_connections
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
@@ -125,7 +126,7 @@ async def serve_until(
     )
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)
-    board, limits = SharedRegistry(), make_limits(settings)
+    board, limits = SharedRegistry(), make_limits(settings, most_connections())
     meter = board.row()
     devices = make_devices(settings, repository.clips, store=store, meter=meter)
     repository.used_by(at_once(devices.change_clips))
@@ -194,12 +195,14 @@ async def _end(server: Server, devices: Devices) -> None:
     await server.drain()
 
 
-def make_limits(settings: Settings) -> Limits:
-    """Bounds of the connections: unless told otherwise, never fewer than devices are let in."""
-    limits, default = settings.limits, Limits().max_connections
-    if limits.max_connections == default < settings.max_devices:
-        return replace(limits, max_connections=settings.max_devices)
-    return limits
+def make_limits(settings: Settings, most_connections: int | None = None) -> Limits:
+    """Bounds of the connections: unless told otherwise, never fewer than devices are let in, and
+    in any case no more than `most_connections`."""
+    limits = settings.limits
+    wanted = limits.max_connections
+    if wanted == Limits().max_connections:
+        wanted = max(wanted, settings.max_devices)
+    return replace(limits, max_connections=min(wanted, most_connections or wanted))
 
 
 def make_devices(

@@ -86,6 +86,7 @@ CONNECTIONS_DROPPED = counters(
     [
         "silent",
         "not_reading",
+        "gave_way",
         "idle",
         "protocol_error",
         "enhance_your_calm",

@@ -16,6 +16,12 @@ _BESIDES = 128
 log = structlog.get_logger()
 
 
+def most_connections() -> int:
+    """Return how many connections this process has files for, beside all others that it opens."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, (_ENOUGH if soft == resource.RLIM_INFINITY else soft) - _BESIDES)
+
+
 def allow_devices(max_devices: int) -> None:
     """Have as many files open as this process may, here and in its children.
 

@@ -1,17 +1,19 @@
-"""Who may come in: so many connections in all, and of strangers so many from one address, at once
-and one after the other.
+"""Admission of connections: a bound in total, and bounds for each client network.
 
-What an address has spent are visits that came to nothing: a connection that ends as a stranger's.
-A device that says who it is costs nothing, so any number of them may come back through one
-address (NAT, a proxy) as often as they like. Where strangers at that address have spent it all,
-those devices that are inside stay, and one that comes then is let in at a later try: tokens come
-back all the time, and go to whoever comes first.
+Only connections that close unauthenticated consume their network's tokens. Devices cost nothing, so
+that any number of them may come back through one address (NAT, a proxy) as often as they like.
+Where others at that address have spent all tokens, devices that are connected stay, and a device
+that connects then is admitted at a later try, since tokens come back all the time.
+
+When the server is full, the oldest unauthenticated connection gives way to a newer one: however
+many are silent, a newcomer has as long to authenticate as it takes to open as many again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import structlog
 import trio
@@ -22,34 +24,44 @@ from audio_server.rpc.rate_limit import Buckets
 
 log = structlog.get_logger()
 
+CLIENT_PREFIX_BITS = 56
+"""Of an IPv6 address. Providers delegate a /56 to a customer (RIPE-690), so that one client has
+256 networks of 64 bits."""
+
 
 class ConnectionLimiter:
-    """Counts connections. A stranger is a connection that has not yet said who it is."""
+    """Counts connections; one is unauthenticated until it has said and proved its identity."""
 
     def __init__(self, limits: Limits, meter: Instrumentation | None = None) -> None:
         self._limits = limits
         self._meter = meter or Instrumentation()
-        self._inside = 0
-        self._unauthenticated: Counter[str] = Counter()
+        self._open = 0
+        self._unauthenticated: dict[Slot, None] = {}  # oldest first
+        self._per_network: Counter[str] = Counter()  # of these
         self._abandoned = Buckets(limits.abandoned)
         self.refused: Counter[str] = Counter()
         """How many were turned away, by reason."""
 
     def enter(self, host: str) -> Slot | None:
-        """A pass for a new connection from `host`, or None when it is to be closed at once."""
+        """Return the slot of a new connection from `host`, or None to close it at once.
+
+        If the server is full, another connection may lose its slot for it.
+        """
         network = client_network(host)
         reason = self._objection(network)
+        if reason is None and self._open >= self._limits.max_connections and not self.make_room():
+            reason = "too many connections"
         if reason is not None:
             self._refuse(reason, host)
             return None
-        self._inside += 1
-        self._unauthenticated[network] += 1
-        return Slot(self, network)
+        self._open += 1
+        self._per_network[network] += 1
+        slot = Slot(self, host, network)
+        self._unauthenticated[slot] = None
+        return slot
 
     def _objection(self, network: str) -> str | None:
-        if self._inside >= self._limits.max_connections:
-            return "too many connections"
-        if self._unauthenticated.get(network, 0) >= self._limits.max_unauthenticated:
+        if self._per_network.get(network, 0) >= self._limits.max_unauthenticated:
             return "too many unauthenticated connections from one address"
         if not self._abandoned.has_token(network, trio.current_time()):
             return "too many abandoned connections from one address"
@@ -60,48 +72,79 @@ class ConnectionLimiter:
         self._meter.connection_refused(reason.replace(" ", "_"))
         log.warning("connection refused", peer=host, reason=reason, refused=self.refused.total())
 
-    def know(self, network: str) -> None:
-        """One stranger fewer at a place."""
-        self._unauthenticated[network] -= 1
-        if not self._unauthenticated[network]:
-            del self._unauthenticated[network]
+    def make_room(self) -> bool:
+        """End the oldest unauthenticated connection; False if there is none."""
+        oldest = next(iter(self._unauthenticated), None)
+        if oldest is None:
+            return False
+        log.info("connection gave way to a newer one", peer=oldest.host)
+        self._meter.connection_dropped("gave_way")
+        oldest.give_way()
+        return True
 
-    def came_to_nothing(self, network: str) -> None:
-        """A stranger has left as a stranger."""
-        now = trio.current_time()
-        self._abandoned.of(network, now).take(now)
+    def forget(self, slot: Slot) -> None:
+        """A connection is unauthenticated no more."""
+        del self._unauthenticated[slot]
+        self._per_network[slot.network] -= 1
+        if not self._per_network[slot.network]:
+            del self._per_network[slot.network]
 
-    def leave(self) -> None:
-        """One connection fewer."""
-        self._inside -= 1
+    def leave(self, slot: Slot) -> None:
+        """A connection has ended, or gives way."""
+        self._open -= 1
+        if slot in self._unauthenticated:
+            now = trio.current_time()
+            self._abandoned.of(slot.network, now).take(now)
+            self.forget(slot)
 
 
 class Slot:
-    """One connection's place inside; it gives it back by `leave`."""
+    """One connection's place, given back by `leave`."""
 
-    __slots__ = ("_is_unauthenticated", "_limiter", "_network")
+    __slots__ = ("_end", "_is_authenticated", "_limiter", "host", "network")
 
-    def __init__(self, limiter: ConnectionLimiter, network: str) -> None:
-        self._limiter = limiter
-        self._network = network
-        self._is_unauthenticated = True
+    def __init__(self, limiter: ConnectionLimiter, host: str, network: str) -> None:
+        self._limiter: ConnectionLimiter | None = limiter
+        self._is_authenticated = False
+        self._end: Callable[[], None] | None = None
+        self.host = host
+        self.network = network
 
-    def know(self) -> None:
-        """The connection has said who it is, and that is so. Any number of times."""
-        if self._is_unauthenticated:
-            self._is_unauthenticated = False
-            self._limiter.know(self._network)
+    @property
+    def is_held(self) -> bool:
+        """Whether the connection still has it."""
+        return self._limiter is not None
+
+    def end_with(self, end: Callable[[], None]) -> None:
+        """Have `end` called when the connection is to give way; it must not block."""
+        if self._is_authenticated:
+            return
+        self._end = end
+
+    def authenticated(self) -> None:
+        """The connection has proved its identity; it never gives way. Any number of times."""
+        if self._limiter is not None and not self._is_authenticated:
+            self._limiter.forget(self)
+        self._is_authenticated = True
+        self._end = None  # which leads back here: what is old is never collected
 
     def leave(self) -> None:
-        """The connection is over. Once."""
-        if self._is_unauthenticated:
-            self._limiter.came_to_nothing(self._network)
-        self.know()
-        self._limiter.leave()
+        """Give the place back. Any number of times."""
+        limiter, self._limiter = self._limiter, None
+        self._end = None
+        if limiter is not None:
+            limiter.leave(self)
+
+    def give_way(self) -> None:
+        """Give the place back at once and have the connection ended."""
+        end = self._end
+        self.leave()
+        if end is not None:
+            end()
 
 
 def client_network(host: str) -> str:
-    """What counts as one address: of IPv6 the /64 that one customer has to himself."""
+    """Return the network that counts as one client: an IPv4 address, or a /56 of IPv6."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
@@ -110,4 +153,5 @@ def client_network(host: str) -> str:
         return host
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
-    return address.exploded[:19]
+    host_bits = address.max_prefixlen - CLIENT_PREFIX_BITS
+    return str(IPv6Network((int(address) >> host_bits << host_bits, CLIENT_PREFIX_BITS)))

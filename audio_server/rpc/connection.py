@@ -140,6 +140,10 @@ class Connection(Dispatcher):
         if not self._write_buffer.broken:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
             self.note_dropped("silent" if silent else "not_reading")
+        self.give_way()
+
+    def give_way(self) -> None:
+        """End the connection now, without farewell and without a word."""
         self._write_buffer.close()
         if self._closing is not None:
             self._closing.cancel()

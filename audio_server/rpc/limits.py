@@ -30,11 +30,12 @@ class Limits:
     # Connections
 
     max_connections: Annotated[int, whole(1, 1_000_000)] = 10_000
-    """Connections at once; what is over is closed at once. Left as it is, it is `max_devices`
-    where that is more."""
+    """Connections at once. Past it the oldest that has not yet said who it is gives way, or else
+    the newest is closed. Left as it is, it is `max_devices` where that is more; never more than
+    the open files that a process may have."""
 
     max_unauthenticated: Annotated[int, whole(1, 1_000_000)] = 100
-    """Connections from one address (of IPv6: one /64) that have not yet said who they are."""
+    """Connections from one address (of IPv6: one /56) that have not yet said who they are."""
 
     abandoned: Pace = (200, 20)
     """Connections from one address that ended before they said who they are; past it more are

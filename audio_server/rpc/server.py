@@ -11,6 +11,7 @@ import trio
 
 from audio_server.rpc.admission import ConnectionLimiter, Slot
 from audio_server.rpc.instrumentation import Instrumentation
+from audio_server.rpc.io.accept import Acceptor
 from audio_server.rpc.io.epoll import Poller, is_possible
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
@@ -80,12 +81,13 @@ class Server:
         self, listeners: Sequence[trio.SocketListener], task_status: trio.TaskStatus[None]
     ) -> None:
         """Serve all that come, until no more are taken and those that came have gone."""
+        acceptor = Acceptor(self._serve, self._limiter.make_room)
         async with trio.open_nursery() as connections:
             with self._accepting:
-                task_status.started()
-                await trio.serve_listeners(
-                    self._serve, list(listeners), handler_nursery=connections
-                )
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(acceptor.run, listener, connections)
+                    task_status.started()
 
     @property
     def refused(self) -> Mapping[str, int]:
@@ -93,33 +95,34 @@ class Server:
         return self._limiter.refused
 
     async def _serve(self, transport: trio.abc.Stream) -> None:
-        admission = self._limiter.enter(Peer(transport).host)
-        if admission is None:
+        slot = self._limiter.enter(Peer(transport).host)
+        if slot is None:
             await trio.aclose_forcefully(transport)
             return
         self._meter.connection_opened()
         try:
-            await self._serve_admitted(transport, admission)
+            await self._serve_admitted(transport, slot)
         finally:
             self._meter.connection_closed()
-            admission.leave()
+            slot.leave()
 
-    async def _serve_admitted(self, transport: trio.abc.Stream, admission: Slot) -> None:
+    async def _serve_admitted(self, transport: trio.abc.Stream, slot: Slot) -> None:
         number = self._number(transport)
-        stream = await self._secured(transport)
-        if stream is None and not self._draining:
+        stream = await self._secured(transport, slot)
+        if stream is None and slot.is_held and not self._draining:
             self._meter.connection_refused("handshake")
-        if stream is None or self._draining:
+        if stream is None or self._draining or not slot.is_held:
             await trio.aclose_forcefully(transport)
         else:
-            await self._serve_on(stream, number, admission)
+            await self._serve_on(stream, number, slot)
 
-    async def _secured(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
+    async def _secured(self, transport: trio.abc.Stream, slot: Slot) -> trio.abc.Stream | None:
         """What a connection goes on over. A drain waits for no handshake."""
         if self._secure is None:
             return transport
         with trio.CancelScope() as scope:
             self._securing.add(scope)
+            slot.end_with(scope.cancel)
             try:
                 return await self._secure(transport)
             except Exception:
@@ -128,7 +131,7 @@ class Server:
                 self._securing.discard(scope)
         return None
 
-    async def _serve_on(self, transport: trio.abc.Stream, number: int, admission: Slot) -> None:
+    async def _serve_on(self, transport: trio.abc.Stream, number: int, slot: Slot) -> None:
         """The edge round one connection: no fault in it reaches another one."""
         connection = ServerConnection(
             self._services,
@@ -138,10 +141,11 @@ class Server:
             batch_writer=self._batch_writer,
             scheduler=self._scheduler,
             poller=self._poller,
-            on_identified=admission.know,
+            on_identified=slot.authenticated,
             meter=self._meter,
         )
         self._connections.add(connection)
+        slot.end_with(connection.give_way)
         try:
             await connection.run()
         except* Exception:

@@ -29,6 +29,7 @@ from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import spare_old_objects, young_objects_collected
 from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
+from audio_server.process.rlimits import most_connections
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
 from audio_server.web.address import OFF
@@ -109,7 +110,7 @@ async def run_worker(
     replica = OwnershipCache(number, lambda device_id: device_id in devices.by_id)
     claims = Ownership(number, uplink, replica, confirms=boot.confirms)
     devices = make_devices(boot.settings, boot.clips, store=claims, meter=meter)
-    guard, limits = AccessPolicy(boot.settings), make_limits(boot.settings)
+    guard, limits = AccessPolicy(boot.settings), make_limits(boot.settings, most_connections())
     server = Server(
         all_services(ClaimingService(devices, claims, guard, limits.presses), stop),
         limits=limits,

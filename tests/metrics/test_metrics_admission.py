@@ -37,9 +37,20 @@ async def test_every_method_that_is_served_has_a_label() -> None:
 async def test_one_too_many(limits: Limits, reason: str) -> None:
     board = SharedRegistry()
     gate = ConnectionLimiter(limits, board.row())
-    assert gate.enter("192.0.2.1") is not None
+    slot = gate.enter("192.0.2.1")
+    assert slot is not None
+    if limits.max_connections == 1:
+        slot.authenticated()
     assert gate.enter("192.0.2.1") is None
     assert Read(board.text())("connections_refused_total", reason=reason) == 1
+
+
+async def test_one_that_gives_way() -> None:
+    board = SharedRegistry()
+    gate = ConnectionLimiter(Limits(max_connections=1), board.row())
+    for _ in range(2):
+        assert gate.enter("192.0.2.1") is not None
+    assert Read(board.text())("connections_dropped_total", reason="gave_way") == 1
 
 
 async def test_a_handshake_that_comes_to_nothing() -> None:

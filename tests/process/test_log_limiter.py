@@ -132,6 +132,7 @@ ROOMS = (
 OURS = {
     "a socket could not be heard",  # no connection is at hand; limited as a fault of ours
     "a connection's outbox failed",
+    "connection not accepted",  # files have run out: has a rate of its own
 }
 
 

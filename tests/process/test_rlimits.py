@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from audio_server.process import rlimits
-from audio_server.process.rlimits import allow_devices
+from audio_server.process.rlimits import allow_devices, most_connections
 
 INFINITE = resource.RLIM_INFINITY
 
@@ -42,3 +42,11 @@ def test_a_system_that_refuses_changes_nothing(monkeypatch) -> None:
     with capture_logs() as lines:
         allow_devices(200)
     assert [line["open_files"] for line in lines] == [256]
+
+
+@pytest.mark.parametrize(("soft", "expected"), [(1024, 896), (64, 1), (INFINITE, (1 << 20) - 128)])
+def test_connections_leave_files_to_all_else(
+    monkeypatch: pytest.MonkeyPatch, soft: int, expected: int
+) -> None:
+    monkeypatch.setattr(rlimits.resource, "getrlimit", lambda _: (soft, INFINITE))
+    assert most_connections() == expected

@@ -284,6 +284,12 @@ def test_a_number_of_connections_that_is_asked_for_counts() -> None:
     assert make_limits(settings).max_connections == 50
 
 
+@pytest.mark.parametrize("limits", [Limits(), Limits(max_connections=50)])
+def test_never_more_connections_than_files(limits: Limits) -> None:
+    settings = Settings(limits=limits, max_devices=100_000)
+    assert make_limits(settings, most_connections=20).max_connections == 20
+
+
 @pytest.mark.parametrize(("max_devices", "expected"), [(1, 10_000), (50_000, 50_000)])
 def test_never_fewer_connections_than_devices(max_devices: int, expected: int) -> None:
     assert make_limits(Settings(max_devices=max_devices)).max_connections == expected
