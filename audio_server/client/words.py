@@ -34,6 +34,8 @@ def plays(row: Row, now: float) -> str:
         return plain(row.get("state") or NOTHING)
     position_s = playing["position_s"] + max(0.0, now - playing["at"])
     length_s = playing["seconds"]
+    if length_s is None:
+        return f"{title(playing['clip'])} {clock(position_s)}"
     return f"{title(playing['clip'])} {clock(min(position_s, length_s))}/{clock(length_s)}"
 
 

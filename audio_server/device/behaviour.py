@@ -1,4 +1,4 @@
-"""What a press does: the rules of a device, as pure functions of its state.
+"""The rules of a device: the effect of a press, as pure functions of the device's state.
 
 How it works
 ============
@@ -61,7 +61,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from audio_server.device import leds as shown
 
 MODES_MIN = 5
 QUEUE_MAX = 16
@@ -91,6 +93,8 @@ class Effect(Enum):
     SHOW = "the LEDs are sent again"
     CUT = "what plays, if anything does, is cut"
     START = "the same, and the clip of State.playing starts from its beginning"
+    PAUSE = "the take ends, and its place is kept"
+    RESUME = "the take goes on from the place that was kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +120,15 @@ class State(NamedTuple):
     """All that the user has brought about on one device. `State()` is a new one.
 
     `playing` is the mode whose clip plays, None when idle. `queue` holds the modes whose clips
-    follow it, at most `QUEUE_MAX`, and is empty when idle.
+    follow it, at most `QUEUE_MAX`, and is empty when idle. `paused`: that clip is held where it
+    was heard; the stock rules never pause.
     """
 
     mode: int = 0
     playing: int | None = None
     queue: tuple[int, ...] = ()
     error: bool = False
+    paused: bool = False
 
 
 Step: TypeAlias = tuple[State, Effect]
@@ -150,7 +156,7 @@ def take_failed(state: State) -> Step:
 
 def take_lost(state: State) -> Step:
     """The audio stream is gone or stuck. Nothing resumes later, and it is no error of ours."""
-    return state._replace(playing=None, queue=()), Effect.CUT
+    return state._replace(playing=None, queue=(), paused=False), Effect.CUT
 
 
 def taken_over(state: State) -> Step:
@@ -215,6 +221,61 @@ def _enqueue(rules: Rules, state: State) -> Step:
     if len(state.queue) == QUEUE_MAX:
         return state, Effect.NONE
     return state._replace(queue=(*state.queue, state.mode)), Effect.NONE
+
+
+class Behaviour(Protocol):
+    """The rules that a server may replace: pure functions, the same for all devices.
+
+    They run on the event loop and must return at once. An error that one raises is logged and ends
+    the device for which it was called, and no other. A guest extends `DefaultBehaviour`. A
+    reconnect is idle, and the wishes of an operator are obeyed, whatever the behaviour.
+    """
+
+    def on_button(self, rules: Rules, state: State, button: Button, action: Action) -> Step:
+        """Return the step after a button was pressed, held or released."""
+
+    def on_playback_ended(self, rules: Rules, state: State) -> Step:
+        """Return the step after the sound came to its end by the playback clock."""
+
+    def on_playback_failed(self, rules: Rules, state: State) -> Step:
+        """Return the step after a clip could not be read, or no audio stream came for it."""
+
+    def on_playback_lost(self, rules: Rules, state: State) -> Step:
+        """Return the step after the audio stream ended or stopped taking bytes."""
+
+    def on_clips_changed(self, rules: Rules, state: State) -> Step:
+        """Return the step after the clips changed; `rules` have their new number."""
+
+    def leds(self, state: State) -> shown.Frame:
+        """Return the frame that shows `state`: LED 0 to 5, `0xRRGGBBAA` each."""
+
+
+class DefaultBehaviour:
+    """The table of this module, and the stock LEDs."""
+
+    def on_button(self, rules: Rules, state: State, button: Button, action: Action) -> Step:
+        """As `Behaviour`: `pressed`."""
+        return pressed(rules, state, button, action)
+
+    def on_playback_ended(self, rules: Rules, state: State) -> Step:
+        """As `Behaviour`: `take_ended`."""
+        return take_ended(state)
+
+    def on_playback_failed(self, rules: Rules, state: State) -> Step:
+        """As `Behaviour`: `take_failed`."""
+        return take_failed(state)
+
+    def on_playback_lost(self, rules: Rules, state: State) -> Step:
+        """As `Behaviour`: `take_lost`."""
+        return take_lost(state)
+
+    def on_clips_changed(self, rules: Rules, state: State) -> Step:
+        """As `Behaviour`: `clips_changed`."""
+        return clips_changed(rules, state)
+
+    def leds(self, state: State) -> shown.Frame:
+        """As `Behaviour`: `leds.leds`."""
+        return shown.leds(state)
 
 
 _PRESSES: dict[Button, Callable[[Rules, State], Step]] = {

@@ -8,8 +8,8 @@ from functools import partial
 
 import structlog
 
-from audio_server.clips.clip import Clip
-from audio_server.device.behaviour import Rules
+from audio_server.device.audio_source import AudioSource
+from audio_server.device.behaviour import Behaviour, DefaultBehaviour, Rules
 from audio_server.device.events import EventKind, Listener
 from audio_server.device.instrumentation import Instrumentation, Outcome
 from audio_server.device.mode_store import ModeStore
@@ -24,38 +24,51 @@ log = structlog.get_logger()
 class Context:
     """`ending` is set when takes have been ended for good."""
 
-    clips: Sequence[Clip]
+    clips: Sequence[AudioSource]
     rules: Rules
     pace: Pace
     store: ModeStore
+    behaviour: Behaviour = field(default_factory=DefaultBehaviour)
     meter: Instrumentation = field(default_factory=Instrumentation)
     timer_wheel: TimerWheel = field(init=False)
     ending: bool = False
-    observer: Listener | None = None
+    listeners: tuple[Listener, ...] = ()
 
     def __post_init__(self) -> None:
         self.timer_wheel = TimerWheel(self.meter)
 
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` for every event from now on."""
+        self.listeners += (listener,)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Call `listener` no longer; it may have been removed already."""
+        self.listeners = tuple(one for one in self.listeners if one is not listener)
+
     def tell(self, device_id: str, kind: EventKind, *details: object) -> None:
-        """Something has happened to a device."""
-        if self.observer is None:
-            return
-        try:
-            self.observer.happened(device_id, kind, *details)
-        except Exception:  # whatever is wrong there, devices go on
-            log.exception("observer failed")
-            self.observer = None
+        """Report an event to the listeners."""
+        for listener in self.listeners:
+            try:
+                listener.happened(device_id, kind, *details)
+            except Exception:  # a faulty listener must not end the device
+                self._drop(listener)
 
     def tell_changed(self, device_id: str) -> None:
-        """What is to be seen of a device has changed."""
-        if self.observer is not None:
-            self.observer.changed(device_id)
+        """Report that a visible property of a device has changed."""
+        for listener in self.listeners:
+            try:
+                listener.changed(device_id)
+            except Exception:  # as above
+                self._drop(listener)
+
+    def _drop(self, listener: Listener) -> None:
+        log.exception("listener failed")
+        self.unsubscribe(listener)
 
     def make_player(self, device_id: str) -> Player:
-        """A player for a device; its takes are told if anybody observes by now."""
-        # Made of nothing that leads back to the device: that would be a cycle (`collector`).
-        observe = partial(_tell_take, self, device_id) if self.observer else None
-        return Player(self.pace, self.timer_wheel, self.meter, observe)
+        """Return a player for a device, which reports its takes to the listeners."""
+        # Made of nothing that leads back to the device: that would be a cycle (`gc_policy`).
+        return Player(self.pace, self.timer_wheel, self.meter, partial(_tell_take, self, device_id))
 
 
 def _tell_take(
@@ -65,7 +78,7 @@ def _tell_take(
     outcome: Outcome | None,
     failure: PlaybackFailed | None,
 ) -> None:
-    name = take.clip.name
+    name = take.source.name
     if outcome is None:
         common.tell(device_id, EventKind.TAKE_STARTED, name)
     else:

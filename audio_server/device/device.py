@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import trio
 
-from audio_server.clips.clip import Clip
 from audio_server.device import behaviour as table
 from audio_server.device.audio_sink import AudioSink
-from audio_server.device.behaviour import Action, Button, Effect, State, Step
+from audio_server.device.audio_source import AudioSource
+from audio_server.device.behaviour import Action, Behaviour, Button, Effect, State, Step
 from audio_server.device.context import Context
 from audio_server.device.events import EventKind
 from audio_server.device.led_state import LedState
@@ -67,7 +67,7 @@ class Device:
         self.connection = connection
         self.peer = peer
         self.since = trio.current_time()
-        self.status = LedState.of(state)
+        self.status = LedState.of(state, common.behaviour.leds(state))
         self.links: dict[type[Attachment], Attachment] = {}
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
@@ -82,6 +82,10 @@ class Device:
         self.watcher: Callable[[], None] | None = None  # called whenever the status is another
 
     @property
+    def _behaviour(self) -> Behaviour:
+        return self._common.behaviour
+
+    @property
     def state(self) -> State:
         """What the user has brought about."""
         return self.status.state
@@ -92,9 +96,9 @@ class Device:
         return self._player.position()
 
     @property
-    def clip(self) -> Clip | None:
-        """What plays; None when nothing does."""
-        return self._player.clip
+    def source(self) -> AudioSource | None:
+        """The source that plays, None when none does."""
+        return self._player.source
 
     async def run(self) -> None:
         """Keep the device until `end`. Raises what fails in one of its tasks."""
@@ -164,7 +168,7 @@ class Device:
     def unplug(self) -> None:
         """The audio stream is lost, and what plays with it."""
         self._player.unplug()
-        self._apply(table.take_lost(self.state))
+        self._apply(self._behaviour.on_playback_lost(self._common.rules, self.state))
 
     def end_take(self) -> None:
         """Cut what plays, for a shutdown; it is closed at once or when there is room."""
@@ -172,7 +176,7 @@ class Device:
 
     def fit_clips(self) -> None:
         """The clips that all devices share have changed; what plays goes on."""
-        state, effect = table.clips_changed(self._common.rules, self.state)
+        state, effect = self._behaviour.on_clips_changed(self._common.rules, self.state)
         if state is not self.state:
             self._apply((state, effect))
 
@@ -235,7 +239,7 @@ class Device:
     def _press(self, button: Button, action: Action, *, at_once: bool = False) -> bool:
         """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
         common, state = self._common, self.status.state
-        step = table.pressed(common.rules, state, button, action)
+        step = common.behaviour.on_button(common.rules, state, button, action)
         if at_once and common.store.is_durable and step[0].mode != state.mode:
             return False
         self.buttons[button] = action
@@ -257,6 +261,10 @@ class Device:
             self._player.cut()
         elif effect is Effect.START and state.playing is not None:
             self._player.start(self._common.clips[state.playing])
+        elif effect is Effect.PAUSE:
+            self._player.pause()
+        elif effect is Effect.RESUME:
+            self._player.resume()
 
     # -- status
 
@@ -265,7 +273,7 @@ class Device:
         if greeting and status.greeting is not None:
             self._set_status(status._replace(state=state))
             return
-        shown = status.showing(state, again=again)
+        shown = status.showing(state, self._behaviour.leds, again=again)
         if shown is not status:
             if shown.frame != status.frame:
                 self._common.tell(self.id, EventKind.LEDS, shown.frame.leds)
@@ -292,10 +300,11 @@ class Device:
     def _take_is_over(self, failure: PlaybackFailed | None) -> None:
         """The player's take has come to its end by itself."""
         if failure is None:
-            self._apply(table.take_ended(self.state))
+            self._apply(self._behaviour.on_playback_ended(self._common.rules, self.state))
             return
         reason = str(failure)
         log.warning("take failed", device_id=self.id, error=reason, exc_info=failure.__cause__)
         self.report = self.report.erred(reason)
         lost = isinstance(failure, Stalled)
-        self._apply(table.take_lost(self.state) if lost else table.take_failed(self.state))
+        ended = self._behaviour.on_playback_lost if lost else self._behaviour.on_playback_failed
+        self._apply(ended(self._common.rules, self.state))

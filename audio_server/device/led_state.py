@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from audio_server.device.behaviour import State
-from audio_server.device.leds import Frame, LedFrame, leds
+from audio_server.device.leds import Frame, LedFrame
 
 
 class LedState(NamedTuple):
@@ -19,12 +20,14 @@ class LedState(NamedTuple):
     looks: int = 0
 
     @classmethod
-    def of(cls, state: State) -> LedState:
-        """Of a device that has just come."""
-        return cls(state, LedFrame(leds(state)))
+    def of(cls, state: State, frame: Frame) -> LedState:
+        """Return the state of LEDs that show `frame`, which is made of `state`."""
+        return cls(state, LedFrame(frame))
 
-    def showing(self, state: State, *, again: bool) -> LedState:
-        """The state is shown; `again`: even if it is. Else where it is, this status itself."""
+    def showing(
+        self, state: State, leds: Callable[[State], Frame], *, again: bool = False
+    ) -> LedState:
+        """Return the LEDs that show `state`; `self` if they do so already, unless `again`."""
         if self.state == state and self.greeting is None and not again:
             return self
         frame = LedFrame(leds(state), self.frame.serial + again)

@@ -7,9 +7,10 @@ section 2). Every colour is `0xRRGGBBAA`; AA, the intensity, is full or the LED 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from audio_server.device.behaviour import State
+if TYPE_CHECKING:
+    from audio_server.device.behaviour import State
 
 Frame: TypeAlias = tuple[int, int, int, int, int, int]
 """LED 0 (power) to LED 5, `0xRRGGBBAA` each."""
@@ -26,6 +27,7 @@ DARK = 0x00000000
 POWER = 0xFFFFFFFF
 IDLE = 0x0060FFFF
 PLAYING = 0x00FF40FF
+PAUSED = 0xFFE000FF
 ERROR = 0xFF2000FF
 
 SHAPES = 4
@@ -45,6 +47,8 @@ def leds(state: State) -> Frame:
 def _status(state: State) -> int:
     if state.error:
         return ERROR
+    if state.paused:
+        return PAUSED
     return IDLE if state.playing is None else PLAYING
 
 
@@ -64,7 +68,7 @@ def _frame(status: int, shape: int, colour: int) -> Frame:
 _ALL = MODE_COLOURS[0]
 
 STARTUP: tuple[tuple[float, Frame], ...] = (
-    *((0.2, leds(State(mode))) for mode in range(1, SHAPES + 1)),
+    *((0.2, _frame(IDLE, shape, _ALL)) for shape in range(SHAPES)),
     (0.2, (POWER, IDLE, _ALL, _ALL, _ALL, _ALL)),
 )
 """The start-up sequence: how many seconds each frame is shown. One second in all."""

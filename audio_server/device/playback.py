@@ -19,7 +19,7 @@ with no hole, and with a lead again and not a rush.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,14 +28,20 @@ from typing import NamedTuple
 
 import trio
 
-from audio_server.clips.clip import Clip
+from audio_server.device.audio_source import AudioSource
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.timer_wheel import TICK_S, Timer, TimerWheel
-from audio_server.wire.audio import PACKET_MS
+from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
 
 PACKET_S = PACKET_MS / 1000
 LEAD_MIN_S = 2 * PACKET_S
+
+_IS_START_BYTES = 2
+"""Growth of a message that gets `is_start`: a tag and a value (protobuf encoding)."""
+
+_ENDLESS = 1 << 62
+"""Packets of a source without an end: more than will ever be sent."""
 
 _ROUNDING = 1e-6
 """In packets. A time that should be a multiple of 20 ms may miss it by what a float holds."""
@@ -78,20 +84,24 @@ class Pace:
 
 
 class Position(NamedTuple):
-    """Where a take is: packets in all, packets sent, and seconds of sound played by now."""
+    """Progress of a playback: packets in all (None: no end), the next packet to send, and the
+    seconds of the source that have been heard."""
 
-    packets: int
+    packets: int | None
     sent: int
     played_s: float
 
 
 class Playback:
-    """One performance of a clip. `play` it once; `cut` it at any time, also before."""
+    """One take of a source, from packet `first` on. `play` it once; `cut` it at any time, also
+    before."""
 
     __slots__ = (
         "_drive",
+        "_first",
         "_is_cut",
         "_meter",
+        "_offsets",
         "_pace",
         "_packets",
         "_refill",
@@ -100,22 +110,29 @@ class Playback:
         "_target",
         "_timer_wheel",
         "_track",
-        "clip",
+        "source",
     )
 
     def __init__(
-        self, clip: Clip, pace: Pace, timer_wheel: TimerWheel, meter: Instrumentation | None = None
+        self,
+        source: AudioSource,
+        pace: Pace,
+        timer_wheel: TimerWheel,
+        meter: Instrumentation | None = None,
+        first: int = 0,
     ) -> None:
-        self.clip = clip
+        self.source = source
         self._meter = meter or Instrumentation()
-        self._packets = clip.packets
+        self._packets = _ENDLESS if source.packets is None else source.packets
+        self._offsets: Sequence[int] | None = getattr(source, "offsets", None)
+        self._first = first
         self._pace = pace
         self._refill = pace.refill
         self._target = 0  # what will have been sent after the next refill; 0: it has no phase
         self._timer_wheel = timer_wheel
         self._track: AudioStream | None = None
         self._drive: Timer | None = None
-        self._sent = 0
+        self._sent = first
         self._t0 = -inf  # the player's clock reads trio.current_time() - t0
         self._is_cut = False
 
@@ -176,10 +193,10 @@ class Playback:
     def position(self) -> Position:
         """Where it is, as far as can be told from here."""
         elapsed = trio.current_time() - self._t0
-        return Position(self.clip.packets, self._sent, min(elapsed, self._sent * PACKET_S))
+        return Position(self.source.packets, self._sent, min(elapsed, self._sent * PACKET_S))
 
     async def _send_all(self, track: AudioStream) -> None:
-        while not (self._sent or self._is_cut or track.close_nowait()):
+        while not (self._has_begun or self._is_cut or track.close_nowait()):
             await self._wait_room(track)
         while self._sent < self._packets and not self._is_cut:
             if self._top_up(track):
@@ -261,8 +278,12 @@ class Playback:
 
     def _fitting(self, room: int, allowed: int) -> int:
         """Up to which packet the room holds, at most `allowed`, at least the next one."""
-        offsets, sent = self.clip.offsets, self._sent
+        offsets, sent = self._offsets, self._sent
+        if offsets is None:
+            return sent + 1
         end = offsets[sent] + room
+        if sent == self._first:
+            end -= _IS_START_BYTES
         if offsets[allowed] <= end:
             return allowed
         return max(bisect_right(offsets, end, sent, allowed) - 1, sent + 1)
@@ -275,6 +296,20 @@ class Playback:
 
     def _slice(self, stop: int) -> bytes:
         try:
-            return self.clip.slice(self._sent, stop)
+            frames = self.source.slice(self._sent, stop)
+            return self._opened(frames) if self._first and self._sent == self._first else frames
         except Exception as error:
-            raise ClipUnreadable(f"clip {self.clip.name!r} cannot be read") from error
+            raise ClipUnreadable(f"clip {self.source.name!r} cannot be read") from error
+
+    def _opened(self, frames: bytes) -> bytes:
+        """Return the frames with `is_start` on the first: a take that resumes opens as any other
+        (device contract, section 3, audio grammar)."""
+        first = self._first
+        message = self.source.slice(first, first + 1)
+        is_end = first == self._packets - 1
+        opening = frame_packet(unframe_packet(message), is_start=True, is_end=is_end)
+        return opening + frames[len(message) :]
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._sent > self._first

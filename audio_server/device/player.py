@@ -7,8 +7,8 @@ from typing import NoReturn, TypeAlias
 
 import trio
 
-from audio_server.clips.clip import Clip
 from audio_server.device.audio_sink import AudioSink
+from audio_server.device.audio_source import AudioSource
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.instrumentation import Instrumentation, Outcome
 from audio_server.device.playback import Pace, Playback, PlaybackFailed, Position, Stalled
@@ -44,6 +44,7 @@ class Player:
         "_meter",
         "_observe",
         "_pace",
+        "_paused",
         "_rests",
         "_step",
         "_take",
@@ -64,15 +65,17 @@ class Player:
         self._observe = observe
         self._track: AudioStream | None = None
         self._take: Playback | None = None
+        self._paused: tuple[AudioSource, int] | None = None
         self._deadline = 0.0
         self._step = trio.CancelScope()
         self._changed = trio.Event()
         self._rests = False
 
-    def start(self, clip: Clip) -> None:
-        """Play a clip from its beginning instead of what plays."""
+    def start(self, source: AudioSource, first: int = 0) -> None:
+        """Play a source, from packet `first` on, instead of the present one."""
         self._cut()
-        self._take = Playback(clip, self._pace, self._timer_wheel, self._meter)
+        self._paused = None
+        self._take = Playback(source, self._pace, self._timer_wheel, self._meter, first)
         self._meter.take_begun()
         if self._observe is not None:
             self._observe(self._take, None, None)
@@ -82,9 +85,27 @@ class Player:
             self._take.begin(self._track, self._end_step)
         self._end_step()
 
+    def pause(self) -> None:
+        """Cut the take, and keep its place for `resume`; without a take do nothing.
+
+        The place is the first packet that was not sent: the device plays all that it was sent,
+        so that the sound goes on with no gap and no repetition.
+        """
+        if self._take is not None:
+            place = self._take.source, self._take.position().sent
+            self.cut()
+            self._paused = place
+
+    def resume(self) -> None:
+        """Go on from the place that `pause` kept; without one do nothing."""
+        if self._paused is not None:
+            self.start(*self._paused)
+
     def cut(self) -> None:
-        """Play nothing. What plays is closed now, or as soon as there is room for it."""
+        """Play nothing, and forget the place of a pause. The take is closed now, or as soon as
+        there is room for its end."""
         self._cut()
+        self._paused = None
         self._end_step()
 
     def _cut(self) -> None:
@@ -105,9 +126,9 @@ class Player:
         self._end_step()
 
     @property
-    def clip(self) -> Clip | None:
-        """What plays."""
-        return None if self._take is None else self._take.clip
+    def source(self) -> AudioSource | None:
+        """The source that plays, None when none does."""
+        return None if self._take is None else self._take.source
 
     def position(self) -> Position | None:
         """Where the take is that plays, None when none does."""

@@ -15,7 +15,6 @@ from types import MappingProxyType
 import structlog
 import trio
 
-from audio_server.clips.clip import Clip
 from audio_server.device.attachment import (
     Attachment,
     AttachmentEnded,
@@ -27,7 +26,8 @@ from audio_server.device.attachment import (
     TooManyDevices,
 )
 from audio_server.device.audio_sink import AudioSink
-from audio_server.device.behaviour import Rules
+from audio_server.device.audio_source import AudioSource
+from audio_server.device.behaviour import Behaviour, DefaultBehaviour, Rules
 from audio_server.device.context import Context
 from audio_server.device.device import Device
 from audio_server.device.events import EventKind, Listener
@@ -54,20 +54,26 @@ class Devices:
 
     def __init__(
         self,
-        clips: Sequence[Clip],
+        clips: Sequence[AudioSource],
         rules: Rules,
         lead_s: float,
         *,
         stall_s: float = 30.0,
         max_devices: int = 10_000,
         store: ModeStore | None = None,
+        behaviour: Behaviour | None = None,
         meter: Instrumentation | None = None,
     ) -> None:
         if rules.clips != len(clips):
             raise ValueError(f"rules for {rules.clips} clips, but there are {len(clips)}")
         store = MemoryModeStore() if store is None else store
         self._common = Context(
-            clips, rules, Pace(lead_s, stall_s), store, meter or Instrumentation()
+            clips,
+            rules,
+            Pace(lead_s, stall_s),
+            store,
+            behaviour or DefaultBehaviour(),
+            meter or Instrumentation(),
         )
         self._max_devices = max_devices
         self._devices: dict[str, Device] = {}
@@ -80,8 +86,8 @@ class Devices:
         return MappingProxyType(self._devices)
 
     @property
-    def clips(self) -> Sequence[Clip]:
-        """The clip of each mode that has one."""
+    def clips(self) -> Sequence[AudioSource]:
+        """The source of each mode that has one."""
         return self._common.clips
 
     @property
@@ -89,13 +95,16 @@ class Devices:
         """Who counts what the devices do."""
         return self._common.meter
 
-    def observe(self, observer: Listener) -> None:
-        """Have all that happens from now on told. Devices that are there may keep their takes to
-        themselves, so begin before there are any."""
-        self._common.observer = observer
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` for every event from now on. One that raises is logged and removed."""
+        self._common.subscribe(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Call `listener` no longer; it may have been removed already."""
+        self._common.unsubscribe(listener)
 
     def tell(self, device_id: str, kind: EventKind, *details: object) -> None:
-        """Tell the observer, if there is one, of something that was done from outside."""
+        """Report an event of which the cause is outside the device, such as a rename."""
         self._common.tell(device_id, kind, *details)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -154,7 +163,7 @@ class Devices:
         for device in devices:
             await device.wait_closed()
 
-    def change_clips(self, clips: Sequence[Clip]) -> None:
+    def change_clips(self, clips: Sequence[AudioSource]) -> None:
         """Have these clips from now on: what plays goes on, and the next Play has the new one.
 
         A device in a mode that is no more is home. Does not wait for the modes to be kept.

@@ -53,7 +53,7 @@ class IpcServer:
             "stop": self._stop,
             "renamed": self._renamed,
         }
-        devices.observe(self._timeline)
+        devices.subscribe(self._timeline)
 
     async def run(self, stream: trio.abc.Stream) -> None:
         """Answer until the other end is closed or this is cancelled. Closes the stream.

@@ -40,7 +40,7 @@ class LocalFleet:
         self._merge = Merge()
         self._timeline = History(self._look)
         if records:
-            devices.observe(self._timeline)
+            devices.subscribe(self._timeline)
 
     async def run(self) -> NoReturn:
         """Look at the devices for ever, while somebody watches. A cancel ends all watching."""

@@ -34,7 +34,7 @@ class Playing(NamedTuple):
     """The take that plays. `begun` is when it would have begun, had it never paused."""
 
     clip: str
-    seconds: float
+    seconds: float | None  # None: sound without an end
     begun: float
     lead_ms: int
 
@@ -99,7 +99,7 @@ def facts(seen: Snapshot, worker: int | None = None) -> dict[str, Any]:
         "since": epoch_s(seen.since),
         "mode": state.mode,
         "mode_name": seen.mode_name,
-        "state": "error" if state.error else "playing" if seen.playing else "idle",
+        "state": _state_name(seen),
         "playing": _playing_facts(seen),
         "leds": colours(seen.leds),
         "confirmed": report.leds and [f"#{colour >> 8:06x}" for colour in report.leds],
@@ -120,13 +120,25 @@ def epoch_s(at: float) -> float:
 
 
 def _playing(device: Device) -> Playing | None:
-    clip, position = device.clip, device.position
-    if clip is None or position is None:
+    source, position = device.source, device.position
+    if source is None or position is None:
         return None
     lead_ms = round(position.sent * PACKET_MS - 1000 * position.played_s)
     # Not the clip itself: it is large, and may have been replaced by the next look.
     begun = trio.current_time() - position.played_s
-    return Playing(clip.name, clip.duration_s, begun, lead_ms)
+    return Playing(source.name, _seconds(position.packets), begun, lead_ms)
+
+
+def _state_name(seen: Snapshot) -> str:
+    if seen.state.error:
+        return "error"
+    if seen.state.paused:
+        return "paused"
+    return "playing" if seen.playing else "idle"
+
+
+def _seconds(packets: int | None) -> float | None:
+    return None if packets is None else packets * PACKET_MS / 1000
 
 
 def _playing_facts(seen: Snapshot) -> dict[str, Any] | None:
@@ -136,7 +148,7 @@ def _playing_facts(seen: Snapshot) -> dict[str, Any] | None:
     return {
         "clip": seen.playing.clip,
         "mode": seen.state.playing,
-        "seconds": round(seen.playing.seconds, 3),
+        "seconds": seen.playing.seconds,
         "position_s": round(now - seen.playing.begun, 3),
         "at": epoch_s(now),
     }

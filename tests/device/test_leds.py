@@ -12,6 +12,7 @@ from audio_server.device.leds import (
     ERROR,
     IDLE,
     MODE_COLOURS,
+    PAUSED,
     PLAYING,
     POWER,
     STARTUP,
@@ -34,7 +35,8 @@ def test_a_frame_is_full_and_its_power_led_never_changes(state: State) -> None:
 
 @given(states)
 def test_led_1_tells_idle_playing_and_error(state: State) -> None:
-    expected = ERROR if state.error else IDLE if state.playing is None else PLAYING
+    held = PAUSED if state.paused else IDLE if state.playing is None else PLAYING
+    expected = ERROR if state.error else held
     assert leds(state)[1] == expected
 
 

@@ -258,7 +258,7 @@ async def test_what_never_connected_is_not_kept(timeline: History) -> None:
 async def test_without_records_nothing_is_observed() -> None:
     devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
     LocalFleet(devices, records=False)
-    assert devices._common.observer is None
+    assert devices._common.listeners == ()
 
 
 async def test_an_observer_that_fails_is_left_out_and_devices_go_on() -> None:
@@ -270,11 +270,11 @@ async def test_an_observer_that_fails_is_left_out_and_devices_go_on() -> None:
             pass
 
     async with standing() as at:
-        at.devices.observe(Failing())
+        at.devices.subscribe(Failing())
         with structlog.testing.capture_logs() as logs, at.connected() as link:
             await press(link, Button.MODE)
             assert at.devices.by_id["a"].state.mode == 1
-    assert [line["event"] for line in logs] == ["observer failed"]
+    assert [line["event"] for line in logs] == ["listener failed"]
 
 
 # -- who follows

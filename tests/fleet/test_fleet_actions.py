@@ -33,7 +33,7 @@ async def test_any_clip_plays_and_the_mode_stays() -> None:
                 "nobody": "gone",
             }
             assert state(at) == State(1, playing=3)
-            assert at.devices.by_id["a"].clip is CLIPS[3]
+            assert at.devices.by_id["a"].source is CLIPS[3]
             assert state(at, "b") == State(0, playing=3)
             assert state(at, "c") == State(0)
 
@@ -46,7 +46,7 @@ async def test_all_that_are_connected_play_and_stop() -> None:
             assert state(at).playing == state(at, "b").playing == 2
             assert (await at.fleet.stop(None)).keys() == {"a", "b"}
             assert (state(at), state(at, "b")) == (State(1), State(0))
-            assert at.devices.by_id["a"].clip is None
+            assert at.devices.by_id["a"].source is None
 
 
 async def test_a_clip_cuts_what_plays_whatever_the_settings(autojump_clock: MockClock) -> None:

@@ -28,13 +28,14 @@ app: clips device fleet identity metrics process rpc rpc/terms service settings 
 cli: app client clips device_ids errors identity process rpc/terms settings validators workers
 client: clips errors identity process rpc
 clips: wire
-device: clips wire
+device: wire
 fleet: clips device wire
 identity: errors rpc/io rpc/terms settings
 metrics: device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms
 rpc/http2: rpc/terms
+rpc/io: rpc/terms
 service: device device_ids identity rpc rpc/terms wire
 settings: clips rpc/terms validators
 simulator: clips errors identity process rpc wire

@@ -74,7 +74,7 @@ class Device(Struct):
     since: Time
     mode: Annotated[int, Meta(ge=0)]
     mode_name: Annotated[str | None, Meta(description="its clip; null for a mode without one")]
-    state: Literal["idle", "playing", "error"]
+    state: Literal["idle", "playing", "paused", "error"]
     playing: Playing | None
     leds: Annotated[list[Colour], Meta(min_length=6, max_length=6, description="as last sent")]
     confirmed: Annotated[
@@ -137,7 +137,7 @@ class Clip(Struct):
     file: str
     name: Annotated[str, Meta(description="the file without its suffix")]
     title: Annotated[str, Meta(description="the name without the number in front")]
-    seconds: float
+    seconds: Annotated[float | None, Meta(description="length; null for sound without an end")]
     bit_rate_bps: int
     source: Source | None
 

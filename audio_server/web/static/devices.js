@@ -91,7 +91,7 @@ export class Devices {
 
   // How many seconds of the clip have been heard by now.
   position(playing) {
-    return Math.min(playing.seconds, Math.max(0, playing.position_s + this.now - playing.at));
+    return Math.min(playing.seconds ?? Infinity, Math.max(0, playing.position_s + this.now - playing.at));
   }
 }
 
