@@ -29,6 +29,7 @@ from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.names import NameStore
 from audio_server.identity.access_policy import AccessPolicy
+from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import young_objects_collected
 from audio_server.process.rlimits import most_connections
@@ -120,7 +121,7 @@ async def serve_until(
     that cannot be used. A cancel ends all connections at once. Without a `store` modes are kept
     in memory, and without `names` those.
     """
-    guard = AccessPolicy(settings)
+    guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
         settings.clips, settings.cache, progress, settings.max_upload_mib
     )
@@ -136,9 +137,18 @@ async def serve_until(
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
     house = Context(settings, port, repository, fleet, stop, board.text)
     hangups = reload_on_hangup(partial(_reload, guard, house), stop)
+    following = certificates.at_work(partial(_renew, guard, house), meter.certificate_ends)
     measuring, guarding, pages = meter.at_work(), guard.at_work(), open_pages(house)
     collecting = young_objects_collected()
-    async with collecting, measuring, guarding, hangups, pages, trio.open_nursery() as nursery:
+    async with (
+        collecting,
+        measuring,
+        guarding,
+        hangups,
+        pages,
+        following,
+        trio.open_nursery() as nursery,
+    ):
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
         house.ready.set()
         log.info("listening", host=settings.host, port=port, clips=len(repository.clips))
@@ -147,9 +157,13 @@ async def serve_until(
 
 
 async def _reload(guard: AccessPolicy, house: Context) -> None:
+    _renew(guard, house)
+    await house.repository.reload_and_tell()
+
+
+def _renew(guard: AccessPolicy, house: Context) -> None:
     guard.reload()
     house.reload()
-    await house.repository.reload_and_tell()
 
 
 async def serve_on(

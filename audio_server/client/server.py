@@ -7,6 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from audio_server.errors import SetupError
+from audio_server.process.small_file import read_small, text_of
+
+_TOKEN_FILE_MAX_BYTES = 4096
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -38,11 +41,11 @@ def check_url(text: str) -> str:
 
 
 def read_token(path: Path) -> str:
-    """The token that a file holds, and nothing else. Raises `SetupError`."""
+    """Return the token that a file or a pipe holds, and nothing else. Raises `SetupError`."""
     try:
-        token = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SetupError(path, error.strerror or str(error)) from error
+        token = text_of(read_small(path, _TOKEN_FILE_MAX_BYTES, pipes=True)).strip()
+    except FileNotFoundError as error:
+        raise SetupError(path, "No such file or directory") from error
     except UnicodeDecodeError:
         token = ""
     if not is_token(token):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ssl
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import NoReturn
 
 from audio_server.errors import SetupError
+from audio_server.process.small_file import read_small
 
 ALPN = "h2"
+
+CERTIFICATES_MAX_BYTES = 4 * 1024 * 1024
+"""How large a file of certificates may be: ten times as large as those that systems come with."""
 
 # All that HTTP/2 allows with TLS 1.2 (RFC 9113 section 9.2.2) and that is not obsolete.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -90,9 +95,13 @@ def _refuse_password(key: Path) -> NoReturn:
 def _need_pem(path: Path, label: bytes, what: str) -> None:
     """Say which of the files is wrong, which OpenSSL does not."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise TlsError(path, error.strerror or str(error)) from error
+        content = read_small(path, CERTIFICATES_MAX_BYTES)
+    except FileNotFoundError as error:
+        raise TlsError(path, "No such file or directory") from error
+    except SetupError as error:
+        raise TlsError(path, error.reason) from error
+    if content.startswith(BOM_UTF8):
+        raise TlsError(path, "begins with a byte order mark, which PEM must not; save it without")
     if label not in content:
         raise TlsError(path, f"is not {what}")
 

@@ -9,12 +9,11 @@ import structlog
 import trio
 
 from audio_server.identity.authenticator import Tokens
+from audio_server.identity.file_watch import FileWatch
 from audio_server.identity.tokens import TokenError, read_tokens
 
 LOOK_S = 1.0
 """How often it is seen whether the file has changed; a revoked device is dropped within that."""
-
-Stamp = tuple[int, int, int] | None
 
 log = structlog.get_logger()
 
@@ -28,16 +27,14 @@ class TokenReloader:
     def __init__(self, path: Path) -> None:
         self.tokens = Tokens()
         self._path = path
-        self._stamp = _stamp(path)
+        self._watch = FileWatch([path])
         self.tokens.use(read_tokens(path))
 
     async def run(self) -> NoReturn:
         """Look until cancelled. A file that cannot be read is logged, and changes nothing."""
         while True:
             await trio.sleep(LOOK_S)
-            stamp = _stamp(self._path)
-            if stamp != self._stamp:
-                self._stamp = stamp
+            if await self._watch.has_changed():
                 await self._read()
 
     async def _read(self) -> None:
@@ -46,16 +43,8 @@ class TokenReloader:
                 read_tokens, self._path, abandon_on_cancel=True
             )
         except TokenError as error:
-            log.error("tokens not read", reason=str(error))
+            remedy = "those that were read before stay valid until the file is right"
+            log.error("tokens not read", reason=str(error), remedy=remedy)
         else:
             self.tokens.use(enrolments)
             log.info("tokens read", devices=len(enrolments))
-
-
-def _stamp(path: Path) -> Stamp:
-    """What differs when the file has been replaced or written to."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -21,14 +21,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from audio_server.device_ids import is_device_id
 from audio_server.errors import SetupError
+from audio_server.process.small_file import read_small, text_of
 
 TOKENS_FILE = "tokens.json"
 """What the file is called in the data folder."""
 
 VERSION = 1
 
+TOKENS_MAX_BYTES = 16 * 1024 * 1024
+"""How large the file may be: enough for 100,000 devices. To read more would stop the loop for as
+long as sound is heard to break off."""
+
 _TOKEN_BYTES = 32
+_HASH_BYTES = 32
 
 
 class TokenError(SetupError):
@@ -56,16 +63,32 @@ def hash_token(token: str) -> bytes:
 def read_tokens(path: Path) -> Enrolments:
     """All devices that are enrolled; none where there is no file. Raises `TokenError`."""
     try:
-        content = json.loads(path.read_bytes())
-        if content["version"] != VERSION:
-            raise TokenError(path, f"is of version {content['version']}, not {VERSION}")
-        return {device_id: _enrolment(device_id, entry) for device_id, entry in _entries(content)}
+        content = read_small(path, TOKENS_MAX_BYTES)
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise TokenError(path, error.strerror or str(error)) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except SetupError as error:
+        raise TokenError(path, error.reason) from error
+    try:
+        return _parse(path, content)
+    except TokenError:
+        raise
+    except Exception as error:  # whatever is wrong with it: brackets nested too deep, for one
         raise TokenError(path, "is not a file of tokens") from error
+
+
+def _parse(path: Path, text: bytes) -> Enrolments:
+    content = json.loads(text_of(text), object_pairs_hook=_without_doubles)
+    if content["version"] != VERSION:
+        raise TokenError(path, f"is of version {content['version']!r:.20}, not {VERSION}")
+    return {device_id: _enrolment(device_id, entry) for device_id, entry in _entries(content)}
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a file that says two things of one device: one of them might be a revoked token."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name is there twice")
+    return content
 
 
 def enroll(path: Path, device_id: str) -> str:
@@ -99,7 +122,11 @@ def _entries(content: Any) -> Any:
 
 
 def _enrolment(device_id: str, entry: Any) -> Enrolment:
-    return Enrolment(device_id, bytes.fromhex(entry["sha256"]), str(entry["enrolled"]))
+    token_hash, at = bytes.fromhex(entry["sha256"]), entry["enrolled"]
+    datetime.fromisoformat(at)
+    if not is_device_id(device_id) or len(token_hash) != _HASH_BYTES:
+        raise ValueError("is no device with a token")
+    return Enrolment(device_id, token_hash, at)
 
 
 @contextmanager

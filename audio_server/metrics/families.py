@@ -124,6 +124,15 @@ LOOP_LAG = histogram(
     _FINE_S,
 )
 
+CERTIFICATE_ENDS = Family(
+    "audio_server_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When the first certificate of a file expires, since the epoch.",
+    ("file",),
+    (("server",), ("client_ca",)),
+    sparse=True,
+)
+
 FAMILIES = (
     DEVICES,
     PLAYING,
@@ -145,6 +154,7 @@ FAMILIES = (
     CALLS_OPEN,
     CALLS,
     LOOP_LAG,
+    CERTIFICATE_ENDS,
 )
 
 PID_AT = 0

@@ -39,6 +39,7 @@ _TAKES, _LED_FAULTS = _places(of.TAKES), _places(of.LED_FAULTS)
 _REFUSED, _DROPPED = _places(of.CONNECTIONS_REFUSED), _places(of.CONNECTIONS_DROPPED)
 _REQUESTS, _CALLS_OPEN = _places(of.REQUESTS_REFUSED), _places(of.CALLS_OPEN)
 _CALLS = of.places(of.CALLS)
+_CERTIFICATES = _places(of.CERTIFICATE_ENDS)
 _METHODS = {f"/{method}": method for method in of.METHODS}
 
 
@@ -79,6 +80,10 @@ class Metrics(RpcMeter, DeviceMeter):
     def lagged(self, late_s: float) -> None:
         """A task ran this long after it was due."""
         self._observe(of.LOOP_LAG, late_s)
+
+    def certificate_ends(self, file: str, at: float) -> None:
+        """A certificate of this file expires then, in seconds since 1970."""
+        self._numbers[_CERTIFICATES[file]] = at
 
     # -- connections and calls
 

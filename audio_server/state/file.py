@@ -17,11 +17,13 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import structlog
 
+from audio_server.device_ids import is_device_id
 from audio_server.errors import SetupError
 from audio_server.state import generations
 from audio_server.state.on_disk import (
@@ -82,6 +84,8 @@ class StateFile:
         self._db = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
+        # Text that is not UTF-8 is no reason to lose the rest.
+        self._db.text_factory = partial(str, encoding="utf-8", errors="replace")
         try:
             with _named(path):
                 self._prepare()
@@ -125,8 +129,12 @@ class StateFile:
             (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise StateDamaged(self.path, f"damaged: {verdict}")
-            modes = OrderedDict(self._db.execute("SELECT device_id, mode FROM modes"))
-            return Record(modes, dict(self._db.execute("SELECT device_id, name FROM names")))
+            modes = OrderedDict(self._rows("SELECT device_id, mode FROM modes"))
+            return Record(modes, dict(self._rows("SELECT device_id, name FROM names")))
+
+    def _rows(self, query: str) -> Iterator[tuple[str, Any]]:
+        """Rows of devices; what no server has written is left out."""
+        return (row for row in self._db.execute(query) if is_device_id(row[0]))
 
     def write(self, notes: Record) -> None:
         """Keep these, all in one transaction; what is blank takes no room."""

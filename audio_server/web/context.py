@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -17,6 +18,27 @@ from audio_server.web.address import reachable
 
 if TYPE_CHECKING:
     from audio_server.rpc.client import Channel
+
+
+class OwnCertificate:
+    """Trust in the server's own certificate, as its file was when it could last be used."""
+
+    def __init__(self) -> None:
+        self._context: ssl.SSLContext | None = None
+
+    def trust(self, cert: Path | None) -> ssl.SSLContext | None:
+        """Return the context of a client of this server; None where it speaks no TLS.
+
+        Raises `OSError` for a file that could never be used.
+        """
+        if cert is None:
+            return None
+        try:
+            self._context = _trusting(cert)
+        except OSError:
+            if self._context is None:
+                raise
+        return self._context
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +60,10 @@ class Context:
     ready: trio.Event = field(default_factory=trio.Event)
     over: trio.Event = field(default_factory=trio.Event)
     reloads: list[Callable[[], None]] = field(default_factory=list)
+    own_certificate: OwnCertificate = field(default_factory=OwnCertificate)
+
+    def __post_init__(self) -> None:
+        self.own_certificate.trust(self.settings.tls_cert)
 
     def reload(self) -> None:
         """Read anew what the pages have read."""
@@ -58,14 +84,14 @@ class Context:
         from audio_server.rpc.client import open_channel
 
         host = reachable(self.settings.host)
-        return open_channel(host, self.port, ssl_context=_trusting(self.settings))
+        return open_channel(
+            host, self.port, ssl_context=self.own_certificate.trust(self.settings.tls_cert)
+        )
 
 
-def _trusting(settings: Settings) -> ssl.SSLContext | None:
-    """Trust in the server's own certificate, whatever name is in it: it is us whom we ask."""
-    if settings.tls_cert is None:
-        return None
-    context = ssl.create_default_context(cafile=str(settings.tls_cert))
+def _trusting(cert: Path) -> ssl.SSLContext:
+    """Whatever name is in the certificate: the server is asked by itself."""
+    context = ssl.create_default_context(cafile=str(cert))
     context.set_alpn_protocols(["h2"])
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

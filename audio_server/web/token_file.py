@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from audio_server.errors import SetupError
+from audio_server.process.small_file import read_small, text_of
 from audio_server.settings import Settings
 
 TOKEN_FILE = "http-token"
@@ -26,6 +27,8 @@ KEY_BYTES = 32
 
 LENGTH_MIN, LENGTH_MAX = 16, 512
 """Shorter ones can be guessed; longer ones are no tokens."""
+
+FILE_MAX_BYTES = 4096
 
 log = structlog.get_logger()
 
@@ -50,11 +53,13 @@ def token_file(settings: Settings, *, loopback: bool) -> Path | None:
 def read_token(path: Path) -> str:
     """The token, without what is white around it. Raises `SetupError`."""
     try:
-        token = path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise SetupError(path, error.strerror or str(error)) from error
+        token = text_of(read_small(path, FILE_MAX_BYTES)).strip()
+    except FileNotFoundError as error:
+        raise SetupError(path, "No such file or directory") from error
     except UnicodeDecodeError as error:
         raise SetupError(path, "is not a token: it is not ASCII") from error
+    if not token.isascii():
+        raise SetupError(path, "is not a token: it is not ASCII")
     if not token.isprintable() or " " in token:
         raise SetupError(path, "is not a token: it is not one word")
     if not LENGTH_MIN <= len(token) <= LENGTH_MAX:
@@ -67,7 +72,7 @@ def cookie_key(settings: Settings) -> bytes:
     try:
         if settings.data is not None:
             _make(settings.data / KEY_FILE)
-            return _key((settings.data / KEY_FILE).read_text(encoding="ascii"))
+            return _key(text_of(read_small(settings.data / KEY_FILE, FILE_MAX_BYTES)))
     except (SetupError, OSError, ValueError) as error:
         log.warning("browsers have to log in anew after a restart", reason=str(error))
     return secrets.token_bytes(KEY_BYTES)

@@ -27,6 +27,7 @@ from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.names import NameStore
 from audio_server.fleet.remote_fleet import RemoteFleet
 from audio_server.identity.access_policy import AccessPolicy
+from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.cores import worker_count
 from audio_server.process.sighup import reload_on_hangup
@@ -62,9 +63,8 @@ async def supervise(
     workers accept connections, and raises what that raises. A cancel kills the workers.
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
-    guard = AccessPolicy(
-        settings
-    )  # each worker has its own; here it is seen what is wrong with the files
+    # Each worker has a policy of its own; here the files are checked, and followed for all.
+    guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
         settings.clips, settings.cache, progress, settings.max_upload_mib
     )
@@ -87,7 +87,8 @@ async def supervise(
         await editions.write(repository.clips, crew.give)
         repository.used_by(partial(_change_clips, editions, crew))
         hangups = reload_on_hangup(partial(_reload, crew, house), stop)
-        async with meter.at_work(), hangups, open_pages(house):
+        following = certificates.at_work(partial(_renew, crew, house), meter.certificate_ends)
+        async with meter.at_work(), hangups, open_pages(house), following:
             await _keep(crew, house, board_fd, task_status)
     log.info("stopped")
 
@@ -110,9 +111,13 @@ async def _keep(
 
 
 async def _reload(crew: WorkerPool, house: Context) -> None:
+    _renew(crew, house)
+    await house.repository.reload_and_tell()
+
+
+def _renew(crew: WorkerPool, house: Context) -> None:
     crew.reload()
     house.reload()
-    await house.repository.reload_and_tell()
 
 
 async def _change_clips(editions: Editions, crew: WorkerPool, clips: Sequence[Clip]) -> None:

@@ -27,7 +27,9 @@ GUIDE = (ROOT / "docs/operating.md").read_text()
 def labels() -> dict[str, set[str]]:
     """The labels that each sample may have, besides those that Prometheus gives it."""
     board = SharedRegistry()
-    board.row().call_ended("/", Status.OK)
+    row = board.row()
+    row.call_ended("/", Status.OK)
+    row.certificate_ends("server", 1.0)
     found: dict[str, set[str]] = {"up": set()}
     for family in text_string_to_metric_families(board.text()):
         for sample in family.samples:

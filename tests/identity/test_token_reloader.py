@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import trio
 import trio.testing
@@ -61,15 +64,37 @@ async def test_a_file_that_stays_is_read_once(path, autojump_clock, nursery) -> 
     assert seen.devices == []
 
 
-async def test_a_broken_file_changes_nothing(path, autojump_clock, nursery, logged) -> None:
+def make_garbage(path: Path) -> None:
+    path.write_text("garbage")
+
+
+def make_nested(path: Path) -> None:
+    path.write_text("[" * 200_000)
+
+
+def make_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("make_bad", [make_garbage, make_nested, make_pipe, make_folder])
+async def test_a_broken_file_changes_nothing(
+    make_bad, path, autojump_clock, nursery, logged
+) -> None:
     enroll(path, "kitchen")
     watch = TokenReloader(path)
     seen = Seen(watch)
     nursery.start_soon(watch.run)
     await trio.sleep(0.5 * LOOK_S)
-    path.write_text("garbage")
+    make_bad(path)
     while not logged:  # noqa: ASYNC110
         await trio.sleep(LOOK_S)
+    await trio.sleep(5 * LOOK_S)
     assert [entry["event"] for entry in logged] == ["tokens not read"]
     assert seen.devices == []
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from audio_server.identity.tokens import TokenError, enroll, hash_token, read_tokens, revoke
+from audio_server.identity.tokens import (
+    TOKENS_MAX_BYTES,
+    TokenError,
+    enroll,
+    hash_token,
+    read_tokens,
+    revoke,
+)
+
+HASH, AT = "ab" * 32, "2026-01-02T03:04:05+00:00"
 
 
 @pytest.fixture
@@ -89,6 +99,20 @@ def test_a_write_that_fails_leaves_the_file(path, monkeypatch) -> None:
         json.dumps({"version": 1, "devices": {"kitchen": {"sha256": "no hex", "enrolled": ""}}}),
         json.dumps({"version": 1, "devices": {"kitchen": {"enrolled": ""}}}),
         json.dumps({"version": 1, "devices": ["kitchen"]}),
+        json.dumps({"version": 1, "devices": {"kitchen": None}}),
+        json.dumps({"version": 1, "devices": {"kitchen": {"sha256": "ab", "enrolled": AT}}}),
+        json.dumps({"version": 1, "devices": {"kitchen": {"sha256": 12, "enrolled": AT}}}),
+        json.dumps({"version": 1, "devices": {"kitchen": {"sha256": HASH, "enrolled": 12}}}),
+        json.dumps({"version": 1, "devices": {"kitchen": {"sha256": HASH, "enrolled": "\x1b"}}}),
+        json.dumps({"version": 1, "devices": {"a/\x1b": {"sha256": HASH, "enrolled": AT}}}),
+        '{"version": 1, "devices": {"a": null, "a": {"sha256": "HASH", "enrolled": "AT"}}}'.replace(
+            "HASH", HASH
+        ).replace("AT", AT),
+        '{"version": 1, "devices": {}, "devices": {}}',
+        "[" * 200_000,
+        '{"version": 1, "devices": ' + '{"a":' * 200_000,
+        '{"version": ' + "9" * 5000 + "}",
+        b"\xff\xfe\x00",
     ],
 )
 def test_a_file_that_is_none_of_ours(content, path) -> None:
@@ -103,3 +127,37 @@ def test_a_file_of_another_version(path) -> None:
     path.write_text(json.dumps({"version": 2, "devices": {}}))
     with pytest.raises(TokenError, match="is of version 2, not 1"):
         read_tokens(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_no_fault(encoding, path) -> None:
+    enroll(path, "kitchen")
+    before = read_tokens(path)
+    path.write_text(path.read_text(), encoding=encoding)
+    assert read_tokens(path) == before
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, TOKENS_MAX_BYTES + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (make_folder, "Is a directory"),
+        (os.mkfifo, "is not a regular file"),
+        (make_huge, "is larger than 16777216 bytes"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_no_file_is_one_line(make, reason, path) -> None:
+    path.parent.mkdir()
+    make(path)
+    with pytest.raises(TokenError) as raised:
+        read_tokens(path)
+    assert str(raised.value) == f"{path}: {reason}"

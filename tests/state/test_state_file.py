@@ -129,3 +129,23 @@ def test_a_failed_write_changes_nothing_and_the_next_one_works(path) -> None:
             file.write(Record({"a": 2, "b": "not a number"}))  # type: ignore[dict-item]
         file.write(Record({"c": 3}))
         assert file.read().modes == {"a": 1, "c": 3}
+
+
+def test_rows_that_no_server_has_written_are_left_out(path) -> None:
+    written(path, {"a": 1})
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO modes VALUES ('b/\x1b', 2), (CAST(x'ff' AS TEXT), 3)")
+        db.execute("INSERT INTO names VALUES ('a', CAST(x'41ff' AS TEXT)), ('', 'x')")
+    db.close()
+    with StateFile(path) as file:
+        assert file.read() == Record({"a": 1}, {"a": "A\ufffd"})
+
+
+def test_tables_of_another_program_are_damage(path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE modes (something TEXT)")
+        db.execute(f"PRAGMA user_version = {len(SCHEMA)}")
+    db.close()
+    with pytest.raises(StateDamaged):
+        read(path)
