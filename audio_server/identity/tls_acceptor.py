@@ -10,6 +10,7 @@ import trio
 
 from audio_server.identity.tls import ALPN
 from audio_server.rpc.io.peer import Peer
+from audio_server.rpc.io.tls import shake_hands
 from audio_server.rpc.limits import Limits
 
 AT_ONCE = 8
@@ -99,7 +100,7 @@ async def _shake_hands(stream: trio.SSLStream[trio.abc.Stream], within_s: float)
     """What was wrong with a handshake; None when all is well."""
     try:
         with trio.fail_after(within_s):
-            await stream.do_handshake()
+            await shake_hands(stream)
     except trio.TooSlowError:
         return f"not done in {within_s:g} s"
     except trio.BrokenResourceError as error:

@@ -29,6 +29,7 @@ from audio_server.rpc.connection import Connection, code_of
 from audio_server.rpc.framing import frame_message
 from audio_server.rpc.headers import CONTENT_TYPE
 from audio_server.rpc.http2.frames import Frame
+from audio_server.rpc.io.tls import shake_hands
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.statuses import status_of_http, status_of_reset
 from audio_server.rpc.stream import RpcStream
@@ -296,7 +297,7 @@ async def _over_tls(
     """Do the client's handshake; closes the transport if it fails."""
     stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
     try:
-        await stream.do_handshake()
+        await shake_hands(stream)
     except BaseException as error:
         await trio.aclose_forcefully(transport)
         if isinstance(error, trio.BrokenResourceError):

@@ -74,11 +74,6 @@ class Session:
             Call.EVENTS: stub.EventStream,
             Call.AUDIO: stub.ServerAudioStream,
         }
-        self._attendants = {
-            Call.STATUS: self._answer_status,
-            Call.EVENTS: self._send_events,
-            Call.AUDIO: self._read_audio,
-        }
         self._reopens = reopens
         self._whole_takes = whole_takes
         self._reason = ""
@@ -131,10 +126,19 @@ class Session:
 
     async def _attend(self, call: Call, stream: Stream) -> GRPCError:
         try:
-            await self._attendants[call](stream)
+            await self._use(call, stream)
         except GRPCError as error:
             return error
         return GRPCError(Status.OK, "ended by the server")
+
+    async def _use(self, call: Call, stream: Stream) -> None:
+        match call:
+            case Call.STATUS:
+                await self._answer_status(stream)
+            case Call.EVENTS:
+                await self._send_events(stream)
+            case Call.AUDIO:
+                await self._read_audio(stream)
 
     async def _answer_status(self, stream: Stream) -> None:
         """Say nothing until asked; then answer every request."""

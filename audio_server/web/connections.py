@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+import h11
 import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from trio_util import AsyncValue
 
 from audio_server.rpc.admission import client_network
+from audio_server.rpc.io.tls import break_cycle
 from audio_server.web.address import is_loopback
 from audio_server.web.endpoint import Listener
 
@@ -96,8 +100,11 @@ class Connection(TCPServer):
     async def _read_data(self) -> None:
         http1: Any = self.protocol.protocol
         http1._check_protocol = _ask_for_no_other
+        http1.connection = _Http1(h11.SERVER, self.config.h11_max_incomplete_size)
+        http1.task_group = _Tasks(self._task_group)
         await super()._read_data()
         self._is_over = True
+        http1.task_group.end()
         await self.idle_task.stop()
 
     async def _idle_timeout(self) -> None:
@@ -105,8 +112,56 @@ class Connection(TCPServer):
             await super()._idle_timeout()
 
 
+class _Tasks:
+    """Hypercorn's tasks of one connection. Those that serve the connection itself end with it: the
+    pings of a WebSocket would sleep for half a minute more, and keep the connection meanwhile.
+    """
+
+    def __init__(self, group: TaskGroup) -> None:
+        self.spawn_app = group.spawn_app
+        self._spawn = group.spawn
+        self._scopes: set[trio.CancelScope] = set()
+
+    def spawn(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Start a task that `end` cancels."""
+        self._spawn(self._run, task, *args)
+
+    async def _run(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
+        with trio.CancelScope() as scope:
+            self._scopes.add(scope)
+            await task(*args)
+        self._scopes.discard(scope)
+
+    def end(self) -> None:
+        """Cancel what was started with `spawn`."""
+        for scope in self._scopes:
+            scope.cancel()
+
+
+class _Http1(h11.Connection):
+    """One that leaves nothing of a peer's error behind: h11's refers to itself by the frames in
+    which it was raised."""
+
+    def next_event(self) -> Any:
+        """As h11's."""
+        try:
+            return super().next_event()
+        except h11.RemoteProtocolError as error:
+            raise error.with_traceback(None) from None
+
+
 async def _ask_for_no_other(request: object) -> None:
     """In the place of what would change to HTTP/2."""
+
+
+def _take_apart(connection: Connection) -> None:
+    """Let reference counts free a connection that is over. Hypercorn's objects refer to each other,
+    and old objects are rarely collected (`audio_server.process.gc_policy`)."""
+    protocol = vars(connection).get("protocol")
+    http1 = getattr(protocol, "protocol", None)
+    for part in (getattr(http1, "stream", None), http1, protocol, connection):
+        if part is not None:
+            vars(part).clear()
 
 
 def _host_of(stream: Transport) -> str | None:
@@ -141,6 +196,7 @@ class Connections:
         host = _host_of(stream)
         if host is None or not self._has_room(host):
             await trio.aclose_forcefully(stream)
+            break_cycle(stream)
             return
         self._open[stream] = client_network(host)
         self._from[client_network(host)] += 1
@@ -151,6 +207,7 @@ class Connections:
             log.exception("connection of the pages failed", peer=host)
         finally:
             self._forget(stream)
+            break_cycle(stream)
 
     # Any: what Hypercorn wants it calls a TLS stream, and takes the other as well
     async def _serve_on(self, stream: Any) -> None:
@@ -159,8 +216,7 @@ class Connections:
         try:
             await connection
         finally:
-            # What it is made of leads back to it, and what is old is never collected (`collector`).
-            vars(connection).clear()
+            _take_apart(connection)
 
     def _forget(self, stream: Transport) -> None:
         place = self._open.pop(stream)

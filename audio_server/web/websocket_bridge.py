@@ -85,7 +85,6 @@ class WebSocketBridge:
         self._scope = trio.CancelScope()
         self._closing: Closing | None = None
         self._sent_s = 0.0
-        device.observers.append(self._observe)
 
     def end(self, why: Closing) -> None:
         """Take the device away from the page; `run` returns soon."""
@@ -97,6 +96,13 @@ class WebSocketBridge:
 
         The page is told what `hello` gives first, and again for each `version` of it.
         """
+        self._device.observers.append(self._observe)
+        try:
+            await self._relay(hello, version, over)
+        finally:
+            self._device.observers.remove(self._observe)  # which leads back to the device
+
+    async def _relay(self, hello: Hello, version: AsyncValue[int], over: trio.Event) -> None:
         self._say(**hello())
         with self._scope:
             async with trio.open_nursery() as nursery:
