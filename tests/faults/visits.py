@@ -58,22 +58,32 @@ def client_context(alpn: str | None) -> ssl.SSLContext:
 
 
 H2, HTTP1, NO_ALPN = client_context("h2"), client_context("http/1.1"), client_context(None)
-OLD_TLS = client_context("h2")
-OLD_TLS.options |= ssl.OP_NO_TLSv1_3 | ssl.OP_NO_TLSv1_2
+WEAK = client_context("h2")
+WEAK.maximum_version = ssl.TLSVersion.TLSv1_2
+WEAK.set_ciphers("AES256-GCM-SHA384")  # without forward secrecy
+
+
+@contextmanager
+def _secured(sock: socket.socket, context: ssl.SSLContext | None) -> Iterator[socket.socket]:
+    if context is None:
+        yield sock
+    else:
+        with context.wrap_socket(sock) as secured:
+            yield secured
 
 
 @contextmanager
 def grpc(ports: Ports) -> Iterator[socket.socket]:
     """A connection to the gRPC port, over TLS where it has that."""
-    with tcp(ports.grpc) as sock:
-        yield H2.wrap_socket(sock) if ports.is_tls else sock
+    with tcp(ports.grpc) as sock, _secured(sock, H2 if ports.is_tls else None) as secured:
+        yield secured
 
 
 @contextmanager
 def pages(ports: Ports) -> Iterator[socket.socket]:
     """The same to the pages."""
-    with tcp(ports.http) as sock:
-        yield HTTP1.wrap_socket(sock) if ports.is_tls else sock
+    with tcp(ports.http) as sock, _secured(sock, HTTP1 if ports.is_tls else None) as secured:
+        yield secured
 
 
 def read(sock: socket.socket, until: bytes) -> bytes:
@@ -160,16 +170,16 @@ def _refused(port: int, context: ssl.SSLContext) -> Iterator[None]:
     """A handshake that the server does not finish, or ends the connection after."""
     with tcp(port) as sock:
         yield
-        with suppress(ssl.SSLError, ConnectionError):
-            read_to_end(context.wrap_socket(sock))
+        with suppress(ssl.SSLError, ConnectionError), _secured(sock, context) as secured:
+            read_to_end(secured)
 
 
 def grpc_unfinished(ports: Ports) -> Iterator[None]:
     yield from _hello(ports.grpc)
 
 
-def grpc_old_tls(ports: Ports) -> Iterator[None]:
-    yield from _refused(ports.grpc, OLD_TLS)
+def grpc_weak_tls(ports: Ports) -> Iterator[None]:
+    yield from _refused(ports.grpc, WEAK)
 
 
 def grpc_other_alpn(ports: Ports) -> Iterator[None]:
@@ -180,8 +190,8 @@ def pages_unfinished(ports: Ports) -> Iterator[None]:
     yield from _hello(ports.http)
 
 
-def pages_old_tls(ports: Ports) -> Iterator[None]:
-    yield from _refused(ports.http, OLD_TLS)
+def pages_weak_tls(ports: Ports) -> Iterator[None]:
+    yield from _refused(ports.http, WEAK)
 
 
 # -- gRPC
@@ -443,10 +453,10 @@ _BOTH: tuple[Visit, ...] = (
 )
 _TLS: tuple[Visit, ...] = (
     grpc_unfinished,
-    grpc_old_tls,
+    grpc_weak_tls,
     grpc_other_alpn,
     pages_unfinished,
-    pages_old_tls,
+    pages_weak_tls,
 )
 
 
@@ -457,8 +467,12 @@ def _named(visits: tuple[Visit, ...]) -> Mapping[str, Visit]:
 PLAIN, TLS = _named(_BOTH), _named(_BOTH + _TLS)
 """The kinds that a server without TLS and one with TLS can be sent."""
 
+SILENT = ("grpc_silent", "grpc_idle", "grpc_preface", "pages_silent", "pages_half_request")
+SILENT_TLS = (*SILENT, "grpc_unfinished", "pages_unfinished")
+"""The kinds that a server gives up after a time."""
 
-def come(visit: Visit, ports: Ports, times: int, hold: Callable[[], object]) -> None:
+
+def come(visit: Visit, ports: Ports, times: int, *, hold: Callable[[], object]) -> None:
     """So many visitors come, are there together until `hold` returns, and leave."""
     visitors = [visit(ports) for _ in range(times)]
     for visitor in visitors:

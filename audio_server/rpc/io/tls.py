@@ -2,8 +2,8 @@
 
 A `trio.SSLStream` keeps its handshake as a bound method of itself. As long as it does, the stream
 with its OpenSSL state and buffers (20 to 48 KB) is freed by a garbage collection only, and old
-objects are rarely collected (`audio_server.process.gc_policy`). A connection that an unauthenticated peer
-opens and closes must cost nothing, so every stream goes through one of these functions.
+objects are rarely collected (`process.gc_policy`). A connection that an unauthenticated peer opens
+and closes must cost nothing, so every stream goes through one of these functions.
 """
 
 from __future__ import annotations
