@@ -41,8 +41,8 @@ settings: clips rpc/terms validators
 simulator: clips errors identity process rpc wire
 state: device errors
 validators: rpc/terms
-web: clips device device_ids errors fleet identity metrics process rpc rpc/terms settings
-    simulator wire
+web: clips device device_ids errors fleet identity metrics process rpc rpc/io rpc/terms
+    settings simulator wire
 wire: rpc
 workers: app clips device fleet identity metrics process rpc rpc/terms service settings web
 """
