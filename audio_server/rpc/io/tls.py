@@ -30,7 +30,7 @@ def break_cycle(stream: object) -> None:
     Other streams stay as they are. This leans on trio 0.35, whose `_Once` is called once: where
     it has another name, the stream waits for a full collection again.
     """
-    once = getattr(stream, "_handshook", None)
+    once: Any = getattr(stream, "_handshook", None)
     if hasattr(once, "_afn"):
         once._afn = _refuse
 
