@@ -8,12 +8,10 @@ Everything here blocks.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from typing import Any
 
 from audio_server.device_ids import is_device_id
 from audio_server.errors import SetupError
+from audio_server.process.folders import OpenFolder, lock
 from audio_server.process.small_file import read_small, text_of
 
 TOKENS_FILE = "tokens.json"
@@ -33,6 +32,9 @@ VERSION = 1
 TOKENS_MAX_BYTES = 16 * 1024 * 1024
 """How large the file may be: enough for 100,000 devices. To read more would stop the loop for as
 long as sound is heard to break off."""
+
+LOCKED_S = 10.0
+"""How long another command may have the file locked. A write takes milliseconds."""
 
 _TOKEN_BYTES = 32
 _HASH_BYTES = 32
@@ -133,10 +135,12 @@ def _enrolment(device_id: str, entry: Any) -> Enrolment:
 def _locked(path: Path) -> Iterator[None]:
     """One command at a time: two that read and write at once would lose a device."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    fd = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        lock(fd, LOCKED_S)
         yield
+    except TimeoutError as error:
+        raise TokenError(path, "is being changed by another command; try again") from error
     finally:
         os.close(fd)
 
@@ -147,14 +151,6 @@ def _write(path: Path, enrolments: Enrolments) -> None:
         device_id: {"sha256": enrolment.token_hash.hex(), "enrolled": enrolment.enrolled_at}
         for device_id, enrolment in sorted(enrolments.items())
     }
-    # A temporary file is its owner's alone (0600) from the first.
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=".tokens-")
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump({"version": VERSION, "devices": devices}, file, indent=1)
-            file.flush()
-            os.fsync(fd)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    content = json.dumps({"version": VERSION, "devices": devices}, indent=1)
+    with OpenFolder(path.parent) as folder:
+        folder.write(path.name, content.encode(), mode=0o600)

@@ -5,15 +5,14 @@ Everything here blocks.
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from audio_server.errors import SetupError
+from audio_server.process.folders import OpenFolder
 from audio_server.process.small_file import read_small, text_of
 from audio_server.settings import Settings
 
@@ -91,13 +90,9 @@ def _make(path: Path) -> None:
         if path.exists():
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".http-")
-        try:
-            with os.fdopen(fd, "w", encoding="ascii") as file:
-                file.write(secrets.token_hex(KEY_BYTES) + "\n")
-            with suppress(FileExistsError):  # another server was faster: its token counts
-                os.link(name, path)
-        finally:
-            Path(name).unlink()
+        token = f"{secrets.token_hex(KEY_BYTES)}\n".encode()
+        # If another server is faster, its token counts.
+        with OpenFolder(path.parent) as folder, suppress(FileExistsError):
+            folder.create(path.name, token, mode=0o600)
     except OSError as error:
         raise SetupError(path, error.strerror or str(error)) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import stat
@@ -73,6 +75,27 @@ def test_commands_at_once_lose_nothing(path) -> None:
         tokens = list(pool.map(lambda device_id: enroll(path, device_id), ids))
     enrolments = read_tokens(path)
     assert [enrolments[device_id].token_hash for device_id in ids] == list(map(hash_token, tokens))
+
+
+def test_a_disk_without_locks_and_fsync_of_folders_will_do(path, monkeypatch) -> None:
+    def refuse(fd: int, *_: object) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode) or _:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
+    enroll(path, "kitchen")
+    enroll(path, "hall")
+    assert list(read_tokens(path)) == ["hall", "kitchen"]
+
+
+def test_a_command_that_hangs_is_not_waited_for(path, monkeypatch) -> None:
+    monkeypatch.setattr("audio_server.identity.tokens.LOCKED_S", 0)
+    enroll(path, "kitchen")
+    with path.with_suffix(".lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(TokenError, match="is being changed by another command"):
+            enroll(path, "hall")
 
 
 def test_a_write_that_fails_leaves_the_file(path, monkeypatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,19 @@ def test_the_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
     assert token_file(settings, loopback=False) == path
     assert read_token(path) == token
     assert [entry.name for entry in path.parent.iterdir()] == [TOKEN_FILE]
+
+
+def test_a_disk_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    settings = Settings(data=tmp_path / "data")
+    path = token_file(settings, loopback=False)
+    assert len(read_token(path)) == 64
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(cookie_key(settings)) == 32
+    assert {entry.name for entry in path.parent.iterdir()} == {TOKEN_FILE, KEY_FILE}
 
 
 def test_the_key_of_cookies_is_kept_where_there_is_a_place(tmp_path: Path) -> None:
