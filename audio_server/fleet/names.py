@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from audio_server.names import BadName, clean_name
+
+__all__ = ["NAME_MAX", "BadName", "MemoryNames", "NameStore", "checked_name"]
+
 NAME_MAX = 64
 """In characters."""
-
-
-class BadName(ValueError):
-    """This is no name; says in one line why. The fault of whoever gave it."""
 
 
 class NameStore(Protocol):
@@ -47,12 +47,8 @@ class MemoryNames:
 
 
 def checked_name(text: str) -> str:
-    """A name without blanks round it. Raises `BadName`."""
-    name = text.strip()
-    if not name:
-        raise BadName("a name has at least one character")
+    """Return a name as it is kept. Raises `BadName`."""
+    name = clean_name(text)
     if len(name) > NAME_MAX:
         raise BadName(f"a name has at most {NAME_MAX} characters")
-    if not name.isprintable():
-        raise BadName("a name has printable characters only")
     return name

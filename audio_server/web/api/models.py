@@ -21,7 +21,7 @@ Time = Annotated[float, Meta(description="seconds since 1970")]
 NAME: dict[str, object] = {
     "minLength": 1,
     "maxLength": NAME_MAX,
-    "description": "printable; blanks round it are dropped",
+    "description": "without control characters; blanks round it are dropped",
 }
 Button = Literal["mode", "play", "stop", "connect"]
 Ids = Annotated[list[str], Meta(min_length=1, max_length=DEVICES_MAX)]
