@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
@@ -35,13 +36,14 @@ def move(name: str, mode: Mode, /, *, clips: Here | None = None, config: ConfigF
     """
     from audio_server.clips.folder_ops import reorder
 
-    folder, files, file = _find(clips, name)
+    at, file = _find(clips, name)
+    files = list(at.files)
     if mode >= len(files):
         raise CommandError(f"there are {len(files)} clips, so the last mode is {len(files) - 1}")
     files.remove(file)
     files.insert(mode, file)
-    reorder(folder, files)
-    tell(folder / _files(folder)[mode])
+    reorder(at.folder, files, at.left_out)
+    tell(at.folder / _look(at.folder).files[mode])
 
 
 def remove(name: str, /, *, clips: Here | None = None, config: ConfigFile = None) -> None:
@@ -58,9 +60,9 @@ def remove(name: str, /, *, clips: Here | None = None, config: ConfigFile = None
     """
     from audio_server.clips import folder_ops
 
-    folder, _, file = _find(clips, name)
-    folder_ops.remove(folder, file)
-    tell(folder / file)
+    at, file = _find(clips, name)
+    folder_ops.remove(at.folder, file, at.left_out)
+    tell(at.folder / file)
 
 
 def replace(
@@ -83,8 +85,8 @@ def replace(
 
     from audio_server.clips import folder_ops
 
-    folder, _, old = _find(clips, name)
-    tell(folder / folder_ops.replace(folder, old, trio.run(_opus, file)))
+    at, old = _find(clips, name)
+    tell(at.folder / folder_ops.replace(at.folder, old, trio.run(_opus, file), at.left_out))
 
 
 async def _opus(file: Path) -> bytes:
@@ -95,19 +97,31 @@ async def _opus(file: Path) -> bytes:
     return await trio.to_thread.run_sync(opus_of_file, file)
 
 
-def _find(clips: Path | None, name: str) -> tuple[Path, list[str], str]:
-    """The folder, the files of its clips, and which of them is meant."""
+class _Folder(NamedTuple):
+    """A folder, the files of its clips, and those that could be clips and hold no sound."""
+
+    folder: Path
+    files: list[str]
+    left_out: Collection[str]
+
+
+def _find(clips: Path | None, name: str) -> tuple[_Folder, str]:
+    """Which file is meant, and what is in its folder."""
     from audio_server.clips.naming import find
 
-    folder = clips or Path("clips")
-    files = _files(folder)
-    return folder, files, find(files, name)
+    at = _look(clips or Path("clips"))
+    return at, find(at.files, name)
 
 
-def _files(folder: Path) -> list[str]:
+def _look(folder: Path) -> _Folder:
+    import trio
+
     from audio_server.clips.folder import clip_files
+    from audio_server.clips.loader import find_left_out
 
-    return [file.name for file in clip_files(folder)]
+    names = [file.name for file in clip_files(folder)]
+    left_out = trio.run(find_left_out, folder)
+    return _Folder(folder, [name for name in names if name not in left_out], left_out)
 
 
 def tell(path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import BinaryIO
 import trio
 
 from audio_server.clips.folder_ops import place
-from audio_server.clips.naming import check_title, title_of
+from audio_server.clips.loader import find_left_out
+from audio_server.clips.naming import clean_title, title_of_file
+from audio_server.clips.suffixes import check_complete
 
 STDIN = "standard input"
 """What stands for the name of a file in errors about a stream."""
@@ -35,8 +37,9 @@ async def add_clip(
     It appears whole or not at all, whether this fails or is cancelled, and never in
     place of another. Raises `ClipError`; `folder` is made where there is none.
     """
-    title = name or _title(source)
-    check_title(title)
+    title = clean_title(name or _title(source))
+    if isinstance(source, Path):
+        check_complete(source.name)
     # FFmpeg is loaded by those who use it, not by those who ask what there is to use.
     from audio_server.clips.convert import opus_of_file
     from audio_server.clips.recording import record
@@ -47,9 +50,10 @@ async def add_clip(
         opus = await record(
             source, STDIN, rate_hz=rate_hz, channels=channels, sample_format=sample_format
         )
-    return folder / await trio.to_thread.run_sync(place, folder, title, opus)
+    left_out = await find_left_out(folder)
+    return folder / await trio.to_thread.run_sync(place, folder, title, opus, left_out)
 
 
 def _title(source: Path | BinaryIO) -> str:
     """What a clip is called by default: without the number that its source may have."""
-    return title_of(source.stem) if isinstance(source, Path) else "recording"
+    return title_of_file(source.name) if isinstance(source, Path) else "recording"

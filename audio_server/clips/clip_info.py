@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from audio_server.clips.clip import Source
 from audio_server.clips.errors import as_text
 from audio_server.clips.loader import Loaded
-from audio_server.clips.naming import digits_for, find, title_of
+from audio_server.clips.naming import titles_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +31,20 @@ class ClipInfo:
 
 def entries_of(loaded: Sequence[Loaded]) -> tuple[ClipInfo, ...]:
     """An entry for each clip; the index is its mode."""
-    digits = digits_for(len(loaded))
-    return tuple(_entry(mode, one, digits) for mode, one in enumerate(loaded))
+    titles = titles_of(one.file for one in loaded)
+    return tuple(
+        _entry(mode, one, title)
+        for mode, (one, title) in enumerate(zip(loaded, titles, strict=True))
+    )
 
 
-def find_entry(entries: Sequence[ClipInfo], name: str) -> ClipInfo:
-    """The entry of the file that is called so, as `naming.find` has it."""
-    files = [entry.file for entry in entries]
-    return entries[files.index(find(files, name))]
-
-
-def _entry(mode: int, loaded: Loaded, digits: int) -> ClipInfo:
+def _entry(mode: int, loaded: Loaded, title: str) -> ClipInfo:
     clip = loaded.clip
     return ClipInfo(
         mode,
         as_text(loaded.file),
         clip.name,
-        title_of(clip.name, digits),
+        as_text(title),
         clip.duration_s,
         clip.bit_rate_bps,
         clip.source,

@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from audio_server.clips.errors import ClipError, as_text
-from audio_server.clips.journal import read_plan
+from audio_server.clips.journal import Journal, read_journal
+from audio_server.clips.suffixes import Meant, is_downloading, meant_as
+from audio_server.process.folders import OpenFolder
 
-_TEXT = {".md", ".markdown", ".rst", ".txt", ".html", ".pdf", ".csv", ".log"}
-_PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp"}
-_PLAYLISTS = {".cue", ".m3u", ".m3u8", ".pls"}
-_SETTINGS = {".toml", ".json", ".yaml", ".yml", ".ini", ".cfg", ".db", ".py", ".sh"}
-_UNFINISHED = {".part", ".tmp", ".bak"}
-
-NOT_SOUND = frozenset(_TEXT | _PICTURES | _PLAYLISTS | _SETTINGS | _UNFINISHED)
-"""Suffixes of what people keep beside their sound; see `is_clip_name`."""
-
-_DOCUMENTS = {"README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS", "CHANGELOG"}
-
-
-def is_clip_name(name: str) -> bool:
-    """Whether a file of this name in a folder of clips is meant as a clip.
-
-    Everything is, except hidden files, backups (`name~`), documents without a suffix such
-    as README, and suffixes that say text, picture, playlist or half a download
-    (`NOT_SOUND`). So a sound file that cannot be read is an error that names it, whatever
-    its format, and never a clip that is missing.
-    """
-    path = Path(name)
-    if name.startswith(".") or name.endswith("~"):
-        return False
-    return path.suffix.lower() not in NOT_SOUND and path.name.upper() not in _DOCUMENTS
+Entry = os.DirEntry[str]
 
 
 class ClipFile(NamedTuple):
     """A file that is a clip. `name` is what it is called, and `path` where it is: the same but
-    while the folder is being changed (`plan`)."""
+    while the folder is being changed (`journal`). One that is not sure is a clip if there is sound
+    in it: its name does not say."""
 
     name: str
     path: Path
+    is_sure: bool = True
 
     @property
     def stem(self) -> str:
@@ -48,28 +32,78 @@ class ClipFile(NamedTuple):
         return as_text(Path(self.name).stem)
 
 
-def clip_files(folder: Path) -> list[ClipFile]:
-    """The clips of a folder by file name: the first one is mode 0, the next mode 1, ...
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is in a folder: the files that may be clips, in order, and the names of what is left
+    out though it may have been meant as a clip, each with the reason."""
 
-    Plain order of characters, as in `LC_ALL=C ls`: 10 comes before 2, so number them 02, 10.
-    Only regular files count (links to them too), not what is in folders inside.
-    Raises `ClipError` where the folder cannot be read or holds no clip.
-    """
-    try:
-        files = find_clips(folder)
-    except OSError as error:
-        raise ClipError(folder, f"no folder of clips ({error.strerror})") from error
+    files: list[ClipFile] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def clip_files(folder: Path) -> list[ClipFile]:
+    """Return the clips of a folder, as `look_into` does. Raises `ClipError` if there are none."""
+    files = look_into(folder).files
     if not files:
-        raise ClipError(folder, "has no clips in it")
+        raise no_clips(folder)
     return files
 
 
-def find_clips(folder: Path) -> list[ClipFile]:
-    """The same, and an empty list where there are none. Raises `OSError`."""
-    names = read_plan(folder).names(entry.name for entry in folder.iterdir())
-    files = [ClipFile(name, folder / there) for there, name in names if is_clip_name(name)]
-    # A dangling link is a clip that somebody misses: it is kept, and fails by its name.
-    return sorted(file for file in files if file.path.is_file() or not file.path.exists())
+def look_into(folder: Path) -> Found:
+    """Return the clips of a folder by file name: the first one is mode 0, the next mode 1, ...
+
+    Plain order of characters, as in `LC_ALL=C ls`: 10 comes before 2, so number them 02, 10.
+    Only regular files count (links to them too), not what is in folders inside. Raises
+    `ClipError` where the folder cannot be read.
+    """
+    try:
+        with OpenFolder(folder) as opened:
+            return find_clips(opened, read_journal(opened))
+    except OSError as error:
+        raise ClipError(folder, f"no folder of clips ({error.strerror})") from error
+
+
+def no_clips(folder: Path) -> ClipError:
+    """Return the error for a folder without clips."""
+    return ClipError(folder, "has no clips in it")
+
+
+def find_clips(folder: OpenFolder, journal: Journal) -> Found:
+    """Return the clips of an open folder, which `journal` changes. Raises `OSError`."""
+    found = Found()
+    entries = {entry.name: entry for entry in folder.entries()}
+    for there, name in journal.names(entries):
+        _judge(name, entries[there], entries, folder.path, found)
+    found.files.sort()
+    return found
+
+
+def _judge(name: str, entry: Entry, others: Collection[str], folder: Path, found: Found) -> None:
+    meant = meant_as(name)
+    if meant is Meant.COMPANION:
+        return
+    reason = _why_not(name, meant, entry, others)
+    if reason is None:
+        found.files.append(ClipFile(name, folder / entry.name, meant is Meant.SOUND))
+    elif reason:
+        found.left_out[name] = reason
+
+
+def _why_not(name: str, meant: Meant, entry: Entry, others: Collection[str]) -> str | None:
+    """Why an entry is no clip, in words; empty where that is no news; None for a clip."""
+    try:
+        status = entry.stat()
+    except OSError:
+        # A link to nothing with the suffix of sound is a clip that is missed: it fails by its name.
+        return None if meant is Meant.SOUND else "cannot be read"
+    if stat.S_ISDIR(status.st_mode):
+        return "a folder" if meant is Meant.SOUND else ""
+    if meant is Meant.UNFINISHED:
+        return "not complete, or a backup"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a file"
+    is_half = is_downloading(name, others, is_empty=status.st_size == 0)
+    return "not complete" if is_half else None
 
 
 def default_clips() -> Path:

@@ -1,137 +1,190 @@
 """What can be done to a folder of clips. Each change is made whole or not at all.
 
-All of this blocks, and waits a while for whoever changes the same folder from another thread or
-process. What is wrong with the folder is a `ClipError`.
+Clips keep their titles whatever is done: where the change of one clip would move another one, or
+have its title read as something else, all files get new numbers.
+
+All of this blocks, and waits a while for changes of the same folder by other threads or processes.
+`left_out` has names of files that may be clips by their names, and are known to hold no sound. All
+errors are a `ClipError`, and then the folder is as it was.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
-from collections.abc import Iterator, Sequence
+import errno
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from audio_server.clips.errors import ClipError, NoSuchClip
 from audio_server.clips.folder import find_clips
 from audio_server.clips.journal import (
+    NOTHING,
     Journal,
     do,
     finish,
-    part,
-    sweep,
-    write_atomically,
-    write_to_disk,
+    hidden_name,
+    journal_for,
+    new_part,
 )
-from audio_server.clips.naming import last_stem, numbered
+from audio_server.clips.naming import check_length, next_name, numbered, titles_of
+from audio_server.clips.suffixes import check_complete
+from audio_server.process.folders import OpenFolder
 
 LOCKED_S = 10.0
-"""How long somebody else may take: longer, and he hangs."""
-
-LOOK_S = 0.02
+"""How long another change may take. They take far less, so a longer one hangs."""
 
 
-def place(folder: Path, title: str, opus: bytes) -> str:
-    """Add a clip that comes last; the name of its file. Makes the folder where there is none."""
+EACH_ONCE = "an order has each clip that is in the folder, once"
+
+
+def place(folder: Path, title: str, opus: bytes, left_out: Collection[str] = ()) -> str:
+    """Add a clip that comes last; return the name of its file. A missing folder is made."""
+    check_complete(f"00-{title}.opus")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise _cannot(folder, error) from error
-    with _changing(folder) as names, part(folder) as temporary:
-        target = folder / f"{last_stem(names, title)}.opus"
-        write_to_disk(temporary, opus)
-        _move_to_new(temporary, target)
-        return target.name
-
-
-def replace(folder: Path, name: str, opus: bytes) -> str:
-    """Have the clip of a file be another one; the name of its file, whose suffix may be new."""
-    with _changing(folder, name) as names:
-        new = f"{Path(name).stem}.opus"
-        if new == name:
-            write_atomically(folder / name, opus)
-        elif new in names:
-            raise ClipError(folder / new, "exists already")
-        else:
-            with part(folder) as temporary:
-                write_to_disk(temporary, opus)
-                do(folder, Journal({temporary.name: new}, (name,)))
+    with _changing(folder, left_out) as at:
+        new = next_name(at.names, title)
+        if new is None or new in at.entries:
+            return at.number([*at.names, None], [*titles_of(at.names), title], opus)[-1]
+        check_length(new, at.folder.name_max_bytes())
+        try:
+            at.folder.create(new, opus)
+        except FileExistsError:
+            raise ClipError(folder / new, "exists already") from None
         return new
 
 
-def remove(folder: Path, name: str) -> None:
-    """Delete the file of a clip, unless it is the only one."""
-    with _changing(folder, name) as names:
-        if len(names) == 1:
-            raise ClipError(folder / name, "is the only clip, and one has to stay")
-        (folder / name).unlink()
-
-
-def reorder(folder: Path, names: Sequence[str]) -> None:
-    """Rename the files of all clips so that they sort as in `names`."""
-    with _changing(folder) as there:
-        if sorted(names) != there:
-            raise ClipError(folder, "an order has each clip that is in the folder, once")
-        renames = numbered(names)
-        if renames:
-            do(folder, Journal(renames))
-
-
-@contextmanager
-def _changing(folder: Path, *needed: str) -> Iterator[list[str]]:
-    """Nobody else changes the folder, and nothing is half done. Gives the names of its clips.
-
-    Raises `NoSuchClip` for one that is needed and is none of them.
-    """
+def check_room(folder: Path, title: str) -> None:
+    """Raise `ClipError` for a title that no clip in this folder can have, before it is uploaded."""
+    check_complete(f"00-{title}.opus")
     try:
-        with _locked(folder):
-            finish(folder)
-            sweep(folder)
-            names = [file.name for file in find_clips(folder)]
-            for name in needed:
-                if name not in names:
-                    raise NoSuchClip(folder / name, "there is no such clip")
-            yield names
+        with OpenFolder(folder) as opened:
+            check_length(f"00-{title}.opus", opened.name_max_bytes())
     except OSError as error:
         raise _cannot(folder, error) from error
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(fd, folder)
-        yield
-    finally:
-        os.close(fd)
+def replace(folder: Path, name: str, opus: bytes, left_out: Collection[str] = ()) -> str:
+    """Give the file of a clip other content; return its name, whose suffix may be new."""
+    with _changing(folder, left_out, name) as at:
+        new = f"{Path(name).stem}.opus"
+        if new == name:
+            at.folder.write(name, opus)
+            return new
+        index = at.names.index(name)
+        after = [*at.names[:index], new, *at.names[index + 1 :]]
+        if new in at.entries or not at.is_in_place(after, titles_of(at.names)):
+            return at.number(_without(at.names, index), titles_of(at.names), opus, gone=name)[index]
+        check_length(new, at.folder.name_max_bytes())
+        with new_part(at.folder, opus) as part:
+            at.do(Journal({part: new, name: hidden_name()}))
+        return new
 
 
-def _lock(fd: int, folder: Path) -> None:
-    give_up_at = time.monotonic() + LOCKED_S
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > give_up_at:
-                raise ClipError(folder, "is being changed by somebody else") from None
-            time.sleep(LOOK_S)
+def remove(folder: Path, name: str, left_out: Collection[str] = ()) -> None:
+    """Delete the file of a clip, unless it is the only one."""
+    with _changing(folder, left_out, name) as at:
+        index = at.names.index(name)
+        rest, titles = list(at.names), titles_of(at.names)
+        del rest[index], titles[index]
+        if not rest:
+            raise ClipError(folder / name, "is the only clip, and one has to stay")
+        if at.is_in_place(rest, titles):
+            at.folder.remove(name)
+            at.folder.flush()
         else:
-            return
+            at.number(rest, titles, gone=name)
+
+
+def reorder(folder: Path, names: Sequence[str], left_out: Collection[str] = ()) -> None:
+    """Rename the files of all clips so that they sort as in `names`."""
+    with _changing(folder, left_out) as at:
+        if sorted(names) != at.names:
+            raise ClipError(folder, EACH_ONCE)
+        if list(names) != at.names:
+            at.number(names, titles_of(names))
+
+
+class _Change:
+    """A folder that nothing else changes meanwhile. `names` are those of its clips, in order, and
+    `entries` those of all that is in it."""
+
+    def __init__(self, folder: OpenFolder, left_out: Collection[str]) -> None:
+        self.folder = folder
+        self.entries = folder.names()
+        found = find_clips(folder, NOTHING).files
+        self.names = [file.name for file in found if file.name not in left_out]
+
+    def is_in_place(self, names: Sequence[str], titles: Sequence[str]) -> bool:
+        """Return whether files of these names sort in this order and have these titles."""
+        return sorted(names) == list(names) and titles_of(names) == list(titles)
+
+    def number(
+        self,
+        names: Sequence[str | None],
+        titles: Sequence[str],
+        opus: bytes = b"",
+        gone: str | None = None,
+    ) -> list[str]:
+        """Have the files of these names in this order, with these titles; return their new names.
+        None stands for a new one that holds `opus`; the file `gone` is removed."""
+        suffixes = [".opus" if name is None else Path(name).suffix for name in names]
+        others = self.entries.difference(name for name in (*names, gone) if name)
+        max_bytes = self.folder.name_max_bytes()
+        new = numbered(titles, suffixes, others=others, max_bytes=max_bytes)
+        if None not in names:
+            self._rename(names, new, gone)
+        else:
+            with new_part(self.folder, opus) as part:
+                self._rename([name or part for name in names], new, gone)
+        return new
+
+    def _rename(self, names: Sequence[str | None], new: Sequence[str], gone: str | None) -> None:
+        pairs = zip(names, new, strict=True)
+        renames = {old: name for old, name in pairs if old is not None and old != name}
+        if gone is not None:
+            renames[gone] = hidden_name()
+        if renames:
+            self.do(journal_for(renames))
+
+    def do(self, journal: Journal) -> None:
+        """Do it; what gets a hidden name by it is deleted."""
+        do(self.folder, journal)
+
+
+@contextmanager
+def _changing(folder: Path, left_out: Collection[str], *needed: str) -> Iterator[_Change]:
+    """Open a folder for one change, with all changes before it complete.
+
+    Raises `NoSuchClip` for a clip that is needed and is not there.
+    """
+    try:
+        with OpenFolder(folder) as opened:
+            _lock(opened)
+            finish(opened)
+            change = _Change(opened, left_out)
+            for name in needed:
+                if name not in change.names:
+                    raise NoSuchClip(folder / name, "there is no such clip")
+            yield change
+    except OSError as error:
+        raise _cannot(folder, error) from error
+
+
+def _lock(folder: OpenFolder) -> None:
+    try:
+        folder.lock(LOCKED_S)
+    except TimeoutError:
+        raise ClipError(folder.path, "is being changed by somebody else") from None
+
+
+def _without(names: Sequence[str], index: int) -> list[str | None]:
+    return [*names[:index], None, *names[index + 1 :]]
 
 
 def _cannot(folder: Path, error: OSError) -> ClipError:
+    if error.errno == errno.ENAMETOOLONG:
+        return ClipError(folder, "File name too long for its file system")
     return ClipError(folder, f"cannot be written to ({error.strerror})")
-
-
-def _move_to_new(temporary: Path, target: Path) -> None:
-    """Move a file to where there must be none: linking does both in one step."""
-    try:
-        target.hardlink_to(temporary)
-    except FileExistsError:
-        raise ClipError(target, "exists already") from None
-    except OSError:
-        # A file system without links, such as that of a memory card.
-        if target.exists():
-            raise ClipError(target, "exists already") from None
-        temporary.rename(target)

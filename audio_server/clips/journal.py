@@ -1,133 +1,235 @@
-"""Changes of a folder that take several steps, as one step to whoever reads it.
+"""Changes of a folder that take several steps, as one step to all that read it.
 
-What is to be done is written to a hidden file first. From the moment that it is there, whoever
-lists the clips sees them as they will be, however much has been done; so a server that is killed
-half-way leaves the old clips or the new ones and nothing in between, even where nobody can write
-to the folder any more. Whoever changes the folder next does what was left.
+The steps are written to a hidden file first. From that moment the clips are listed as they will be,
+however many steps are done; so a server that is killed half-way leaves the old clips or the new
+ones and nothing in between, even where the folder cannot be written to any more. The next change
+of the folder does the rest first.
 
-A plan renames files to names that were free, so what has been done can be told from the names.
+A journal renames files to names that are free, so that the names tell what has been done. Where
+clips swap names, a first journal has them go `through` names that are free, and a second one from
+there. A file is removed by a hidden name, which nothing lists.
+
+A folder may come from elsewhere with a journal in it. One that this module would not have written
+is not obeyed: nothing but clips of this folder is ever renamed or removed.
 """
 
 from __future__ import annotations
 
+import errno
 import json
-import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from audio_server.clips.errors import ClipError
+from audio_server.clips.suffixes import is_clip_name
+from audio_server.process.folders import OpenFolder, is_part, is_plain
 
 PLAN = ".changing.json"
 
-_PART = re.compile(r"\.[0-9a-f]{32}\.part")
+PLAN_MAX_BYTES = 16 * 2**20
+"""Room for 10,000 clips with long names."""
+
+# What opening and reading says of links, folders, sockets, devices and files that are too large.
+_NO_FILE = (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.EINVAL, errno.EFBIG)
+
+_log = logging.getLogger(__name__)
+
+
+class ForeignJournal(ValueError):
+    """A journal is not one that this module would have written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """Files of one folder that get other names, and files that go."""
+    """Files of one folder that get other names. `renames` gives each old name the new one.
+
+    With `through`, which gives each old name a hidden one, files get those first.
+    """
 
     renames: Mapping[str, str] = field(default_factory=dict)
-    removes: tuple[str, ...] = ()
+    through: Mapping[str, str] = field(default_factory=dict)
 
-    def names(self, there: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """The names of the files that are `there`, each with the one that it will have."""
+    def names(self, there: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield the names of the files that are `there`, each with the one that it will have."""
         there = set(there)
-        for name in there.difference(self.removes):
-            new = self.renames.get(name, name)
-            yield name, name if new in there else new
+        hidden = {temporary: self.renames[old] for old, temporary in self.through.items()}
+        for name in there:
+            new = hidden.get(name) or self.renames.get(name, name)
+            is_taken = new in there and not self.through
+            yield name, name if is_taken else new
+
+    def first(self) -> Mapping[str, str]:
+        """Return what is renamed to what before the journal of `rest` is made."""
+        return self.through or self.renames
+
+    def rest(self) -> Journal:
+        """Return the journal that comes after this one, to go on from hidden names."""
+        return Journal({temporary: self.renames[old] for old, temporary in self.through.items()})
 
 
 NOTHING = Journal()
 
 
-def read_plan(folder: Path) -> Journal:
-    """What is to be done in `folder`. Raises `OSError`, and `ClipError` for a damaged plan."""
+def hidden_name() -> str:
+    """Return a new name that nothing lists. A file of this name is deleted by the next change."""
+    return f".{uuid4().hex}.part"
+
+
+def journal_for(renames: Mapping[str, str]) -> Journal:
+    """Return a journal that gives files other names, which may be those of others among them."""
+    if set(renames).isdisjoint(renames.values()):
+        return Journal(renames)
+    return Journal(renames, {old: hidden_name() for old in renames})
+
+
+# -- reading
+
+
+def read_journal(folder: OpenFolder) -> Journal:
+    """Return what is to be done in a folder; `NOTHING` where there is no journal.
+
+    One that is not obeyed, whatever it is, counts as none and is warned of. Raises `OSError`.
+    """
     try:
-        fields = json.loads((folder / PLAN).read_bytes())
-        return Journal(dict(fields["renames"]), tuple(fields["removes"]))
+        return _read(folder)
+    except ForeignJournal as error:
+        where = folder.path / PLAN
+        _log.warning("%s: is not obeyed: %s; delete it", where, error)
+        return NOTHING
+
+
+def _read(folder: OpenFolder) -> Journal:
+    try:
+        return _checked(json.loads(folder.read(PLAN, PLAN_MAX_BYTES)))
     except FileNotFoundError:
         return NOTHING
-    except (ValueError, KeyError, TypeError) as error:
-        raise ClipError(folder / PLAN, "is damaged; delete it") from error
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise ForeignJournal("it is not a file, or too large") from error
+        raise
+    except ForeignJournal:
+        raise
+    except (ValueError, LookupError, TypeError, RecursionError, MemoryError) as error:
+        raise ForeignJournal("it is damaged") from error
 
 
-def do(folder: Path, plan: Journal) -> None:
+def _checked(fields: Any) -> Journal:
+    """Return a journal that could have been written here. Raises `ForeignJournal`, and what Python
+    raises for fields that are missing or of another type."""
+    journal = Journal(dict(fields["renames"]), dict(fields["through"]))
+    names = [*journal.renames, *journal.renames.values(), *journal.through.values()]
+    if not all(isinstance(name, str) and is_plain(name) for name in names):
+        raise ForeignJournal("it names files that are not in this folder")
+    if not all(is_clip_name(name) or is_part(name) for name in names):
+        raise ForeignJournal("it names files that are no clips")
+    if not (len(fields) == 2 and _is_one_to_one(journal)):
+        raise ForeignJournal("it was not made by this server")
+    return journal
+
+
+def _is_one_to_one(journal: Journal) -> bool:
+    old, new, through = (
+        set(journal.renames),
+        set(journal.renames.values()),
+        set(journal.through.values()),
+    )
+    removed = sum(map(is_part, new))
+    if removed > 1 or len(old) != len(new) or (journal.through and set(journal.through) != old):
+        return False
+    if journal.through:
+        hidden = all(map(is_part, through))
+        return hidden and len(through) == len(old) and through.isdisjoint(old | new)
+    return old.isdisjoint(new)
+
+
+# -- doing
+
+
+def do(folder: OpenFolder, journal: Journal) -> None:
     """Change the folder, all of it or nothing. Raises `OSError`."""
-    write_atomically(folder / PLAN, json.dumps(asdict(plan)).encode())
+    _write(folder, journal)
     try:
         finish(folder)
     except OSError:
-        _undo(folder, plan)
+        _undo(folder, journal)
         raise
 
 
-def finish(folder: Path) -> None:
-    """Do what is left of a plan, if there is one. Raises `OSError` and `ClipError`."""
-    plan = read_plan(folder)
-    if plan is NOTHING:
+def _undo(folder: OpenFolder, journal: Journal) -> None:
+    """Give all files their old names again, in one step as well."""
+    is_through = read_journal(folder) == journal
+    there = folder.names()
+    back = {}
+    for old, new in journal.renames.items():
+        hidden = journal.through.get(old, new)
+        now = hidden if hidden in there or is_through else new
+        if now in there:
+            back[now] = old
+    _write(folder, journal_for(back))
+    finish(folder)
+
+
+def finish(folder: OpenFolder) -> None:
+    """Do what is left of a journal, if there is one, and delete what nothing needs any more."""
+    journal = read_journal(folder)
+    if journal is NOTHING:
+        if not folder.holds(PLAN):
+            _sweep(folder)
         return
-    _rename(folder, plan.renames.items())
-    for name in plan.removes:
-        (folder / name).unlink(missing_ok=True)
-    _flush(folder)
-    (folder / PLAN).unlink(missing_ok=True)
+    _rename(folder, journal.first())
+    folder.flush()
+    if journal.through:
+        _write(folder, journal.rest())
+        _rename(folder, journal.rest().renames)
+        folder.flush()
+    folder.remove(PLAN)
+    _sweep(folder)
 
 
-def _undo(folder: Path, plan: Journal) -> None:
-    """A file that cannot be renamed or deleted: the others get their names back."""
-    _rename(folder, ((new, old) for old, new in plan.renames.items()))
-    (folder / PLAN).unlink()
+def _write(folder: OpenFolder, journal: Journal) -> None:
+    data = json.dumps(asdict(journal)).encode()
+    if len(data) > PLAN_MAX_BYTES:
+        raise OSError(errno.EFBIG, "too many long names")
+    folder.write(PLAN, data)
 
 
-def _rename(folder: Path, names: Iterable[tuple[str, str]]) -> None:
-    there = {entry.name for entry in folder.iterdir()}
-    for old, new in names:
-        if old in there and new not in there:
-            (folder / old).rename(folder / new)
+def _rename(folder: OpenFolder, names: Mapping[str, str]) -> None:
+    there = folder.names()
+    for old, new in names.items():
+        if old not in there:
+            continue
+        # A name that was free when the journal was made may have been given to another file since.
+        free = new if new not in there else _free_name(new, there)
+        folder.rename(old, free)
+        there.add(free)
+        there.remove(old)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Have a file hold `data`, or what it held before. Raises `OSError`."""
-    with part(path.parent) as temporary:
-        write_to_disk(temporary, data)
-        temporary.replace(path)
-        _flush(path.parent)
+def _free_name(name: str, there: Collection[str]) -> str:
+    path = Path(name)
+    candidates = (f"{path.stem} ({count}){path.suffix}" for count in range(2, len(there) + 3))
+    return next(free for free in candidates if free not in there)
 
 
-def write_to_disk(path: Path, data: bytes) -> None:
-    """Have a new file hold `data`, a power cut notwithstanding. Raises `OSError`."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _sweep(folder: OpenFolder) -> None:
+    """Delete what a change has left that was killed. The folder is locked against others."""
+    for name in folder.names():
+        if is_part(name):
+            folder.discard(name)
 
 
 @contextmanager
-def part(folder: Path) -> Iterator[Path]:
-    """A new name in `folder` that is no clip's. What is called so at the end is deleted, unless
-    it is part of a plan that could not be finished."""
-    temporary = folder / f".{uuid4().hex}.part"
+def new_part(folder: OpenFolder, data: bytes) -> Iterator[str]:
+    """Have `data` in a file with a hidden name, which is deleted if the block raises, unless a
+    journal needs it that could neither be done nor undone."""
+    part = folder.write_part(data)
     try:
-        yield temporary
-    finally:
-        if temporary.name not in read_plan(folder).renames:
-            temporary.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Delete what `part` has left where it was killed. Nobody else may be at it. `OSError`s."""
-    for entry in folder.iterdir():
-        if _PART.fullmatch(entry.name):
-            entry.unlink()
-
-
-def _flush(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        yield part
+    except BaseException:
+        if part not in read_journal(folder).renames:
+            folder.discard(part)
+        raise

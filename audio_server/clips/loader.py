@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import stat
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import trio
@@ -13,12 +17,21 @@ import trio
 from audio_server.clips.cache import Cache, content_key
 from audio_server.clips.clip import Clip
 from audio_server.clips.errors import ClipError, NotSound
-from audio_server.clips.folder import ClipFile, clip_files
+from audio_server.clips.folder import ClipFile, look_into, no_clips
+from audio_server.clips.left_out import LeftOut
 
-__all__ = ["ClipError", "Loaded", "Progress", "load_clips", "load_files"]
+__all__ = ["ClipError", "Loaded", "Progress", "find_left_out", "load_clips", "load_files"]
 
 Progress = Callable[[int, int], None]
 """Called with how many files are done and how many there are, first with none done."""
+
+UNSURE_MAX_BYTES = 256 * 2**20
+"""Larger files are not looked into for sound unless their names say that there is some."""
+
+TURN_S = 0.05
+"""How long a thread loads files before it says how many."""
+
+NO_SOUND = "no sound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,83 +51,157 @@ async def load_clips(folder: Path, *, cache: Path, progress: Progress | None = N
 async def load_files(
     folder: Path,
     *,
-    cache: Path,
+    cache: Path | Cache,
     progress: Progress | None = None,
     known: Iterable[Loaded] = (),
     but: str = "",
     threads: int | None = None,
+    left_out: LeftOut | None = None,
 ) -> list[Loaded]:
-    """The clips of `folder`; its index in the list is the mode of a clip.
+    """Return the clips of `folder`; its index in the list is the mode of a clip.
 
     A file that holds what one of `known` held is that clip again, whatever it is called now. Of
-    the rest what was prepared once is read from the folder `cache`; the others are passed through
-    or transcoded in so many threads, by default as there are cores, and stored there. Raises
-    `ClipError` for the first file, in order, that is no clip; that of the name `but` is left out.
-    A cancel stops the work within a packet; what was finished stays cached.
+    the rest what was prepared once is read from `cache`; the others are passed through or
+    transcoded in so many threads, by default as there are cores, and stored there. Raises
+    `ClipError` for the first file, in order, that is meant as a clip and cannot be read, and where
+    there is none; that of the name `but` is not read.
+
+    Files without a suffix of sound are clips if there is sound in them. What is left out is noted
+    in `left_out`. A cancel stops the work within a packet; what was finished stays cached.
     """
-    found = await trio.to_thread.run_sync(clip_files, folder)
-    files = [file for file in found if file.name != but]
-    work = _Work(files, Cache(cache), progress or (lambda done, total: None), known)
-    return await work.run(threads or os.cpu_count() or 1)
+    found = await trio.to_thread.run_sync(look_into, folder)
+    files = [file for file in found.files if file.name != but]
+    left_out = LeftOut() if left_out is None else left_out
+    progress = progress or (lambda done, total: None)
+    work = _Work(files, _cache(cache), progress, known, left_out.no_sound)
+    loaded = await work.run(threads or os.cpu_count() or 1)
+    left_out.note(folder, found.left_out | work.left_out)
+    if not loaded and not but:
+        raise no_clips(folder)
+    return loaded
+
+
+async def find_left_out(folder: Path) -> Collection[str]:
+    """Return the files of a folder that may be clips by their names, and hold no sound. Nothing is
+    read where all names say what files are. A folder that cannot be read has none."""
+    try:
+        found = await trio.to_thread.run_sync(look_into, folder)
+    except ClipError:
+        return ()
+    unsure = [file for file in found.files if not file.is_sure]
+    with TemporaryDirectory() as nowhere:
+        work = _Work(unsure, Cache(Path(nowhere)), lambda done, total: None, (), set())
+        await work.run(os.cpu_count() or 1)
+    return work.left_out
+
+
+def _cache(cache: Path | Cache) -> Cache:
+    return cache if isinstance(cache, Cache) else Cache(cache)
 
 
 class _Work:
     """The files that are being prepared, and what has become of each so far."""
 
     def __init__(
-        self, files: list[ClipFile], cache: Cache, progress: Progress, known: Iterable[Loaded]
+        self,
+        files: list[ClipFile],
+        cache: Cache,
+        progress: Progress,
+        known: Iterable[Loaded],
+        no_sound: set[str],
     ) -> None:
         self._files = files
         self._cache = cache
         self._progress = progress
         self._known = {loaded.key: loaded.clip for loaded in known}
+        self._no_sound = no_sound
         self._results: dict[ClipFile, Loaded | ClipError] = {}
+        self._told = 0
 
     async def run(self, threads: int) -> list[Loaded]:
-        limiter = trio.CapacityLimiter(threads)
         self._progress(0, len(self._files))
+        todo = iter(self._files)
         async with trio.open_nursery() as nursery:
-            for file in self._files:
-                nursery.start_soon(self._load, file, limiter)
-        return [self._result(file) for file in self._files]
+            for _ in range(min(threads, len(self._files))):
+                nursery.start_soon(self._load_all, todo, trio.CapacityLimiter(1))
+        return [result for file in self._files if (result := self._result(file))]
 
-    async def _load(self, file: ClipFile, limiter: trio.CapacityLimiter) -> None:
-        # An error is kept, not raised: the others go on into the cache, and which of two
-        # errors is told does not depend on which thread was first.
-        try:
-            self._results[file] = await trio.to_thread.run_sync(
-                _load, file, self._cache, self._known, limiter=limiter
-            )
-        except ClipError as error:
-            self._results[file] = error
-        self._progress(len(self._results), len(self._files))
+    async def _load_all(self, todo: Iterator[ClipFile], limiter: trio.CapacityLimiter) -> None:
+        is_over = False
+        while not is_over:
+            is_over = await trio.to_thread.run_sync(self._load_some, todo, limiter=limiter)
+            for done in range(self._told + 1, len(self._results) + 1):
+                self._told = done
+                self._progress(done, len(self._files))
 
-    def _result(self, file: ClipFile) -> Loaded:
+    def _load_some(self, todo: Iterator[ClipFile]) -> bool:
+        """Load files for a while, in a thread; return whether there are no more. To go to a thread
+        and back for each of thousands would take longer than to load them."""
+        until = time.monotonic() + TURN_S
+        for file in todo:
+            trio.from_thread.check_cancelled()
+            # An error is kept, not raised: the others go on into the cache, and which of two
+            # errors is told does not depend on which thread was first.
+            try:
+                self._results[file] = _load(file, self._cache, self._known, self._no_sound)
+            except ClipError as error:
+                self._results[file] = error
+            if time.monotonic() > until:
+                return False
+        return True
+
+    def _result(self, file: ClipFile) -> Loaded | None:
         result = self._results[file]
-        if isinstance(result, ClipError):
+        if isinstance(result, Loaded):
+            return result
+        if file.is_sure:
             raise result
-        return result
+        return None
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Files that turned out to be no clips, each with the reason."""
+        results = self._results.items()
+        return {file.name: NO_SOUND for file, result in results if isinstance(result, ClipError)}
 
 
-def _load(clip_file: ClipFile, cache: Cache, known: Mapping[str, Clip]) -> Loaded:
-    name, path = clip_file
+def _load(file: ClipFile, cache: Cache, known: Mapping[str, Clip], no_sound: set[str]) -> Loaded:
     try:
-        with path.open("rb") as file:
-            key = content_key(file)
-            if file.tell() == 0:
-                raise NotSound(path, "is empty")
-            clip = known.get(key) or _clip(clip_file, file, key, cache)
+        with _open(file.path) as opened:
+            _check_size(file, os.fstat(opened.fileno()))
+            key = content_key(opened)
+            clip = known.get(key) or _clip(file, opened, key, cache, no_sound)
     except OSError as error:
-        raise ClipError(path, f"cannot be read ({error.strerror})") from error
-    return Loaded(name, key, clip.called(clip_file.stem))
+        raise ClipError(file.path, f"cannot be read ({error.strerror})") from error
+    return Loaded(file.name, key, clip.called(file.stem))
 
 
-def _clip(clip_file: ClipFile, file: BinaryIO, key: str, cache: Cache) -> Clip:
-    prepared = cache.get(key)
-    if prepared is None:
+def _open(path: Path) -> BufferedReader:
+    """Open a file, or what a link leads to. What is no file any more is not waited for."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def _check_size(file: ClipFile, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ClipError(file.path, "is not a file")
+    if status.st_size == 0:
+        raise NotSound(file.path, "is empty")
+    if not file.is_sure and status.st_size > UNSURE_MAX_BYTES:
+        raise NotSound(file.path, f"is larger than {UNSURE_MAX_BYTES >> 20} MiB")
+
+
+def _clip(file: ClipFile, opened: BinaryIO, key: str, cache: Cache, no_sound: set[str]) -> Clip:
+    encoded = cache.get(key)
+    if encoded is None:
+        if key in no_sound and not file.is_sure:
+            raise NotSound(file.path, "holds no sound")
         # FFmpeg is loaded only when there is something to read: a warm start is instant.
         from audio_server.clips.ingest import ingest
 
-        prepared = ingest(clip_file.path, file, checkpoint=trio.from_thread.check_cancelled)
-        cache.put(key, prepared)
-    return Clip.from_packets(clip_file.stem, prepared.packets, prepared.source)
+        try:
+            encoded = ingest(file.path, opened, checkpoint=trio.from_thread.check_cancelled)
+        except ClipError:
+            no_sound.add(key)
+            raise
+        cache.put(key, encoded)
+    return Clip.from_packets(file.stem, encoded.packets, encoded.source)

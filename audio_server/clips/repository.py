@@ -20,12 +20,14 @@ from trio_util import AsyncValue
 from audio_server.clips import folder_ops
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip import Clip
-from audio_server.clips.clip_info import ClipInfo, entries_of, find_entry
+from audio_server.clips.clip_info import ClipInfo, entries_of
 from audio_server.clips.errors import ClipError, ClipsFixed
 from audio_server.clips.folder import why_fixed
+from audio_server.clips.left_out import LeftOut
 from audio_server.clips.loader import Loaded, Progress, load_files
-from audio_server.clips.naming import check_title, title_of
+from audio_server.clips.naming import Finder, clean_title, title_of_file
 from audio_server.clips.peaks import peaks
+from audio_server.clips.suffixes import check_complete
 from audio_server.clips.upload import UPLOAD_MAX_MIB, receive
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ class Repository:
         loaded: Sequence[Loaded],
         *,
         max_bytes: int = UPLOAD_MAX_MIB << 20,
+        left_out: LeftOut | None = None,
     ) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
@@ -65,24 +68,20 @@ class Repository:
         self._change = trio.Lock()
         self._uploads = trio.CapacityLimiter(UPLOADS_MAX)
         self._drawing = trio.CapacityLimiter(1)
-        self._show(loaded)
-
-    def _show(self, loaded: Sequence[Loaded]) -> None:
-        self._loaded = loaded
-        self._entries = entries_of(loaded)
-        self._clips = [one.clip for one in loaded]
+        self._left_out = left_out or LeftOut()
+        self._shown = _Shown(loaded)
 
     # -- what there is
 
     @property
     def entries(self) -> Sequence[ClipInfo]:
         """What is played now; the index is the mode."""
-        return self._entries
+        return self._shown.entries
 
     @property
     def clips(self) -> Sequence[Clip]:
         """The same, with its sound."""
-        return self._clips
+        return self._shown.clips
 
     @property
     def fixed_because(self) -> str | None:
@@ -92,17 +91,17 @@ class Repository:
     def find(self, name: str) -> ClipInfo:
         """The clip of that file, name or title. Raises `NoSuchClip`, or `ClipError` for a title
         that several have."""
-        return find_entry(self._entries, name)
+        return self._shown.find(name)
 
     async def peaks(self, name: str, points: int) -> list[float]:
         """The waveform of a clip, as `peaks.peaks` has it."""
-        one = self._loaded[self.find(name).mode]
+        one = self._shown.loaded[self.find(name).mode]
         draw = partial(peaks, one.clip, points, one.key, Cache(self._cache))
         return await trio.to_thread.run_sync(draw, limiter=self._drawing)
 
     async def sound(self, name: str) -> bytes:
         """A clip as an Ogg Opus file, its packets bit for bit as devices get them."""
-        return await trio.to_thread.run_sync(_ogg, self._clips[self.find(name).mode])
+        return await trio.to_thread.run_sync(_ogg, self._shown.clips[self.find(name).mode])
 
     # -- how it changes
 
@@ -117,11 +116,12 @@ class Repository:
 
     async def upload(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
         """Add a sound file of that name, of any format FFmpeg reads; it gets the next mode."""
-        title = title_of(Path(name).stem)
-        check_title(title)
+        title = clean_title(title_of_file(name))
+        check_complete(name)
+        await self._in_folder(folder_ops.check_room, title)
         opus = await self._receive(name, parts)
         async with self._changing():
-            file = await self._in_folder(folder_ops.place, title, opus)
+            file = await self._in_folder(folder_ops.place, title, opus, self._left_out.files)
         return self.find(file)
 
     async def replace(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
@@ -129,18 +129,21 @@ class Repository:
         self.find(name)
         opus = await self._receive(name, parts)
         async with self._changing(name) as file:
-            file = await self._in_folder(folder_ops.replace, file, opus)
+            file = await self._in_folder(folder_ops.replace, file, opus, self._left_out.files)
         return self.find(file)
 
     async def remove(self, name: str) -> None:
         """Delete the file of a clip. There has to be another one."""
         async with self._changing(name) as file:
-            await self._in_folder(folder_ops.remove, file)
+            await self._in_folder(folder_ops.remove, file, self._left_out.files)
 
     async def reorder(self, names: Sequence[str]) -> None:
         """Have the modes in this order, which has every clip once. Files get new names."""
+        if len(names) != len(self.entries):
+            raise ClipError(self.folder, folder_ops.EACH_ONCE)
         async with self._changing():
-            await self._in_folder(folder_ops.reorder, [self._file(name) for name in names])
+            files = await trio.to_thread.run_sync(self._shown.files, names)
+            await self._in_folder(folder_ops.reorder, files, self._left_out.files)
 
     async def reload_and_tell(self) -> None:
         """`reload` for whoever cannot be told: how it went is logged."""
@@ -151,7 +154,7 @@ class Repository:
         except Exception:
             log.exception("clips not reloaded")
         else:
-            log.info("clips reloaded", clips=len(self._clips))
+            log.info("clips reloaded", clips=len(self.clips))
 
     async def look(self) -> None:
         """Find out whether anything can be changed here."""
@@ -176,7 +179,7 @@ class Repository:
             await self._reload()
 
     def _file(self, name: str) -> str:
-        return self._loaded[self.find(name).mode].file
+        return self._shown.loaded[self.find(name).mode].file
 
     async def _check_free(self) -> None:
         await self.look()
@@ -185,20 +188,44 @@ class Repository:
 
     async def _reload(self) -> None:
         await self.look()
-        loaded = await self._load()
-        await self._use([one.clip for one in loaded])
-        self._show(loaded)
+        shown = await trio.to_thread.run_sync(_Shown, await self._load())
+        await self._use(shown.clips)
+        self._shown = shown
         self.version.value += 1
 
     async def _load(self, *, but: str = "") -> list[Loaded]:
         # One thread: each of them waits for the same lock of the interpreter as the loop does,
         # and what plays comes first.
         return await load_files(
-            self.folder, cache=self._cache, known=self._loaded, but=but, threads=1
+            self.folder,
+            cache=self._cache,
+            known=self._shown.loaded,
+            but=but,
+            threads=1,
+            left_out=self._left_out,
         )
 
     async def _in_folder(self, work: Callable[[Path, Unpack[Ts]], T], *args: *Ts) -> T:
         return await trio.to_thread.run_sync(work, self.folder, *args)
+
+
+class _Shown:
+    """Clips, and what is known of them. Takes a while to make where there are thousands."""
+
+    def __init__(self, loaded: Sequence[Loaded]) -> None:
+        self.loaded = loaded
+        self.entries = entries_of(loaded)
+        self.clips = [one.clip for one in loaded]
+        self._finder = Finder([one.file for one in loaded])
+        self._modes = {one.file: mode for mode, one in enumerate(loaded)}
+
+    def find(self, name: str) -> ClipInfo:
+        """As `Repository.find`."""
+        return self.entries[self._modes[self._finder.find(name)]]
+
+    def files(self, names: Sequence[str]) -> list[str]:
+        """Return the file that each of these names means. Raises what `find` raises."""
+        return [self._finder.find(name) for name in names]
 
 
 async def open_repository(
@@ -208,8 +235,10 @@ async def open_repository(
     max_upload_mib: int = UPLOAD_MAX_MIB,
 ) -> Repository:
     """The shelf of a folder, loaded. Raises `ClipError`."""
-    loaded = await load_files(folder, cache=cache, progress=progress)
-    repository = Repository(folder, cache, loaded, max_bytes=max_upload_mib << 20)
+    left_out = LeftOut()
+    loaded = await load_files(folder, cache=cache, progress=progress, left_out=left_out)
+    max_bytes = max_upload_mib << 20
+    repository = Repository(folder, cache, loaded, max_bytes=max_bytes, left_out=left_out)
     await repository.look()
     return repository
 

@@ -21,6 +21,9 @@ from uuid import uuid4
 LOCK_RETRY_S = 0.02
 """Locks are polled, since waiting for one in the system could not be given a deadline."""
 
+NAME_MAX_BYTES = 255
+"""How long a name may be on about every file system."""
+
 _PART = re.compile(r"\.[0-9a-f]{32}\.part")
 
 _NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -58,10 +61,14 @@ class OpenFolder:
         """Close the folder, which releases its lock too."""
         os.close(self._fd)
 
+    def entries(self) -> list[os.DirEntry[str]]:
+        """Return all entries, hidden ones too. They are looked at while the folder is open."""
+        with os.scandir(self._fd) as entries:
+            return list(entries)
+
     def names(self) -> set[str]:
         """Return the names of all entries, hidden ones too."""
-        with os.scandir(self._fd) as entries:
-            return {entry.name for entry in entries}
+        return {entry.name for entry in self.entries()}
 
     def holds(self, name: str) -> bool:
         """Return whether there is an entry of this name, be it a dangling link."""
@@ -163,6 +170,13 @@ class OpenFolder:
         they have changed, so that an error here must not be reported as a change that failed."""
         with suppress(OSError):
             os.fsync(self._fd)
+
+    def name_max_bytes(self) -> int:
+        """Return how long a name may be here."""
+        try:
+            return os.fpathconf(self._fd, "PC_NAME_MAX")
+        except (OSError, ValueError):
+            return NAME_MAX_BYTES
 
     def lock(self, timeout_s: float) -> None:
         """Lock the folder against other users of this method until it is closed. Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from clip_sounds import write_sound
 from audio_server.clips.add import add_clip
 from audio_server.clips.errors import ClipError
 from audio_server.clips.loader import load_clips
+from audio_server.clips.naming import titles_of
 
 
 async def test_file_is_made_into_what_is_passed_through(tmp_path: Path, folder: Path) -> None:
@@ -44,12 +46,14 @@ async def test_what_is_passed_through_is_copied(tmp_path: Path, folder: Path) ->
         (["0-a.opus", "4-b.opus"], "5-new.opus"),
         (["04-b.opus"], "05-new.opus"),
         (["09-b.opus"], "10-new.opus"),
-        (["099.wav"], "100-new.opus"),
-        (["9-b.opus"], "9-b_new.opus"),
-        (["99-b.opus"], "99-b_new.opus"),
-        (["zebra.wav"], "zebra_new.opus"),
-        (["zebra"], "zebra_new.opus"),
-        (["-.wav"], "0-new.opus"),
+        (["099.wav"], "01-new.opus"),
+        (["9-b.opus"], "01-new.opus"),
+        (["99-b.opus"], "01-new.opus"),
+        (["zebra.wav"], "01-new.opus"),
+        (["zebra.wav", "zebra.zip"], "01-new.opus"),
+        (["7 rings.mp3", "Bad Guy.mp3"], "02-new.opus"),
+        ([f"{number}-x.wav" for number in range(10)], "10-new.opus"),
+        ([f"{number:02}-x.wav" for number in range(100)], "0100-new.opus"),
         (["3-a.opus", "README.md", ".9-hidden.wav"], "4-new.opus"),
     ],
 )
@@ -59,7 +63,10 @@ async def test_it_comes_last(tmp_path: Path, folder: Path, there: list[str], exp
     source = write_sound(tmp_path / "07_new.wav", SOUND[:960])
     added = await add_clip(source, folder)
     assert added.name == expected
-    assert max(name for name in names(folder) if name[0] != "." and name != "README.md") == expected
+    clips = [name for name in names(folder) if Path(name).suffix in (".wav", ".opus", ".mp3")]
+    assert max(clip for clip in clips if clip[0] != ".") == expected
+    titles = titles_of(there)
+    assert sorted(titles_of(names(folder))) == sorted([*titles, "new"])
 
 
 async def test_name_can_be_given(tmp_path: Path, folder: Path) -> None:
@@ -91,12 +98,12 @@ async def test_nothing_is_overwritten(
 ) -> None:
     """Somebody else takes the name at the last moment; also on a disk that has no links."""
 
-    def late(self: Path, other: Path) -> None:
-        self.write_text("first")
+    def late(*args: object, **kwargs: object) -> None:
+        (folder / "00-a.opus").write_text("first")
         raise FileExistsError if links else PermissionError
 
     source = write_sound(tmp_path / "a.wav", SOUND[:960])
-    monkeypatch.setattr(Path, "hardlink_to", late)
+    monkeypatch.setattr(os, "link", late)
     with pytest.raises(ClipError, match=r"00-a\.opus: exists already$"):
         await add_clip(source, folder)
     assert names(folder) == ["00-a.opus"]
@@ -106,11 +113,11 @@ async def test_nothing_is_overwritten(
 async def test_disk_without_links_will_do(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Path, other: Path) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     source = write_sound(tmp_path / "a.wav", SOUND)
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     await add_clip(source, folder)
     assert names(folder) == ["00-a.opus"]
     await check_sound(folder)

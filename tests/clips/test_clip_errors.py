@@ -92,7 +92,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["b.wav", "b.opus", "b.flac", "b"])
+@pytest.mark.parametrize("name", ["b.wav", "b.opus", "b.flac", "b.MP3"])
 @pytest.mark.parametrize("what", BAD)
 async def test_bad_file_is_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, name: str

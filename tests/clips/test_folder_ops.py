@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +13,11 @@ from typing import Any, TypeAlias
 
 import pytest
 from clip_folder import names
-from hypothesis import given
-from hypothesis import strategies as st
 
 from audio_server.clips import folder_ops
 from audio_server.clips.errors import ClipError, NoSuchClip
 from audio_server.clips.folder import clip_files
-from audio_server.clips.journal import PLAN
-from audio_server.clips.naming import numbered, title_of
+from audio_server.clips.naming import titles_of
 
 FILES = {"00-a.opus": "A", "01-b.wav": "B", "02-a.opus": "C", "3-plain": "D"}
 BESIDE = ("README.md", ".hidden")
@@ -32,19 +30,15 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "replace": (lambda folder: folder_ops.replace(folder, "00-a.opus", b"N"), "NBCD"),
     "replace with another suffix": (lambda f: folder_ops.replace(f, "01-b.wav", b"N"), "ANCD"),
     "reorder": (
-        lambda folder: folder_ops.reorder(
-            folder, ["3-plain", "02-a.opus", "01-b.wav", "00-a.opus"]
-        ),
+        lambda f: folder_ops.reorder(f, ["3-plain", "02-a.opus", "01-b.wav", "00-a.opus"]),
         "DCBA",
     ),
     "swap two of one title": (
-        lambda folder: folder_ops.reorder(
-            folder, ["02-a.opus", "01-b.wav", "00-a.opus", "3-plain"]
-        ),
+        lambda f: folder_ops.reorder(f, ["02-a.opus", "01-b.wav", "00-a.opus", "3-plain"]),
         "CBAD",
     ),
 }
-STEPS = ("rename", "replace", "unlink", "hardlink_to", "open", "mkdir")
+STEPS = ("rename", "unlink", "link", "open", "mkdir", "fsync", "replace")
 
 
 @pytest.fixture
@@ -60,6 +54,10 @@ def order(folder: Path) -> str:
     return "".join(file.path.read_text() for file in clip_files(folder))
 
 
+def clips(folder: Path) -> list[str]:
+    return [file.name for file in clip_files(folder)]
+
+
 class Killed(BaseException):
     """The process is no more."""
 
@@ -70,27 +68,32 @@ def killed(monkeypatch: pytest.MonkeyPatch, after: int) -> Iterator[list[str]]:
     done: list[str] = []
 
     def dying(step: str) -> Any:
-        do: Any = getattr(Path, step)
+        do: Any = getattr(os, step)
 
-        def wrapped(self: Path, *args: object, **kwargs: object) -> object:
+        def wrapped(*args: object, **kwargs: object) -> object:
             if len(done) >= after:
                 raise Killed
             done.append(step)
-            return do(self, *args, **kwargs)
+            return do(*args, **kwargs)
 
         return wrapped
 
     with monkeypatch.context() as patch:
         for step in STEPS:
-            patch.setattr(Path, step, dying(step))
+            patch.setattr(os, step, dying(step))
         try:
             yield done
         except Killed:
             assert len(done) == after
 
 
+@pytest.mark.parametrize("has_links", [True, False])
 @pytest.mark.parametrize("name", CHANGES)
-def test_whole_or_not_at_all(name: str, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_or_not_at_all(
+    name: str, has_links: bool, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse(errno.EPERM))
     change, after = CHANGES[name]
     for steps in range(100):
         for entry in filled.iterdir():
@@ -103,39 +106,70 @@ def test_whole_or_not_at_all(name: str, filled: Path, monkeypatch: pytest.Monkey
         assert found in ("ABCD", after), done
         folder_ops.place(filled, "last", b"L")
         assert order(filled) == f"{found}L", done
-        assert names(filled) == [file.name for file in clip_files(filled)]
+        assert names(filled) == clips(filled)
         if len(done) < steps:
             break
     assert found == after
     assert steps >= 2
 
 
-@pytest.mark.parametrize("name", ["reorder", "swap two of one title"])
-def test_it_is_undone_if_a_file_cannot_be_changed(
-    name: str, filled: Path, monkeypatch: pytest.MonkeyPatch
+def refuse(code: int) -> Callable[..., Any]:
+    def refused(*args: object, **kwargs: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return refused
+
+
+ORDERS = {
+    "reorder": ["3-plain", "02-a.opus", "01-b.wav", "00-a.opus"],
+    "swap two of one title": ["02-a.opus", "01-b.wav", "00-a.opus", "3-plain"],
+}
+
+
+STEPS_OF = {"reorder": 4, "swap two of one title": 6}
+"""How many files are renamed."""
+
+
+@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("name", ORDERS)
+def test_it_is_undone_if_a_file_cannot_be_renamed(
+    name: str, at: int, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change, _ = CHANGES[name]
+    """Whichever step it is: on the way through other names, or from there."""
     before = names(filled)
-    real = Path.rename
+    real, count = os.rename, 0
 
-    def refuse(self: Path, target: Path) -> Path:
-        if self.name == "02-a.opus":
-            raise PermissionError(1, "Operation not permitted")
-        return real(self, target)
+    def refuse_once(old: str, new: str, **kwargs: Any) -> None:
+        nonlocal count
+        if not old.endswith(".json") and not new.endswith(".json"):
+            count += 1
+            if count == at + 1:
+                raise PermissionError(1, "Operation not permitted")
+        real(old, new, **kwargs)
 
-    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(os, "rename", refuse_once)
+    if at >= STEPS_OF[name]:
+        folder_ops.reorder(filled, ORDERS[name])
+        assert count == STEPS_OF[name]
+        return
     with pytest.raises(ClipError) as refused:
-        change(filled)
+        folder_ops.reorder(filled, ORDERS[name])
     assert str(refused.value) == f"{filled}: cannot be written to (Operation not permitted)"
     assert names(filled) == before
+    assert order(filled) == "ABCD"
 
 
 def test_names_of_the_files(filled: Path) -> None:
+    """A clip keeps its title, also where another one has the same."""
     folder_ops.reorder(filled, ["02-a.opus", "3-plain", "01-b.wav", "00-a.opus"])
-    clips = [name for name in names(filled) if name not in BESIDE]
-    assert clips == ["00-a 2.opus", "01-plain", "02-b.wav", "03-a.opus"]
-    folder_ops.reorder(filled, ["00-a 2.opus", "01-plain", "02-b.wav", "03-a.opus"])
-    assert clips == [name for name in names(filled) if name not in BESIDE]
+    assert clips(filled) == ["00-a.opus", "01-plain", "02-b.wav", "03-a.opus"]
+    assert order(filled) == "CDBA"
+    folder_ops.reorder(filled, ["00-a.opus", "01-plain", "02-b.wav", "03-a.opus"])
+    assert order(filled) == "CDBA"
+    folder_ops.reorder(filled, ["03-a.opus", "01-plain", "02-b.wav", "00-a.opus"])
+    assert clips(filled) == ["00-a.opus", "01-plain", "02-b.wav", "03-a.opus"]
+    assert order(filled) == "ADBC"
+    assert set(names(filled)) == {*clips(filled), *BESIDE}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +180,7 @@ def test_an_order_has_each_clip_once(filled: Path, wrong: list[str]) -> None:
         folder_ops.reorder(filled, wrong)
 
 
-def test_whoever_hangs_while_changing_it_is_not_waited_for(
+def test_a_change_that_hangs_is_not_waited_for(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_ops, "LOCKED_S", 0.05)
@@ -161,18 +195,61 @@ def test_whoever_hangs_while_changing_it_is_not_waited_for(
     assert order(filled) == "ACD"
 
 
+@pytest.mark.parametrize("measure", ["link", "fsync of folders", "flock"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_measure_that_cannot_be_had_fails_no_change(
+    name: str, measure: str, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def no_folders(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(fd)
+
+    match measure:
+        case "link":
+            monkeypatch.setattr(os, "link", refuse(errno.EPERM))
+        case "flock":
+            monkeypatch.setattr(fcntl, "flock", refuse(errno.ENOLCK))
+        case _:
+            monkeypatch.setattr(os, "fsync", no_folders)
+    change, after = CHANGES[name]
+    change(filled)
+    assert order(filled) == after
+    assert set(names(filled)) == {*clips(filled), *BESIDE}
+
+
 def test_a_name_that_is_too_long_for_a_number(folder: Path) -> None:
     for name in ("a" * 255, "b"):
         (folder / name).touch()
-    with pytest.raises(ClipError, match="has no room for a number"):
+    with pytest.raises(ClipError, match=r"^01-aaa.*: File name too long: 258 bytes, .* takes 255"):
         folder_ops.reorder(folder, ["b", "a" * 255])
     assert names(folder) == ["a" * 255, "b"]
 
 
+@pytest.mark.parametrize(("title", "takes"), [("é" * 122, True), ("é" * 123 + "ee", False)])
+def test_a_title_has_as_many_bytes_as_the_file_system_takes(
+    folder: Path, title: str, takes: bool
+) -> None:
+    if takes:
+        folder_ops.check_room(folder, title)
+        assert titles_of([folder_ops.place(folder, title, b"N")]) == [title]
+        return
+    for act in (
+        lambda: folder_ops.check_room(folder, title),
+        lambda: folder_ops.place(folder, title, b"N"),
+    ):
+        with pytest.raises(ClipError, match="File name too long: 256 bytes"):
+            act()
+    assert names(folder) == []
+
+
 def test_the_last_clip_stays(folder: Path) -> None:
     (folder / "a.wav").touch()
+    (folder / "audio.zip").touch()
     with pytest.raises(ClipError, match=r"a\.wav: is the only clip"):
-        folder_ops.remove(folder, "a.wav")
+        folder_ops.remove(folder, "a.wav", ["audio.zip"])
 
 
 def test_what_is_no_clip_is_not_touched(filled: Path) -> None:
@@ -183,58 +260,49 @@ def test_what_is_no_clip_is_not_touched(filled: Path) -> None:
             folder_ops.replace(filled, name, b"N")
 
 
-def test_a_clip_with_the_name_of_another_format(filled: Path) -> None:
+def test_what_is_left_out_keeps_its_name(filled: Path) -> None:
+    (filled / "02-audio.zip").write_text("Z")
+    folder_ops.reorder(filled, ["3-plain", *list(FILES)[:3]], ["02-audio.zip"])
+    assert [name for name in names(filled) if name not in BESIDE] == [
+        *("00-plain", "01-a.opus", "02-audio.zip", "02-b.wav", "03-a.opus"),
+    ]
+
+
+def test_what_has_the_name_of_a_clip_is_not_overwritten(filled: Path) -> None:
+    """It is no clip, and clips get longer numbers."""
+    for name in ("00-plain", "04-new.opus"):
+        (filled / name).mkdir()
+    folder_ops.reorder(filled, ["3-plain", *list(FILES)[:3]])
+    assert clips(filled) == ["000-plain", "001-a.opus", "002-b.wav", "003-a.opus"]
+    assert order(filled) == "DABC"
+    (filled / "004-new.opus").mkdir()
+    folder_ops.place(filled, "new", b"N")
+    assert order(filled) == "DABCN"
+
+
+def test_a_clip_of_the_name_that_another_format_would_have(filled: Path) -> None:
     (filled / "01-b.opus").write_text("E")
-    with pytest.raises(ClipError, match=r"01-b\.opus: exists already"):
-        folder_ops.replace(filled, "01-b.wav", b"N")
     assert order(filled) == "AEBCD"
+    assert folder_ops.replace(filled, "01-b.wav", b"N") == "02-b.opus"
+    assert order(filled) == "AENCD"
+    assert titles_of(clips(filled)) == ["a", "b", "b", "a", "plain"]
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"renames": 3, "removes": []}'])
-def test_a_damaged_plan_is_named(filled: Path, damage: str) -> None:
-    (filled / PLAN).write_text(damage)
-    with pytest.raises(ClipError, match=rf"{re.escape(PLAN)}: is damaged; delete it"):
-        clip_files(filled)
+def test_a_clip_stays_where_it_is_though_its_suffix_changes(folder: Path) -> None:
+    for name, content in {"x.p.wav": "A", "x.wav": "B"}.items():
+        (folder / name).write_text(content)
+    folder_ops.replace(folder, "x.wav", b"N")
+    assert order(folder) == "AN"
+    assert titles_of(clips(folder)) == ["x.p", "x"]
 
 
-titles = st.sampled_from(["a", "b", "note", "note 2", "7"])
-stems = st.builds("{}{}{}".format, st.sampled_from(["", "1-", "02 ", "00-"]), titles, st.just(""))
-files = st.lists(
-    st.builds("{}{}".format, stems, st.sampled_from(["", ".wav"])), unique=True, min_size=1
-)
-
-
-@given(files)
-def test_numbered_names_sort_and_are_free(given_names: list[str]) -> None:
-    renames = numbered(given_names)
-    after = [renames.get(name, name) for name in given_names]
-    assert after == sorted(after)
-    assert len(set(after)) == len(after)
-    assert not set(renames.values()) & set(given_names)
-    assert [Path(name).suffix for name in after] == [Path(name).suffix for name in given_names]
-    assert numbered(after) == {}
-
-
-@pytest.mark.parametrize(
-    ("stem", "title"),
-    [
-        ("03-bell", "bell"),
-        ("3 _ bell", "bell"),
-        ("007-bell", "bell"),
-        ("bell", "bell"),
-        ("07", "07"),
-        ("07-", "07-"),
-        ("880-hertz", "880-hertz"),
-    ],
-)
-def test_titles(stem: str, title: str) -> None:
-    assert title_of(stem) == title
-
-
-def test_many_clips_have_longer_numbers() -> None:
-    names = [f"{number}-a.wav" for number in range(1000, 1200)]
-    after = [numbered(names)[name] for name in names]
-    assert after[:2] == ["000-1000-a.wav", "001-1001-a.wav"]
-    assert numbered(after) == {}
-    backwards = numbered(after[::-1])
-    assert backwards["199-1199-a.wav"] == "000-1199-a.wav"
+def test_links_are_changed_and_not_what_they_lead_to(filled: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.opus"
+    outside.write_text("O")
+    for name in ("4-link.opus", "5-link.opus"):
+        (filled / name).symlink_to(outside)
+    assert order(filled) == "ABCDOO"
+    folder_ops.replace(filled, "4-link.opus", b"N")
+    folder_ops.remove(filled, "5-link.opus")
+    assert order(filled) == "ABCDN"
+    assert outside.read_text() == "O"

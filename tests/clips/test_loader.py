@@ -11,8 +11,9 @@ import trio
 from clip_sounds import chirp, write_sound
 
 from audio_server.clips import folder, ingest
-from audio_server.clips.folder import ClipFile, clip_files, default_clips, is_clip_name
+from audio_server.clips.folder import ClipFile, clip_files, default_clips
 from audio_server.clips.loader import load_clips
+from audio_server.clips.suffixes import is_clip_name
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ async def test_a_clip_is_found_by_file_name_or_title(repository: Repository, fol
 async def test_an_upload_is_the_next_mode(
     repository: Repository, players: Players, tmp_path: Path
 ) -> None:
-    source = write_sound(tmp_path / "7 ding.flac", SOUND, codec="flac")
+    source = write_sound(tmp_path / "07 ding.flac", SOUND, codec="flac")
     version = repository.version.value
-    entry = await repository.upload("7 ding.flac", body(source.read_bytes()))
+    entry = await repository.upload("07 ding.flac", body(source.read_bytes()))
     assert (entry.mode, entry.file) == (3, "03-ding.opus")
     assert players.told == [["00-home 3", "01-bell 5", "02-note 7", "03-ding 51"]]
     assert repository.version.value == version + 1

@@ -40,6 +40,7 @@ export const ms = (value) => (value === null ? NONE : `${value.toFixed(value < 1
 export const percent = (part) => (part === null ? NONE : `${Math.round(100 * part)} %`);
 
 // A clip without the number that puts its file in order.
-export const title = (clip) => clip.replace(/^(\d{1,2}|0\d*)[-_ ]+(?=.)/, "");
+export const title = (clip) =>
+  clip.replace(/^((\d{1,2}|0\d+)-|0\d+[ _]+(-[ _]*)?)(?=.)/s, "");
 
 export const mode = (device) => `${device.mode}${device.mode_name ? ` ${title(device.mode_name)}` : ""}`;
