@@ -11,8 +11,9 @@ Connections are ended before devices, so that every take has closed by then.
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -22,13 +23,16 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import at_once, open_repository
-from audio_server.device.behaviour import Rules
+from audio_server.device.audio_source import AudioSource
+from audio_server.device.behaviour import Behaviour, Rules
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
+from audio_server.fleet.interface import Fleet
 from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.names import NameStore
 from audio_server.identity.access_policy import AccessPolicy
+from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import young_objects_collected
@@ -121,6 +125,88 @@ async def serve_until(
     that cannot be used. A cancel ends all connections at once. Without a `store` modes are kept
     in memory, and without `names` those.
     """
+
+    def started(server: OpenServer) -> None:
+        task_status.started(server.port)
+
+    await _run(stop, settings, started, Guest(store=store), names, progress, hangups=True)
+
+
+@asynccontextmanager
+async def open_server(
+    settings: Settings,
+    *,
+    behaviour: Behaviour | None = None,
+    sources: Sequence[AudioSource] = (),
+    authenticator: Authenticator | None = None,
+    store: ModeStore | None = None,
+) -> AsyncIterator[OpenServer]:
+    """Serve devices for as long as the block runs, on any trio loop and in any thread.
+
+    No signal handler is installed: the program ends the block, and the server then drains within
+    `settings.grace_s`. A cancel, or an error of the block, ends all connections at once; the error
+    arrives in an exception group, as from any nursery. `behaviour` replaces the stock rules,
+    `sources` are modes after those of the clips, `authenticator` replaces the one of the settings,
+    and `store` keeps the modes in the place of `settings.data`.
+
+    Raises `SetupError`, `ClipError` or `OSError` before the block for files and addresses that
+    cannot be used.
+    """
+    stop = trio.Event()
+    guest = Guest(behaviour, tuple(sources), authenticator, store)
+    async with AsyncExitStack() as stack:
+        names: NameStore | None = None
+        if store is None and (modes := await stack.enter_async_context(open_modes(settings.data))):
+            guest, names = replace(guest, store=modes), modes.names
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        server: OpenServer = await nursery.start(_open, stop, settings, guest, names)
+        yield server
+        stop.set()
+
+
+async def _open(
+    stop: trio.Event,
+    settings: Settings,
+    guest: Guest,
+    names: NameStore | None,
+    *,
+    task_status: trio.TaskStatus[OpenServer],
+) -> None:
+    await _run(stop, settings, task_status.started, guest, names)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """The parts of a server that a program brings; None stands for the server's own."""
+
+    behaviour: Behaviour | None = None
+    sources: Sequence[AudioSource] = ()
+    authenticator: Authenticator | None = None
+    store: ModeStore | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenServer:
+    """A server that runs: its TCP port, its devices, and the fleet that pages and commands see."""
+
+    port: int
+    devices: Devices
+    fleet: Fleet
+    reload: Callable[[], Awaitable[None]]
+    """Read certificates and clips again, as on SIGHUP; a bad file changes nothing and is logged."""
+
+
+async def _run(
+    stop: trio.Event,
+    settings: Settings,
+    started: Callable[[OpenServer], None],
+    guest: Guest,
+    names: NameStore | None = None,
+    progress: Progress | None = None,
+    *,
+    hangups: bool = False,
+) -> None:
+    """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
         settings.clips, settings.cache, progress, settings.max_upload_mib
@@ -129,31 +215,34 @@ async def serve_until(
     guard.warn(listener.socket.getsockname() for listener in listeners)
     board, limits = SharedRegistry(), make_limits(settings, most_connections())
     meter = board.row()
-    devices = make_devices(settings, repository.clips, store=store, meter=meter)
-    repository.used_by(at_once(devices.change_clips))
-    services = all_services(DeviceService(devices, guard, limits.presses), stop)
+    devices = make_devices(settings, _modes(repository.clips, guest), guest=guest, meter=meter)
+    repository.used_by(at_once(lambda clips: devices.change_clips(_modes(clips, guest))))
+    service = DeviceService(devices, guest.authenticator or guard, limits.presses)
+    services = all_services(service, stop)
     server = Server(services, limits=limits, secure=guard.secure, meter=meter)
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
     house = Context(settings, port, repository, fleet, stop, board.text)
-    hangups = reload_on_hangup(partial(_reload, guard, house), stop)
-    following = certificates.at_work(partial(_renew, guard, house), meter.certificate_ends)
-    measuring, guarding, pages = meter.at_work(), guard.at_work(), open_pages(house)
-    collecting = young_objects_collected()
-    async with (
-        collecting,
-        measuring,
-        guarding,
-        hangups,
-        pages,
-        following,
-        trio.open_nursery() as nursery,
-    ):
+    reload = partial(_reload, guard, house)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(young_objects_collected())
+        await stack.enter_async_context(meter.at_work())
+        await stack.enter_async_context(guard.at_work())
+        if hangups:
+            await stack.enter_async_context(reload_on_hangup(reload, stop))
+        await stack.enter_async_context(open_pages(house))
+        renew = partial(_renew, guard, house)
+        await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))
+        nursery = await stack.enter_async_context(trio.open_nursery())
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
         house.ready.set()
         log.info("listening", host=settings.host, port=port, clips=len(repository.clips))
-        task_status.started(port)
+        started(OpenServer(port, devices, fleet, reload))
     log.info("stopped")
+
+
+def _modes(clips: Sequence[Clip], guest: Guest) -> Sequence[AudioSource]:
+    return [*clips, *guest.sources] if guest.sources else clips
 
 
 async def _reload(guard: AccessPolicy, house: Context) -> None:
@@ -221,12 +310,14 @@ def make_limits(settings: Settings, most_connections: int | None = None) -> Limi
 
 def make_devices(
     settings: Settings,
-    clips: Sequence[Clip],
+    clips: Sequence[AudioSource],
     *,
     store: ModeStore | None = None,
+    guest: Guest | None = None,
     meter: Instrumentation | None = None,
 ) -> Devices:
-    """The devices that `settings` ask for; without a `store` modes are kept in memory."""
+    """Return devices as `settings` and the guest have them; without a store modes are in memory."""
+    guest = guest or Guest(store=store)
     rules = Rules(
         clips=len(clips),
         play_while_playing=settings.play_while_playing,
@@ -239,6 +330,7 @@ def make_devices(
         settings.lead_ms / 1000,
         stall_s=settings.limits.unread_s,
         max_devices=settings.max_devices,
-        store=store,
+        store=guest.store,
+        behaviour=guest.behaviour,
         meter=meter,
     )

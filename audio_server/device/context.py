@@ -10,7 +10,7 @@ import structlog
 
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour, DefaultBehaviour, Rules
-from audio_server.device.events import EventKind, Listener
+from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation, Outcome
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.playback import Pace, Playback, PlaybackFailed
@@ -45,7 +45,7 @@ class Context:
         """Call `listener` no longer; it may have been removed already."""
         self.listeners = tuple(one for one in self.listeners if one is not listener)
 
-    def tell(self, device_id: str, kind: EventKind, *details: object) -> None:
+    def tell(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
         """Report an event to the listeners."""
         for listener in self.listeners:
             try:
@@ -80,8 +80,8 @@ def _tell_take(
 ) -> None:
     name = take.source.name
     if outcome is None:
-        common.tell(device_id, EventKind.TAKE_STARTED, name)
+        common.tell(device_id, DeviceEvent.TAKE_STARTED, name)
     else:
         reason = None if failure is None else str(failure)
         played_s = take.position().played_s
-        common.tell(device_id, EventKind.TAKE_ENDED, name, outcome, played_s, reason)
+        common.tell(device_id, DeviceEvent.TAKE_ENDED, name, outcome, played_s, reason)

@@ -23,7 +23,7 @@ from audio_server.device.audio_sink import AudioSink
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Action, Behaviour, Button, Effect, State, Step
 from audio_server.device.context import Context
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.device.led_state import LedState
 from audio_server.device.leds import STARTUP
 from audio_server.device.playback import PlaybackFailed, Position, Stalled
@@ -149,15 +149,15 @@ class Device:
         was, self.report = self.report, report
         self._common.tell_changed(self.id)
         if report.corrections != was.corrections:
-            self._common.tell(self.id, EventKind.CORRECTION)
+            self._common.tell(self.id, DeviceEvent.CORRECTION)
         if report.errors != was.errors:
-            self._common.tell(self.id, EventKind.REFUSED, report.last_error)
+            self._common.tell(self.id, DeviceEvent.REFUSED, report.last_error)
 
     def greet(self) -> None:
         """Somebody reads LED frames: unless done on this connection, run the start-up."""
         if not self._greeted:
             self._greeted = True
-            self._common.tell(self.id, EventKind.LEDS, None)
+            self._common.tell(self.id, DeviceEvent.LEDS, None)
             self._set_status(self.status.greeted_with(STARTUP[0][1], self.connection))
             self._start_startup()
 
@@ -244,7 +244,7 @@ class Device:
             return False
         self.buttons[button] = action
         is_press = action is Action.PRESS
-        common.tell(self.id, EventKind.PRESS, button, action)
+        common.tell(self.id, DeviceEvent.PRESS, button, action)
         if is_press:
             self.last_press = (button, trio.current_time())
             self._greeted = True
@@ -276,7 +276,7 @@ class Device:
         shown = status.showing(state, self._behaviour.leds, again=again)
         if shown is not status:
             if shown.frame != status.frame:
-                self._common.tell(self.id, EventKind.LEDS, shown.frame.leds)
+                self._common.tell(self.id, DeviceEvent.LEDS, shown.frame.leds)
             self._set_status(shown)
 
     def _start_startup(self) -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class EventKind(StrEnum):
+class DeviceEvent(StrEnum):
     """What happened, and the details that are told with it."""
 
     CONNECTED = "connected"
@@ -43,7 +43,7 @@ class EventKind(StrEnum):
 class Listener(Protocol):
     """Keeps a record of what happens."""
 
-    def happened(self, device_id: str, kind: EventKind, *details: object) -> None:
+    def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
         """Called where it happens, in the midst of it: must return at once, and raise nothing."""
 
     def changed(self, device_id: str) -> None:

@@ -30,7 +30,7 @@ from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour, DefaultBehaviour, Rules
 from audio_server.device.context import Context
 from audio_server.device.device import Device
-from audio_server.device.events import EventKind, Listener
+from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.led_readback import go_round
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
@@ -103,7 +103,7 @@ class Devices:
         """Call `listener` no longer; it may have been removed already."""
         self._common.unsubscribe(listener)
 
-    def tell(self, device_id: str, kind: EventKind, *details: object) -> None:
+    def tell(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
         """Report an event of which the cause is outside the device, such as a rename."""
         self._common.tell(device_id, kind, *details)
 
@@ -195,12 +195,12 @@ class Devices:
         """Find or make the device of a link that begins. Raises `Superseded`, `TooManyDevices`."""
         device = self._devices.get(link.device_id) or self._make(link)
         if link.connection < device.connection:
-            self._common.tell(device.id, EventKind.REFUSED, _OLDER)
+            self._common.tell(device.id, DeviceEvent.REFUSED, _OLDER)
             raise Superseded("the device is on a newer connection")
         if link.connection > device.connection:
             self._end_links(device, Superseded, "the device came back on a newer connection")
             device.adopt(link.connection, link.peer)
-            self._common.tell(device.id, EventKind.CONNECTED, str(link.peer), True)
+            self._common.tell(device.id, DeviceEvent.CONNECTED, str(link.peer), True)
             self.meter.device_back()
             self.meter.device_taken_over()
         self._replace(device, link)
@@ -228,7 +228,7 @@ class Devices:
         device = Device(link.device_id, link.connection, self._common, link.peer)
         self._devices[link.device_id] = device
         self.meter.device_came()
-        self._common.tell(device.id, EventKind.CONNECTED, str(link.peer), False)
+        self._common.tell(device.id, DeviceEvent.CONNECTED, str(link.peer), False)
         if newest < link.connection:
             self.meter.device_back()
         self._nursery.start_soon(self._keep, device, name="device")
@@ -265,7 +265,7 @@ class Devices:
 
     def _end(self, device: Device) -> None:
         device.end()
-        self._common.tell(device.id, EventKind.GONE, device)
+        self._common.tell(device.id, DeviceEvent.GONE, device)
 
     def _remember_gone(self, device_id: str, connection: int) -> None:
         self._gone[device_id] = connection

@@ -9,7 +9,7 @@ import trio
 from audio_server.device.attachment import AudioAttachment
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.device import Device
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.device.press_queue import Press
 from audio_server.device.registry import Devices
 from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
@@ -30,7 +30,7 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
     device = devices.by_id.get(device_id)
     if device is None:
         return GONE
-    devices.tell(device_id, EventKind.ACTION, "press", button)
+    devices.tell(device_id, DeviceEvent.ACTION, "press", button)
     press = Press(button, Action.PRESS, device.connection, trio.Event())
     device.press(press)
     with trio.move_on_after(APPLIED_S):
@@ -47,7 +47,7 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) ->
             return NO_CLIP
         if AudioAttachment not in device.links:
             return NO_AUDIO
-        devices.tell(device.id, EventKind.ACTION, "play", devices.clips[clip].name)
+        devices.tell(device.id, DeviceEvent.ACTION, "play", devices.clips[clip].name)
         return DONE if device.play(clip) else STOPPING
 
     return await _each(devices, device_ids, play)
@@ -57,7 +57,7 @@ async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
     """Cut what plays on some devices, or on all."""
 
     def stop(device: Device) -> Outcome:
-        devices.tell(device.id, EventKind.ACTION, "stop", None)
+        devices.tell(device.id, DeviceEvent.ACTION, "stop", None)
         device.stop()
         return DONE
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from audio_server.clips.naming import title_of
 from audio_server.device.behaviour import Action, Button
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.device.instrumentation import Outcome
 
 _DONE = {Action.PRESS: "pressed", Action.HOLD: "held", Action.RELEASE: "released"}
@@ -20,27 +20,27 @@ _ENDED = {
 }
 
 
-def details_of(kind: EventKind, details: Sequence[Any]) -> dict[str, Any]:
-    """The details of `EventKind`, as JSON has them."""
+def details_of(kind: DeviceEvent, details: Sequence[Any]) -> dict[str, Any]:
+    """The details of `DeviceEvent`, as JSON has them."""
     match kind:
-        case EventKind.CONNECTED:
+        case DeviceEvent.CONNECTED:
             return dict(zip(("address", "taken_over"), details, strict=True))
-        case EventKind.PRESS:
+        case DeviceEvent.PRESS:
             return {"button": _name(details[0]), "action": _name(details[1])}
-        case EventKind.TAKE_STARTED:
+        case DeviceEvent.TAKE_STARTED:
             return {"clip": details[0]}
-        case EventKind.TAKE_ENDED:
+        case DeviceEvent.TAKE_ENDED:
             clip, outcome, played_s, reason = details
             ended = {"clip": clip, "outcome": outcome.value}
             return {**ended, "played_s": round(played_s, 3), "reason": reason}
-        case EventKind.LEDS:
+        case DeviceEvent.LEDS:
             (frame,) = details
             return {"leds": frame and colours(frame)}
-        case EventKind.REFUSED:
+        case DeviceEvent.REFUSED:
             return {"reason": details[0]}
-        case EventKind.RENAMED:
+        case DeviceEvent.RENAMED:
             return {"name": details[0]}
-        case EventKind.ACTION:
+        case DeviceEvent.ACTION:
             action, what = details
             return {"action": action, "what": _name(what) if isinstance(what, Button) else what}
     return {}
@@ -51,7 +51,7 @@ def colours(frame: Sequence[int]) -> list[str]:
     return [f"#{colour:08x}" for colour in frame]
 
 
-def text_of(kind: EventKind, details: Sequence[Any]) -> str:
+def text_of(kind: DeviceEvent, details: Sequence[Any]) -> str:
     """One line."""
     return _TEXTS[kind](*details)
 
@@ -98,15 +98,15 @@ def _name(member: Any) -> str:
     return str(member.name).lower()
 
 
-_TEXTS: dict[EventKind, Callable[..., str]] = {
-    EventKind.CONNECTED: _connected,
-    EventKind.GONE: lambda: "disconnected",
-    EventKind.PRESS: _pressed,
-    EventKind.TAKE_STARTED: lambda clip: f"{title_of(clip)} starts",
-    EventKind.TAKE_ENDED: _ended,
-    EventKind.LEDS: _lit,
-    EventKind.CORRECTION: lambda: "showed other LEDs than it was sent, and is sent them again",
-    EventKind.REFUSED: lambda reason: reason,
-    EventKind.RENAMED: _renamed,
-    EventKind.ACTION: _done,
+_TEXTS: dict[DeviceEvent, Callable[..., str]] = {
+    DeviceEvent.CONNECTED: _connected,
+    DeviceEvent.GONE: lambda: "disconnected",
+    DeviceEvent.PRESS: _pressed,
+    DeviceEvent.TAKE_STARTED: lambda clip: f"{title_of(clip)} starts",
+    DeviceEvent.TAKE_ENDED: _ended,
+    DeviceEvent.LEDS: _lit,
+    DeviceEvent.CORRECTION: lambda: "showed other LEDs than it was sent, and is sent them again",
+    DeviceEvent.REFUSED: lambda reason: reason,
+    DeviceEvent.RENAMED: _renamed,
+    DeviceEvent.ACTION: _done,
 }

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, cast
 import trio
 
 from audio_server.device.device import Device
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.event_text import details_of, text_of
 from audio_server.fleet.interface import Event
@@ -65,13 +65,13 @@ class History:
 
     # -- as an observer
 
-    def happened(self, device_id: str, kind: EventKind, *details: object) -> None:
+    def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
         """Note it; what happens to a device before it has connected is nothing."""
-        if kind is EventKind.CONNECTED:
+        if kind is DeviceEvent.CONNECTED:
             self._gone.pop(device_id, None)
             self._entries.setdefault(device_id, [])
             self._fit()
-        elif kind is EventKind.GONE:
+        elif kind is DeviceEvent.GONE:
             self._went(cast(Device, details[0]))
             details = ()
         self._look.touch(device_id)

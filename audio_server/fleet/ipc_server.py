@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from audio_server.device.behaviour import Button
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
 from audio_server.fleet import actions
 from audio_server.fleet.change_tracker import BATCH, ChangeTracker
@@ -143,5 +143,5 @@ class IpcServer:
         yield await actions.stop(self._devices, device_ids)
 
     async def _renamed(self, device_id: str, name: str | None) -> Parts:
-        self._timeline.happened(device_id, EventKind.RENAMED, name)
+        self._timeline.happened(device_id, DeviceEvent.RENAMED, name)
         yield {}

@@ -9,7 +9,7 @@ from typing import NoReturn
 import trio
 
 from audio_server.device.behaviour import Button
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
 from audio_server.fleet import actions
 from audio_server.fleet.broadcast import Broadcast
@@ -118,7 +118,7 @@ class LocalFleet:
         if not self._knows(device_id):
             return GONE
         self._names.put(device_id, checked)
-        self._timeline.happened(device_id, EventKind.RENAMED, checked)
+        self._timeline.happened(device_id, DeviceEvent.RENAMED, checked)
         self._feed.rename(device_id)
         await self._names.wait_durable(device_id)
         return DONE

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import trio
 from google.protobuf.message import DecodeError
@@ -132,6 +132,11 @@ class Channel:
         self._connection = connection
         self._scheme = scheme
         self._authority = authority
+
+    @property
+    def __dispatch__(self) -> NoReturn:
+        """Refuse the listeners of `grpclib.events`, which look for this name."""
+        raise TypeError("grpclib.events does not work on this channel; wrap the calls instead")
 
     def request(
         self,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
+from typing import NoReturn, Protocol
 
 import structlog
 import trio
+from grpclib.const import Handler
 
 from audio_server.rpc.admission import ConnectionLimiter, Slot
 from audio_server.rpc.instrumentation import Instrumentation
@@ -28,8 +30,18 @@ Securing = Callable[[trio.abc.Stream], Awaitable[trio.abc.Stream | None]]
 log = structlog.get_logger()
 
 
+class Servable(Protocol):
+    """A service whose base class grpclib's plugin generated."""
+
+    def __mapping__(self) -> Services:
+        """Return the handler of each method by its path."""
+
+
 class Server:
     """Serves `services` on listeners. `run` is its life, `drain` its end.
+
+    `services` are instances of classes that grpclib's plugin generated, or one mapping from paths
+    to handlers. Raises `TypeError` for anything else.
 
     Without a `number` connections are counted as they are accepted. `secure` runs in the
     connection's own task, so it may take its time.
@@ -37,7 +49,7 @@ class Server:
 
     def __init__(
         self,
-        services: Services,
+        services: Services | Sequence[Servable],
         *,
         limits: Limits | None = None,
         number: Numbering | None = None,
@@ -45,7 +57,7 @@ class Server:
         meter: Instrumentation | None = None,
     ) -> None:
         self._meter = meter or Instrumentation()
-        self._services = services
+        self._services = _merged(services)
         self._limits = limits or Limits()
         self._batch_writer = BatchWriter()
         self._scheduler = ReadScheduler()
@@ -88,6 +100,11 @@ class Server:
                     for listener in listeners:
                         accepting.start_soon(acceptor.run, listener, connections)
                     task_status.started()
+
+    @property
+    def __dispatch__(self) -> NoReturn:
+        """Refuse the listeners of `grpclib.events`, which look for this name."""
+        raise TypeError("grpclib.events does not work on this server; wrap the handlers instead")
 
     @property
     def refused(self) -> Mapping[str, int]:
@@ -183,3 +200,14 @@ class Server:
 def _counting() -> Numbering:
     numbers = itertools.count(1)
     return lambda _: next(numbers)
+
+
+def _merged(services: Services | Sequence[Servable]) -> Services:
+    if isinstance(services, Mapping):
+        return services
+    merged: dict[str, Handler] = {}
+    for service in services:
+        if not hasattr(service, "__mapping__"):
+            raise TypeError(f"{service!r} is no service: it has no __mapping__")
+        merged.update(service.__mapping__())
+    return merged

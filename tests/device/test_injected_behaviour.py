@@ -22,7 +22,7 @@ from audio_server.device.behaviour import (
     State,
     Step,
 )
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.device.leds import PAUSED
 from audio_server.device.registry import Devices
 from audio_server.wire.audio import SILENCE
@@ -214,8 +214,8 @@ class Doorbell:
     def __init__(self, devices: Devices) -> None:
         self.devices = devices
 
-    def happened(self, device_id: str, kind: EventKind, *details: object) -> None:
-        if kind is EventKind.PRESS and device_id == "door":
+    def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
+        if kind is DeviceEvent.PRESS and device_id == "door":
             self.devices.by_id["hall"].play(2)
 
     def changed(self, device_id: str) -> None:

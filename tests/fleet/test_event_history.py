@@ -15,7 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.attachment import Superseded
 from audio_server.device.behaviour import Action, Button, Rules
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.device.instrumentation import Outcome
 from audio_server.device.registry import Devices
 from audio_server.fleet.change_tracker import ChangeTracker
@@ -85,12 +85,12 @@ async def test_details_are_told_as_json_has_them(autojump_clock: MockClock) -> N
 @pytest.mark.parametrize(
     ("kind", "details", "text"),
     [
-        (EventKind.TAKE_STARTED, ("03-bell",), "bell starts"),
-        (EventKind.TAKE_ENDED, ("03-bell", Outcome.CUT, 1.0, None), "bell was cut after 1.0 s"),
-        (EventKind.ACTION, ("play", "03-bell"), "an operator played bell"),
+        (DeviceEvent.TAKE_STARTED, ("03-bell",), "bell starts"),
+        (DeviceEvent.TAKE_ENDED, ("03-bell", Outcome.CUT, 1.0, None), "bell was cut after 1.0 s"),
+        (DeviceEvent.ACTION, ("play", "03-bell"), "an operator played bell"),
     ],
 )
-def test_people_are_told_the_title_of_a_clip(kind: EventKind, details: Any, text: str) -> None:
+def test_people_are_told_the_title_of_a_clip(kind: DeviceEvent, details: Any, text: str) -> None:
     """As everywhere else; programs are told its name."""
     assert text_of(kind, details) == text
     assert "03-bell" in details_of(kind, details).values()
@@ -198,9 +198,9 @@ async def timeline(nursery: trio.Nursery) -> History:
 
 
 def fill(timeline: History, device_id: str, count: int) -> None:
-    timeline.happened(device_id, EventKind.CONNECTED, PEER, False)
+    timeline.happened(device_id, DeviceEvent.CONNECTED, PEER, False)
     for _ in range(count):
-        timeline.happened(device_id, EventKind.PRESS, Button.MODE, Action.PRESS)
+        timeline.happened(device_id, DeviceEvent.PRESS, Button.MODE, Action.PRESS)
 
 
 async def test_a_device_has_so_many_and_the_oldest_go(timeline: History) -> None:
@@ -214,7 +214,7 @@ async def test_a_device_has_so_many_and_the_oldest_go(timeline: History) -> None
 async def test_of_very_many_each_has_fewer(timeline: History) -> None:
     many = KEPT_IN_ALL // KEPT_MIN
     for number in range(many + 10):
-        timeline.happened(str(number), EventKind.CONNECTED, PEER, False)
+        timeline.happened(str(number), DeviceEvent.CONNECTED, PEER, False)
     fill(timeline, "a", KEPT)
     assert kept_by(timeline, "a") == KEPT_MIN
 
@@ -227,13 +227,13 @@ async def test_where_others_are_forgotten_each_has_more(monkeypatch: pytest.Monk
             with at.devices.attach_events("b", 2):
                 pass
             for _ in range(90):
-                at.fleet._timeline.happened("a", EventKind.PRESS, Button.MODE, Action.PRESS)
+                at.fleet._timeline.happened("a", DeviceEvent.PRESS, Button.MODE, Action.PRESS)
             assert kept_by(at.fleet._timeline, "a") > 90
 
 
 async def test_of_all_together_the_latest_are_told(timeline: History) -> None:
     for number in range(LATEST + 5):
-        timeline.happened(str(number), EventKind.CONNECTED, PEER, False)
+        timeline.happened(str(number), DeviceEvent.CONNECTED, PEER, False)
     told = await timeline.of(None)
     assert len(told) == LATEST
     assert (told[0]["device"], told[-1]["device"]) == ("5", str(LATEST + 4))
@@ -251,7 +251,7 @@ async def test_of_those_that_are_gone_only_so_many_are_remembered() -> None:
 
 
 async def test_what_never_connected_is_not_kept(timeline: History) -> None:
-    timeline.happened("a", EventKind.RENAMED, "x")
+    timeline.happened("a", DeviceEvent.RENAMED, "x")
     assert await timeline.of("a") == await timeline.of(None) == []
 
 
@@ -263,7 +263,7 @@ async def test_without_records_nothing_is_observed() -> None:
 
 async def test_an_observer_that_fails_is_left_out_and_devices_go_on() -> None:
     class Failing:
-        def happened(self, device_id: str, kind: EventKind, *details: object) -> None:
+        def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
             raise RuntimeError("no")
 
         def changed(self, device_id: str) -> None:

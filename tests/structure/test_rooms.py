@@ -61,6 +61,9 @@ BACK = {
 }
 """Imports that run back up and are still to be cut: entries are only ever removed."""
 
+DOOR = ""
+"""The package itself hands on the names of `app`, at their first use; nothing imports it."""
+
 LOOSE_MODULES = {"app", "device_ids", "errors", "settings", "validators"}
 """The modules of the root, besides `__main__` and the public door."""
 
@@ -80,7 +83,7 @@ def arrows(imports: list[Import]) -> dict[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     for one in imports:
         pair = room_of(one.importer), room_of(one.imported)
-        if pair[0] != pair[1]:
+        if pair[0] != pair[1] and one.importer != DOOR:
             found.setdefault(pair, []).append(f"{one.importer} -> {one.imported}")
     return found
 
@@ -134,7 +137,7 @@ def test_modules_import_each_other_in_no_cycle() -> None:
 
 def test_the_root_has_few_loose_modules() -> None:
     loose = {name for name in modules_of() if "." not in name and not (PACKAGE / name).is_dir()}
-    assert loose - {"", "__main__"} == LOOSE_MODULES
+    assert loose - {DOOR, "__main__"} == LOOSE_MODULES
 
 
 def test_rpc_is_a_library_of_its_own() -> None:

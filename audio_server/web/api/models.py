@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from audio_server.clips.peaks import POINTS_MAX
-from audio_server.device.events import EventKind
+from audio_server.device.events import DeviceEvent
 from audio_server.fleet.names import NAME_MAX
 
 DEVICES_MAX = 100_000
@@ -111,7 +111,7 @@ class Event(Struct):
     seq: Annotated[int, Meta(description="unique; later ones of a device are greater")]
     at: Time
     device: str
-    kind: EventKind
+    kind: DeviceEvent
     text: Annotated[str, Meta(description="one line for people")]
 
 
