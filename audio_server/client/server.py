@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from audio_server.errors import SetupError
-from audio_server.process.small_file import read_small, text_of
+from audio_server.files.small_file import read_small, text_of
 
 _TOKEN_FILE_MAX_BYTES = 4096
 

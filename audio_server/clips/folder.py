@@ -12,7 +12,7 @@ from typing import NamedTuple
 from audio_server.clips.errors import ClipError, as_text
 from audio_server.clips.journal import Journal, read_journal
 from audio_server.clips.suffixes import Meant, is_downloading, meant_as
-from audio_server.process.folders import OpenFolder
+from audio_server.files.folders import OpenFolder
 
 Entry = os.DirEntry[str]
 

@@ -28,7 +28,7 @@ from audio_server.clips.journal import (
 )
 from audio_server.clips.naming import check_length, next_name, numbered, titles_of
 from audio_server.clips.suffixes import check_complete
-from audio_server.process.folders import OpenFolder
+from audio_server.files.folders import OpenFolder
 
 LOCKED_S = 10.0
 """How long another change may take. They take far less, so a longer one hangs."""

@@ -26,7 +26,7 @@ from typing import Any
 from uuid import uuid4
 
 from audio_server.clips.suffixes import is_clip_name
-from audio_server.process.folders import OpenFolder, is_part, is_plain
+from audio_server.files.folders import OpenFolder, is_part, is_plain
 
 PLAN = ".changing.json"
 

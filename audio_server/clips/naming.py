@@ -21,8 +21,8 @@ from pathlib import Path
 
 from audio_server.clips.errors import ClipError, NoSuchClip, as_text
 from audio_server.clips.suffixes import Meant, meant_as
+from audio_server.files.folders import NAME_MAX_BYTES
 from audio_server.names import BadName, clean_name, same_name
-from audio_server.process.folders import NAME_MAX_BYTES
 
 _NUMBER = re.compile(r"([0-9]+)(-|[ _]+(?:-[ _]*)?)(?=.)", re.DOTALL)
 

@@ -16,9 +16,9 @@ import structlog
 import trio
 
 from audio_server.errors import SetupError
+from audio_server.files.small_file import read_small
 from audio_server.identity.file_watch import FileWatch
 from audio_server.identity.tls import CERTIFICATES_MAX_BYTES, server_context
-from audio_server.process.small_file import read_small
 from audio_server.settings import Settings
 
 LOOK_S = 3.0

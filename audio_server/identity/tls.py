@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from audio_server.errors import SetupError
-from audio_server.process.small_file import read_small
+from audio_server.files.small_file import read_small
 
 ALPN = "h2"
 

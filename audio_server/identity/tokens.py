@@ -21,8 +21,8 @@ from typing import Any
 
 from audio_server.device_ids import is_device_id
 from audio_server.errors import SetupError
-from audio_server.process.folders import OpenFolder, lock
-from audio_server.process.small_file import read_small, text_of
+from audio_server.files.folders import OpenFolder, lock
+from audio_server.files.small_file import read_small, text_of
 
 TOKENS_FILE = "tokens.json"
 """What the file is called in the data folder."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import structlog
 
 from audio_server.errors import SetupError
-from audio_server.process.folders import OpenFolder
-from audio_server.process.small_file import read_small, text_of
+from audio_server.files.folders import OpenFolder
+from audio_server.files.small_file import read_small, text_of
 from audio_server.settings import Settings
 
 TOKEN_FILE = "http-token"

@@ -26,11 +26,12 @@ TABLE = """
 __main__: cli
 app: clips device fleet identity metrics process rpc rpc/terms service settings state web
 cli: app client clips device_ids errors identity process rpc/terms settings validators workers
-client: clips errors identity process rpc
-clips: wire
+client: clips errors files identity process rpc
+clips: files names wire
 device: wire
-fleet: clips device wire
-identity: errors rpc/io rpc/terms settings
+files: errors
+fleet: clips device names wire
+identity: device_ids errors files rpc/io rpc/terms settings
 metrics: device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms
@@ -39,9 +40,9 @@ rpc/io: rpc/terms
 service: device device_ids identity rpc rpc/terms wire
 settings: clips rpc/terms validators
 simulator: clips errors identity process rpc wire
-state: device errors
+state: device device_ids errors
 validators: rpc/terms
-web: clips device device_ids errors fleet identity metrics process rpc rpc/io rpc/terms
+web: clips device device_ids errors files fleet identity metrics process rpc rpc/io rpc/terms
     settings simulator wire
 wire: rpc
 workers: app clips device fleet identity metrics process rpc rpc/terms service settings web
@@ -64,7 +65,7 @@ BACK = {
 DOOR = ""
 """The package itself hands on the names of `app`, at their first use; nothing imports it."""
 
-LOOSE_MODULES = {"app", "device_ids", "errors", "settings", "validators"}
+LOOSE_MODULES = {"app", "device_ids", "errors", "names", "settings", "validators"}
 """The modules of the root, besides `__main__` and the public door."""
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from audio_server.client.server import read_token as read_clients_token
 from audio_server.errors import SetupError
-from audio_server.process.small_file import read_small, text_of
+from audio_server.files.small_file import read_small, text_of
 from audio_server.settings import Settings
 from audio_server.web.token_file import KEY_BYTES, KEY_FILE, cookie_key, read_token
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from audio_server.process.folders import OpenFolder, is_part, is_plain
+from audio_server.files.folders import OpenFolder, is_part, is_plain
 
 NOT_PLAIN = ("", ".", "..", "../a", "a/b", "/etc/passwd", "a\0b", "/")
 

@@ -1,0 +1,1 @@
+"""Files and folders: small reads within bounds, and changes that are whole or not made at all."""
