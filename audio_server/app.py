@@ -219,7 +219,13 @@ async def _run(
     repository.used_by(at_once(lambda clips: devices.change_clips(_modes(clips, guest))))
     service = DeviceService(devices, guest.authenticator or guard, limits.presses)
     services = all_services(service, stop)
-    server = Server(services, limits=limits, secure=guard.secure, meter=meter)
+    server = Server(
+        services,
+        limits=limits,
+        trusted_proxies=settings.trusted_proxies,
+        secure=guard.secure,
+        meter=meter,
+    )
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
     house = Context(settings, port, repository, fleet, stop, board.text)

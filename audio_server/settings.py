@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from cyclopts import Parameter, Token
 
 from audio_server.clips.folder import default_clips as shipped_clips
 from audio_server.rpc.limits import Limits, check_together
+from audio_server.rpc.trusted_proxies import Network
 from audio_server.validators import seconds, whole
 from audio_server.web.address import DEFAULT as DEFAULT_HTTP
 from audio_server.web.address import parse_address
@@ -78,6 +80,18 @@ def _http(_: Any, tokens: Sequence[Token]) -> str:
     return tokens[0].value
 
 
+def _networks(_: Any, tokens: Sequence[Token]) -> tuple[Network, ...]:
+    text = tokens[0].value
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f'"{text}" is no address or network, as 192.0.2.7 or 10.0.0.0/8') from None
+
+
 def _not_empty(_: Any, value: str) -> None:
     if not value.strip():
         raise ValueError("A host name or address is needed.")
@@ -95,6 +109,10 @@ Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the sh
 Host = Annotated[str, Parameter(validator=_not_empty)]
 Http = Annotated[str, Parameter(converter=_http)]
 Port = Annotated[int, whole(0, 65535)]
+Networks = Annotated[
+    tuple[Network, ...],
+    Parameter(converter=_networks, n_tokens=1, show_default=False, metavar="NETWORK,..."),
+]
 LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
 MaxDevices = Annotated[int, whole(1)]
 GraceS = Annotated[float, seconds(0, 300)]
@@ -142,6 +160,10 @@ class Settings:
 
     tokens: TokenUse = "off"
     """Whether each device needs its token, which `audio-server devices enroll` gives it."""
+
+    trusted_proxies: Networks = ()
+    """Addresses or networks of proxies before the port, with commas between: each carries many
+    devices, so that what counts for a connection or an address is a hundred times as much."""
 
     lead_ms: LeadMs = 300
     """How far sound is sent ahead of real time, 60 to 2000 ms; Stop is felt within it."""

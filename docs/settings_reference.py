@@ -56,6 +56,8 @@ def _meaning(argument: Argument) -> str:
 def _values(argument: Argument) -> str:
     """What may be given."""
     kinds = list(getattr(argument.hint, "__args__", ())) or [argument.hint]
+    if getattr(argument.hint, "__origin__", None) is tuple:
+        return "a list, or a text with commas between"
     if choices := argument.get_choices():
         words = [f"`{choice}`" for choice in choices]
         return ", ".join(words + [KINDS[kind] for kind in kinds if kind in KINDS])

@@ -26,6 +26,9 @@ NAMES = frozenset(
 )
 """The settings as they are written in the file, those of a table after its name and a dot."""
 
+LISTS = frozenset({"trusted_proxies"})
+"""Settings that may be written as lists in the file."""
+
 ASKING = frozenset({"url", "http_token", "http_token_file", "cafile"})
 """What is not for the server but for the commands that ask it."""
 
@@ -88,8 +91,9 @@ def _flat(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _text(path: Path, name: str, value: Any) -> str:
-    """A plain value, or the numbers of a rate."""
-    parts = value if isinstance(value, list) and name.startswith(TABLE) else [value]
+    """A plain value, or the parts of a rate or a list."""
+    has_parts = name in LISTS or name.startswith(TABLE)
+    parts = value if isinstance(value, list) and has_parts else [value]
     if any(not isinstance(part, str | int | float) or isinstance(part, bool) for part in parts):
         raise CycloptsError(msg=f"{path}: invalid value for {name}: {value}.")
     return ",".join(map(str, parts))

@@ -20,7 +20,8 @@ import trio
 
 from audio_server.rpc.instrumentation import Instrumentation
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.rate_limit import Buckets
+from audio_server.rpc.rate_limit import Buckets, Rate
+from audio_server.rpc.trusted_proxies import PeerLimits
 
 log = structlog.get_logger()
 
@@ -32,13 +33,13 @@ CLIENT_PREFIX_BITS = 56
 class ConnectionLimiter:
     """Counts connections; one is unauthenticated until it has said and proved its identity."""
 
-    def __init__(self, limits: Limits, meter: Instrumentation | None = None) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits | PeerLimits, meter: Instrumentation | None = None) -> None:
+        self._limits = limits if isinstance(limits, PeerLimits) else PeerLimits(limits)
         self._meter = meter or Instrumentation()
         self._open = 0
         self._unauthenticated: dict[Slot, None] = {}  # oldest first
         self._per_network: Counter[str] = Counter()  # of these
-        self._abandoned = Buckets(limits.abandoned)
+        self._abandoned: dict[Rate, Buckets] = {}
         self.refused: Counter[str] = Counter()
         """How many were turned away, by reason."""
 
@@ -47,25 +48,31 @@ class ConnectionLimiter:
 
         If the server is full, another connection may lose its slot for it.
         """
-        network = client_network(host)
-        reason = self._objection(network)
-        if reason is None and self._open >= self._limits.max_connections and not self.make_room():
+        network, limits = client_network(host), self._limits.of(host)
+        reason = self._objection(network, limits)
+        if reason is None and self._open >= limits.max_connections and not self.make_room():
             reason = "too many connections"
         if reason is not None:
             self._refuse(reason, host)
             return None
         self._open += 1
         self._per_network[network] += 1
-        slot = Slot(self, host, network)
+        slot = Slot(self, host, network, self._abandoned_at(limits.abandoned))
         self._unauthenticated[slot] = None
         return slot
 
-    def _objection(self, network: str) -> str | None:
-        if self._per_network.get(network, 0) >= self._limits.max_unauthenticated:
+    def _objection(self, network: str, limits: Limits) -> str | None:
+        if self._per_network.get(network, 0) >= limits.max_unauthenticated:
             return "too many unauthenticated connections from one address"
-        if not self._abandoned.has_token(network, trio.current_time()):
+        if not self._abandoned_at(limits.abandoned).has_token(network, trio.current_time()):
             return "too many abandoned connections from one address"
         return None
+
+    def _abandoned_at(self, rate: Rate) -> Buckets:
+        """The tokens of networks that have this rate."""
+        if rate not in self._abandoned:
+            self._abandoned[rate] = Buckets(rate)
+        return self._abandoned[rate]
 
     def _refuse(self, reason: str, host: str) -> None:
         self.refused[reason] += 1
@@ -94,21 +101,24 @@ class ConnectionLimiter:
         self._open -= 1
         if slot in self._unauthenticated:
             now = trio.current_time()
-            self._abandoned.of(slot.network, now).take(now)
+            slot.abandoned.of(slot.network, now).take(now)
             self.forget(slot)
 
 
 class Slot:
     """One connection's place, given back by `leave`."""
 
-    __slots__ = ("_end", "_is_authenticated", "_limiter", "host", "network")
+    __slots__ = ("_end", "_is_authenticated", "_limiter", "abandoned", "host", "network")
 
-    def __init__(self, limiter: ConnectionLimiter, host: str, network: str) -> None:
+    def __init__(
+        self, limiter: ConnectionLimiter, host: str, network: str, abandoned: Buckets
+    ) -> None:
         self._limiter: ConnectionLimiter | None = limiter
         self._is_authenticated = False
         self._end: Callable[[], None] | None = None
         self.host = host
         self.network = network
+        self.abandoned = abandoned
 
     @property
     def is_held(self) -> bool:

@@ -76,7 +76,7 @@ class ServerCall(Stream[Any, Any]):
 
     def identified(self) -> None:
         """Whose call it is is known and proved: its connection is no stranger's any more."""
-        self._rpc.connection.identified()
+        self._rpc.connection.identified(self._rpc)
 
     def revoke(self) -> None:
         """The client may not make this call any more: when its connection has no other, it ends."""

@@ -28,6 +28,7 @@ from audio_server.rpc.io.reader import Reader
 from audio_server.rpc.io.writer import BatchWriter, WriteBuffer
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.log_text import log_text
+from audio_server.rpc.stream import RpcStream
 
 log = structlog.get_logger()
 
@@ -105,8 +106,8 @@ class Connection(Dispatcher):
         """Write a frame in this turn, while nothing waits in `http2.out`."""
         self._write_buffer.write_now(frame)
 
-    def identified(self) -> None:
-        """It is known who the peer is."""
+    def identified(self, stream: RpcStream) -> None:
+        """It is known whose call this is, and so who the peer is."""
 
     def revoke(self) -> None:
         """The peer is not who it was taken for any more."""
@@ -268,7 +269,11 @@ class Connection(Dispatcher):
 
     def _watch_block(self) -> None:
         if (due_at := self._timers.watch_block()) is not None:
-            self._alarm.deadline = min(self._alarm.deadline, due_at)
+            self._alarm_at(due_at)
+
+    def _alarm_at(self, due_at: float) -> None:
+        """See what is due then, at the latest."""
+        self._alarm.deadline = min(self._alarm.deadline, due_at)
 
     async def _pause(self) -> None:
         """Return when the peer may be heard again."""

@@ -61,8 +61,13 @@ class Limits:
 
     # Calls and their messages
 
-    max_streams: Annotated[int, whole(3, 1_000)] = 16
-    """Concurrent calls, counted until the handler has exited; more are refused."""
+    max_streams: Annotated[int, whole(3, 1_000)] = 100
+    """Concurrent calls, counted until the handler has exited; more are refused. RFC 9113 recommends
+    100 or more, for proxies that carry several devices on one connection."""
+
+    max_unidentified_calls: Annotated[int, whole(1, 1_000)] = 16
+    """Calls of one connection, such as health checks, that are no device's, for more than a
+    second."""
 
     calls: Pace = (100, 10)
     """Calls opened; past it the connection is not read for a while, and nothing is lost."""

@@ -20,6 +20,7 @@ from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.writer import BatchWriter
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server_connection import ServerConnection, Services
+from audio_server.rpc.trusted_proxies import Network, PeerLimits
 
 Numbering = Callable[[trio.abc.Stream], int]
 """Gives an accepted connection its number; a newer connection of the same client gets a larger."""
@@ -44,7 +45,8 @@ class Server:
     to handlers. Raises `TypeError` for anything else.
 
     Without a `number` connections are counted as they are accepted. `secure` runs in the
-    connection's own task, so it may take its time.
+    connection's own task, so it may take its time. Connections from `trusted_proxies` have wider
+    limits (`proxy_limits`).
     """
 
     def __init__(
@@ -52,13 +54,14 @@ class Server:
         services: Services | Sequence[Servable],
         *,
         limits: Limits | None = None,
+        trusted_proxies: Sequence[Network] = (),
         number: Numbering | None = None,
         secure: Securing | None = None,
         meter: Instrumentation | None = None,
     ) -> None:
         self._meter = meter or Instrumentation()
         self._services = _merged(services)
-        self._limits = limits or Limits()
+        self._limits = PeerLimits(limits or Limits(), trusted_proxies)
         self._batch_writer = BatchWriter()
         self._scheduler = ReadScheduler()
         self._poller = Poller(self._scheduler) if is_possible() else None
@@ -153,7 +156,7 @@ class Server:
         connection = ServerConnection(
             self._services,
             transport,
-            limits=self._limits,
+            limits=self._limits.of(slot.host),
             number=number,
             batch_writer=self._batch_writer,
             scheduler=self._scheduler,

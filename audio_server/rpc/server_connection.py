@@ -64,9 +64,11 @@ class ServerConnection(Connection):
         self._complaints: set[str] = set()
         self._flood_guard = FloodGuard(limits)
         self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
+        self._unidentified = 0  # calls that have a handler
 
-    def identified(self) -> None:
-        """The client has said who it is, and that is so: it is no stranger any more."""
+    def identified(self, stream: RpcStream) -> None:
+        """The client has said whose call this is, and that is so: it is authenticated."""
+        self._note_identified(stream)
         self._disowned = False
         if self._poller is not None:
             self._source.join(self._poller)
@@ -180,6 +182,7 @@ class ServerConnection(Connection):
         stream.has_handler = True
         if request.deadline_s is not None:
             stream.scope.deadline = trio.current_time() + request.deadline_s
+        self._note_unidentified()
         self._accepted.append((stream, ServerCall(stream, request, method), method))
         self._meter.call_begun(request.path)
         calls.start_soon(self._serve_call, name="call")
@@ -200,7 +203,21 @@ class ServerConnection(Connection):
         finally:
             self._meter.call_ended(call._method_name, status)
             stream.has_handler = False
+            self._note_identified(stream)
             self.release(stream)
+
+    def _note_unidentified(self) -> None:
+        self._unidentified += 1
+        if self._unidentified > self.limits.max_unidentified_calls:
+            self._alarm_at(self._timers.identities_due_at(self._timers.received_at))
+
+    def _note_identified(self, stream: RpcStream) -> None:
+        """A call is known to be a device's, or is over."""
+        if not stream.is_identified:
+            stream.is_identified = True
+            self._unidentified -= 1
+            if self._unidentified <= self.limits.max_unidentified_calls:
+                self._timers.identities_settled()
 
     async def _see_off(self, stream: RpcStream) -> None:
         """A status behind what the peer does not take is not kept for ever."""

@@ -34,12 +34,14 @@ class RpcStream(InboundHalf):
     Nobody closes a stream: it is over when both ends said so or one has reset it.
     """
 
-    __slots__ = ("_pending", "_trailers", "has_handler", "local_ended", "trailers")
+    __slots__ = ("_pending", "_trailers", "has_handler", "is_identified", "local_ended",
+                 "trailers")  # fmt: skip
 
     def __init__(self, connection: Connection, stream_id: int) -> None:
         super().__init__(connection, stream_id)
         self.trailers: list[tuple[bytes, bytes]] | None = None
         self.has_handler = False
+        self.is_identified = False
         self.local_ended = False
         self._pending = b""
         self._trailers: Headers | None = None

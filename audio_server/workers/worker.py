@@ -114,6 +114,7 @@ async def run_worker(
     server = Server(
         all_services(ClaimingService(devices, claims, guard, limits.presses), stop),
         limits=limits,
+        trusted_proxies=boot.settings.trusted_proxies,
         number=ConnectionIds(number, boot.workers),
         secure=guard.secure,
         meter=meter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "tls_key": ("from-file", "from-environment", "from-flag"),
     "tls_client_ca": ("from-file", "from-environment", "from-flag"),
     "tokens": ("required", "off", "required"),
+    "trusted_proxies": ("10.0.0.0/8", "192.0.2.7,2001:db8::/56", "::1"),
     "lead_ms": ("60", "100", "2000"),
     "max_devices": ("1", "500", "100000"),
     "max_upload_mib": ("1", "20", "4096"),
@@ -42,6 +44,8 @@ def flag(name: str) -> str:
 
 def value_of(settings: Settings, name: str, like: str) -> object:
     value = getattr(settings, name)
+    if isinstance(value, tuple):
+        return tuple(ip_network(text) for text in like.split(","))
     return type(value)(like)
 
 
@@ -79,6 +83,15 @@ def test_what_is_not_given_keeps_its_default(serve, tmp_path) -> None:
     config = write_toml(tmp_path / "settings.toml", port="7")
     assert serve("--config", str(config), "--lead-ms", "100") == Settings(port=7, lead_ms=100)
     assert serve() == Settings()
+
+
+def test_networks_may_be_a_list_in_the_file(serve, tmp_path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text('trusted_proxies = ["10.1.2.3/8", "::1"]')
+    networks = ip_network("10.0.0.0/8"), ip_network("::1")
+    assert serve("--config", str(config)).trusted_proxies == networks
+    config.write_text("trusted_proxies = []")
+    assert serve("--config", str(config)).trusted_proxies == ()
 
 
 def test_as_many_workers_as_cores(serve, tmp_path) -> None:

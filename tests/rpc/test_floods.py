@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,7 +126,8 @@ async def test_resets_received_or_provoked_are_limited(
     provoke: Callable[[RawPeer, int], Awaitable[None]],
 ) -> None:
     """Rapid reset (CVE-2023-44487) and "made you reset" (CVE-2025-8671)."""
-    async with beside_a_healthy_device(services=never) as served:
+    limits = replace(LENIENT, max_streams=16)
+    async with beside_a_healthy_device(services=never, limits=limits) as served:
         start = trio.current_time()
         for number in range(100):
             await provoke(served.peer, 2 * number + 1)

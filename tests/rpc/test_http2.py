@@ -70,7 +70,7 @@ async def test_3_4_the_server_begins_with_settings(autojump_clock: MockClock) ->
     async with serving() as served:
         first, *others = await served.peer.quiet()
         assert isinstance(first, SettingsFrame)
-        assert first.settings[SettingsFrame.MAX_CONCURRENT_STREAMS] == 16
+        assert first.settings[SettingsFrame.MAX_CONCURRENT_STREAMS] == 100
         assert first.settings[SettingsFrame.MAX_HEADER_LIST_SIZE] == 16 * 1024
         assert any(isinstance(f, SettingsFrame) and "ACK" in f.flags for f in others)
 

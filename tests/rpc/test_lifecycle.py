@@ -237,3 +237,46 @@ async def test_a_peer_that_says_nothing_at_all_costs_nothing_at_the_end(
     async with serving(greet=False, limits=replace(LENIENT, preface_s=1)) as served:
         await served.ended.wait()
         assert served.peer.headers == {}
+
+
+@pytest.mark.parametrize(("calls", "ends"), [(16, False), (17, True)])
+async def test_few_calls_of_a_connection_stay_without_an_identity(
+    autojump_clock: MockClock, calls: int, *, ends: bool
+) -> None:
+    """Such as health checks: they cost memory, and are bounded by nothing else."""
+    async with serving(never) as served:
+        for number in range(calls):
+            await served.peer.open(2 * number + 1)
+        start = trio.current_time()
+        await trio.sleep(5)
+        assert served.ended.is_set() is ends
+        if ends:
+            assert await served.peer.ended_with() == (11, b"too many calls without an identity")
+            assert trio.current_time() - start <= 5.1
+
+
+async def test_any_number_of_calls_may_be_of_devices(autojump_clock: MockClock) -> None:
+    async def handler(call: Any) -> None:
+        await trio.sleep(0.5)
+        call.identified()
+        call.identified()
+        await trio.sleep_forever()
+
+    async with serving(handler) as served:
+        for number in range(100):
+            await served.peer.open(2 * number + 1)
+        await trio.sleep(20)
+        assert not served.ended.is_set()
+        assert served.connection._unidentified == 0
+
+
+async def test_calls_without_an_identity_that_end_are_forgotten(autojump_clock: MockClock) -> None:
+    limits = replace(LENIENT, resets=(1000, 1000))
+    async with serving(never, limits=limits) as served:
+        for number in range(50):
+            await served.peer.open(2 * number + 1)
+            await trio.sleep(0.2)
+            await served.peer.reset(2 * number + 1)
+        await trio.sleep(5)
+        assert not served.ended.is_set()
+        assert served.connection._unidentified == 0

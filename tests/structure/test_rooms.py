@@ -19,6 +19,7 @@ ROOMS = {
     "rpc.errors": "rpc/terms",  # values that all of rpc shares
     "rpc.limits": "rpc/terms",
     "rpc.rate_limit": "rpc/terms",
+    "rpc.trusted_proxies": "rpc/terms",
 }
 """Modules whose room is not their folder; of several prefixes the longest counts."""
 

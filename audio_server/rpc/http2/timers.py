@@ -1,4 +1,5 @@
-"""What a peer owes in time: a sign of life, its preface, the end of a header block, a call."""
+"""What a peer owes in time: a sign of life, its preface, the end of a header block, a call, and
+whose its calls are."""
 
 from __future__ import annotations
 
@@ -18,11 +19,15 @@ _SHARE = 20
 """A short keepalive is put off by such a part of itself at most."""
 
 
+_IDENTIFY_S = 1.0
+"""A handler that knows whose its call is says so in its first step."""
+
+
 class PeerTimers:
     """Knows when a peer's time is up. Times are trio's; nobody is woken by it."""
 
-    __slots__ = ("_block_since", "_frames", "_limits", "_pinged_at", "_started_at", "called_at",
-                 "received_at")  # fmt: skip
+    __slots__ = ("_block_since", "_frames", "_limits", "_pinged_at", "_started_at",
+                 "_unidentified_since", "called_at", "received_at")  # fmt: skip
 
     def __init__(self, limits: Limits, frames: FrameReader, now: float) -> None:
         self._limits = limits
@@ -30,6 +35,7 @@ class PeerTimers:
         self._started_at = now
         self._pinged_at: float | None = None
         self._block_since: float | None = None
+        self._unidentified_since: float | None = None
         self.received_at = now
         """When the peer last said anything; any bytes are a sign of life."""
         self.called_at = now
@@ -49,6 +55,16 @@ class PeerTimers:
             return self._block_due_at(self.received_at)
         return None
 
+    def identities_due_at(self, now: float) -> float:
+        """More calls are unidentified than may be for long; return when they have to be fewer."""
+        if self._unidentified_since is None:
+            self._unidentified_since = now
+        return self._unidentified_since + _IDENTIFY_S
+
+    def identities_settled(self) -> None:
+        """No more calls are unidentified than may be."""
+        self._unidentified_since = None
+
     def next_at(self, *, idle: bool) -> float:
         """When `check` has something to say; `idle`: a connection with no call is in question."""
         due = [self._life_due_at()]
@@ -56,6 +72,8 @@ class PeerTimers:
             due.append(self._started_at + self._limits.preface_s)
         if self._block_since is not None:
             due.append(self._block_due_at(self._block_since))
+        if self._unidentified_since is not None:
+            due.append(self._unidentified_since + _IDENTIFY_S)
         if idle:
             due.append(self.called_at + self._limits.idle_s)
         return min(due)
@@ -71,6 +89,8 @@ class PeerTimers:
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "no preface in time")
         if self._block_since is not None and now >= self._block_due_at(self._block_since):
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a header block was not ended in time")
+        if (since := self._unidentified_since) is not None and now >= since + _IDENTIFY_S:
+            raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, "too many calls without an identity")
         if idle and now >= self.called_at + limits.idle_s:
             raise PeerError(ErrorCodes.NO_ERROR, "no call for a long time")
         if now < self._life_due_at():
