@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from audio_server.process.standard_files import open_standard_files
+from audio_server.process.standard_files import prepare_standard_files
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     environment's fault (one line on standard error says whose), 130 an interrupt, 141 a reader
     that went away. Anything else is a bug of ours and leaves as its own exception.
     """
-    open_standard_files()
+    prepare_standard_files()
     from audio_server.cli.app import app
     from audio_server.cli.errors import exit_status
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 from audio_server.cli.errors import CommandError
 from audio_server.cli.ids import Button, DeviceId
 from audio_server.cli.remote import AsJson, Remote, ask
+from audio_server.process.output import say, say_json
 
 if TYPE_CHECKING:
     from audio_server.client.connection import Document
@@ -43,7 +43,10 @@ def press(
     from audio_server.client.outcome import state
 
     row = ask(remote, lambda api: api.press(device_id, button))
-    print(json.dumps(row, indent=2) if as_json else state(row))
+    if as_json:
+        say_json(row)
+    else:
+        say(state(row))
 
 
 def play(
@@ -118,9 +121,9 @@ def rename(
         raise CommandError("give either a NAME or --none")
     answer = ask(remote, lambda api: api.rename(device_id, name))
     if as_json:
-        print(json.dumps(answer, indent=2))
+        say_json(answer)
     else:
-        print(f"{device_id} is called {name}" if name else f"{device_id} has no name now")
+        say(f"{device_id} is called {name}" if name else f"{device_id} has no name now")
 
 
 def _chosen(device_ids: Sequence[str], everywhere: bool) -> Sequence[str] | None:
@@ -134,8 +137,8 @@ def _say(answer: Document, what: str, as_json: bool) -> None:
     from audio_server.client.outcome import done, failure
 
     if as_json:
-        print(json.dumps(answer, indent=2))
+        say_json(answer)
     elif answer.get("done"):
-        print(f"{what} {done(answer)}")
+        say(f"{what} {done(answer)}")
     if error := failure(answer):
         raise error

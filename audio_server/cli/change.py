@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
+from audio_server.process.output import say, say_error
 from audio_server.settings import ConfigFile, Folder
 from audio_server.validators import whole
 
@@ -126,6 +127,6 @@ def _look(folder: Path) -> _Folder:
 
 def tell(path: Path) -> None:
     """What has changed; and, to somebody who reads it, how a server comes to know."""
-    print(path)
+    say(path)
     if sys.stderr.isatty():
-        print(HINT, file=sys.stderr)
+        say_error(HINT)

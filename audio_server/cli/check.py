@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from audio_server.cli.errors import CommandError
+from audio_server.process.output import say
 from audio_server.settings import ConfigFile, File, Host, Port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -54,7 +55,7 @@ def check(
         raise CommandError(f"{host}:{port}: {error.strerror or error}") from error
     if not answered:
         raise CommandError(f"{host}:{port}: what answers does not speak HTTP/2")
-    print(f"{host}:{port}: a server answers")
+    say(f"{host}:{port}: a server answers")
 
 
 def _settles(connection: socket.socket) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from cyclopts import App, Parameter
 
 from audio_server.cli.table import table
 from audio_server.process.help_pages import HELP_FORMATTER
+from audio_server.process.output import say, say_json
 from audio_server.settings import Clips, ConfigFile, Folder, default_cache, default_clips
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def list_clips(
     """
     loaded = _load(clips or default_clips(), cache or default_cache())
     if as_json:
-        print(json.dumps([_facts(mode, clip) for mode, clip in enumerate(loaded)], indent=2))
+        say_json([_facts(mode, clip) for mode, clip in enumerate(loaded)])
     else:
-        print(table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))]))
+        say(*table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))]))
 
 
 def _load(folder: Path, cache: Path) -> list[Clip]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -19,4 +20,4 @@ def completion(shell: Shell, /) -> None:
     """
     from audio_server.cli.app import app
 
-    print(app.generate_completion(shell=shell))
+    sys.stdout.write(f"{app.generate_completion(shell=shell)}\n")  # our own text, with tabs

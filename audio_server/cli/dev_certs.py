@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from audio_server.device_ids import WHAT, is_device_id
+from audio_server.process.output import say
 from audio_server.settings import ConfigFile, Folder
 
 if TYPE_CHECKING:
@@ -60,19 +61,17 @@ def dev_certs(
     from audio_server.identity.dev_certs import make_dev_certs
 
     certs = make_dev_certs(folder, hosts, device_ids)
-    print(_try_out(certs, device_ids[0]))
+    say(*_try_out(certs, device_ids[0]))
 
 
-def _try_out(certs: DevCerts, device_id: str) -> str:
+def _try_out(certs: DevCerts, device_id: str) -> list[str]:
     device = certs.devices[device_id]
     server_files = {"cert": certs.server.cert, "key": certs.server.key, "client-ca": certs.ca}
     device_files = {"ca": certs.ca, "cert": device.cert, "key": device.key}
-    return "\n".join(
-        [
-            _command(["audio-server"], server_files),
-            _command(["audio-device", "--id", device_id], device_files),
-        ]
-    )
+    return [
+        _command(["audio-server"], server_files),
+        _command(["audio-device", "--id", device_id], device_files),
+    ]
 
 
 def _command(words: list[str], files: dict[str, Path]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from audio_server.cli.live import show, show_all
 from audio_server.cli.remote import AsJson
 from audio_server.cli.table import table
 from audio_server.process.help_pages import HELP_FORMATTER
+from audio_server.process.output import say, say_json
 from audio_server.settings import ConfigFile, Data, default_data
 
 HELP = """List the devices that are connected to a running server, or manage their tokens.
@@ -69,7 +69,10 @@ def enroll(
     from audio_server.identity import tokens
 
     token = tokens.enroll((store or Store()).tokens, device_id)
-    print(json.dumps({"device_id": device_id, "token": token}) if as_json else token)
+    if as_json:
+        say_json({"device_id": device_id, "token": token}, indent=None)
+    else:
+        say(token)
 
 
 @app.command
@@ -112,6 +115,6 @@ def list_devices(
     enrolments = read_tokens((store or Store()).tokens).values()
     if as_json:
         rows = [{"device_id": one.device_id, "enrolled": one.enrolled_at} for one in enrolments]
-        print(json.dumps(rows, indent=2))
+        say_json(rows)
     else:
-        print(table([HEADINGS, *((one.device_id, one.enrolled_at) for one in enrolments)]))
+        say(*table([HEADINGS, *((one.device_id, one.enrolled_at) for one in enrolments)]))

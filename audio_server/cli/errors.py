@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from audio_server.client.errors import ServerError
+from audio_server.process.output import say_error
 
 REFUSED, USAGE, INTERRUPTED, READER_GONE = 1, 2, 128 + 2, 128 + 13
 
@@ -29,7 +30,7 @@ def exit_status(error: BaseException) -> int | None:
     lines = [_line(cause) for cause in causes]
     if None in lines:
         return None
-    print(f"audio-server: {lines[0]}", file=sys.stderr)
+    say_error(f"audio-server: {lines[0]}")
     return REFUSED if isinstance(causes[0], ServerError) else USAGE
 
 

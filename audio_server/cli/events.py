@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from audio_server.cli.ids import DeviceId
 from audio_server.cli.remote import AsJson, Remote, print_line
+from audio_server.process.output import say
 
 Follow = Annotated[bool, Parameter(name=("--follow", "-f"))]
 
@@ -36,7 +37,7 @@ def logs(
     from audio_server.client import history
 
     def tell(event: dict[str, object]) -> None:
-        print(history.line(event), flush=True)
+        say(history.line(event))
 
     server = (remote or Remote()).server()
     told = history.follow if follow else history.past

@@ -8,6 +8,7 @@ from textwrap import wrap
 
 from cyclopts import Parameter
 
+from audio_server.process.output import say
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.rate_limit import Rate
 from audio_server.settings import ConfigFile, LimitTable
@@ -15,9 +16,10 @@ from audio_server.validators import bounds_of
 
 _DEFAULTS = Limits()
 _WIDTH = 96
-_HEAD = """\
-# Of each worker. A pair is a rate: so many at once, and so many a second in the long run.
-[limits]"""
+_HEAD = (
+    "# Of each worker. A pair is a rate: so many at once, and so many a second in the long run.",
+    "[limits]",
+)
 
 
 def limits(*, limits: LimitTable = _DEFAULTS, config: ConfigFile = None) -> None:
@@ -35,13 +37,13 @@ def limits(*, limits: LimitTable = _DEFAULTS, config: ConfigFile = None) -> None
     from audio_server.cli.app import app
 
     arguments = app["limits"].assemble_argument_collection(parse_docstring=True)
-    print(_HEAD)
+    say(*_HEAD)
     values = astuple(limits)
     for limit, value in zip(fields(Limits), values, strict=True):
         flag = f"--limits.{limit.name.replace('_', '-')}"
         for line in _described(arguments[flag].parameter):
-            print(f"# {line}")
-        print(f"{limit.name} = {_toml(value)}")
+            say(f"# {line}")
+        say(f"{limit.name} = {_toml(value)}")
 
 
 def _toml(value: int | float | Rate) -> str:

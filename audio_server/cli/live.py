@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +10,8 @@ from cyclopts import Parameter
 from audio_server.cli.errors import CommandError
 from audio_server.cli.ids import DeviceId
 from audio_server.cli.remote import AsJson, Remote, ask, print_line
+from audio_server.process.colours import can_draw
+from audio_server.process.output import make_console, say, say_json
 
 if TYPE_CHECKING:
     from audio_server.client.connection import Document
@@ -43,7 +44,7 @@ def show_all(
     """
     document = ask(remote, lambda api: api.devices())
     if as_json:
-        print(json.dumps(document, indent=2))
+        say_json(document)
     else:
         _print_table(document, sort, reverse)
 
@@ -56,11 +57,9 @@ def _print_table(document: Document, key: str, backwards: bool) -> None:
 
     rows, now = sort(document["rows"], key, backwards=backwards), document["now"]
     if not sys.stdout.isatty():
-        print(text_table(lines(rows, now)))
+        say(*text_table(lines(rows, now)))
         return
-    from rich.console import Console
-
-    console = Console()
+    console = make_console()
     console.print(table(rows, now, console.width) if rows else "no device is connected")
 
 
@@ -78,7 +77,10 @@ def show(device_id: DeviceId, /, remote: Remote | None = None, *, as_json: AsJso
     from audio_server.client.facts import facts
 
     row = ask(remote, lambda api: api.device(device_id))
-    print(json.dumps(row, indent=2) if as_json else table(facts(row)))
+    if as_json:
+        say_json(row)
+    else:
+        say(*table(facts(row)))
 
 
 def top(
@@ -106,19 +108,18 @@ def top(
         from audio_server.client.changes import tell_changes
 
         trio.run(tell_changes, server, print_line)
-    elif not sys.stdout.isatty():
-        raise CommandError("there is no terminal: use --json, or audio-server devices")
+    elif not can_draw(sys.stdout):
+        raise CommandError("no terminal to draw on: use --json, or audio-server devices")
     else:
         _watch(server, sort, reverse)
 
 
 def _watch(server: Server, key: str, backwards: bool) -> None:
     import trio
-    from rich.console import Console
 
     from audio_server.client.overview import Order
     from audio_server.client.top import top as watch
     from audio_server.process.terminal import keyboard, single_keys
 
     with keyboard() as keys, single_keys(keys):
-        trio.run(watch, server, keys, Console(), Order(key, backwards=backwards))
+        trio.run(watch, server, keys, make_console(), Order(key, backwards=backwards))

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from audio_server.process.colours import can_draw
+from audio_server.process.output import make_console
+
 
 @contextmanager
 def clip_progress() -> Iterator[Callable[[int, int], None] | None]:
@@ -13,13 +16,12 @@ def clip_progress() -> Iterator[Callable[[int, int], None] | None]:
 
     The bar shows up with the first call and is gone when the block is left, or all is done.
     """
-    if not sys.stderr.isatty():
+    if not can_draw(sys.stderr):
         yield None
         return
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=make_console(stderr=True), transient=True) as bar:
         task = bar.add_task("Preparing clips", total=None)
 
         def show(done: int, total: int) -> None:

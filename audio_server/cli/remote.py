@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from cyclopts import Parameter, Token
 
 from audio_server.cli.errors import CommandError
 from audio_server.client.server import DEFAULT_URL, Server, check_url, is_token, read_token
+from audio_server.process.output import say_json
 from audio_server.settings import File
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Remote:
 
 def print_line(document: object) -> None:
     """A JSON line, at once: somebody may be waiting for it."""
-    print(json.dumps(document), flush=True)
+    say_json(document, indent=None)
 
 
 def ask(remote: Remote | None, question: Callable[[Api], Awaitable[T]]) -> T:

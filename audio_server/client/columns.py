@@ -11,6 +11,7 @@ from rich.text import Text
 from audio_server.client import words
 from audio_server.client.leds import lamps
 from audio_server.client.words import Row
+from audio_server.process.printable import printable
 
 _STYLES = {"playing": "green", "error": "bold red"}
 _STATES = ("error", "playing", "idle")
@@ -32,7 +33,7 @@ def natural(text: str) -> tuple[tuple[str, int], ...]:
 
 
 def _text(of: Callable[[Row, float], object]) -> Callable[[Row, float], Text]:
-    return lambda row, now: Text(words.plain(of(row, now)))
+    return lambda row, now: Text(printable(of(row, now)))
 
 
 def _plays(row: Row, now: float) -> Text:

@@ -28,6 +28,8 @@ EVENT_MAX_BYTES = 64 * 1024 * 1024
 
 BACKLOG = 100
 
+JSON = {"content-type": "application/json"}
+
 Document = dict[str, Any]
 Event = tuple[str, Document]
 Query = Mapping[str, str | int]
@@ -53,6 +55,14 @@ def _trust(server: Server) -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not used
 
 
+def _content(body: object) -> bytes | None:
+    """Return JSON. An argument that the locale could not decode is sent as the bytes it was, which
+    are UTF-8 in most cases; the server refuses others."""
+    if body is None:
+        return None
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
+
+
 class Connection:
     """Made by `open_connection`. Each call raises `ServerError`, and nothing else."""
 
@@ -71,7 +81,9 @@ class Connection:
     ) -> Document:
         """Send a request; what it is answered. A refusal names what it is `about`."""
         with faults_of(self._server):
-            answer = await self._http.request(method, path, params=query, json=body)
+            answer = await self._http.request(
+                method, path, params=query, content=_content(body), headers=JSON
+            )
         if not answer.is_success:
             raise refusal(self._server, answer, about)
         return self._document(answer.content)

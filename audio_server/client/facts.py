@@ -13,18 +13,18 @@ from audio_server.client.words import (
     mode,
     moment,
     percent,
-    plain,
     plays,
     press,
 )
+from audio_server.process.printable import printable
 
 
 def facts(row: Row, now: float | None = None) -> list[tuple[str, str]]:
     """What each is called and what it is."""
     now = time.time() if now is None else now
     return [
-        ("id", plain(row["id"])),
-        ("name", plain(row.get("name") or NOTHING)),
+        ("id", printable(row["id"])),
+        ("name", printable(row.get("name") or NOTHING)),
         ("connected", _connected(row, now)),
         ("mode", mode(row)),
         ("state", plays(row, now)),
@@ -36,7 +36,7 @@ def facts(row: Row, now: float | None = None) -> list[tuple[str, str]]:
         ("battery", percent(row.get("battery"))),
         ("errors", _errors(row)),
         ("LED corrections", str(row.get("corrections", NOTHING))),
-        ("streams", plain(" ".join(row.get("streams") or [NOTHING]))),
+        ("streams", printable(" ".join(row.get("streams") or [NOTHING]))),
     ]
 
 
@@ -45,13 +45,13 @@ def _connected(row: Row, now: float) -> str:
         return "no"
     worker = f", worker {row['worker']}" if row.get("worker") else ""
     since = f"since {moment(row['since'])} ({ago(now - row['since'])})"
-    return plain(f"{since} from {row.get('address')}{worker}")
+    return printable(f"{since} from {row.get('address')}{worker}")
 
 
 def _leds(leds: Sequence[str] | None) -> str:
-    return plain(" ".join(leds)) if leds else NOTHING
+    return printable(" ".join(leds)) if leds else NOTHING
 
 
 def _errors(row: Row) -> str:
     last = row.get("last_error")
-    return plain(f"{row.get('errors', NOTHING)}{f', the last: {last}' if last else ''}")
+    return printable(f"{row.get('errors', NOTHING)}{f', the last: {last}' if last else ''}")

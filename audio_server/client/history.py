@@ -8,7 +8,8 @@ from audio_server.client.api import Api, open_api
 from audio_server.client.connection import Document
 from audio_server.client.errors import ServerError
 from audio_server.client.server import Server
-from audio_server.client.words import moment, plain
+from audio_server.client.words import moment
+from audio_server.process.printable import printable
 
 Tell = Callable[[Document], None]
 """Is told of one event."""
@@ -43,5 +44,5 @@ async def _tell_past(api: Api, device_id: str | None, tell: Tell) -> set[int]:
 
 def line(event: Document) -> str:
     """A event for eyes."""
-    device = plain(event["device"])
-    return f"{moment(event['at'])}  {device}  {plain(event['text'])}"
+    device = printable(event["device"])
+    return f"{moment(event['at'])}  {device}  {printable(event['text'])}"

@@ -6,7 +6,8 @@ import time
 
 from audio_server.client.connection import Document
 from audio_server.client.errors import ServerError
-from audio_server.client.words import Row, mode, plain, plays
+from audio_server.client.words import Row, mode, plays
+from audio_server.process.printable import printable
 
 NAMED = 5
 """How many devices are named before the others are counted."""
@@ -20,7 +21,7 @@ def done(answer: Document) -> str:
 
 def state(row: Row) -> str:
     """What a device is at now."""
-    return f"{plain(row['id'])}: mode {mode(row)}, {plays(row, time.time())}"
+    return f"{printable(row['id'])}: mode {mode(row)}, {plays(row, time.time())}"
 
 
 def failure(answer: Document) -> ServerError | None:
@@ -31,4 +32,4 @@ def failure(answer: Document) -> ServerError | None:
         return None
     named = [f"{device_id}: {reason}" for device_id, reason in list(reasons.items())[:NAMED]]
     more = len(reasons) - len(named)
-    return ServerError(plain("; ".join(named) + (f"; and {more:,} more" if more else "")))
+    return ServerError(printable("; ".join(named) + (f"; and {more:,} more" if more else "")))

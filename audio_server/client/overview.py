@@ -10,7 +10,8 @@ from rich.text import Text
 from audio_server.client.columns import COLUMNS, sort
 from audio_server.client.table import table
 from audio_server.client.watched import Watched
-from audio_server.client.words import Row, plain
+from audio_server.client.words import Row
+from audio_server.process.printable import printable
 
 KEYS = "q quit   s sort by the next column   r the other way round"
 _FIXED_LINES = 4
@@ -72,5 +73,5 @@ class Overview:
     def _foot(self) -> Text:
         if self._watched.lost is None:
             return Text(KEYS, style="dim", no_wrap=True, overflow="ellipsis", end="")
-        line = f"{plain(self._watched.lost)}; looking for it"
+        line = f"{printable(self._watched.lost)}; looking for it"
         return Text(line, style="bold yellow", no_wrap=True, overflow="ellipsis", end="")

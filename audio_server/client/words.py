@@ -6,20 +6,16 @@ import time
 from typing import Any
 
 from audio_server.clips.naming import title_of
+from audio_server.process.printable import printable
 
 Row = dict[str, Any]
 
 NOTHING = "-"
 
 
-def plain(text: object) -> str:
-    """Text that does nothing to a terminal but show."""
-    return "".join(char if char.isprintable() else "�" for char in str(text))
-
-
 def title(clip: str | None) -> str:
     """What a clip is called, without the number that puts it in its place."""
-    return plain(title_of(clip or ""))
+    return printable(title_of(clip or ""))
 
 
 def mode(row: Row) -> str:
@@ -31,7 +27,7 @@ def plays(row: Row, now: float) -> str:
     """What plays and where in it, or that nothing does."""
     playing = row.get("playing")
     if not playing:
-        return plain(row.get("state") or NOTHING)
+        return printable(row.get("state") or NOTHING)
     position_s = playing["position_s"] + max(0.0, now - playing["at"])
     length_s = playing["seconds"]
     if length_s is None:
@@ -42,7 +38,7 @@ def plays(row: Row, now: float) -> str:
 def press(row: Row, now: float) -> str:
     """The last press and how long ago it was."""
     last = row.get("last_press")
-    return f"{plain(last['button'])} {ago(now - last['at'])}" if last else NOTHING
+    return f"{printable(last['button'])} {ago(now - last['at'])}" if last else NOTHING
 
 
 def percent(part: float | None) -> str:

@@ -18,8 +18,10 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
+from audio_server.process.colours import shows_colours
 from audio_server.process.log_limiter import FaultLimiter
 from audio_server.process.log_writer import DescribeLost
+from audio_server.process.printable import printable, printable_lines
 from audio_server.process.queued_stderr import QueuedStderr
 from audio_server.settings import LogFormat, LogLevel
 
@@ -59,6 +61,8 @@ def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None
         _traceback if level == "debug" else _compact,
     ]
     renderer = _human() if human else structlog.processors.JSONRenderer(default=repr)
+    if human:
+        shared.append(_make_printable)
     limiter = FaultLimiter()
     structlog.configure(
         processors=[limiter, *shared, renderer],
@@ -85,7 +89,7 @@ def _lost_lines(processors: list[Processor]) -> DescribeLost:
 
 
 def _human() -> Processor:
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
+    return structlog.dev.ConsoleRenderer(colors=shows_colours(sys.stderr), sort_keys=False)
 
 
 def _configure_standard_library(
@@ -106,8 +110,19 @@ def _compact(_: Any, __: str, event: Event) -> Event:
     """An exception as one short line for each cause: what it was, and where it left our hands."""
     exc_info = _pop_exc_info(event)
     if exc_info:
-        event["exception"] = "; ".join(_cause_lines(exc_info[1]))
+        event["exception"] = " ".join("; ".join(_cause_lines(exc_info[1])).splitlines())
     return event
+
+
+def _make_printable(_: Any, __: str, event: Event) -> Event:
+    """Values are from peers, files and libraries, and a terminal obeys what is in them."""
+    return {printable(key): _shown(key, value) for key, value in event.items()}
+
+
+def _shown(key: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value  # the renderer shows its `repr`, which has escapes of its own
+    return printable_lines(value) if key == "exception" else printable(value)
 
 
 def _traceback(_: Any, __: str, event: Event) -> Event:

@@ -6,7 +6,17 @@ import os
 import sys
 from typing import TextIO
 
+from audio_server.process.encoding_errors import configure_encoding_errors
+from audio_server.process.output import say_traceback
+
 _NAMES = ("stdin", "stdout", "stderr")
+
+
+def prepare_standard_files() -> None:
+    """Do all that a command needs before it does anything else."""
+    open_standard_files()
+    configure_encoding_errors()
+    sys.excepthook = say_traceback
 
 
 def open_standard_files() -> None:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from audio_server.errors import SetupError
+from audio_server.process.colours import can_draw
 from audio_server.process.help_pages import HELP_FORMATTER
-from audio_server.process.standard_files import open_standard_files
+from audio_server.process.output import say, say_error
+from audio_server.process.standard_files import prepare_standard_files
 from audio_server.simulator.errors import UsageError
 from audio_server.simulator.options import Options
 from audio_server.simulator.script import HELP, Step, parse_script
@@ -53,13 +55,12 @@ def device(options: Options | None = None) -> int:
 
 
 def _interactive(options: Options) -> int:
-    if not (sys.stdout.isatty() or sys.stderr.isatty()):
-        raise UsageError("there is no terminal: use --script")
+    if not (can_draw(sys.stdout) or can_draw(sys.stderr)):
+        raise UsageError("no terminal to draw on: use --script")
     from audio_server.simulator.interactive import run_interactive
 
     play = options.pcm is None if options.play is None else options.play
-    for line in run_interactive(replace(options, play=play)):
-        print(line, file=sys.stderr)
+    say_error(*run_interactive(replace(options, play=play)))
     return KEPT
 
 
@@ -67,9 +68,7 @@ def _scripted(options: Options, steps: list[Step]) -> int:
     from audio_server.simulator.scripted import run_script
 
     fleet = run_script(options, steps)
-    out = sys.stderr if options.pcm == "-" else sys.stdout
-    for line in _verdict(fleet):
-        print(line, file=out)
+    (say_error if options.pcm == "-" else say)(*_verdict(fleet))
     return BROKEN if any(judged.violations for judged in fleet) else KEPT
 
 
@@ -85,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     What is the user's or the environment's fault is one line on standard error and status 2.
     """
-    open_standard_files()
+    prepare_standard_files()
     try:
         status = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
@@ -103,7 +102,7 @@ def _status(error: BaseException) -> int | None:
     lines = [_line(cause) for cause in causes]
     if None in lines:
         return None
-    print(f"audio-device: {lines[0]}", file=sys.stderr)
+    say_error(f"audio-device: {lines[0]}")
     return USAGE
 
 

@@ -10,6 +10,7 @@ import trio
 from rich.console import Console
 from rich.live import Live
 
+from audio_server.process.output import make_console
 from audio_server.process.terminal import cancel_on_signal, keyboard, next_keys, single_keys
 from audio_server.simulator.buttons import Button
 from audio_server.simulator.connect import connecting
@@ -115,5 +116,5 @@ def _live(console: Console, screen: Callable[[], Screen]) -> Iterator[Live]:
 def run_interactive(options: Options) -> list[str]:
     """`interact` on this process's terminal. Raises `OSError` where there is none."""
     with keyboard() as keys, single_keys(keys):
-        console = Console(stderr=options.pcm == "-" or not sys.stdout.isatty())
+        console = make_console(stderr=options.pcm == "-" or not sys.stdout.isatty())
         return trio.run(interact, options, keys, console)

@@ -8,6 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from audio_server.process.output import make_console
 from audio_server.simulator.device import Link
 from audio_server.simulator.widgets import Line, Widgets
 
@@ -58,8 +59,8 @@ class Screen:
         )
         yield Panel(
             body,
-            title=f"[bold]audio-device[/] {self._face.device_id}",
-            subtitle=KEYS,
+            title=Text.assemble(("audio-device", "bold"), f" {self._face.device_id}"),
+            subtitle=Text(KEYS),
             border_style="cyan",
             padding=(0, 2),
             height=height,
@@ -157,7 +158,7 @@ def picture(face: Widgets, at_s: float, began_s: float) -> str:
     """The screen as SVG, 80 by 24, for a page that cannot run it."""
     import io
 
-    console = Console(
+    console = make_console(
         record=True, width=80, height=24, file=io.StringIO(), force_terminal=True,
         color_system="truecolor", no_color=False,
     )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import trio
 
+from audio_server.process.output import say_error
 from audio_server.simulator.connect import connecting
 from audio_server.simulator.describe import describe
 from audio_server.simulator.device import OpenChannel, VirtualDevice
@@ -117,7 +117,7 @@ def _tracer(device_id: str) -> Callable[[float, Event], None]:
 
     def trace(at_s: float, event: Event) -> None:
         if text := describe(event):
-            print(f"{at_s - began_s:9.4f}  {device_id}  {text}", file=sys.stderr)
+            say_error(f"{at_s - began_s:9.4f}  {device_id}  {text}")
 
     return trace
 

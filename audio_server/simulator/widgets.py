@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import trio
 
+from audio_server.process.printable import printable
 from audio_server.simulator.describe import describe
 from audio_server.simulator.device import Link, VirtualDevice
 from audio_server.simulator.events import (
@@ -83,7 +84,7 @@ class Widgets:
 
     def _log(self, at_s: float, event: Event) -> None:
         """An ack goes on the line of its event; the rest is told as it comes."""
-        text = describe(event)
+        text = printable(describe(event))  # a server's words are among them
         if isinstance(event, EventSent):
             self._sent = (at_s, text)
         elif isinstance(event, EventAcked):
@@ -102,10 +103,10 @@ class Widgets:
 
     def say(self, text: str) -> None:
         """Add a line of one's own to the log."""
-        self.lines.append(Line(trio.current_time(), text))
+        self.lines.append(Line(trio.current_time(), printable(text)))
 
     def tell_violations(self) -> None:
         """Log what the oracle has found since it was last asked."""
         found = self._oracle.violations[self._told :] if self._oracle else []
         self._told += len(found)
-        self.lines.extend(Line(v.at_s, f"broken: {v}", bad=True) for v in found)
+        self.lines.extend(Line(v.at_s, printable(f"broken: {v}"), bad=True) for v in found)

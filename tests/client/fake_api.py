@@ -15,7 +15,7 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from audio_server.identity.dev_certs import Pair
@@ -47,6 +47,11 @@ def event(seq: int, device_id: str, text: str) -> dict[str, Any]:
     return {"seq": seq, "at": NOW + seq, "device": device_id, "kind": "press", "text": text}
 
 
+def said(document: Any, status: int = 200) -> Response:
+    """An answer; JSON in ASCII can hold what UTF-8 cannot."""
+    return Response(json.dumps(document), status, media_type="application/json")
+
+
 class FakeServer:
     """`asked` is every request with a body or a query. An answer in `refusals` comes first."""
 
@@ -64,8 +69,8 @@ class FakeServer:
     async def attend(self, request: Request) -> Response:
         """Every route there is."""
         if self._token and request.headers.get("authorization") != f"Bearer {self._token}":
-            return JSONResponse({"error": "log in"}, status_code=401)
-        body = json.loads(await request.body() or "null")
+            return said({"error": "log in"}, 401)
+        body = json.loads((await request.body()).decode(errors="replace") or "null")
         self.asked.append((request.method, request.url.path, body or dict(request.query_params)))
         return self.refusal or self._answer(request)
 
@@ -74,12 +79,12 @@ class FakeServer:
         if path.endswith("/changes") or "follow" in request.query_params:
             return StreamingResponse(self._stream(), media_type="text/event-stream")
         if path.endswith("/events"):
-            return JSONResponse({"now": NOW, "events": self.past})
+            return said({"now": NOW, "events": self.past})
         if path == "/api/devices":
-            return JSONResponse({"now": NOW, "rows": self.rows})
+            return said({"now": NOW, "rows": self.rows})
         if request.method == "GET":
-            return JSONResponse(row[path.rpartition("/")[2]])
-        return JSONResponse(self.answer)
+            return said(row[path.rpartition("/")[2]])
+        return said(self.answer)
 
     async def _stream(self) -> AsyncIterator[str]:
         yield ": hello\n\n"

@@ -22,7 +22,7 @@ def test_devices_are_listed_in_columns(fake: FakeServer, run: Run) -> None:
         "idle",
         "2",
         "triangle",
-        "Hall�[2J",
+        "Hall\\x1b[2J",
         "●●□◆▲●",
         "mode",
         "5s",
@@ -132,7 +132,7 @@ def test_what_is_done_in_part_fails(fake: FakeServer, run: Run) -> None:
     assert err.startswith("audio-server: d0: no such device is connected; d1: no such device")
     assert err.endswith("; and 1,196 more\n")
     fake.answer = {"done": 0, "gone": [], "failed": {"attic": "has no\nsound"}}
-    assert run("stop", "--all") == (1, "", "audio-server: attic: has no�sound\n")
+    assert run("stop", "--all") == (1, "", "audio-server: attic: has no\\nsound\n")
     status, out, _ = run("stop", "--all", "--json")
     assert (status, json.loads(out)) == (1, fake.answer)
 
@@ -140,7 +140,7 @@ def test_what_is_done_in_part_fails(fake: FakeServer, run: Run) -> None:
 def test_logs_are_what_happened(fake: FakeServer, run: Run) -> None:
     fake.past = [event(1, "hall", "Play\x07 pressed"), event(4, "attic", "gone")]
     first, second = run("logs").out.splitlines()
-    assert first.endswith("  hall  Play� pressed")
+    assert first.endswith("  hall  Play\\x07 pressed")
     assert second.endswith("  attic  gone")
     lines = run("logs", "hall", "--json").out.splitlines()
     assert [json.loads(line) for line in lines] == fake.past

@@ -38,7 +38,7 @@ from audio_server.identity.dev_certs import make_dev_certs
         (("rename", "hall"), "give either a NAME or --none"),
         (("rename", "hall", "Hall", "--none"), "give either a NAME or --none"),
         (("logs", "a", "b"), "Unknown command or argument: b"),
-        (("top",), "there is no terminal: use --json, or audio-server devices"),
+        (("top",), "no terminal to draw on: use --json, or audio-server devices"),
     ],
 )
 def test_wrong_usage(run: Run, argv: list[str], line: str) -> None:

@@ -65,7 +65,7 @@ def test_a_lost_server_is_named() -> None:
     watched = watching(row("hall"))
     watched.lost = "http://there: Connection\x1b refused"
     lines = drawn(watched)
-    assert lines[23] == "http://there: Connection� refused; looking for it"
+    assert lines[23] == "http://there: Connection\\x1b refused; looking for it"
     assert lines[2].startswith("hall")
     watched.feed("changes", {"now": NOW, "gone": ["hall"]})
     assert drawn(watched)[23] == KEYS

@@ -173,3 +173,47 @@ def test_a_reader_of_logs_that_goes_away_is_no_concern(closed, monkeypatch) -> N
     structlog.get_logger().info("press")
     logging.getLogger("some.library").warning("press")
     LogStream().flush()
+
+
+def test_a_terminal_is_shown_no_controls(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    configure_logs("human")
+    evil = "a\x1b[2J\x9b\u202e\u2028\nb"
+    try:
+        raise ValueError(evil)
+    except ValueError:
+        structlog.get_logger().exception(evil, device_id=evil, path=[evil], **{evil: evil})
+    logging.getLogger("some.library").warning("%s", evil)
+    said = sys.stderr.getvalue()
+    assert said.count(r"a\x1b[2J\x9b\u202e\u2028\nb") >= 4
+    assert [char for char in said if not char.isprintable()] == ["\n"] * said.count("\n")
+    assert said.count("\n") == 3  # one for the exception
+
+
+def test_json_holds_no_controls(lines, capsys) -> None:
+    configure_logs("json")
+    structlog.get_logger().info("\x1b\x9b\x7f\u202e\udcff", device_id="\u2028")
+    text = capsys.readouterr().err
+    assert text.isascii()
+    assert text.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True),
+        ({"TERM": "xterm", "NO_COLOR": "0"}, False),
+        ({"TERM": "dumb"}, False),
+        ({}, True),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(variables, coloured, monkeypatch) -> None:
+    for name in ("TERM", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    configure_logs()
+    structlog.get_logger().info("press", device_id="kitchen")
+    assert ("\x1b[" in sys.stderr.getvalue()) is coloured

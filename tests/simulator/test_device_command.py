@@ -45,7 +45,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
         (("--script", "connect", "--pcm", "/no/such/file"), "/no/such/file"),
         (("--script", "connect", "--devices", "2", "--pcm", "-"), "for one device"),
         (("--script", "connect", "--pcm", "--play"), "a file is needed"),
-        ((), "there is no terminal"),
+        ((), "no terminal to draw on"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_status_2(

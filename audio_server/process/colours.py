@@ -1,0 +1,24 @@
+"""Whether a terminal is to be shown colours, and whether it can be drawn on."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+_DUMB = ("dumb", "unknown")
+
+
+def is_dumb() -> bool:
+    """Whether the terminal knows no controls: it can only print lines (`TERM=dumb`)."""
+    return os.environ.get("TERM", "").strip().lower() in _DUMB
+
+
+def can_draw(stream: TextIO) -> bool:
+    """Whether a screen or a progress bar can be drawn there."""
+    return stream.isatty() and not is_dumb()
+
+
+def shows_colours(stream: TextIO) -> bool:
+    """Whether lines there may have colours; `NO_COLOR` forbids them when it is set to anything
+    but the empty string (no-color.org)."""
+    return can_draw(stream) and not os.environ.get("NO_COLOR")
