@@ -35,7 +35,7 @@ from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
-from audio_server.process.gc_policy import young_objects_collected
+from audio_server.process.gc_policy import collecting
 from audio_server.process.rlimits import most_connections
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
 from audio_server.rpc.limits import Limits
@@ -231,7 +231,8 @@ async def _run(
     house = Context(settings, port, repository, fleet, stop, board.text)
     reload = partial(_reload, guard, house)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(young_objects_collected())
+        if hangups:  # the process is the server's own
+            await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
         await stack.enter_async_context(meter.at_work())
         await stack.enter_async_context(guard.at_work())
         if hangups:

@@ -132,6 +132,11 @@ CERTIFICATE_ENDS = Family(
     (("server",), ("client_ca",)),
     sparse=True,
 )
+COLLECTIONS = histogram(
+    "audio_server_full_collection_seconds",
+    "How long full collections of garbage stopped the loop.",
+    _FINE_S,
+)
 
 FAMILIES = (
     DEVICES,
@@ -154,6 +159,7 @@ FAMILIES = (
     CALLS_OPEN,
     CALLS,
     LOOP_LAG,
+    COLLECTIONS,
     CERTIFICATE_ENDS,
 )
 

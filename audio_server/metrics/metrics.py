@@ -77,6 +77,14 @@ class Metrics(RpcMeter, DeviceMeter):
             yield
             nursery.cancel_scope.cancel()
 
+    def collected(self, pause_s: float) -> None:
+        """A full collection has stopped the loop for so long."""
+        self._observe(of.COLLECTIONS, pause_s)
+
+    def playing(self) -> float:
+        """Return how many devices have a take, in this process."""
+        return self._numbers[_PLAYING]
+
     def lagged(self, late_s: float) -> None:
         """A task ran this long after it was due."""
         self._observe(of.LOOP_LAG, late_s)

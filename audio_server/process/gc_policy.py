@@ -1,46 +1,198 @@
-"""What the garbage collector may cost: no pause that is heard.
+"""When garbage is collected: never at a time at which it would be heard.
 
-A full collection looks at every object there is, hundreds of a device's; with a few thousand
-devices it stops the loop for half a second, and the default thresholds run one whenever the heap
-has grown by a quarter, which is to say while devices connect. So only the youngest generation is
-collected here. That is enough because ended connections, of devices and of pages, leave no cycles
-(each `Connection` is rid of them): they are freed at once, by their reference counts.
+Memory is freed by reference counts. The rule for every module, and for every library at its edge:
+**a connection that has ended leaves no reference cycle** (`rpc.connection`, `rpc.io.tls`,
+`web.connections`; `tests/faults/test_freed_connections.py` proves it for each kind of connection).
+Collections are the net for cycles that are not known yet.
 
-Young is what was made since the last collection, and that comes by itself only when there are so
-many objects more than there were. Where old ones give way to new ones as fast, tens of thousands
-are young when it comes at last, in the midst of a storm of presses. So they are collected twice a
-second too, a few milliseconds at most.
+- **Young objects** are collected each half second, and by the interpreter when there are 2,000
+  more of them than before: a few milliseconds at most. Where old ones give way to new ones as fast,
+  the interpreter alone would wait for tens of thousands, in the midst of a storm of presses.
+- **A full collection** looks at every object, hundreds of a device's. Measured: 0.25 to 0.4 us for
+  each block of memory, 10 ms at 100 devices, 150 to 175 ms at 900. The interpreter would run one
+  whenever the heap has grown by a quarter, that is while devices connect; here it never does. One
+  runs a minute after the last, if it is expected to be short enough for what goes on just then
+  (`Pauses`). The expectation is the number of allocated blocks, which takes 0.1 ms to count, times
+  what a block costs. So a server with few devices has one each minute, and one with hundreds or
+  thousands when nothing plays.
+- **The last resort**: where resident memory that tasks do not account for has more than doubled
+  since the last full collection, one runs whatever plays. It may make a packet late, where the
+  alternative is a process that is killed for its memory.
+- Objects that are there when the server is ready, mostly modules, are frozen: no collection looks
+  at them again.
+
+Left out: the middle generation, which would free cycles that live for seconds but not those that
+live longer, and looks once more at all that devices are made of; and freezing survivors later on,
+which hides their cycles for good.
 """
 
 from __future__ import annotations
 
 import gc
+import resource
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, Protocol
 
+import structlog
 import trio
 
 EVERY_S = 0.5
+FULL_EVERY_S = 60.0
+"""Between two full collections, at least: a few hundredths of a percent of a core."""
+
 _YOUNG_OBJECTS = 2_000
 _NEVER = 1_000_000_000
 
+_BLOCK_S = 0.4e-6
+"""What a block costs at least: a small heap that is in the cache tells nothing of a large one."""
+
+_MARGIN = 1.5
+"""A slower machine is expected to take as long for each block as the last time, times this."""
+
+_NOTABLE = 1_000
+"""Objects in cycles that are worth a line: some edge leaves them."""
+
+_TASK_BYTES = 16 * 1024
+"""Memory that a task accounts for: a device with six of them takes less than 50 KB."""
+
+_SLACK_BYTES = 256 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How long a full collection may stop the loop, in seconds."""
+
+    playing_s: float = 0.025
+    """While anything plays: a device has 60 ms of sound in hand when its refill comes."""
+
+    quiet_s: float = 0.25
+    """While nothing plays: a press is acknowledged that much later."""
+
+    overdue_s: float = 1.0
+    """The same when there was none for an hour."""
+
+    overdue_after_s: float = 3600.0
+
+    def allowed_s(self, *, playing: bool, since_s: float) -> float:
+        """Return the longest pause that may be, `since_s` after the last one."""
+        if playing:
+            return self.playing_s
+        return self.overdue_s if since_s >= self.overdue_after_s else self.quiet_s
+
+
+def pauses_for(lead_s: float) -> Pauses:
+    """Return the pauses that devices do not hear which are sent sound `lead_s` ahead."""
+    return Pauses(playing_s=min(Pauses().playing_s, lead_s / 12))
+
 
 def spare_old_objects() -> None:
-    """From now on collect young objects only, in the whole process."""
+    """From now on collect young objects only, in the whole process, unless a collector runs."""
     gc.set_threshold(_YOUNG_OBJECTS, _NEVER, _NEVER)
 
 
+class Meter(Protocol):
+    """What a collector asks and tells of its process."""
+
+    def playing(self) -> float:
+        """Return how many devices play."""
+        ...
+
+    def collected(self, pause_s: float) -> None:
+        """A full collection has stopped the loop for so long."""
+        ...
+
+
+class Collector:
+    """Collects the garbage of this process; `run` does so for as long as the server serves."""
+
+    def __init__(self, meter: Meter, pauses: Pauses) -> None:
+        self._meter = meter
+        self._pauses = pauses
+        self._block_s = _BLOCK_S
+        self._frozen_blocks = 0
+        self._last_s = 0.0
+        self._last_bytes = 0
+
+    def freeze(self) -> None:
+        """Collect once and let no later collection look at what is there now."""
+        gc.collect()
+        gc.freeze()
+        self._frozen_blocks = sys.getallocatedblocks()
+        self._last_s = trio.current_time()
+        self._last_bytes = unexplained_bytes()
+
+    async def run(self) -> NoReturn:
+        """Collect until cancelled. Stops the loop for no longer than `Pauses` allows."""
+        while True:
+            await trio.sleep(EVERY_S)
+            gc.collect(0)
+            self._collect_if_due()
+
+    def _collect_if_due(self) -> None:
+        since_s = trio.current_time() - self._last_s
+        if since_s < FULL_EVERY_S:
+            return
+        allowed_s = self._pauses.allowed_s(playing=self._meter.playing() > 0, since_s=since_s)
+        if self.expected_s() <= allowed_s:
+            self._collect()
+        elif unexplained_bytes() > 2 * self._last_bytes + _SLACK_BYTES:
+            log.warning("memory has doubled: garbage is collected while devices play")
+            self._collect()
+
+    def expected_s(self) -> float:
+        """Return how long a full collection would take now."""
+        return self._block_s * self._blocks()
+
+    def _blocks(self) -> int:
+        return max(1, sys.getallocatedblocks() - self._frozen_blocks)
+
+    def _collect(self) -> None:
+        blocks, began_s, worked_s = self._blocks(), time.perf_counter(), time.thread_time()
+        found = gc.collect()
+        worked_s = time.thread_time() - worked_s
+        pause_s = time.perf_counter() - began_s
+        self._block_s = max(_BLOCK_S, _MARGIN * worked_s / blocks)
+        self._last_s = trio.current_time()
+        self._last_bytes = unexplained_bytes()
+        self._meter.collected(pause_s)
+        if found >= _NOTABLE:
+            log.info("cycles collected", objects=found, pause_ms=round(1000 * pause_s))
+
+
+def unexplained_bytes() -> int:
+    """Return the resident memory that the tasks which live now do not account for."""
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    return max(0, _resident_bytes() - tasks * _TASK_BYTES)
+
+
+def _resident_bytes() -> int:
+    """Return the resident memory of this process; 0 where there is no Linux to ask."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize()
+
+
 @asynccontextmanager
-async def young_objects_collected() -> AsyncIterator[None]:
-    """A block in which young objects do not become too many."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_collect_young)
-        yield
-        nursery.cancel_scope.cancel()
+async def collecting(meter: Meter, lead_s: float) -> AsyncIterator[None]:
+    """Collect garbage as long as the block lasts, in the pauses that a lead of sound allows.
 
-
-async def _collect_young() -> NoReturn:
-    while True:
-        await trio.sleep(EVERY_S)
-        gc.collect(0)
+    What is there when it begins is frozen until it ends.
+    """
+    collector = Collector(meter, pauses_for(lead_s))
+    collector.freeze()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(collector.run)
+            yield
+            nursery.cancel_scope.cancel()
+    finally:
+        gc.unfreeze()

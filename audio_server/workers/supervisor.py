@@ -30,6 +30,7 @@ from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.cores import worker_count
+from audio_server.process.gc_policy import collecting
 from audio_server.process.sighup import reload_on_hangup
 from audio_server.settings import Settings
 from audio_server.web.context import Context
@@ -88,7 +89,8 @@ async def supervise(
         repository.used_by(partial(_change_clips, editions, crew))
         hangups = reload_on_hangup(partial(_reload, crew, house), stop)
         following = certificates.at_work(partial(_renew, crew, house), meter.certificate_ends)
-        async with meter.at_work(), hangups, open_pages(house), following:
+        garbage = collecting(meter, settings.lead_ms / 1000)
+        async with meter.at_work(), garbage, hangups, open_pages(house), following:
             await _keep(crew, house, board_fd, task_status)
     log.info("stopped")
 

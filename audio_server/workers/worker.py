@@ -26,7 +26,7 @@ from audio_server.fleet.ipc_server import IpcServer
 from audio_server.fleet.line_reader import LineReader
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.metrics.shared_registry import SharedRegistry
-from audio_server.process.gc_policy import spare_old_objects, young_objects_collected
+from audio_server.process.gc_policy import collecting, spare_old_objects
 from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
 from audio_server.process.rlimits import most_connections
@@ -82,7 +82,7 @@ async def _run(
 ) -> None:
     stop = trio.Event()
     asked = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=asked_fd)))
-    async with young_objects_collected(), trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:
         await nursery.start(_obey_sigterm, stop)
         news = trio.lowlevel.FdStream(sys.stdin.fileno())
         listeners, uplink = listen(boot.addresses), Uplink(uplink_fd)
@@ -119,7 +119,8 @@ async def run_worker(
         secure=guard.secure,
         meter=meter,
     )
-    async with meter.at_work(), guard.at_work(), trio.open_nursery() as nursery:
+    garbage = collecting(meter, boot.settings.lead_ms / 1000)
+    async with meter.at_work(), guard.at_work(), garbage, trio.open_nursery() as nursery:
         nursery.start_soon(uplink.run)
         nursery.start_soon(take_clips, handover, devices)
         if boot.settings.http == OFF:
