@@ -1,0 +1,110 @@
+"""Measure what connections leave in the memory of a server, in a process of its own.
+
+    PYTHONPATH=.:tests python tests/faults/memory.py [--count N] [--tls] [KIND ...]
+
+Visitors (`visits`) come in crowds, which are held for longer than the server's young objects stay
+young, and leave. The resident memory is printed after each tenth; a kind fails whose second half
+adds more than `EACH_BYTES` a connection. 100,000 of a kind take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import visits
+from free_ports import free_port
+
+from audio_server.identity.dev_certs import make_dev_certs
+
+CROWD = 200
+HOLD_S = 0.6
+EACH_BYTES = 100
+"""A megabyte in 10,000 connections: the allocator's own ups and downs are as large."""
+
+ROOT = Path(__file__).parents[2]
+OPEN = (
+    "--limits.max-unauthenticated=10000",
+    "--limits.abandoned=1000000,100000",
+    "--log-level=error",
+)
+
+
+@contextmanager
+def server(folder: Path, *, tls: bool) -> Iterator[tuple[visits.Ports, int]]:
+    """A server without the limits of an address; gives its ports and its process."""
+    port, http = free_port(), free_port()
+    host, more = ("0.0.0.0", _secured(folder)) if tls else ("127.0.0.1", [])
+    own = [f"--port={port}", f"--http={host}:{http}", f"--clips={ROOT / 'clips'}"]
+    folders = [f"--cache={folder / 'cache'}", f"--data={folder / 'data'}"]
+    command = [sys.executable, "-m", "audio_server", *own, *folders, *OPEN, *more]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            _wait_open(port, http)
+            token = (folder / "data/http-token").read_text().strip() if tls else None
+            yield visits.Ports(port, http, token), process.pid
+        finally:
+            process.terminate()
+
+
+def _secured(folder: Path) -> list[str]:
+    pair = make_dev_certs(folder / "certs", ["localhost"], []).server
+    return [f"--tls-cert={pair.cert}", f"--tls-key={pair.key}"]
+
+
+def _wait_open(*ports: int) -> None:
+    for port in ports:
+        for _ in range(200):
+            try:
+                with visits.tcp(port):
+                    break
+            except OSError:
+                time.sleep(0.05)
+
+
+def resident_kb(pid: int) -> int:
+    """Return the resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def measure(visit: visits.Visit, ports: visits.Ports, pid: int, count: int) -> list[int]:
+    """Return the resident memory after each tenth of so many visits, in KB."""
+    seen, tenth = [], count // 10
+    hold = partial(time.sleep, HOLD_S)
+    for _ in range(10):
+        for start in range(0, tenth, CROWD):
+            visits.come(visit, ports, min(CROWD, tenth - start), hold=hold)
+        time.sleep(1)
+        seen.append(resident_kb(pid))
+    return seen
+
+
+def main() -> int:
+    """Return 1 if a kind leaves memory behind."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000, help="connections of each kind")
+    parser.add_argument("--tls", action="store_true", help="ask a server with TLS")
+    parser.add_argument("kinds", nargs="*", help="all of them, if none is named")
+    asked = parser.parse_args()
+    kinds = visits.TLS if asked.tls else visits.PLAIN
+    is_bad = False
+    for name in asked.kinds or kinds:
+        with tempfile.TemporaryDirectory() as folder, server(Path(folder), tls=asked.tls) as there:
+            seen = measure(kinds[name], *there, asked.count)
+        each = (seen[-1] - seen[4]) * 1024 / (asked.count / 2)
+        is_bad |= each > EACH_BYTES
+        print(f"{name}: {each:.0f} bytes each; RSS in MB", [kb // 1024 for kb in seen], flush=True)
+    return int(is_bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
