@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from audio_server.clips.errors import ClipError, as_text
 from audio_server.clips.journal import Journal, read_journal
-from audio_server.clips.suffixes import Meant, is_downloading, meant_as
+from audio_server.clips.suffixes import Meant, is_downloading, meant_as, split_name
 from audio_server.files.folders import OpenFolder
 
 Entry = os.DirEntry[str]
@@ -29,7 +29,7 @@ class ClipFile(NamedTuple):
     @property
     def stem(self) -> str:
         """The name without its suffix, as text: the clip's."""
-        return as_text(Path(self.name).stem)
+        return as_text(split_name(self.name)[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from audio_server.clips.journal import (
     new_part,
 )
 from audio_server.clips.naming import check_length, next_name, numbered, titles_of
-from audio_server.clips.suffixes import check_complete
+from audio_server.clips.suffixes import check_complete, split_name
 from audio_server.files.folders import OpenFolder
 
 LOCKED_S = 10.0
@@ -69,7 +69,7 @@ def check_room(folder: Path, title: str) -> None:
 def replace(folder: Path, name: str, opus: bytes, left_out: Collection[str] = ()) -> str:
     """Give the file of a clip other content; return its name, whose suffix may be new."""
     with _changing(folder, left_out, name) as at:
-        new = f"{Path(name).stem}.opus"
+        new = f"{split_name(name)[0]}.opus"
         if new == name:
             at.folder.write(name, opus)
             return new
@@ -130,7 +130,7 @@ class _Change:
     ) -> list[str]:
         """Have the files of these names in this order, with these titles; return their new names.
         None stands for a new one that holds `opus`; the file `gone` is removed."""
-        suffixes = [".opus" if name is None else Path(name).suffix for name in names]
+        suffixes = [".opus" if name is None else split_name(name)[1] for name in names]
         others = self.entries.difference(name for name in (*names, gone) if name)
         max_bytes = self.folder.name_max_bytes()
         new = numbered(titles, suffixes, others=others, max_bytes=max_bytes)

@@ -20,12 +20,11 @@ import json
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from audio_server.clips.suffixes import is_clip_name
+from audio_server.clips.suffixes import is_clip_name, split_name
 from audio_server.files.folders import OpenFolder, is_part, is_plain
 
 PLAN = ".changing.json"
@@ -191,7 +190,7 @@ def finish(folder: OpenFolder) -> None:
 
 
 def _write(folder: OpenFolder, journal: Journal) -> None:
-    data = json.dumps(asdict(journal)).encode()
+    data = json.dumps({"renames": journal.renames, "through": journal.through}).encode()
     if len(data) > PLAN_MAX_BYTES:
         raise OSError(errno.EFBIG, "too many long names")
     folder.write(PLAN, data)
@@ -210,8 +209,8 @@ def _rename(folder: OpenFolder, names: Mapping[str, str]) -> None:
 
 
 def _free_name(name: str, there: Collection[str]) -> str:
-    path = Path(name)
-    candidates = (f"{path.stem} ({count}){path.suffix}" for count in range(2, len(there) + 3))
+    stem, suffix = split_name(name)
+    candidates = (f"{stem} ({count}){suffix}" for count in range(2, len(there) + 3))
     return next(free for free in candidates if free not in there)
 
 

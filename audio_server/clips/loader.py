@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,13 @@ __all__ = ["ClipError", "Loaded", "Progress", "find_left_out", "load_clips", "lo
 Progress = Callable[[int, int], None]
 """Called with how many files are done and how many there are, first with none done."""
 
+Identity = tuple[int, ...]
+"""Device, number, size and times of a file: equal as long as nothing is written to it."""
+
+SETTLED_NS = 2_000_000_000
+"""A file that was changed less than this ago may change once more with the same times: file systems
+keep them in steps of up to two seconds (FAT)."""
+
 UNSURE_MAX_BYTES = 256 * 2**20
 """Larger files are not looked into for sound unless their names say that there is some."""
 
@@ -36,11 +43,15 @@ NO_SOUND = "no sound"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A clip, the name of its file, and the key of what was in that."""
+    """A clip, the name of its file, and the key of what was in that.
+
+    `identity` tells a file that still holds that, by whatever name; None where it cannot be told.
+    """
 
     file: str
     key: str
     clip: Clip
+    identity: Identity | None = field(default=None, compare=False, repr=False)
 
 
 async def load_clips(folder: Path, *, cache: Path, progress: Progress | None = None) -> list[Clip]:
@@ -53,7 +64,7 @@ async def load_files(
     *,
     cache: Path | Cache,
     progress: Progress | None = None,
-    known: Iterable[Loaded] = (),
+    known: Sequence[Loaded] = (),
     but: str = "",
     threads: int | None = None,
     left_out: LeftOut | None = None,
@@ -107,13 +118,13 @@ class _Work:
         files: list[ClipFile],
         cache: Cache,
         progress: Progress,
-        known: Iterable[Loaded],
+        known: Sequence[Loaded],
         no_sound: set[str],
     ) -> None:
         self._files = files
         self._cache = cache
         self._progress = progress
-        self._known = {loaded.key: loaded.clip for loaded in known}
+        self._known = _Known(known)
         self._no_sound = no_sound
         self._results: dict[ClipFile, Loaded | ClipError] = {}
         self._told = 0
@@ -165,15 +176,41 @@ class _Work:
         return {file.name: NO_SOUND for file, result in results if isinstance(result, ClipError)}
 
 
-def _load(file: ClipFile, cache: Cache, known: Mapping[str, Clip], no_sound: set[str]) -> Loaded:
+class _Known:
+    """Clips that were loaded before."""
+
+    def __init__(self, loaded: Sequence[Loaded]) -> None:
+        self._loaded = {one.identity: one for one in loaded if one.identity is not None}
+        self.clips = {one.key: one.clip for one in loaded}
+
+    def still(self, file: ClipFile) -> Loaded | None:
+        """Return what was loaded from a file, by whatever name, if it has not changed since."""
+        same = self._loaded.get(_identity(file.path.stat()))
+        return same and replace(same, file=file.name, clip=same.clip.called(file.stem))
+
+
+def _load(file: ClipFile, cache: Cache, known: _Known, no_sound: set[str]) -> Loaded:
     try:
+        if (same := known.still(file)) is not None:
+            return same
         with _open(file.path) as opened:
-            _check_size(file, os.fstat(opened.fileno()))
+            status = os.fstat(opened.fileno())
+            _check_size(file, status)
             key = content_key(opened)
-            clip = known.get(key) or _clip(file, opened, key, cache, no_sound)
+            clip = known.clips.get(key) or _clip(file, opened, key, cache, no_sound)
     except OSError as error:
         raise ClipError(file.path, f"cannot be read ({error.strerror})") from error
-    return Loaded(file.name, key, clip.called(file.stem))
+    return Loaded(file.name, key, clip.called(file.stem), _settled(status))
+
+
+def _identity(status: os.stat_result) -> Identity:
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, *times
+
+
+def _settled(status: os.stat_result) -> Identity | None:
+    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+    return _identity(status) if time.time_ns() - changed_ns > SETTLED_NS else None
 
 
 def _open(path: Path) -> BufferedReader:

@@ -17,10 +17,9 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 
 from audio_server.clips.errors import ClipError, NoSuchClip, as_text
-from audio_server.clips.suffixes import Meant, meant_as
+from audio_server.clips.suffixes import Meant, meant_as, split_name
 from audio_server.files.folders import NAME_MAX_BYTES
 from audio_server.names import BadName, clean_name, same_name
 
@@ -50,9 +49,10 @@ def digits_for(clips: int) -> int:
 def title_of_file(name: str) -> str:
     """Return the title for a clip that is made of a file of this name: without folders, suffix and
     number. Only what looks like a suffix is one: "Vol. 2" stays whole."""
-    path = Path(name)
-    has_suffix = meant_as(name) is Meant.SOUND or _SUFFIX.fullmatch(path.suffix)
-    return title_of(path.stem if has_suffix else path.name)
+    name = name.rpartition("/")[2]
+    stem, suffix = split_name(name)
+    has_suffix = meant_as(name) is Meant.SOUND or _SUFFIX.fullmatch(suffix)
+    return title_of(stem if has_suffix else name)
 
 
 def widths_in(stems: Iterable[str]) -> frozenset[Width]:
@@ -69,7 +69,7 @@ def title_of(stem: str, widths: AbstractSet[Width] = frozenset()) -> str:
 
 def titles_of(names: Iterable[str]) -> list[str]:
     """Return the titles of the files of one folder, in the order of `names`."""
-    stems = [Path(name).stem for name in names]
+    stems = [split_name(name)[0] for name in names]
     widths = widths_in(stems)
     return [title_of(stem, widths) for stem in stems]
 
@@ -115,7 +115,7 @@ class Finder:
     """Finds clips among the files of one folder by name, in constant time for each."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        stems = [Path(name).stem for name in names]
+        stems = [split_name(name)[0] for name in names]
         self._levels = [_groups(called, names) for called in (names, stems, titles_of(names))]
 
     def find(self, name: str) -> str:
