@@ -1,13 +1,13 @@
-"""What is seen of the devices, and what an operator does to them.
+"""The fleet: the visible state of all devices, their history, and the actions of an operator.
 
-`interface` is what the rest of the server needs: one `Fleet`, wherever the devices live. `names` is
-what people call them.
+`interface` is the one `Fleet` that the rest of the server uses, wherever the devices live. `names`
+are those that operators give to devices.
 
-Devices of one process: it looks at them (`glance`, `look`), keeps a record of what happens
-(`timeline`, `words`), and does to them what is asked (`actions`). `local` is all that as a `Fleet`;
-`feed` and `followers` tell whoever watches and follows.
+Devices of one process: `snapshot` and `change_tracker` see them, `history` and `event_text` keep
+their events, `actions` act on them. `local` is a `Fleet` of all that; `broadcast` and `subscribers`
+serve pages and programs that follow it.
 
-Devices of many: `spread` is the `Fleet`, in the supervisor. It asks each worker (`members`,
-`member`) over a `line`, at whose other end is the worker's `station`, and puts together what they
-tell (`merge`).
+Devices of several processes: `remote_fleet` is the `Fleet`, in the supervisor. It asks each worker
+(`worker_clients`, `worker_client`) through an `ipc_client`, whose other end is the worker's
+`ipc_server`, and merges the answers (`merge`).
 """

@@ -1,4 +1,4 @@
-"""What an operator does to devices of this process."""
+"""Actions of an operator on devices of this process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from audio_server.device.registry import Devices
 from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
 
 APPLIED_S = 2.0
-"""How long a press may take to be applied and kept."""
+"""Time for a press to be applied and stored."""
 
 BATCH = 10
-"""To how many devices something is done before others have their turn."""
+"""Devices that an action reaches between two checkpoints."""
 
 NO_AUDIO = Outcome("failed", "it has no audio stream open")
 NO_CLIP = Outcome("failed", "there is no such clip")
@@ -26,7 +26,7 @@ STOPPING = Outcome("failed", "the server is stopping")
 
 
 async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
-    """Press as the device itself would; returns when the press has been applied and kept."""
+    """Press a button as the device itself would; return when the press is applied and stored."""
     device = devices.by_id.get(device_id)
     if device is None:
         return GONE
@@ -40,7 +40,7 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
 
 
 async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
-    """Play the clip of mode `clip` on some devices, or on all."""
+    """Play the clip of mode `clip` on some devices, or on all (None)."""
 
     def play(device: Device) -> Outcome:
         if not 0 <= clip < len(devices.clips):
@@ -54,7 +54,7 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) ->
 
 
 async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
-    """Cut what plays on some devices, or on all."""
+    """Stop playback on some devices, or on all (None)."""
 
     def stop(device: Device) -> Outcome:
         devices.tell(device.id, DeviceEvent.ACTION, "stop", None)
@@ -67,7 +67,8 @@ async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
 async def _each(
     devices: Devices, device_ids: Sequence[str] | None, do: Callable[[Device], Outcome]
 ) -> Outcomes:
-    """Do it to each, a few at a time."""
+    """Run an action on each device, with checkpoints."""
+
     outcomes = {}
     for number, device_id in enumerate(
         list(devices.by_id if device_ids is None else device_ids), 1

@@ -1,9 +1,9 @@
-"""Rows as whoever watches is told of them: all of them first, then those that change.
+"""Rows of devices for subscribers: all rows first, then the rows that change.
 
-Where there are very many, `all` has the first of them, and `changes` right after it the others.
+With very many rows the event `all` has the first of them, and `changes` right after it the rest.
 
-What changes is one text for all who watch. Whoever is too slow to take it is let go; a page comes
-back by itself and begins anew.
+A change is encoded once for all subscribers. A subscriber that is too slow is disconnected; a page
+reconnects by itself and begins with all rows.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from audio_server.fleet.names import NameStore
 
 WATCHERS_MAX = 32
 BEHIND_MAX = 40
-"""How many events may wait for one who watches, besides those that it takes to tell all rows."""
+"""Events that may wait for one subscriber, besides those that hold all rows."""
 
 ROWS_MAX = 500
-"""How many rows are in an event: what is more comes in `changes` right after it."""
+"""Rows in one event; the rest follows at once in `changes`."""
 
 Watcher: TypeAlias = trio.MemorySendChannel[bytes]
 
 
 class Broadcast:
-    """Whoever holds the devices tells it what changes (`tell`), while anybody is watching."""
+    """The owner of the devices passes changes to `tell` while there is a subscriber."""
 
     def __init__(self, names: NameStore) -> None:
         self._names = names
@@ -42,16 +42,16 @@ class Broadcast:
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may watch."""
+        """Whether the number of subscribers is at its bound."""
         return len(self._watchers) >= WATCHERS_MAX
 
     async def wait_watched(self) -> None:
-        """Return when, or as soon as, somebody watches."""
+        """Return once there is a subscriber."""
         await self._watched.wait()
 
     @contextmanager
     def watching(self) -> Iterator[trio.MemoryReceiveChannel[bytes]]:
-        """Server-sent events: all devices first, then what changes."""
+        """Give server-sent events for the block: all devices first, then changes."""
         send, receive = trio.open_memory_channel[bytes](inf)
         self._watchers[send] = False
         self._watched.set()
@@ -61,11 +61,11 @@ class Broadcast:
             self._let_go(send)
 
     def rename(self, device_id: str) -> None:
-        """A device has another name: its row is told again."""
+        """Send the row of a device again: its name has changed."""
         self._renamed.add(device_id)
 
     async def tell(self, changes: Changes) -> None:
-        """Pass on what has changed, to each who watches. Not to be called again meanwhile."""
+        """Send changes to each subscriber. The caller awaits one call before the next."""
         self._take(changes)
         told = list(changes.rows.keys() | (self._renamed & self._rows.keys()))
         self._renamed.clear()
@@ -77,7 +77,7 @@ class Broadcast:
             await self._send(new, "all", list(self._rows), [])
 
     def close(self) -> None:
-        """End all watching."""
+        """End all subscriptions."""
         for watcher in self._watchers:
             watcher.close()
 
@@ -90,7 +90,7 @@ class Broadcast:
     async def _send(
         self, watchers: list[Watcher], name: str, device_ids: list[str], gone: list[str]
     ) -> None:
-        """Send rows in events of bounded size: others have their turn in between."""
+        """Send rows in events of bounded size, with a checkpoint after each."""
         for start in range(0, max(1, len(device_ids)), ROWS_MAX):
             event = self._event(name, device_ids[start : start + ROWS_MAX], gone)
             name, gone = "changes", []

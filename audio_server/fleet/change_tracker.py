@@ -1,4 +1,4 @@
-"""What has changed on thousands of devices since the last look, found without holding up others."""
+"""Changes of thousands of devices since the last comparison, found without a long turn."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from audio_server.device.registry import Devices
 from audio_server.fleet.snapshot import Snapshot, facts, glance, is_news
 
 BATCH = 25
-"""How many devices are looked at before others have their turn."""
+"""Devices that are compared between two checkpoints."""
 
 LOOKS_A_ROUND = 8
-"""In so many looks each device is looked at, whatever happens."""
+"""Comparisons in which each device has its turn, changed or not."""
 
 TOUCHED_MAX = 20_000
 
 
 class Told(NamedTuple):
-    """A row: the facts of a device as JSON, without the braces, and the connection it was on then.
-    Who tells it adds the id and the name."""
+    """A row: the facts of a device as JSON without the braces, and its connection at that time.
+    The sender adds the id and the name."""
 
     connection: int
     text: str
 
 
 class Changes(NamedTuple):
-    """Rows that have changed, by the id of the device, and who is gone."""
+    """Rows that have changed, by the id of the device, and the ids of devices that are gone."""
 
     rows: dict[str, Told]
     gone: list[str]
 
 
 class ChangeTracker:
-    """Looks at devices, one look after the other; not two at a time. `worker` is the number of
-    this process, if there are several.
+    """Compares devices with their last snapshots, one pass after the other. `worker` is the number
+    of this process, if there are several.
 
-    A look costs as much as there is news: it is at those devices that were `touched` since the
-    one before, and in turns at some of the others, for a take may pause without a word.
+    A pass costs as much as there are changes: it compares the devices that were touched since the
+    last one, and in turns a share of the others, since a take may pause without an event.
     """
 
     def __init__(self, devices: Devices, worker: int | None = None) -> None:
@@ -53,24 +53,24 @@ class ChangeTracker:
         self._turn: list[str] = []
 
     def touch(self, device_id: str) -> None:
-        """Something has happened to a device. Costs next to nothing, also when nobody looks."""
+        """Mark a device as changed. Costs next to nothing, also without a reader."""
         if self._touched is not None:
             self._touched.add(device_id)
             if len(self._touched) > TOUCHED_MAX:
                 self._touched = None
 
     def forget(self) -> None:
-        """The next look tells everything."""
+        """Have the next call of `changes` yield every device."""
         self._seen.clear()
         self._touched = None
 
     def at(self, device: Device) -> Snapshot:
-        """One device now."""
+        """Return a snapshot of one device."""
         clips, mode = self._devices.clips, device.state.mode
         return glance(device, clips[mode].name if mode < len(clips) else None)
 
     async def batches(self) -> AsyncGenerator[list[Snapshot], None]:
-        """All devices, some at a time; others have their turn in between."""
+        """Yield snapshots of all devices, some at a time, with checkpoints."""
         device_ids = list(self._devices.by_id)
         for start in range(0, len(device_ids), BATCH):
             found = map(self._devices.by_id.get, device_ids[start : start + BATCH])
@@ -78,7 +78,7 @@ class ChangeTracker:
             await trio.lowlevel.checkpoint()
 
     async def changes(self) -> AsyncGenerator[Changes, None]:
-        """What is new since the last look, some devices at a time."""
+        """Yield the changes since the last call, some devices at a time."""
         due, is_whole = self._due(), False
         try:
             for start in range(0, len(due), BATCH):
@@ -92,7 +92,7 @@ class ChangeTracker:
                 self._touched = None
 
     def _due(self) -> list[str]:
-        """Which devices to look at."""
+        """Return the devices to compare: the changed ones, and a share of the others."""
         touched, self._touched = self._touched, set()
         if touched is None:
             self._turn = []

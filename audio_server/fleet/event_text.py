@@ -1,4 +1,4 @@
-"""What happened, in words for people and in details for machines."""
+"""Events as a line of text for people, and as details for programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENDED = {
 
 
 def details_of(kind: DeviceEvent, details: Sequence[Any]) -> dict[str, Any]:
-    """The details of `DeviceEvent`, as JSON has them."""
+    """Return the details of an event in types of JSON."""
     match kind:
         case DeviceEvent.CONNECTED:
             return dict(zip(("address", "taken_over"), details, strict=True))
@@ -47,17 +47,17 @@ def details_of(kind: DeviceEvent, details: Sequence[Any]) -> dict[str, Any]:
 
 
 def colours(frame: Sequence[int]) -> list[str]:
-    """LEDs as `#rrggbbaa`."""
+    """Return the colours of LEDs as `#rrggbbaa`."""
     return [f"#{colour:08x}" for colour in frame]
 
 
 def text_of(kind: DeviceEvent, details: Sequence[Any]) -> str:
-    """One line."""
+    """Return one line of text."""
     return _TEXTS[kind](*details)
 
 
 def _connected(address: str, taken_over: bool) -> str:
-    how = "connected anew" if taken_over else "connected"
+    how = "reconnected" if taken_over else "connected"
     return f"{how} from {address}"
 
 
@@ -78,7 +78,7 @@ def _lit(frame: Sequence[int] | None) -> str:
 
 
 def _renamed(name: str | None) -> str:
-    return "has no name any more" if name is None else f"is called {name} now"
+    return "name removed" if name is None else f"renamed to {name}"
 
 
 def _done(action: str, what: object) -> str:

@@ -1,13 +1,13 @@
-"""What has happened to each device, lately.
+"""The latest events of each device.
 
-It is an `Observer`, called in the midst of what happens: it only appends to a list. Words and
-times are made when somebody asks.
+It is a `Listener` of the devices, called in the midst of an event: it only appends to a list.
+Texts and times are made on request.
 
 Memory is bounded. A device has the last `KEPT` events, fewer where there are so many devices
 that together they would have more than `KEPT_IN_ALL`, but never fewer than `KEPT_MIN` (about 150
 bytes each). A list is made with the first event. Of devices that are gone, the last
-`GONE_MAX` are remembered, with what was to be seen of them when they went. Of all devices
-together the last `LATEST` events are at hand.
+`GONE_MAX` are remembered, with a snapshot of each. Of all devices together the last `LATEST`
+events are at hand.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ GONE_MAX = 1_000
 CLOCK_SET_S = 0.05
 
 NUMBERS = 512
-"""More than there are processes that number what happens; a worker is one of 1 to 256."""
+"""More than there are processes that number events; a worker is one of 1 to 256."""
 
 Entry: TypeAlias = tuple[Any, ...]
 """Number, time of the loop, kind and details."""
 
 
 class History:
-    """The record of one process; `worker` is its number. `run` must be running for followers.
+    """The events of one process; `worker` is its number. `run` must be running for subscribers.
 
-    `look` is told which devices are worth a look.
+    `look` learns which devices have changed.
     """
 
     def __init__(self, look: ChangeTracker, worker: int = 0) -> None:
@@ -60,13 +60,13 @@ class History:
         self._followers = Subscribers(self._told)
 
     async def run(self) -> None:
-        """Tell those who follow, until cancelled, which ends all following."""
+        """Send events to subscribers until cancelled; a cancel ends all subscriptions."""
         await self._followers.run()
 
-    # -- as an observer
+    # -- as a listener
 
     def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
-        """Note it; what happens to a device before it has connected is nothing."""
+        """Append an event; events of a device that never connected are dropped."""
         if kind is DeviceEvent.CONNECTED:
             self._gone.pop(device_id, None)
             self._entries.setdefault(device_id, [])
@@ -85,11 +85,11 @@ class History:
             self._followers.note(device_id, entry)
 
     def changed(self, device_id: str) -> None:
-        """What is to be seen of a device has changed."""
+        """Mark a device as changed."""
         self._look.touch(device_id)
 
     def _fit(self) -> None:
-        """There are more devices to remember, or fewer."""
+        """Fit the room of each device to the number of devices."""
         self._room = max(KEPT_MIN, min(KEPT, KEPT_IN_ALL // max(1, len(self._entries))))
 
     def _went(self, device: Device) -> None:
@@ -101,25 +101,25 @@ class History:
             self._entries.pop(device_id, None)
             self._fit()
 
-    # -- for those who ask
+    # -- queries
 
     def knows(self, device_id: str) -> bool:
-        """Whether a device is there, or was lately."""
+        """Whether a device is connected, or was lately."""
         return device_id in self._entries
 
     def gone(self, device_id: str) -> Snapshot | None:
-        """What was seen last of a device that is gone."""
+        """Return the last snapshot of a device that is gone."""
         return self._gone.get(device_id)
 
     async def of(self, device_id: str | None) -> list[Event]:
-        """What has happened to one device or to all, oldest first, a few at a time."""
+        """Return the events of one device or of all, oldest first, with checkpoints."""
         if device_id is None:
             return await self._words(list(self._latest))
         return await self._words([(device_id, one) for one in self._entries.get(device_id, ())])
 
     async def after(self, number: int | None) -> tuple[int, list[Event]]:
-        """What has happened after event `number`, to any device, as far as it is at hand; and
-        the number of the last one. None: only the number."""
+        """Return the number of the last event, and the events at hand after event `number`.
+        Without a `number` return no events."""
         last = self._last
         if number is None:
             return last, []
@@ -146,22 +146,22 @@ class History:
         }
 
     def _epoch_offset_s(self) -> float:
-        """From the loop's clock to seconds since 1970: the same each time, unless the system's
-        clock has been set."""
+        """Return the offset from the loop's clock to seconds since 1970; it stays the same until
+        the system's clock is set."""
         offset_s = time.time() - trio.current_time()
         if abs(offset_s - self._offset_s) > CLOCK_SET_S:
             self._offset_s = offset_s
         return self._offset_s
 
-    # -- for those who follow
+    # -- subscribers
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may follow."""
+        """Whether the number of subscribers is at its bound."""
         return self._followers.is_full
 
     def following(
         self, device_id: str | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
-        """What happens from now on, for as long as it is taken."""
+        """Give the events from now on, for the block."""
         return self._followers.following(device_id)

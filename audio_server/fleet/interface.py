@@ -11,20 +11,20 @@ import trio
 from audio_server.device.behaviour import Button
 
 Row: TypeAlias = dict[str, Any]
-"""A device as JSON has it; `glance.facts` says what is in it."""
+"""A device in types of JSON; `snapshot.facts` documents the keys."""
 
 Event: TypeAlias = dict[str, Any]
-"""Something that happened to a device, as JSON has it."""
+"""An event of a device in types of JSON."""
 
 
 class Outcome(NamedTuple):
-    """What became of something that was to be done to a device."""
+    """The outcome of an action on a device."""
 
     result: Literal["done", "gone", "failed"]
     """`gone`: no such device is connected."""
 
     reason: str | None = None
-    """One line that says why it failed."""
+    """The reason of a failure, in one line."""
 
 
 Outcomes: TypeAlias = Mapping[str, Outcome]
@@ -35,43 +35,43 @@ GONE = Outcome("gone")
 
 
 class Fleet(Protocol):
-    """All devices. `run` must be running. Each is known by its id."""
+    """All devices, each by its id. `run` must be running."""
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may watch or follow."""
+        """Whether the number of subscribers is at its bound."""
 
     async def run(self) -> None:
-        """Keep those who watch and follow informed until cancelled, which ends all of it."""
+        """Serve subscribers until cancelled; a cancel ends all subscriptions."""
 
     async def rows(self) -> Sequence[Row]:
-        """All devices that are connected, as they are now."""
+        """Return all connected devices."""
 
     async def row(self, device_id: str) -> Row | None:
-        """One device, also one that was connected lately; None for one that is not known."""
+        """Return one device, also one that was connected lately; None for an unknown id."""
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
-        """Server-sent events: `all` with all rows, then `changes`, with those that have changed
+        """Give server-sent events: `all` with all rows, then `changes`, with rows that changed
         and the ids of devices that are gone. Of very many rows `all` has the first, and `changes`
-        right after it the others. They end with `run`, and for whoever does not take them."""
+        right after it the others. They end with `run`, and for a subscriber that is too slow."""
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
-        """What has happened lately to one device or to all, oldest first."""
+        """Return the latest events of one device or of all (None), oldest first."""
 
     def following(
         self, device_id: str | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
-        """What happens from now on, to one device or to all. It ends as `watching` does."""
+        """Give the events of one device or of all from now on. They end as `watching` does."""
 
     async def press(self, device_id: str, button: Button) -> Outcome:
-        """Press a button as the device itself would; returns when that has been applied."""
+        """Press a button as the device itself would; return when the press is applied."""
 
     async def play(self, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
         """Play the clip of mode `clip` now, on some devices or on all (None) that are connected.
-        Their modes stay. A cancel leaves undone what is not done yet."""
+        Their modes stay. A cancel leaves the devices that follow as they are."""
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
-        """Cut what plays, and what would follow. Modes stay. A cancel is as for `play`."""
+        """Stop playback and empty the queue. Modes stay. A cancel is as for `play`."""
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
-        """Give a device a name, or take it away. Raises `BadName` for what cannot be one."""
+        """Give a device a name, or take it away. Raises `BadName` for an unusable name."""

@@ -1,8 +1,8 @@
 """Questions to another process, and its answers: JSON lines on a stream between the two.
 
-Nothing waits for ever. A question says how long its answer is of use, and one that is read later
-is dropped unanswered: what an operator was told has failed is not done a minute after. What waits
-to be sent is bounded, and whoever asks gets `NoAnswer` instead of waiting for room.
+Nothing waits for ever. A question carries a deadline, and is dropped unanswered when it is read
+later: an action that was reported as failed is not performed a minute after. Questions that wait to
+be sent are bounded; past the bound `ask` raises `NoAnswer` instead of waiting for room.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Asked:
 
 
 class IpcClient:
-    """The end of whoever asks. `run` must be running."""
+    """The end that asks. `run` must be running."""
 
     def __init__(self, stream: trio.abc.Stream, *, clock: Clock = time.monotonic) -> None:
         self._stream = stream
@@ -107,7 +107,7 @@ class IpcClient:
                 data, self._waiting = self._waiting, bytearray()
                 await self._stream.send_all(data)
         except trio.BrokenResourceError:
-            return  # and what is received ends too
+            return  # the receiving task ends too
 
     async def _receive(self) -> None:
         lines = LineReader()
@@ -119,7 +119,7 @@ class IpcClient:
             return
 
     def _hear(self, number: int, kind: str, part: Any) -> None:
-        """A part of an answer, or its end; nobody may wait for it any more."""
+        """Take a part of an answer, or its end; the question may have been given up."""
         asked = self._asked.get(number)
         if asked is None:
             return

@@ -1,4 +1,4 @@
-"""The end of a worker: it answers what the supervisor asks of its devices.
+"""The end of a worker: it answers the supervisor's questions about its devices.
 
 Nothing is said unasked, so there is nothing that could pile up: a supervisor that does not read
 has asked no more than a few questions.
@@ -31,7 +31,7 @@ Parts: TypeAlias = AsyncGenerator[Any, None]
 
 
 class IpcServer:
-    """Worker number `worker`. From now on it keeps a record of what happens to its devices."""
+    """Worker number `worker`. From now on it keeps the history of its devices."""
 
     def __init__(self, devices: Devices, worker: int, *, clock: Clock = time.monotonic) -> None:
         self._devices = devices
@@ -58,7 +58,7 @@ class IpcServer:
     async def run(self, stream: trio.abc.Stream) -> None:
         """Answer until the other end is closed or this is cancelled. Closes the stream.
 
-        This is the edge where faults of questions end: devices go on, and are not seen any more.
+        This is the edge where faults of questions end: devices go on, but are invisible.
         """
         lines = LineReader()
         try:
@@ -69,7 +69,7 @@ class IpcServer:
                             nursery.start_soon(self._answer, stream, *msgspec.json.decode(line))
                 nursery.cancel_scope.cancel()
         except* trio.BrokenResourceError:
-            log.debug("nobody asks any more")
+            log.debug("supervisor disconnected")
         except* Exception:
             log.exception("worker cannot be asked")
 
@@ -96,13 +96,13 @@ class IpcServer:
         async with self._sending:
             await stream.send_all(data)
 
-    # -- what is seen
+    # -- queries
 
     async def _ping(self) -> Parts:
         yield None
 
     async def _changes(self, anew: bool) -> Parts:
-        async with self._looking:  # one that nobody waits for any more may still be at it
+        async with self._looking:  # an answer that was given up may still be running
             if anew:
                 self._look.forget()
             async with aclosing(self._look.changes()) as changes:
@@ -131,7 +131,7 @@ class IpcServer:
     async def _fresh(self, after: int | None) -> Parts:
         yield await self._timeline.after(after)
 
-    # -- what is done
+    # -- actions
 
     async def _press(self, device_id: str, button: str) -> Parts:
         yield {device_id: await actions.press(self._devices, device_id, Button[button])}

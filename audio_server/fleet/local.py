@@ -21,13 +21,13 @@ from audio_server.fleet.names import MemoryNames, NameStore, checked_name
 from audio_server.fleet.snapshot import Snapshot, facts
 
 LOOK_S = 0.25
-"""How often devices are looked at, while somebody watches."""
+"""Interval of the comparison of devices, while there is a subscriber."""
 
 
 class LocalFleet:
-    """A `Fleet`. Without `names` they are kept until the process ends.
+    """A `Fleet`. Without `names` the names of devices last as long as the process.
 
-    From now on it keeps a record of what happens, unless `records` is false.
+    It keeps a history of events, unless `records` is false.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class LocalFleet:
             devices.subscribe(self._timeline)
 
     async def run(self) -> NoReturn:
-        """Look at the devices for ever, while somebody watches. A cancel ends all watching."""
+        """Send changes to subscribers, for ever. A cancel ends all subscriptions."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._timeline.run)
             await self._feed_watchers()
@@ -60,24 +60,24 @@ class LocalFleet:
         finally:
             self._feed.close()
 
-    # -- what is seen
+    # -- queries
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may watch or follow."""
+        """Whether the number of subscribers is at its bound."""
         return self._feed.is_full or self._timeline.is_full
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
-        """Server-sent events."""
+        """Give server-sent events for the block."""
         return self._feed.watching()
 
     async def rows(self) -> Sequence[Row]:
-        """All devices, a few at a time."""
+        """Return all devices; takes them a few at a time."""
         async with aclosing(self._look.batches()) as batches:
             return [self._row(seen) async for batch in batches for seen in batch]
 
     async def row(self, device_id: str) -> Row | None:
-        """One device."""
+        """Return one device, also one that is gone lately."""
         device = self._devices.by_id.get(device_id)
         if device is not None:
             return self._row(self._look.at(device))
@@ -89,16 +89,16 @@ class LocalFleet:
         return {"id": seen.device_id, "name": name, **facts(seen)}
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
-        """What has happened lately."""
+        """Return the latest events."""
         return await self._timeline.of(device_id)
 
     def following(
         self, device_id: str | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
-        """What happens from now on."""
+        """Give the events from now on, for the block."""
         return self._timeline.following(device_id)
 
-    # -- what is done
+    # -- actions
 
     async def press(self, device_id: str, button: Button) -> Outcome:
         """Press a button."""
@@ -109,11 +109,11 @@ class LocalFleet:
         return await actions.play(self._devices, device_ids, clip)
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
-        """Cut what plays."""
+        """Stop playback."""
         return await actions.stop(self._devices, device_ids)
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
-        """Give a device a name."""
+        """Give a device a name, or take it away."""
         checked = None if name is None else checked_name(name)
         if not self._knows(device_id):
             return GONE

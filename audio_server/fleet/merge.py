@@ -1,4 +1,4 @@
-"""What several processes tell of their devices, put together between one telling and the next.
+"""Changes of several processes, merged between one report and the next.
 
 A device that moves is gone from one process and new at another, in either order; and for a
 moment both may have it. The newest connection counts.
@@ -26,7 +26,7 @@ class Merge:
         self._gone: set[str] = set()
 
     def take(self, worker: int, changes: Changes) -> None:
-        """What a worker tells."""
+        """Add the changes of one worker."""
         for device_id, told in changes.rows.items():
             last = self._seats.get(device_id)
             if last is None or told.connection >= last.connection:
@@ -36,7 +36,7 @@ class Merge:
         self._lose(worker, changes.gone)
 
     def lose(self, worker: int) -> None:
-        """A worker tells nothing any more: its devices are gone, until they are told anew."""
+        """Drop the devices of a worker that is gone, until they come again."""
         seats = self._seats.items()
         self._lose(worker, [device_id for device_id, seat in seats if seat.worker == worker])
 
@@ -49,7 +49,7 @@ class Merge:
                 self._gone.add(device_id)
 
     def flush(self) -> Changes:
-        """What is new since the last time."""
+        """Return the changes since the last call."""
         changes = Changes(self._rows, list(self._gone))
         self._rows, self._gone = {}, set()
         return changes

@@ -1,4 +1,4 @@
-"""What people call the devices."""
+"""Names that operators give to devices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NameStore(Protocol):
         """Remember a name; None forgets it."""
 
     async def wait_durable(self, device_id: str) -> None:
-        """Return when what was put for the device is as safe as it gets."""
+        """Return when the last name is durable, or as durable as the store can make it."""
 
 
 class MemoryNames:
@@ -43,7 +43,7 @@ class MemoryNames:
             self._names[device_id] = name
 
     async def wait_durable(self, device_id: str) -> None:
-        """What is put is kept at once."""
+        """Return at once: memory is the only store."""
 
 
 def checked_name(text: str) -> str:

@@ -1,10 +1,9 @@
 """The fleet of devices that are connected to the processes of many workers.
 
 The supervisor asks the workers, each over a stream of its own, and puts their answers together.
-It asks for rows only while somebody watches, and for what happens only while somebody follows. A
-worker that is gone or hangs has no devices until another one is there, or it answers again; it
-holds up nobody for longer than it takes to notice. What happened is remembered by the worker where
-it did, and forgotten with its process.
+It asks for rows and events only while there are subscribers. A worker that is gone or hangs has no
+devices until it is replaced or answers again; it delays the others for as long as its first missing
+answer. The history of a device is with its worker, and ends with that process.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ PRESS_S = 3.0
 
 
 class RemoteFleet:
-    """A `Fleet`. `worker_of` says at which worker a device is, or was last."""
+    """A `Fleet`. `worker_of` returns the worker of a device, also the last one."""
 
     def __init__(
         self,
@@ -53,11 +52,11 @@ class RemoteFleet:
         self._members = WorkerClients(worker_of, self._merge.lose, clock)
 
     async def attach(self, number: int, stream: trio.abc.Stream) -> None:
-        """Have the devices of a worker, until its process is gone. Closes the stream."""
+        """Include the devices of a worker until its process is gone. Closes the stream."""
         await self._members.attach(number, stream)
 
     async def run(self) -> NoReturn:
-        """Ask the workers for ever, while somebody watches or follows. A cancel ends that."""
+        """Ask the workers for ever, while there is a subscriber. A cancel ends that."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._followers.run)
             nursery.start_soon(self._follow)
@@ -104,29 +103,29 @@ class RemoteFleet:
         for event in events:
             self._followers.note(event["device"], event)
 
-    # -- what is seen
+    # -- queries
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may watch or follow."""
+        """Whether the number of subscribers is at its bound."""
         return self._feed.is_full or self._followers.is_full
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
-        """Server-sent events."""
+        """Give server-sent events for the block."""
         return self._feed.watching()
 
     def following(
         self, device_id: str | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
-        """What happens from now on."""
+        """Give the events from now on, for the block."""
         return self._followers.following(device_id)
 
     async def rows(self) -> Sequence[Row]:
-        """All devices."""
+        """Return all devices."""
         return self._newest(await self._members.gather("rows", ROWS_S))
 
     async def row(self, device_id: str) -> Row | None:
-        """One device."""
+        """Return one device."""
         rows = self._newest(await self._members.gather("row", ROWS_S, device_id=device_id))
         return rows[0] if rows else None
 
@@ -142,12 +141,12 @@ class RemoteFleet:
         ]
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
-        """What has happened lately."""
+        """Return the latest events."""
         batches = await self._members.gather("events", ROWS_S, device_id=device_id)
         told = sorted((one for batch in batches for one in batch), key=lambda one: one["at"])
         return told[-(LATEST if device_id is None else KEPT) :]
 
-    # -- what is done
+    # -- actions
 
     async def press(self, device_id: str, button: Button) -> Outcome:
         """Press a button."""
@@ -162,11 +161,11 @@ class RemoteFleet:
         return await self._act("play", device_ids, clip=clip)
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
-        """Cut what plays."""
+        """Stop playback."""
         return await self._act("stop", device_ids)
 
     async def _act(self, what: str, device_ids: Sequence[str] | None, **facts: Any) -> Outcomes:
-        """Have each worker do it to those devices that are there."""
+        """Run an action in each worker, on its own devices."""
         outcomes: dict[str, Outcome] = dict.fromkeys(device_ids or (), GONE)
 
         async def act(member: WorkerClient) -> None:

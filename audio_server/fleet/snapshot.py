@@ -1,4 +1,4 @@
-"""A device at one moment, and the same as JSON has it."""
+"""A device at one moment, and its form in JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Playing(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What there was to be seen of a device. Times are those of the loop."""
+    """The visible state of a device. Times are those of the loop."""
 
     device_id: str
     connection: int
@@ -75,8 +75,9 @@ def glance(device: Device, mode_name: str | None) -> Snapshot:
 
 
 def is_news(old: Snapshot, new: Snapshot) -> bool:
-    """Whether there is something to tell. A take as it goes is none: whoever shows it moves by
-    itself; nor is its lead, which goes up and down all the time."""
+    """Whether a row has changed. The progress of a take is no change, since a page shows it by its
+    own clock; nor is the lead, which changes all the time."""
+
     if old[:-1] != new[:-1]:
         return True
     if old.playing is None or new.playing is None:
@@ -88,8 +89,8 @@ def is_news(old: Snapshot, new: Snapshot) -> bool:
 def facts(seen: Snapshot, worker: int | None = None) -> dict[str, Any]:
     """A row without the id and the name of its device.
 
-    Times are seconds since 1970; `position_s` is where the take was `at` that time. What is not
-    known is null: `battery` (0 to 1), what the device has `confirmed` its LEDs to be.
+    Times are seconds since 1970; `position_s` is where the take was `at` that time. An unknown
+    value is null: `battery` (0 to 1), and the colours of LEDs that the device has `confirmed`.
     """
     state, report, press = seen.state, seen.report, seen.last_press
     return {

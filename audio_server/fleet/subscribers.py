@@ -1,7 +1,7 @@
-"""Those who follow what happens: each through a channel of its own, at its own pace.
+"""Subscribers to events: each has a channel of its own, and reads at its own pace.
 
-Whoever is too slow is let go, and comes back by itself. What happens is only put on a list;
-followers are told by a task, which puts it into words when others have had their turn.
+A subscriber that is too slow is disconnected, and may subscribe again. An event is only put on a
+list where it happens; a task formats it later and sends it.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from audio_server.fleet.interface import Event
 
 FOLLOWERS_MAX = 32
 BEHIND_MAX = 1_000
-"""How many events may wait for one who follows."""
+"""Events that may wait for one subscriber."""
 
 FRESH_MAX = 20_000
-"""How many may wait to be told at all."""
+"""Events that may wait to be formatted."""
 
 BATCH = 100
-"""How many events are put into words before others have their turn."""
+"""Events that are formatted between two checkpoints."""
 
 Follower: TypeAlias = trio.MemorySendChannel[Event]
 
 
 class Wording(Protocol):
-    """Puts into words what happened to a device."""
+    """Formats an event of a device."""
 
     def __call__(self, device_id: str, entry: Any, /) -> Event: ...
 
 
 class Subscribers:
-    """`run` must be running. What happens is put into words by `word`, if anybody wants it."""
+    """`run` must be running. An event is formatted by `word` if there is a subscriber for it."""
 
     def __init__(self, word: Wording) -> None:
         self._word = word
@@ -45,12 +45,12 @@ class Subscribers:
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else may follow."""
+        """Whether the number of subscribers is at its bound."""
         return len(self._followers) >= FOLLOWERS_MAX
 
     @contextmanager
     def following(self, device_id: str | None) -> Iterator[trio.MemoryReceiveChannel[Event]]:
-        """What happens to one device or to all (None) from now on, for as long as it is taken."""
+        """Give the events of one device, or of all (None), for the block."""
         send, receive = trio.open_memory_channel[Event](BEHIND_MAX)
         self._followers[send] = device_id
         self._followed.set()
@@ -61,15 +61,15 @@ class Subscribers:
 
     @property
     def are_there(self) -> bool:
-        """Whether anybody follows."""
+        """Whether there is a subscriber."""
         return bool(self._followers)
 
     async def wait_followed(self) -> None:
-        """Return when, or as soon as, somebody follows."""
+        """Return once there is a subscriber."""
         await self._followed.wait()
 
     def note(self, device_id: str, entry: Any) -> None:
-        """Something happened. Costs nothing when nobody follows."""
+        """Queue an event. Costs nothing without a subscriber."""
         if self._followers:
             self._fresh.append((device_id, entry))
             self._is_fresh.set()
@@ -77,7 +77,7 @@ class Subscribers:
                 self._let_all_go()
 
     async def run(self) -> None:
-        """Tell what is fresh, until cancelled, which ends all following."""
+        """Send queued events until cancelled; a cancel ends all subscriptions."""
         try:
             while True:
                 await self._is_fresh.wait()

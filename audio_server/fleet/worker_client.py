@@ -1,4 +1,4 @@
-"""One worker, as the fleet of all workers has it."""
+"""One worker, as the fleet of all workers sees it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audio_server.fleet.interface import Outcome, Outcomes
 from audio_server.fleet.ipc_client import Clock, IpcClient, NoAnswer, TooLate
 
 LATE_S = 2.0
-"""A worker that says nothing for so long, though it is asked, is left out until it does."""
+"""A worker that does not answer for so long is left out until it does."""
 
 PING_S = 5.0
 
@@ -28,16 +28,16 @@ class WorkerClient:
     def __init__(self, number: int, stream: trio.abc.Stream, *, clock: Clock) -> None:
         self.number = number
         self.is_known = False
-        """Whether all its devices have been told since it answers."""
+        """Whether all its devices have been received since it answers."""
         self.heard: int | None = 0
-        """Up to which event it has told those who follow: a new process has told none. None:
-        what has been is not wanted."""
+        """Number of the last event that went to subscribers: none of a new process. None skips
+        the events of the past."""
         self._line = IpcClient(stream, clock=clock)
         self._late = trio.Event()
         self._has_answered = False
 
     async def run(self) -> None:
-        """Until the process is gone. Closes the stream."""
+        """Run until the process is gone. Closes the stream."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._wait_back)
             await self._line.run()
@@ -49,7 +49,7 @@ class WorkerClient:
         return self._late.is_set()
 
     async def ask(self, what: str, within_s: float = LATE_S, **facts: Any) -> list[Any]:
-        """The parts of its answer. Raises `NoAnswer`, at once while it `is_late`."""
+        """Yield the parts of its answer. Raises `NoAnswer`, at once while it `is_late`."""
         if self.is_late:
             raise NoAnswer
         try:
@@ -63,7 +63,7 @@ class WorkerClient:
     async def act(
         self, what: str, within_s: float, concerned: Sequence[str], **facts: Any
     ) -> Outcomes:
-        """What became of something that it was to do to devices, those `concerned` at least. With
+        """Return the outcomes of an action on devices, of those `concerned` at least. With
         no answer it may have been done or not."""
         try:
             parts = await self.ask(what, within_s, **facts)
@@ -76,7 +76,7 @@ class WorkerClient:
             await self._late.wait()
             if self._has_answered:
                 log.warning("worker does not answer", worker=self.number)
-            else:  # it is being started: those who watch ask from the beginning
+            else:  # it is being started: subscribers get all of its rows
                 log.info("worker does not answer yet", worker=self.number)
             await self._wait_answer()
             log.info("worker answers", worker=self.number)

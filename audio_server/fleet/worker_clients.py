@@ -1,4 +1,4 @@
-"""The workers that there are, and asking some or all of them."""
+"""Clients of all workers, and questions to some or all of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ log = structlog.get_logger()
 
 
 class WorkerClients:
-    """`worker_of` says at which worker a device is, or was last; `lost` is told the number of a
-    worker that is gone."""
+    """`worker_of` returns the worker of a device, also the last one; `lost` is called with the
+    number of a worker that is gone."""
 
     def __init__(
         self,
@@ -31,9 +31,10 @@ class WorkerClients:
         self._members: dict[int, WorkerClient] = {}
 
     async def attach(self, number: int, stream: trio.abc.Stream) -> None:
-        """Have a worker, until its process is gone. Closes the stream.
+        """Keep the client of a worker until its process is gone. Closes the stream.
 
-        This is the edge where faults of a worker's answers end: then it is none of them any more.
+        This is the edge where faults of a worker's answers end: the worker is then left out.
+
         """
         member = self._members[number] = WorkerClient(number, stream, clock=self._clock)
         try:
@@ -54,27 +55,27 @@ class WorkerClients:
         return self._worker_of(device_id) is not None
 
     def of(self, device_id: str) -> WorkerClient | None:
-        """Who has a device, or had it last."""
+        """Return the client of the worker that has a device, or had it last."""
         number = self._worker_of(device_id)
         return None if number is None else self._members.get(number)
 
     def at(self, member: WorkerClient, device_ids: Sequence[str]) -> list[str]:
-        """Those of some devices that a worker has."""
+        """Return the devices of a list that a worker has."""
         return [device_id for device_id in device_ids if self.of(device_id) is member]
 
     async def each(self, do: Callable[[WorkerClient], Awaitable[None]]) -> None:
-        """Do something with all of them, at the same time."""
+        """Run an action with all clients, at the same time."""
         async with trio.open_nursery() as nursery:
             for member in list(self._members.values()):
                 nursery.start_soon(do, member)
 
     def forget_heard(self) -> None:
-        """Whoever follows from now on wants nothing that has been before."""
+        """Skip the events of the past for the next subscribers."""
         for member in self._members.values():
             member.heard = None
 
     async def gather(self, what: str, within_s: float, **facts: Any) -> list[Any]:
-        """The parts of all answers that come."""
+        """Return the parts of all answers that came."""
         parts: list[Any] = []
 
         async def ask(member: WorkerClient) -> None:

@@ -73,7 +73,7 @@ async def test_a_device_is_seen_pressed_played_on_and_stopped(
             "triangle starts",
             "an operator stopped it",
             told[-2],  # after how many seconds
-            "is called The Hall now",
+            "renamed to The Hall",
         ]
         assert told[-2].startswith("triangle was cut after ")
         for argv in ("press nobody mode", "play nothing --all", "rename nobody x", "logs nobody"):

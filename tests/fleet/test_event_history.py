@@ -110,8 +110,8 @@ async def test_what_an_operator_does_is_told() -> None:
         "an operator played clip 3",
         "an operator stopped it",
     ]
-    assert "is called Küche now" in told
-    assert "has no name any more" in told
+    assert "renamed to Küche" in told
+    assert "name removed" in told
 
 
 async def test_a_take_that_fails_says_why(autojump_clock: MockClock) -> None:
@@ -150,7 +150,7 @@ async def test_a_take_over_is_told_and_what_the_old_connection_tries(
                 await wait_all_tasks_blocked()
         told = await texts(at)
     assert "clip 0 was lost after 0.0 s" in told
-    assert f"connected anew from {PEER}" in told
+    assert f"reconnected from {PEER}" in told
     assert "a stream of an older connection was refused" in told
     assert told[-1] == "disconnected"
 

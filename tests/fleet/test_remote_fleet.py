@@ -97,8 +97,8 @@ async def test_names_are_for_devices_that_are_known() -> None:
         assert (await at.fleet.rename("a", None)).result == "done"
         texts = [one["text"] for one in await at.fleet.events("a")]
         assert [text for text in texts if "name" in text or "called" in text] == [
-            "is called x now",
-            "has no name any more",
+            "renamed to x",
+            "name removed",
         ]
 
 
