@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 import trio
 
@@ -17,6 +17,7 @@ from audio_server.device.behaviour import Action, Button
 from audio_server.device.device import Device
 from audio_server.device.led_state import LedState
 from audio_server.device.press_queue import Press
+from audio_server.device.takeover import CallKind
 from audio_server.device.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ class AttachmentEnded(Exception):
 
 
 class Superseded(AttachmentEnded):
-    """The same stream was opened again, or the device is on a newer connection."""
+    """A newer call of the device has ended this one; the text says which, and may be shown."""
+
+    REOPENED = "the device opened this call again"
+    MOVED = "the device came back on another connection"
+    ELSEWHERE = "the device came back to another worker of the server"
 
 
 class DeviceFailed(AttachmentEnded):
@@ -42,10 +47,9 @@ class TooManyDevices(AttachmentEnded):
 class Attachment:
     """One request's hold on a device, for as long as its `with` block. Entered once.
 
-    Entering raises `Superseded` if the device has been seen on a newer connection, and
-    `TooManyDevices` if it is one more than the server takes. When the link is ended from the
-    device's side, the block is cancelled and raises `AttachmentEnded`, unless
-    the request was cancelled too or fails by itself.
+    Entering ends older links of the device (`takeover`) and raises `TooManyDevices` if the device
+    is one more than the server takes. When the link is ended from the device's side, the block is
+    cancelled and raises `AttachmentEnded`, unless the request was cancelled too or fails by itself.
 
     With `scope`, a cancel scope that the block runs in and that has no other use any more when
     the link is ended, the link makes none of its own, and is half a kilobyte lighter. `peer` is
@@ -63,6 +67,7 @@ class Attachment:
         "peer",
     )
 
+    kind: ClassVar[CallKind]
     _device: Device
 
     def __init__(
@@ -102,6 +107,11 @@ class Attachment:
             raise kind_of_end(why)
         return caught
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the device has ended it: nothing that comes of it counts."""
+        return self._ended is not None
+
     def end(self, kind: type[AttachmentEnded], why: str) -> None:
         """Cancel the block; it raises `kind`."""
         # Not an exception made here: the block's `Cancelled` keeps the frames that led to the
@@ -120,10 +130,11 @@ class StatusAttachment(Attachment):
     """Shows LED frames, and reports what the device says of itself."""
 
     __slots__ = ()
+    kind = CallKind.STATUS
 
     def begin(self, device: Device) -> None:
-        """The first on a connection runs the start-up sequence."""
-        device.greet()
+        """Run the start-up sequence for the first on a connection."""
+        device.greet(self.connection)
 
     @property
     def status(self) -> LedState:
@@ -146,7 +157,7 @@ class StatusAttachment(Attachment):
 
     def report(self, report: Telemetry) -> None:
         """Keep what the device answered; what it answers on a stream that has ended is nothing."""
-        if self._ended is None:
+        if not self.has_ended:
             self._device.learn(report)
 
 
@@ -154,26 +165,34 @@ class EventAttachment(Attachment):
     """Passes what is done to the buttons."""
 
     __slots__ = ()
+    kind = CallKind.EVENTS
 
     async def press(self, button: Button, action: Action) -> None:
         """Return when it has been applied and kept, or the device has ended takes for good.
 
         Cancelled, it may or may not come to be applied.
         """
-        press = Press(button, action, self.connection, trio.Event())
-        self._device.press(press)
-        await press.applied.wait()
+        await self.queue(button, action).wait()
         await self._devices.wait_durable(self.device_id)
+
+    def queue(self, button: Button, action: Action) -> trio.Event:
+        """Have a press applied after those before it. Returns an event that is set when it has
+        been applied, and never if the device ends the link first."""
+        press = Press(button, action, trio.Event(), self)
+        if not self.has_ended:
+            self._device.press(press)
+        return press.applied
 
     def press_nowait(self, button: Button, action: Action) -> bool:
         """Whether it has been applied and kept; False, and nothing is done, if it has to wait."""
-        return self._device.press_nowait(button, action, self.connection)
+        return not self.has_ended and self._device.press_nowait(button, action)
 
 
 class AudioAttachment(Attachment):
     """Lends the device an outlet. Takes on it end with the link, and nothing resumes later."""
 
     __slots__ = ("_outlet",)
+    kind = CallKind.AUDIO
 
     def __init__(
         self,

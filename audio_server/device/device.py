@@ -5,13 +5,14 @@
     ├─ status         runs the start-up sequence on the LEDs, for as long as it lasts
     └─ audio          one take at a time (`Player`)
 
-The requests of the device's connection run elsewhere. They come and go through `adopt`, `greet`,
-`plug` and `unplug`, which are synchronous, and they read `status` and press buttons. A press that
-has to wait for nothing is applied where it comes (`press_nowait`).
+The device's requests run elsewhere, on one connection or on several. They come and go through
+`adopt`, `lose`, `greet`, `plug` and `unplug`, which are synchronous, and they read `status` and
+press buttons. A press that has to wait for nothing is applied where it comes (`press_nowait`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,10 +29,14 @@ from audio_server.device.led_state import LedState
 from audio_server.device.leds import STARTUP
 from audio_server.device.playback import PlaybackFailed, Position, Stalled
 from audio_server.device.press_queue import Press, PressQueue, fault_of
+from audio_server.device.takeover import CallKind, TakeOver
 from audio_server.device.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from audio_server.device.attachment import Attachment
+
+_PRESSED = -1
+"""In place of a connection: no start-up sequence is due, for a press came first."""
 
 log = structlog.get_logger()
 
@@ -41,13 +46,15 @@ class Device:
 
     __slots__ = (
         "_common",
-        "_greeted",
+        "_greeted_on",
+        "_greetings",
         "_nursery",
         "_player",
         "_presses",
         "_scope",
         "_startup",
         "buttons",
+        "came_ns",
         "connection",
         "id",
         "last_press",
@@ -67,14 +74,16 @@ class Device:
         self.connection = connection
         self.peer = peer
         self.since = trio.current_time()
+        self.came_ns = time.monotonic_ns()
         self.status = LedState.of(state, common.behaviour.leds(state))
-        self.links: dict[type[Attachment], Attachment] = {}
+        self.links: dict[CallKind, Attachment] = {}
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
         self.report = Telemetry()
         self._presses = PressQueue()
         self._common = common
-        self._greeted = False
+        self._greeted_on: int | None = None
+        self._greetings = 0
         self._player = common.make_player(device_id)
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -123,15 +132,26 @@ class Device:
         self._scope.cancel()
 
     def adopt(self, connection: int, peer: object = None) -> None:
-        """Go on with a newer connection: idle, in the same mode, to be greeted again."""
-        self.watcher = None
-        self._player.unplug()
+        """The newest call of the device is on this connection."""
         self.connection = connection
         self.peer = peer
+
+    def lose(self, ended: TakeOver) -> None:
+        """A newer call has ended others. If the device has left their connection, it is on the
+        other one as after a reconnect."""
+        self._presses.drop_void(ended.left)
+        if ended.left is not None:
+            self._move(ended)
+
+    def _move(self, ended: TakeOver) -> None:
         self.since = trio.current_time()
-        self._greeted = False
-        self.report = self.report.elsewhere()
-        self._apply(table.taken_over(self.state), greeting=False)
+        self.came_ns = time.monotonic_ns()
+        is_unseen = CallKind.STATUS in ended.ended
+        if is_unseen:
+            self._greeted_on = None
+            self.report = self.report.elsewhere()
+        step = table.taken_over(self.state) if ended.is_idle else (self.state, Effect.NONE)
+        self._apply(step, greeting=not is_unseen)
 
     def _set_status(self, status: LedState) -> None:
         if status.greeting != self.status.greeting:
@@ -153,13 +173,19 @@ class Device:
         if report.errors != was.errors:
             self._common.tell(self.id, DeviceEvent.REFUSED, report.last_error)
 
-    def greet(self) -> None:
-        """Somebody reads LED frames: unless done on this connection, run the start-up."""
-        if not self._greeted:
-            self._greeted = True
+    def greet(self, connection: int) -> None:
+        """A status call reads LED frames: unless done for its connection, run the start-up."""
+        was, self._greeted_on = self._greeted_on, connection
+        if was not in (connection, _PRESSED):
+            self._greetings += 1
             self._common.tell(self.id, DeviceEvent.LEDS, None)
-            self._set_status(self.status.greeted_with(STARTUP[0][1], self.connection))
+            self._set_status(self.status.greeted_with(STARTUP[0][1], self._greetings))
             self._start_startup()
+
+    def _need_no_greeting(self) -> None:
+        """What was done shows that the device works; a status call may still be on its way."""
+        if CallKind.STATUS not in self.links:
+            self._greeted_on = _PRESSED
 
     def plug(self, outlet: AudioSink) -> None:
         """The audio stream is there."""
@@ -198,7 +224,7 @@ class Device:
         self._obey(table.told_to_stop(self.state))
 
     def _obey(self, step: Step) -> None:
-        self._greeted = True
+        self._need_no_greeting()
         self._apply(step, greeting=False)
 
     # -- event intake
@@ -207,12 +233,12 @@ class Device:
         """Have a press applied after those before it; it says when that is done."""
         self._presses.add(press)
 
-    def press_nowait(self, button: Button, action: Action, connection: int) -> bool:
+    def press_nowait(self, button: Button, action: Action) -> bool:
         """Apply a press now, without waking the intake, and say whether it was.
 
         It is not where others wait before it, or where it selects a mode that takes time to keep.
         """
-        if not self._presses.is_idle or not self._counts(button, connection):
+        if not self._presses.is_idle or not self._counts(button):
             return False
         try:
             return self._press(button, action, at_once=True)
@@ -223,14 +249,14 @@ class Device:
     async def _take_presses(self) -> NoReturn:
         while True:
             press = await self._presses.next()
-            if self._counts(press.button, press.connection):
+            if self._counts(press.button):
                 self._press(press.button, press.action)
             press.applied.set()
 
-    def _counts(self, button: Button, connection: int) -> bool:
+    def _counts(self, button: Button) -> bool:
         # This task may have been woken for a press before it was cancelled, and by now the same
         # device may be somewhere else, or another `Device`.
-        is_elsewhere = self._scope.cancel_called or connection != self.connection
+        is_elsewhere = self._scope.cancel_called
         # In a shutdown nothing starts any more, but the mode that a press selects is kept: it is
         # about to be acknowledged.
         starts_late = self._common.ending and button is Button.PLAY
@@ -247,7 +273,7 @@ class Device:
         common.tell(self.id, DeviceEvent.PRESS, button, action)
         if is_press:
             self.last_press = (button, trio.current_time())
-            self._greeted = True
+            self._need_no_greeting()
         self._apply(step, greeting=not is_press)
         return True
 

@@ -11,7 +11,7 @@ from audio_server.device.leds import Frame, LedFrame
 
 class LedState(NamedTuple):
     """The state of a device, and what its LEDs show: `frame` is made of `state`, but while
-    `greeting` is the number of a connection it is one of the start-up sequence. `looks` grows each
+    `greeting` is the number of a start-up sequence it is one of that. `looks` grows each
     time that the device is to be asked what it shows."""
 
     state: State

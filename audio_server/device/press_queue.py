@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import trio
 
 from audio_server.device.behaviour import Action, Button
 
 
+class Source(Protocol):
+    """The call on which a press came."""
+
+    @property
+    def connection(self) -> int:
+        """The number of its connection."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a newer call of the device has ended it: its presses are void."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Press:
-    """Something done to a button, on its way from a request; `applied` tells it the end."""
+    """Something done to a button, on its way from a request; `applied` tells it the end.
+
+    An operator's press has no `source`.
+    """
 
     button: Button
     action: Action
-    connection: int
     applied: trio.Event
+    source: Source | None = None
+
+    def is_void(self, left: int | None) -> bool:
+        """Whether it came on a call that has ended, or on the connection that the device left."""
+        source = self.source
+        return source is not None and (source.has_ended or source.connection == left)
 
 
 async def fault_of(work: Callable[[], Awaitable[NoReturn]]) -> Exception:
@@ -52,6 +72,11 @@ class PressQueue:
         """Have a press applied after those before it."""
         self._waiting.append(press)
         self._some.set()
+
+    def drop_void(self, left: int | None) -> None:
+        """Forget the presses of a call that a newer one has ended, and all those of a connection
+        that the device has left, if it has; `applied` is never set."""
+        self._waiting = [press for press in self._waiting if not press.is_void(left)]
 
     def fail(self, fault: Exception) -> None:
         """Have `next` raise what an application at once has raised."""

@@ -1,8 +1,8 @@
-"""All devices that are connected: who they are, which connection they are on, where they end.
+"""All devices that are connected: which calls each has open, and where they end.
 
 A device is made by the first request that attaches to it and ended when the last one lets go;
-only its mode, and for a while which connection was its newest, are kept. Finding, making, taking
-over and letting go never await, so requests cannot overtake each other half-way.
+only its mode is kept. Finding, making, taking over and letting go never await, so requests cannot
+overtake each other half-way: of two calls, the one that attaches later is the newer.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.led_readback import go_round
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
 from audio_server.device.playback import Pace
+from audio_server.device.takeover import TakeOver, take_over
 
 GONE_MAX = 10_000
-"""For how many devices that are gone a request of an older connection is still told apart."""
-
-_OLDER = "a stream of an older connection was refused"
+"""For how many devices that are gone a reconnect can still be counted as one."""
 
 log = structlog.get_logger()
 
@@ -122,7 +121,7 @@ class Devices:
         scope: trio.CancelScope | None = None,
         peer: object = None,
     ) -> StatusAttachment:
-        """The hold of a `StatusStream` request. Connections count up: newer is larger.
+        """The hold of a `StatusStream` request. Each connection has a number of its own.
 
         `scope` is one that the request runs in, `peer` who is there (see `Attachment`).
         """
@@ -180,36 +179,53 @@ class Devices:
         """Return when the device's mode is where it outlives the device."""
         await self._common.store.wait_durable(device_id)
 
-    def supersede(self, device_id: str, connection: int) -> None:
-        """The device is on `connection`, here or elsewhere: what is older ends, and stays so."""
+    def is_attached(self, device_id: str, connection: int) -> bool:
+        """Whether a device has a call open on a connection."""
         device = self._devices.get(device_id)
-        if device is not None and device.connection < connection:
+        links = () if device is None else device.links.values()
+        return any(link.connection == connection for link in links)
+
+    def release(self, device_id: str) -> None:
+        """The device is at another worker: end its calls here."""
+        device = self._devices.get(device_id)
+        if device is not None:
             self._forget(device)
-            self._end_links(device, Superseded, "the device came back on a newer connection")
+            self._end_all(device, Superseded, Superseded.ELSEWHERE)
             self._end(device)
             self.meter.device_taken_over()
-        if device_id not in self._devices and self._gone.get(device_id, 0) < connection:
-            self._remember_gone(device_id, connection)
+        self._gone.pop(device_id, None)  # it is counted where it comes back
 
     def enter(self, link: Attachment) -> Device:
-        """Find or make the device of a link that begins. Raises `Superseded`, `TooManyDevices`."""
+        """Find or make the device of a link that begins, and end the links that it replaces.
+
+        Raises `TooManyDevices`.
+        """
         device = self._devices.get(link.device_id) or self._make(link)
-        if link.connection < device.connection:
-            self._common.tell(device.id, DeviceEvent.REFUSED, _OLDER)
-            raise Superseded("the device is on a newer connection")
-        if link.connection > device.connection:
-            self._end_links(device, Superseded, "the device came back on a newer connection")
-            device.adopt(link.connection, link.peer)
+        open_calls = {kind: other.connection for kind, other in device.links.items()}
+        self._apply(take_over(open_calls, link.kind, link.connection), device, link)
+        device.links[link.kind] = link
+        self._common.tell_changed(device.id)
+        return device
+
+    def _apply(self, ended: TakeOver, device: Device, link: Attachment) -> None:
+        """Make a take-over true; `link` is the newer one."""
+        device.adopt(link.connection, link.peer)
+        why = Superseded.REOPENED if ended.left is None else Superseded.MOVED
+        for kind in ended.ended:
+            old = device.links.pop(kind)
+            old.finish(device)
+            old.end(Superseded, why)
+        if ended.ended:
+            device.lose(ended)
+        if ended.left is not None:
             self._common.tell(device.id, DeviceEvent.CONNECTED, str(link.peer), True)
             self.meter.device_back()
             self.meter.device_taken_over()
-        self._replace(device, link)
-        return device
 
     def leave(self, link: Attachment, device: Device) -> None:
         """A link's block ends. With the last one the device ends."""
-        if device.links.get(type(link)) is link:
-            del device.links[type(link)]
+        if device.links.get(link.kind) is link:
+            del device.links[link.kind]
             link.finish(device)
             self._common.tell_changed(device.id)
             if not device.links:
@@ -221,27 +237,15 @@ class Devices:
             raise RuntimeError("Devices.run is not running")
         if len(self._devices) >= self._max_devices:
             raise TooManyDevices
-        newest = self._gone.pop(link.device_id, link.connection)
-        if link.connection < newest:
-            self._gone[link.device_id] = newest
-            raise Superseded("the device was on a newer connection")
+        last = self._gone.pop(link.device_id, link.connection)
         device = Device(link.device_id, link.connection, self._common, link.peer)
         self._devices[link.device_id] = device
         self.meter.device_came()
         self._common.tell(device.id, DeviceEvent.CONNECTED, str(link.peer), False)
-        if newest < link.connection:
+        if last != link.connection:
             self.meter.device_back()
         self._nursery.start_soon(self._keep, device, name="device")
         return device
-
-    def _replace(self, device: Device, link: Attachment) -> None:
-        """Put a link in its place, and end the one that was there."""
-        old = device.links.get(type(link))
-        if old is not None:
-            old.finish(device)
-            old.end(Superseded, "the stream was opened again")
-        device.links[type(link)] = link
-        self._common.tell_changed(device.id)
 
     async def _keep(self, device: Device) -> None:
         """Run a device. This is the edge where its faults end."""
@@ -255,24 +259,21 @@ class Devices:
         log.exception("device failed", device_id=device.id)
         if self._devices.get(device.id) is device:
             self._forget(device)
-            self._end_links(device, DeviceFailed, "the device failed")
+            self._end_all(device, DeviceFailed, "the device failed")
             self._end(device)
 
     def _forget(self, device: Device) -> None:
         del self._devices[device.id]
         self.meter.device_gone()
-        self._remember_gone(device.id, device.connection)
+        self._gone[device.id] = device.connection
+        if len(self._gone) > GONE_MAX:
+            self._gone.popitem(last=False)
 
     def _end(self, device: Device) -> None:
         device.end()
         self._common.tell(device.id, DeviceEvent.GONE, device)
 
-    def _remember_gone(self, device_id: str, connection: int) -> None:
-        self._gone[device_id] = connection
-        if len(self._gone) > GONE_MAX:
-            self._gone.popitem(last=False)
-
-    def _end_links(self, device: Device, kind: type[AttachmentEnded], why: str) -> None:
+    def _end_all(self, device: Device, kind: type[AttachmentEnded], why: str) -> None:
         links = list(device.links.values())
         device.links.clear()
         for link in links:

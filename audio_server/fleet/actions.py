@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from audio_server.device.attachment import AudioAttachment
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.device import Device
 from audio_server.device.events import DeviceEvent
 from audio_server.device.press_queue import Press
 from audio_server.device.registry import Devices
+from audio_server.device.takeover import CallKind
 from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
 
 APPLIED_S = 2.0
@@ -31,7 +31,7 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
     if device is None:
         return GONE
     devices.tell(device_id, DeviceEvent.ACTION, "press", button)
-    press = Press(button, Action.PRESS, device.connection, trio.Event())
+    press = Press(button, Action.PRESS, trio.Event())
     device.press(press)
     with trio.move_on_after(APPLIED_S):
         await press.applied.wait()
@@ -45,7 +45,7 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) ->
     def play(device: Device) -> Outcome:
         if not 0 <= clip < len(devices.clips):
             return NO_CLIP
-        if AudioAttachment not in device.links:
+        if CallKind.AUDIO not in device.links:
             return NO_AUDIO
         devices.tell(device.id, DeviceEvent.ACTION, "play", devices.clips[clip].name)
         return DONE if device.play(clip) else STOPPING

@@ -23,10 +23,10 @@ TOUCHED_MAX = 20_000
 
 
 class Told(NamedTuple):
-    """A row: the facts of a device as JSON without the braces, and its connection at that time.
-    The sender adds the id and the name."""
+    """A row: the facts of a device as JSON without the braces, and the time when it connected last
+    (`Snapshot`). The sender adds the id and the name."""
 
-    connection: int
+    came_ns: int
     text: str
 
 
@@ -115,5 +115,5 @@ class ChangeTracker:
                 if last is None or is_news(last, seen):
                     self._seen[device_id] = seen
                     text = msgspec.json.encode(facts(seen, self._worker))[1:-1].decode()
-                    changes.rows[device_id] = Told(seen.connection, text)
+                    changes.rows[device_id] = Told(seen.came_ns, text)
         return changes

@@ -121,7 +121,7 @@ class IpcServer:
             yield [self._seen(seen)]
 
     def _seen(self, seen: Snapshot) -> tuple[str, int, dict[str, Any]]:
-        return seen.device_id, seen.connection, facts(seen, self._worker)
+        return seen.device_id, seen.came_ns, facts(seen, self._worker)
 
     async def _events(self, device_id: str | None) -> Parts:
         told = await self._timeline.of(device_id)

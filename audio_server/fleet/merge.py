@@ -1,7 +1,7 @@
 """Changes of several processes, merged between one report and the next.
 
 A device that moves is gone from one process and new at another, in either order; and for a
-moment both may have it. The newest connection counts.
+moment both may have it. The one to which it connected last counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from audio_server.fleet.change_tracker import Changes, Told
 
 class _Seat(NamedTuple):
     worker: int
-    connection: int
+    came_ns: int
 
 
 class Merge:
@@ -29,8 +29,8 @@ class Merge:
         """Add the changes of one worker."""
         for device_id, told in changes.rows.items():
             last = self._seats.get(device_id)
-            if last is None or told.connection >= last.connection:
-                self._seats[device_id] = _Seat(worker, told.connection)
+            if last is None or told.came_ns >= last.came_ns:
+                self._seats[device_id] = _Seat(worker, told.came_ns)
                 self._rows[device_id] = told
                 self._gone.discard(device_id)
         self._lose(worker, changes.gone)

@@ -130,11 +130,11 @@ class RemoteFleet:
         return rows[0] if rows else None
 
     def _newest(self, batches: Iterable[list[tuple[str, int, Row]]]) -> list[Row]:
-        """A row for each device: that of its newest connection."""
+        """A row for each device: that of the worker to which it connected last."""
         newest: dict[str, tuple[int, Row]] = {}
-        for device_id, connection, facts in (told for batch in batches for told in batch):
-            if connection >= newest.get(device_id, (0,))[0]:
-                newest[device_id] = connection, facts
+        for device_id, came_ns, facts in (told for batch in batches for told in batch):
+            if came_ns >= newest.get(device_id, (0,))[0]:
+                newest[device_id] = came_ns, facts
         return [
             {"id": device_id, "name": self._names.get(device_id), **facts}
             for device_id, (_, facts) in newest.items()

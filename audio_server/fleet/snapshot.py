@@ -7,27 +7,16 @@ from typing import Any, NamedTuple
 
 import trio
 
-from audio_server.device.attachment import (
-    Attachment,
-    AudioAttachment,
-    EventAttachment,
-    StatusAttachment,
-)
 from audio_server.device.behaviour import Button, State
 from audio_server.device.device import Device
 from audio_server.device.leds import Frame
+from audio_server.device.takeover import CallKind
 from audio_server.device.telemetry import Telemetry
 from audio_server.fleet.event_text import colours
 from audio_server.wire.audio import PACKET_MS
 
 DRIFT_S = 0.3
 """How far the clock of a take may be off before it is news: a take can pause."""
-
-STREAMS: tuple[tuple[type[Attachment], str], ...] = (
-    (StatusAttachment, "status"),
-    (EventAttachment, "events"),
-    (AudioAttachment, "audio"),
-)
 
 
 class Playing(NamedTuple):
@@ -40,10 +29,11 @@ class Playing(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The visible state of a device. Times are those of the loop."""
+    """The visible state of a device. Times are those of the loop, but `came_ns`, of its newest
+    connect or take-over, is of the machine's monotonic clock: it orders reports of processes."""
 
     device_id: str
-    connection: int
+    came_ns: int
     peer: object
     since: float
     state: State
@@ -60,14 +50,14 @@ def glance(device: Device, mode_name: str | None) -> Snapshot:
     """Look at a device; costs microseconds."""
     return Snapshot(
         device.id,
-        device.connection,
+        device.came_ns,
         device.peer,
         device.since,
         device.state,
         device.status.frame.leds,
         device.report,
         device.last_press,
-        tuple(name for kind, name in STREAMS if kind in device.links),
+        tuple(kind.value for kind in CallKind if kind in device.links),
         mode_name,
         False,
         _playing(device),

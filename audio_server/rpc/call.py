@@ -70,6 +70,11 @@ class ServerCall(Stream[Any, Any]):
         return getattr(self._rpc.connection, "number", 0)
 
     @property
+    def transport(self) -> trio.abc.Stream:
+        """What its connection runs over; not to be read from or written to."""
+        return self._rpc.connection.transport
+
+    @property
     def scope(self) -> trio.CancelScope:
         """What the handler runs in."""
         return self._rpc.scope

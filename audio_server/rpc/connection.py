@@ -82,6 +82,11 @@ class Connection(Dispatcher):
         self._answers_waiting = 0
         self._nursery: trio.Nursery | None = None
 
+    @property
+    def transport(self) -> trio.abc.Stream:
+        """What it runs over; not to be read from or written to."""
+        return self._transport
+
     def get_peer(self) -> Peer:
         """Who is at the other end (named as grpclib calls it)."""
         return self.peer

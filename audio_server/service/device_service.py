@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -18,7 +19,8 @@ from audio_server.device.attachment import (
     TooManyDevices,
 )
 from audio_server.device.registry import Devices
-from audio_server.device_ids import WHAT, is_device_id
+from audio_server.device.takeover import CallKind
+from audio_server.device_ids import DeviceIdError, device_id_in
 from audio_server.identity.authenticator import Authenticator, NoAuth
 from audio_server.rpc.call import ServerCall
 from audio_server.rpc.rate_limit import Rate
@@ -26,6 +28,8 @@ from audio_server.service.event_stream import EventHandler
 from audio_server.service.press_limiter import PRESSES, PressLimiter
 from audio_server.service.status_stream import StatusHandler
 from audio_server.wire.comms_grpc import DeviceServiceBase
+
+log = structlog.get_logger()
 
 
 class DeviceService(DeviceServiceBase):
@@ -38,50 +42,60 @@ class DeviceService(DeviceServiceBase):
         self._identity = identity or NoAuth()
         self._pace = PressLimiter(presses)
 
-    async def claim(self, device_id: str, connection: int) -> None:
-        """What a call needs before it may attach to the device that it is from; here nothing."""
+    async def claim(self, call: ServerCall, device_id: str) -> None:
+        """Return when a call may attach to its device; here at once.
+
+        The caller attaches without another checkpoint, so that what is true then still is.
+        """
 
     async def StatusStream(self, call: Any) -> None:  # noqa: N802
         """Show the newest LED frame, and ask now and then what the device shows."""
-        await self._attend(call, self._show_frames)
+        await self._attend(call, CallKind.STATUS, self._show_frames)
 
     async def EventStream(self, call: Any) -> None:  # noqa: N802
         """Acknowledge every event, in order, once the device has applied it."""
-        await self._attend(call, self._take_events)
+        await self._attend(call, CallKind.EVENTS, self._take_events)
 
     async def ServerAudioStream(self, call: Any) -> None:  # noqa: N802
         """Lend the stream to the device's audio task until the call ends."""
-        await self._attend(call, self._lend_stream)
+        await self._attend(call, CallKind.AUDIO, self._lend_stream)
 
     async def _attend(
-        self, call: ServerCall, handle: Callable[[ServerCall, str], Awaitable[None]]
+        self,
+        call: ServerCall,
+        kind: CallKind,
+        handle: Callable[[ServerCall, str], Awaitable[None]],
     ) -> None:
         """Find out whose call it is, and that it is, before any device is touched; handle it."""
         device_id = device_id_of(call)
         try:
             with self._identity.admit(call, device_id):
                 call.identified()
-                await self.claim(device_id, call.connection_number)
                 await handle(call, device_id)
-        except Superseded:
-            raise GRPCError(Status.ABORTED, "the device has opened this stream again") from None
+        except Superseded as why:
+            ended = {"device_id": device_id, "call": kind.value, "reason": str(why)}
+            log.info("call ended", peer=str(call.peer), **ended)
+            raise GRPCError(Status.ABORTED, str(why)) from None
         except TooManyDevices:
             raise GRPCError(Status.RESOURCE_EXHAUSTED, "the server has no room left") from None
         except DeviceFailed:
             raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
 
     async def _show_frames(self, call: ServerCall, device_id: str) -> None:
+        await self.claim(call, device_id)
         number = call.connection_number
         with self._devices.attach_status(device_id, number, call.scope, call.peer) as link:
             await StatusHandler(call, link, self._devices.meter).run()
 
     async def _take_events(self, call: ServerCall, device_id: str) -> None:
+        await self.claim(call, device_id)
         number = call.connection_number
         with self._devices.attach_events(device_id, number, call.scope, call.peer) as link:
             await EventHandler(call, link, self._pace, self._devices.meter).run()
 
     async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
         writer = await call.open_writer()
+        await self.claim(call, device_id)
         # Attached before the request is waited for: of two calls the newer one shall win.
         number = call.connection_number
         with self._devices.attach_audio(device_id, number, writer, call.scope, call.peer) as link:
@@ -91,12 +105,12 @@ class DeviceService(DeviceServiceBase):
 
 
 def device_id_of(call: ServerCall) -> str:
-    """The metadata `device_id` of a call.
+    """Return the device id in the metadata of a call.
 
     Raises `GRPCError` INVALID_ARGUMENT, the device's fault.
     """
-    ids = call.metadata.getall("device_id", []) if call.metadata is not None else []
-    if len(ids) != 1 or not isinstance(ids[0], str) or not is_device_id(ids[0]):
-        reason = f"metadata needs exactly one device_id of {WHAT}"
-        raise GRPCError(Status.INVALID_ARGUMENT, reason)
-    return ids[0]
+    try:
+        return device_id_in(call.metadata)
+    except DeviceIdError as error:
+        call.log_peer_error(str(error))
+        raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from None

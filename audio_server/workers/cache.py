@@ -1,4 +1,4 @@
-"""What one worker knows of its devices: on which connection each is, and in which mode.
+"""What one worker knows of its devices: whether it has each, and in which mode that is.
 
 It follows the registry, which explains how; there is no I/O here.
 """
@@ -17,11 +17,11 @@ KNOWN_MAX = 100_000
 
 @dataclass(slots=True)
 class Known:
-    """A device's newest connection, as far as it has been heard of here, and its mode if that
-    connection is at this worker."""
+    """A device's newest tenure, as far as it has been heard of here. It is this worker's if there
+    is a mode."""
 
-    connection: int
-    mode: int = 0
+    tenure: int
+    mode: int | None = None
 
 
 class OwnershipCache:
@@ -35,26 +35,32 @@ class OwnershipCache:
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._known_max = known_max
 
-    def newest(self, device_id: str) -> int:
-        """The device's newest connection; 0 where none has been heard of."""
+    def has(self, device_id: str) -> bool:
+        """Whether the device is at this worker, as far as has been heard here."""
         known = self._known.get(device_id)
-        return 0 if known is None else known.connection
+        return known is not None and known.mode is not None
 
     def mode(self, device_id: str) -> int:
-        """The mode of a device whose newest connection is here."""
-        return self._known[device_id].mode
+        """The mode of a device that is here."""
+        mode = self._known[device_id].mode
+        assert mode is not None
+        return mode
 
-    def hear(self, news: Granted | Moved) -> None:
-        """Take in what the registry says, unless something newer is known."""
-        if news.connection > self.newest(news.device_id):
-            mode = news.mode if isinstance(news, Granted) else 0
-            self._learn(news.device_id, Known(news.connection, mode))
+    def hear(self, news: Granted | Moved) -> bool:
+        """Take in what the registry says, unless it is known, or something newer is. Returns
+        whether it was news."""
+        known = self._known.get(news.device_id)
+        if known is not None and news.tenure <= known.tenure:
+            return False
+        mode = news.mode if isinstance(news, Granted) else None
+        self._learn(news.device_id, Known(news.tenure, mode))
+        return True
 
     def change(self, device_id: str, mode: int) -> Changed:
         """A device that is here has a new mode; gives what the registry is to be told."""
         known = self._known[device_id]
         known.mode = mode
-        return Changed(self._worker, device_id, known.connection, mode)
+        return Changed(self._worker, device_id, known.tenure, mode)
 
     def _learn(self, device_id: str, known: Known) -> None:
         self._known[device_id] = known

@@ -1,30 +1,34 @@
-"""Which connection of a device is its newest, and the mode it is in: kept by the supervisor.
+"""Which worker each device is at, and the mode it is in: kept by the supervisor.
 
 The problem
 ===========
 
 Workers are processes that share a port. The kernel gives each connection to one of them, and all
-calls of a connection stay there; but a device that comes back may come back to another worker.
-The contract then asks for three things. The device is in the mode it was left in, and an
-acknowledged press counts. Its old connection is taken over at once, wherever it is. And whatever
-the old one does later changes nothing.
+calls of a connection stay there. Within one worker, take-over is by call (`device.takeover`); a
+device is at one worker at a time, so all its calls must reach the same one. But a device that
+comes back may come back to another worker. The contract then asks for three things. The device is
+in the mode it was left in, and an acknowledged press counts. Its calls at the old worker end at
+once. And whatever those do later changes nothing.
 
 How it works
 ============
 
-Nobody but the registry says which connection of a device is the newest. Connections are numbered
-so that all processes of the machine agree on the order (`numbers`). Three messages do the rest:
+Only the registry decides at which worker a device is. The time in which one worker has it without
+a break is a tenure; tenures of a device are numbered, and later ones have larger numbers. Calls
+are numbered by their arrival so that all processes of the machine agree on the order (`numbers`).
+These messages do the rest:
 
-    a call arrives at worker A     A -> registry   Claim    who is it, on which connection
-    the connection is the newest   registry -> A   Granted  and the mode to go on in
-                                   registry -> B   Moved    to the worker that had the device
-    it is not                      registry -> A   Moved    this call is refused
-    a press changes the mode       A -> registry   Changed  the device, connection and new mode
+    a call arrives at worker A        A -> registry   Claim    the device, and when the call came
+    A has the device, or gets it      registry -> A   Granted  the tenure, and the mode to go on in
+                                      registry -> B   Moved    to the worker that had the device
+    B has it by a newer call          registry -> A   Refused
+    a press changes the mode          A -> registry   Changed  the device, tenure and new mode
 
-Only the first call of a connection waits for an answer. From then on the worker knows that the
-connection is the newest, until `Moved` says otherwise. So a call is claimed first, without any
-lock, and then attached as in a server of one process: look-up-or-create, in one synchronous step
-that refuses a connection of which a newer one has been heard.
+Only the first call of a connection waits for an answer; where the device has a call open on the
+same connection, the next one is attached at once. A call is claimed first, without any lock, and
+then attached as in a server of one process: look-up-or-create, in one synchronous step with the
+end of the claim. A claim of the worker that has the device changes nothing: its other calls there
+go on, whatever connections they are on.
 
 All workers write into one pipe, and the registry takes its messages in the order in which they
 lie there. That order is the truth, and it agrees with what a device has seen. A write is in the
@@ -37,21 +41,20 @@ make each press wait until the slowest of them has confirmed.)
 What follows, race by race
 ==========================
 
-- A press that the old worker handles after the claim of the new connection: its `Changed` comes
-  from an older connection and is dropped. Its acknowledgement was written after the device
-  had moved, so this is the old connection doing something later.
+- A press that the old worker handles after the claim of the new one: its `Changed` is of an older
+  tenure and is dropped. Its acknowledgement was written after the device had moved, so this is an
+  ended call doing something later.
 - A press handled before the claim counts, acknowledged or not.
 - The take-over does not wait for the old worker: it may be stuck. Until it reads `Moved` it
-  serves a connection that the device has left, and all that comes of it is dropped here.
-- A call of the old connection that arrives after `Moved` is refused where it is; one that arrives
-  before is refused by the registry.
-- A newer connection to the same worker goes the same way, and the grant ends the old links
-  there; otherwise a press between claim and grant would count at the worker and not here.
-- Two connections of a device claimed by the same worker: the answer to the older one names the
-  newer one, which that worker has already been granted. A worker heeds only the first that it
-  hears of a connection.
+  serves calls that the device has left, and all that comes of it is dropped here.
+- A call that lay in the queue of a busy worker while the device went to another one arrived before
+  the claim of that one, and is refused. A call that is newer wins, whatever the age of its
+  connection.
+- A device that goes from A to B and back before A has read `Moved`: the call back is on another
+  connection, so it is claimed, and the answer lies behind `Moved`, which ends the older calls.
 - A worker that is killed takes nothing with it: what it has acknowledged lies in the pipe. The
-  one that replaces it knows nothing and claims everything.
+  one that replaces it knows nothing, claims everything, and begins tenures of its own, so answers
+  to the one before do not confuse it.
 - A press waits for nothing but a full pipe, which is a supervisor that does not run.
 
 Memory is bounded: what is known of the devices that claimed longest ago is forgotten, all but
@@ -64,15 +67,15 @@ it, for one process must. Where it takes time to write, the supervisor answers e
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
-from audio_server.workers.messages import Changed, Claim, Down, Granted, Moved
+from audio_server.workers.messages import Changed, Claim, Down, Granted, Moved, Refused
 
 KNOWN_MAX = 100_000
-"""For how many devices the newest connection is known."""
+"""For how many devices it is known at which worker they are."""
 
 News = Iterable[tuple[int, Down]]
 """Messages, each with the worker that is to have it."""
@@ -80,10 +83,13 @@ News = Iterable[tuple[int, Down]]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Where a device is."""
+    """Where a device is: at the `life`-th process of a worker, since a tenure began. `newest` is
+    the arrival of the newest call that was claimed for."""
 
     worker: int
-    connection: int
+    life: int
+    tenure: int
+    newest: int
 
 
 class Directory:
@@ -95,37 +101,51 @@ class Directory:
         self._workers = range(1, workers + 1)
         self._store = MemoryModeStore() if store is None else store
         self._seats: OrderedDict[str, Owner] = OrderedDict()
+        self._lives: Counter[int] = Counter()
         self._known_max = known_max
         self._has_forgotten = False
 
+    def begin(self, worker: int) -> None:
+        """A process of a worker is there; what is still answered to one before it is void."""
+        self._lives[worker] += 1
+
     def claim(self, claim: Claim) -> News:
-        """Answer a claim, and tell whoever has lost the device by it."""
+        """Answer a claim, and tell the worker that has lost the device by it."""
         last = self._seats.get(claim.device_id)
-        if last is not None and claim.connection < last.connection:
-            return [(claim.worker, Moved(claim.device_id, last.connection))]
-        self._seat(claim.device_id, Owner(claim.worker, claim.connection))
+        is_here = last is not None and last.worker == claim.worker
+        if last is not None and not is_here and claim.arrival < last.newest:
+            return [(claim.worker, Refused(claim.device_id, claim.arrival))]
+        seat = self._seat_for(claim, last)
+        self._seat(claim.device_id, seat)
         mode = self._store.get(claim.device_id)
-        moved = Moved(claim.device_id, claim.connection)
+        moved = Moved(claim.device_id, seat.tenure)
         return [
             *((worker, moved) for worker in self._losers(last, claim.worker)),
-            (claim.worker, Granted(claim.device_id, claim.connection, mode)),
+            (claim.worker, Granted(claim.device_id, claim.arrival, seat.tenure, mode)),
         ]
+
+    def _seat_for(self, claim: Claim, last: Owner | None) -> Owner:
+        life = self._lives[claim.worker]
+        if last is None:
+            return Owner(claim.worker, life, claim.arrival, claim.arrival)
+        newest = max(claim.arrival, last.newest)
+        if (last.worker, last.life) == (claim.worker, life):
+            return replace(last, newest=newest)
+        return Owner(claim.worker, life, max(newest, last.tenure + 1), newest)
 
     def worker_of(self, device_id: str) -> int | None:
         """At which worker a device is, or was last."""
         seat = self._seats.get(device_id)
         return None if seat is None else seat.worker
 
-    def is_back(self, claim: Claim) -> bool:
-        """Whether a claim is for a device that was on an older connection."""
-        last = self._seats.get(claim.device_id)
-        return last is not None and last.connection < claim.connection
-
     def change(self, changed: Changed) -> None:
-        """Keep a mode, unless the device is on a newer connection."""
+        """Keep a mode, unless the tenure is over."""
         last = self._seats.get(changed.device_id)
-        if last is None or changed.connection >= last.connection:
-            self._seat(changed.device_id, Owner(changed.worker, changed.connection))
+        if last is None:
+            life, tenure = self._lives[changed.worker], changed.tenure
+            last = Owner(changed.worker, life, tenure, tenure)
+        if changed.tenure == last.tenure:
+            self._seat(changed.device_id, last)
             self._store.put(changed.device_id, changed.mode)
 
     def _losers(self, last: Owner | None, winner: int) -> Iterator[int]:

@@ -22,47 +22,58 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker has a call of the device on `connection`, and asks whether that is the newest."""
+    """A worker has a call of the device, and asks for the device. `arrival` is when the call came
+    in (`numbers`)."""
 
     worker: int
     device_id: str
-    connection: int
+    arrival: int
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The mode of the device has changed, by a press on `connection`."""
+    """The mode of the device has changed, by a press in the worker's `tenure`."""
 
     worker: int
     device_id: str
-    connection: int
+    tenure: int
     mode: int
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The answer to a claim: `connection` is the newest, and this is the mode to go on in."""
+    """The answer to the claim of `arrival`: the worker has the device in this `tenure`, and this
+    is the mode to go on in."""
 
     device_id: str
-    connection: int
+    arrival: int
+    tenure: int
     mode: int
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """The device is on `connection`, which is somebody else's; also the answer to an old claim."""
+class Refused:
+    """The answer to the claim of `arrival`: a newer call of the device is at another worker."""
 
     device_id: str
-    connection: int
+    arrival: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The device is at another worker, in this `tenure`."""
+
+    device_id: str
+    tenure: int
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The answer to a change by a press on `connection`, where modes outlive the supervisor: it is
-    as safe as it gets."""
+    """The answer to a change in a `tenure`, where modes outlive the supervisor: the mode is as safe
+    as it gets."""
 
     device_id: str
-    connection: int
+    tenure: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +89,12 @@ class Reload:
 Up: TypeAlias = Ready | Claim | Changed
 """What workers say."""
 
-Down: TypeAlias = Granted | Moved | Kept | Drain | Reload
+Down: TypeAlias = Granted | Refused | Moved | Kept | Drain | Reload
 """What the supervisor says."""
 
 _UP: dict[str, type[Up]] = {kind.__name__: kind for kind in (Ready, Claim, Changed)}
 _DOWN: dict[str, type[Down]] = {
-    kind.__name__: kind for kind in (Granted, Moved, Kept, Drain, Reload)
+    kind.__name__: kind for kind in (Granted, Refused, Moved, Kept, Drain, Reload)
 }
 
 

@@ -7,24 +7,29 @@ come from and go to.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 import trio
 
 from audio_server.device.attachment import Superseded
 from audio_server.device.registry import Devices
 from audio_server.identity.authenticator import Authenticator
+from audio_server.rpc.call import ServerCall
 from audio_server.rpc.rate_limit import Rate
 from audio_server.service.device_service import DeviceService
 from audio_server.service.press_limiter import PRESSES
 from audio_server.workers.cache import OwnershipCache
-from audio_server.workers.messages import Claim, Granted, Kept, Moved
+from audio_server.workers.connection_ids import ConnectionIds
+from audio_server.workers.messages import Claim, Granted, Kept, Moved, Refused
 from audio_server.workers.uplink import Uplink
 
 
 @dataclass(slots=True, eq=False)
 class _Unkept:
-    """Changes of a device that are not confirmed yet, by the connections they came on."""
+    """Changes of a device that are not confirmed yet, by the tenures in which they were made."""
 
     changes: Counter[int] = field(default_factory=Counter)
     kept: trio.Event = field(default_factory=trio.Event)
@@ -37,9 +42,11 @@ class _Line:
     kind is to be the newer to the device, and trio wakes those who wait for one event in any order.
     """
 
-    __slots__ = ("_is_answered", "_turns")
+    __slots__ = ("_is_answered", "_turns", "arrival", "is_refused")
 
-    def __init__(self) -> None:
+    def __init__(self, arrival: int) -> None:
+        self.arrival = arrival
+        self.is_refused = False
         self._turns: deque[trio.Event] = deque()
         self._is_answered = False
 
@@ -52,7 +59,8 @@ class _Line:
             self._turns.remove(turn)
             self._call_next()
 
-    def answer(self) -> None:
+    def answer(self, *, is_refused: bool) -> None:
+        self.is_refused = is_refused
         self._is_answered = True
         self._call_next()
 
@@ -65,48 +73,66 @@ class _Line:
         return self._is_answered and not self._turns
 
 
-class Ownership:
-    """The claims of worker number `worker`. `hear` must be called with the supervisor's news.
+IsAttached: TypeAlias = Callable[[str, int], bool]
+"""Whether a device has a call attached here on a connection."""
 
-    `confirms`: the supervisor says when it has kept a mode, and a press waits for that.
+
+class Ownership:
+    """The claims of worker number `worker`. `hear` and `moved` must be called with the supervisor's
+    news.
+
+    A connection on which the device `is_attached` here need not be claimed for. `confirms`: the
+    supervisor says when it has kept a mode, and a press waits for that.
     """
 
     is_durable = True
 
     def __init__(
-        self, worker: int, uplink: Uplink, replica: OwnershipCache, *, confirms: bool = False
+        self,
+        worker: int,
+        uplink: Uplink,
+        replica: OwnershipCache,
+        is_attached: IsAttached,
+        *,
+        confirms: bool = False,
     ) -> None:
         self._worker = worker
         self._uplink = uplink
         self._replica = replica
+        self._is_attached = is_attached
         self._confirms = confirms
         self._lines: dict[str, dict[int, _Line]] = {}
         self._unkept: dict[str, _Unkept] = {}
 
-    async def claim(self, device_id: str, connection: int) -> None:
-        """Return when `connection` is known to be the device's newest one.
+    async def claim(self, device_id: str, connection: int, arrival: Callable[[], int]) -> None:
+        """Return when the device is known to be at this worker, for a call on `connection`.
 
-        Raises `Superseded` when it is not. A cancel leaves nothing behind but a question whose
+        `arrival` gives when the call came in, if the registry has to be asked. Raises `Superseded`
+        when another worker has the device. A cancel leaves nothing behind but a question whose
         answer is heard and kept.
         """
         # A call that was reset before its task ran must not take a device over.
         await trio.lowlevel.checkpoint_if_cancelled()
-        line = self._line(device_id, connection)
-        if line is not None:
-            try:
-                await line.wait()
-            finally:
-                self._tidy(device_id)
-        if self._replica.newest(device_id) != connection:
-            raise Superseded("the device is on a newer connection")
+        line = self._line(device_id, connection, arrival)
+        if line is None:
+            return
+        try:
+            await line.wait()
+        finally:
+            self._tidy(device_id)
+        # The device may have moved since the answer came.
+        if line.is_refused or not self._replica.has(device_id):
+            raise Superseded(Superseded.ELSEWHERE)
 
-    def _line(self, device_id: str, connection: int) -> _Line | None:
-        """Where to wait for the answer, having asked; None where that is known and all went on."""
+    def _line(self, device_id: str, connection: int, arrival: Callable[[], int]) -> _Line | None:
+        """Where to wait for the answer, having asked; None where the device is attached."""
         lines = self._lines.get(device_id, {})
-        if connection in lines or self._replica.newest(device_id) >= connection:
-            return lines.get(connection)
-        self._uplink.send(Claim(self._worker, device_id, connection))
-        line = self._lines.setdefault(device_id, {})[connection] = _Line()
+        if connection in lines:
+            return lines[connection]
+        if self._is_attached(device_id, connection):
+            return None
+        line = self._lines.setdefault(device_id, {})[connection] = _Line(arrival())
+        self._uplink.send(Claim(self._worker, device_id, line.arrival))
         return line
 
     def _tidy(self, device_id: str) -> None:
@@ -117,19 +143,21 @@ class Ownership:
         if not lines:
             self._lines.pop(device_id, None)
 
-    def hear(self, news: Granted | Moved | Kept) -> None:
-        """Take in news, and wake whoever waits for it."""
+    def hear(self, news: Granted | Refused | Kept) -> None:
+        """Take in an answer, and wake whoever waits for it."""
         if isinstance(news, Kept):
             self._on_kept(news)
-        else:
-            self._on_connection(news)
-
-    def _on_connection(self, news: Granted | Moved) -> None:
-        self._replica.hear(news)
-        for connection, line in self._lines.get(news.device_id, {}).items():
-            if connection <= news.connection:
-                line.answer()
+            return
+        if isinstance(news, Granted):
+            self._replica.hear(news)
+        for line in self._lines.get(news.device_id, {}).values():
+            if line.arrival == news.arrival:
+                line.answer(is_refused=isinstance(news, Refused))
         self._tidy(news.device_id)
+
+    def moved(self, news: Moved) -> bool:
+        """Take in that another worker has a device. Returns whether it is to be released here."""
+        return self._replica.hear(news)
 
     # As a `ModeStore`
 
@@ -142,7 +170,7 @@ class Ownership:
         changed = self._replica.change(device_id, mode)
         self._uplink.send(changed)
         if self._confirms:
-            self._unkept.setdefault(device_id, _Unkept()).changes[changed.connection] += 1
+            self._unkept.setdefault(device_id, _Unkept()).changes[changed.tenure] += 1
 
     async def wait_durable(self, device_id: str) -> None:
         """Return when what was put is where no claim of another worker can be before it, and
@@ -154,10 +182,10 @@ class Ownership:
 
     def _on_kept(self, kept: Kept) -> None:
         unkept = self._unkept.get(kept.device_id)
-        # One of a connection that is not known here was asked by the worker that was here before.
-        if unkept is None or not unkept.changes[kept.connection]:
+        # One of a tenure that is not known here was asked by the worker that was here before.
+        if unkept is None or not unkept.changes[kept.tenure]:
             return
-        unkept.changes[kept.connection] -= 1
+        unkept.changes[kept.tenure] -= 1
         if not unkept.changes.total():
             self._unkept.pop(kept.device_id).kept.set()
 
@@ -169,12 +197,15 @@ class ClaimingService(DeviceService):
         self,
         devices: Devices,
         claims: Ownership,
+        numbers: ConnectionIds,
         identity: Authenticator | None = None,
         presses: Rate = PRESSES,
     ) -> None:
         super().__init__(devices, identity, presses)
         self._claims = claims
+        self._numbers = numbers
 
-    async def claim(self, device_id: str, connection: int) -> None:
-        """Raises `Superseded` for a connection that is not the device's newest."""
-        await self._claims.claim(device_id, connection)
+    async def claim(self, call: ServerCall, device_id: str) -> None:
+        """Return when the device is at this worker. Raises `Superseded` when it is at another."""
+        arrival = partial(self._numbers.of_call, call.transport)
+        await self._claims.claim(device_id, call.connection_number, arrival)

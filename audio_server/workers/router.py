@@ -55,17 +55,23 @@ class Router:
     def _take(self, message: Up, nursery: trio.Nursery) -> None:
         match message:
             case Claim():
-                if self._registry.is_back(message):
-                    self._meter.device_back()
-                for worker, news in self._registry.claim(message):
-                    self._members[worker].post.send(news)
+                self._on_claim(message)
             case Changed():
                 self._registry.change(message)
                 if self._store is not None:
                     nursery.start_soon(self._confirm, message, self._store)
             case Ready():
+                self._registry.begin(message.worker)
                 self._members[message.worker].on_ready()
+
+    def _on_claim(self, claim: Claim) -> None:
+        was_at = self._registry.worker_of(claim.device_id)
+        for worker, news in self._registry.claim(claim):
+            self._members[worker].post.send(news)
+        # A device that comes back to the same worker is counted there.
+        if was_at not in (None, self._registry.worker_of(claim.device_id)):
+            self._meter.device_back()
 
     async def _confirm(self, changed: Changed, store: ModeStore) -> None:
         await store.wait_durable(changed.device_id)
-        self._members[changed.worker].post.send(Kept(changed.device_id, changed.connection))
+        self._members[changed.worker].post.send(Kept(changed.device_id, changed.tenure))

@@ -29,7 +29,6 @@ from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import collecting, spare_old_objects
 from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
-from audio_server.process.rlimits import most_connections
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
 from audio_server.web.address import OFF
@@ -42,6 +41,7 @@ from audio_server.workers.messages import (
     Kept,
     Moved,
     Ready,
+    Refused,
     Reload,
     decode_down,
 )
@@ -108,14 +108,21 @@ async def run_worker(
     """
     meter = SharedRegistry(boot.workers, boot.board_fd).row(number)
     replica = OwnershipCache(number, lambda device_id: device_id in devices.by_id)
-    claims = Ownership(number, uplink, replica, confirms=boot.confirms)
+    claims = Ownership(
+        number,
+        uplink,
+        replica,
+        lambda device_id, connection: devices.is_attached(device_id, connection),
+        confirms=boot.confirms,
+    )
     devices = make_devices(boot.settings, boot.clips, store=claims, meter=meter)
     guard, limits = AccessPolicy(boot.settings), make_limits(boot.settings, most_connections())
+    numbers = ConnectionIds(number, boot.workers)
     server = Server(
-        all_services(ClaimingService(devices, claims, guard, limits.presses), stop),
+        all_services(ClaimingService(devices, claims, numbers, guard, limits.presses), stop),
         limits=limits,
         trusted_proxies=boot.settings.trusted_proxies,
-        number=ConnectionIds(number, boot.workers),
+        number=numbers,
         secure=guard.secure,
         meter=meter,
     )
@@ -151,11 +158,11 @@ async def _hear(
                         stop.set()
                     case Reload():
                         guard.reload()
-                    case Kept():
+                    case Granted() | Refused() | Kept():
                         claims.hear(message)
-                    case Granted() | Moved():
-                        devices.supersede(message.device_id, message.connection)
-                        claims.hear(message)
+                    case Moved():
+                        if claims.moved(message):
+                            devices.release(message.device_id)
     if not stop.is_set():
         log.warning("the supervisor is gone")
         stop.set()

@@ -1,4 +1,4 @@
-"""Who holds a device: its streams, a newer connection, and what the older one may still do."""
+"""Which calls hold a device: take-over by call, and what an ended call may still do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from audio_server.device.attachment import Superseded
 from audio_server.device.behaviour import Button, Rules, State
+from audio_server.device.leds import leds
 from audio_server.device.registry import Devices
 
 MODE, PLAY = Button.MODE, Button.PLAY
@@ -82,7 +83,7 @@ async def test_devices_do_not_affect_each_other(connect: Open, autojump_clock: M
 # -- take-over
 
 
-async def test_a_newer_connection_takes_over_at_once(
+async def test_a_device_that_comes_back_takes_over_at_once(
     connect: Open, autojump_clock: MockClock
 ) -> None:
     old, new = connect(1), connect(2)
@@ -96,23 +97,84 @@ async def test_a_newer_connection_takes_over_at_once(
     assert outlet.flags == ""
 
 
-@pytest.mark.parametrize("gone", [False, True])
-async def test_whatever_the_older_one_does_later_is_refused(
-    devices: Devices, connect: Open, autojump_clock: MockClock, gone: bool
+async def test_the_newest_call_wins_whatever_the_age_of_its_connection(
+    connect: Open, autojump_clock: MockClock
 ) -> None:
     old, new = connect(1), connect(2)
-    await old.open_events()
+    await old.open_audio()
+    await new.open_audio()
+    await new.press(MODE, PLAY)
+    again = await old.open_audio()
+    assert all(isinstance(request.ended_by, Superseded) for request in new.requests)
+    assert again.ended_by is None
+    assert old.state == State(1)
+    await old.press(PLAY)
+    assert again.outlet.flags == "S" + "m" * 14
+
+
+async def test_a_device_that_is_gone_may_come_back_on_an_older_connection(
+    connect: Open, autojump_clock: MockClock
+) -> None:
+    old, new = connect(1), connect(2)
     await new.press(MODE)
-    if gone:
-        await new.drop()
-    with pytest.raises(Superseded), devices.attach_status("x", 1):
-        pass
-    with pytest.raises(Superseded), devices.attach_events("x", 1):
-        pass
-    with pytest.raises(Superseded), devices.attach_audio("x", 1, FakeOutlet()):
-        pass
-    await new.open_events()
-    assert new.state == State(1)
+    await new.drop()
+    await old.press(MODE)
+    assert old.state == State(2)
+
+
+async def test_three_calls_may_come_on_three_connections(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    status, audio = await connect(1).open_status(), await connect(3).open_audio()
+    await connect(2).press(MODE, PLAY)
+    assert status.ended_by is audio.ended_by is None
+    assert audio.outlet.flags == "S" + "m" * 14
+    assert status.shown.leds == leds(State(1, playing=1))
+    assert [link.connection for link in devices.by_id["x"].links.values()] == [1, 3, 2]
+
+
+async def test_one_of_them_may_be_opened_again_and_the_others_go_on(
+    connect: Open, autojump_clock: MockClock
+) -> None:
+    status, audio = await connect(1).open_status(), await connect(3).open_audio()
+    await connect(2).press(MODE, PLAY)
+    again = await connect(4).open_status()
+    assert isinstance(status.ended_by, Superseded)
+    assert again.ended_by is audio.ended_by is None
+    await trio.sleep(5)
+    assert audio.outlet.flags == "S" + "m" * 98 + "E"
+    assert again.shown.leds == leds(State(1))
+
+
+async def test_what_plays_ends_with_the_audio_call_that_is_opened_again_elsewhere(
+    connect: Open, autojump_clock: MockClock
+) -> None:
+    audio = await connect(3).open_audio()
+    await connect(2).press(PLAY)
+    again = await connect(4).open_audio()
+    assert audio.outlet.flags == "S" + "m" * 14 + "E"
+    await trio.sleep(5)
+    assert again.outlet.flags == ""
+
+
+async def test_a_play_that_waits_for_sound_ends_with_the_connection_on_which_it_came(
+    connect: Open, autojump_clock: MockClock
+) -> None:
+    await connect(1).press(MODE, PLAY)
+    await connect(2).open_events()
+    audio = await connect(2).open_audio()
+    await trio.sleep(5)
+    assert audio.outlet.flags == ""
+    assert connect(2).state == State(1)
+
+
+@pytest.mark.parametrize(("number", "why"), [(1, Superseded.REOPENED), (2, Superseded.MOVED)])
+async def test_a_call_that_ends_says_why(
+    connect: Open, autojump_clock: MockClock, number: int, why: str
+) -> None:
+    old = await connect(1).open_status()
+    await connect(number).open_status()
+    assert str(old.ended_by) == why
 
 
 async def test_take_over_does_not_wait_for_an_old_stream_that_stalls(
@@ -197,7 +259,7 @@ async def test_in_that_scope_too_an_error_of_the_request_stays_its_error(
     with trio.CancelScope() as scope:  # noqa: SIM117
         with pytest.raises(KeyError), devices.attach_events("x", 1, scope):  # noqa: PT012
             await trio.lowlevel.checkpoint()
-            with devices.attach_status("x", 2):
+            with devices.attach_events("x", 2):
                 pass
             raise KeyError
 

@@ -14,8 +14,8 @@ import trio
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock
 
-from audio_server.device import registry as registry
-from audio_server.device.attachment import DeviceFailed, Superseded
+from audio_server.device import registry
+from audio_server.device.attachment import DeviceFailed
 from audio_server.device.behaviour import Button, Rules, State
 from audio_server.device.mode_store import MemoryModeStore
 from audio_server.device.registry import Devices
@@ -156,5 +156,3 @@ async def test_what_is_remembered_of_devices_that_are_gone_is_bounded(
         with devices.attach_events(f"device {index}", 5):
             pass
     assert len(devices._gone) == 10
-    with pytest.raises(Superseded), devices.attach_events("device 29", 4):
-        pass

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from fake_sink import FakeOutlet
 from kit import CLIPS, Connection, StatusRequest, next_frame, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -106,11 +107,10 @@ async def test_a_take_that_ends_during_the_sequence_shows_after_it(
     connection: Connection, autojump_clock: MockClock
 ) -> None:
     """The stream is lost while the sequence runs, which takes no press to happen."""
-    audio = await connection.open_audio()
-    await connection.press(Button.PLAY)
-    newer = later(connection, 2)
-    status = await newer.open_status()
-    audio = await newer.open_audio()
+    await connection.open_status()
+    audio = await later(connection, 3).open_audio()
+    await later(connection, 3).press(Button.PLAY)
+    status = await later(connection, 2).open_status()
     await audio.drop()
     await trio.sleep(2)
     assert timed(status) == [*sequence(0), (pytest.approx(1), leds(State()))]
@@ -219,7 +219,8 @@ async def test_what_was_on_its_way_when_a_stream_ended_says_nothing(
 ) -> None:
     old = await connection.open_status()
     newer = later(connection, 2)
-    with connection._devices.attach_events("x", 2):
+    await connection.open_audio()
+    with connection._devices.attach_audio("x", 2, FakeOutlet()):
         old.link.report(old.link.known.answered(0.1, STARTUP[0][1], 0.5))
         assert newer.device.report == Telemetry(leds=None, battery=None)
         new = await newer.open_status()

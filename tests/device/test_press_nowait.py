@@ -52,7 +52,7 @@ async def test_it_waits_for_presses_before_it(autojump_clock: MockClock) -> None
     async with running(devices) as requests:
         device = Connection(devices, requests, 1)
         events = await device.open_events()
-        device.device.press(Press(MODE, PRESS, 1, trio.Event()))
+        device.device.press(Press(MODE, PRESS, trio.Event()))
         assert not events.press_nowait(STOP, PRESS)
         await wait_all_tasks_blocked()
         assert device.state == State(1)
@@ -72,13 +72,17 @@ async def test_a_mode_that_takes_time_to_keep_is_not_selected(autojump_clock: Mo
         assert device.state == State(0, playing=0)
 
 
-async def test_one_of_an_older_connection_is_not_applied(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+async def test_one_of_a_call_that_has_ended_is_not_applied(
+    autojump_clock: MockClock, number: int
+) -> None:
     devices = Devices(CLIPS, RULES, 0.3)
     async with running(devices) as requests:
-        device = Connection(devices, requests, 2)
-        await device.open_events()
-        assert not device.device.press_nowait(MODE, PRESS, 1)
-        assert device.state == State(0)
+        events = await Connection(devices, requests, 1).open_events()
+        newer = Connection(devices, requests, number)
+        await newer.open_events()
+        assert not events.press_nowait(MODE, PRESS)
+        assert newer.state == State(0)
 
 
 async def test_a_fault_is_the_devices_and_the_press_is_never_done(

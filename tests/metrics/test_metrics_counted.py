@@ -59,7 +59,7 @@ async def test_a_device_takes_over(autojump_clock: MockClock) -> None:
 
 async def test_a_device_that_moves_to_another_worker(autojump_clock: MockClock) -> None:
     async with open_house() as house, house.device():
-        house.devices.supersede("one", 99)
+        house.devices.release("one")
         await wait_all_tasks_blocked()
         read = house.read
     assert (read("devices_connected"), read("device_takeovers_total")) == (0, 1)
@@ -118,7 +118,7 @@ async def test_a_device_that_is_taken_over_loses_its_take(
         await stack.enter_async_context(device.listening())
         await device.press(PLAY)
         if elsewhere:
-            house.devices.supersede("one", 99)
+            house.devices.release("one")
         else:
             await stack.enter_async_context(house.device())
         await wait_all_tasks_blocked()

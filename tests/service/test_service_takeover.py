@@ -1,14 +1,20 @@
-"""Who has a device: the newest connection, and on it the newest call of each kind."""
+"""Take-over by call: the newest call of each kind has the device."""
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+from itertools import permutations
+
 import pytest
+import structlog
 import trio
 from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 from panel import status_of
 from service_home import CALLS, frame, open_home
 from trio.testing import MockClock
 
+from audio_server.device.attachment import Superseded
 from audio_server.device.behaviour import Button
 from audio_server.wire.comms_pb2 import AudioStreamRequest
 
@@ -42,20 +48,61 @@ async def test_one_call_of_a_newer_connection_is_enough(autojump_clock: MockCloc
                 assert old.ended == ATTENDED_ABORTED
 
 
-async def test_an_older_connection_gets_nothing_any_more(autojump_clock: MockClock) -> None:
-    """Not even when the newer one has gone."""
+async def test_a_call_on_an_older_connection_takes_over_too(autojump_clock: MockClock) -> None:
+    """Behind a proxy the connection of a device's next call may be any."""
     async with open_home() as home, home.connect() as old, trio.open_nursery() as nursery:
-        async with home.device() as new:
+        async with home.device() as new, home.device("other", calls=[]) as again:
             await new.press(Button.MODE)
             for name in CALLS:
-                await new.attend(name, old, "one", nursery)
+                await again.attend(name, old, "one", nursery)
             await trio.sleep(2.0)
-            assert new.ended.pop("StatusStream") is Status.ABORTED
-            assert new.ended.pop("ServerAudioStream") is Status.ABORTED
-            assert new.shown == frame(1)
-        async with old.StatusStream.open(metadata={"device_id": "one"}) as call:
-            assert await status_of(call) is Status.ABORTED
+            assert new.ended == ATTENDED_ABORTED
+            assert again.ended == {}
+            assert again.shown == frame(1)
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("order", list(permutations(CALLS)), ids="-".join)
+async def test_calls_may_come_on_a_connection_each(
+    order: tuple[str, ...], autojump_clock: MockClock
+) -> None:
+    """In any order; and one that is opened again on a fourth leaves the others alone."""
+    async with open_home() as home, AsyncExitStack() as stack:
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        panel = await stack.enter_async_context(home.device("other", calls=[]))
+        for name in [*order, "StatusStream"]:
+            stub = await stack.enter_async_context(home.connect())
+            await panel.attend(name, stub, "one", nursery)
+            await trio.testing.wait_all_tasks_blocked()
+        await panel.press(Button.MODE, Button.PLAY)
+        await trio.sleep(0.1)
+        assert panel.ended == {"StatusStream": Status.ABORTED}
+        assert panel.heard
+        assert "cut." not in panel.heard
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("connections", "why"), [(1, Superseded.REOPENED), (2, Superseded.MOVED)])
+async def test_aborted_says_why_and_is_logged(
+    connections: int, why: str, autojump_clock: MockClock
+) -> None:
+    metadata = {"device_id": "one"}
+    async with (
+        open_home() as home,
+        home.connect() as first,
+        home.connect() as second,
+        first.StatusStream.open(metadata=metadata) as old,
+    ):
+        await trio.testing.wait_all_tasks_blocked()
+        stub = first if connections == 1 else second
+        with structlog.testing.capture_logs() as logs:
+            async with stub.StatusStream.open(metadata=metadata):
+                with pytest.raises(GRPCError, match=why) as error:
+                    await old.recv_trailing_metadata()
+    assert error.value.status is Status.ABORTED
+    (line,) = [line for line in logs if line["event"] == "call ended"]
+    assert (line["device_id"], line["call"], line["reason"]) == ("one", "status", why)
+    assert "peer" in line
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -17,7 +17,16 @@ from audio_server.device.press_queue import Press
 from audio_server.device.registry import Devices
 from audio_server.settings import Settings
 from audio_server.workers.cache import OwnershipCache
-from audio_server.workers.messages import Changed, Claim, Granted, Kept, Moved, Up, decode_up
+from audio_server.workers.messages import (
+    Changed,
+    Claim,
+    Granted,
+    Kept,
+    Moved,
+    Refused,
+    Up,
+    decode_up,
+)
 from audio_server.workers.ownership import Ownership
 from audio_server.workers.uplink import Uplink
 
@@ -59,54 +68,86 @@ async def uplink(pipe, nursery) -> Uplink:
     return uplink
 
 
+def not_attached(device_id: str, connection: int) -> bool:
+    return False
+
+
 @pytest.fixture
 def claims(uplink) -> Ownership:
-    return Ownership(1, uplink, OwnershipCache(1, lambda device_id: False))
+    return Ownership(1, uplink, OwnershipCache(1, lambda device_id: False), not_attached)
+
+
+async def claim(claims: Ownership, connection: int, arrival: int | None = None) -> None:
+    """For a call of the device "one"; unless told, it came in with its connection."""
+    came = connection if arrival is None else arrival
+    await claims.claim("one", connection, lambda: came)
 
 
 async def test_the_calls_of_a_connection_ask_once(claims, pipe) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(3):
-            nursery.start_soon(claims.claim, "one", 10)
+            nursery.start_soon(claim, claims, 10)
         await wait_all_tasks_blocked()
         assert pipe.said() == [Claim(1, "one", 10)]
-        claims.hear(Granted("one", 10, 3))
+        claims.hear(Granted("one", 10, 10, 3))
     assert claims.get("one") == 3
-    await claims.claim("one", 10)
-    assert pipe.said() == []
 
 
-async def test_who_is_not_the_newest_is_refused_unasked(claims, pipe) -> None:
-    claims.hear(Moved("one", 20))
-    with pytest.raises(Superseded):
-        await claims.claim("one", 10)
-    assert pipe.said() == []
+@pytest.mark.parametrize(("connection", "asks"), [(10, False), (20, True)])
+async def test_where_the_device_has_a_call_open_on_the_connection_nothing_is_asked(
+    uplink, pipe, autojump_clock, connection, asks
+) -> None:
+    replica = OwnershipCache(1, lambda device_id: True)
+    claims = Ownership(1, uplink, replica, lambda device_id, connection: connection == 10)
+    claims.hear(Granted("one", 10, 10, 0))
+    with trio.move_on_after(1) as waiting:
+        await claim(claims, connection, 30)
+    assert waiting.cancelled_caught == asks
+    assert pipe.said() == [Claim(1, "one", 30)] * asks
 
 
-async def test_the_answer_to_one_refuses_all_that_are_older(claims, pipe) -> None:
-    refused: list[int] = []
+async def test_each_claim_has_an_answer_of_its_own(claims, pipe) -> None:
+    """Whichever comes first, and whatever the age of the connection."""
+    became: dict[int, str] = {}
 
-    async def claim(connection: int) -> None:
+    async def try_to(connection: int) -> None:
         try:
-            await claims.claim("one", connection)
-        except Superseded:
-            refused.append(connection)
+            await claim(claims, connection)
+        except Superseded as why:
+            became[connection] = str(why)
+        else:
+            became[connection] = "granted"
 
     async with trio.open_nursery() as nursery:
-        for connection in (10, 20, 15, 30):
-            nursery.start_soon(claim, connection)
+        for connection in (10, 20, 15):
+            nursery.start_soon(try_to, connection)
         await wait_all_tasks_blocked()
-        claims.hear(Granted("one", 20, 0))
+        claims.hear(Granted("one", 20, 20, 0))
         await wait_all_tasks_blocked()
-        assert sorted(refused) == [10, 15]
-        claims.hear(Granted("one", 30, 0))
-    assert sorted(refused) == [10, 15]
+        assert became == {20: "granted"}
+        claims.hear(Refused("one", 10))
+        await wait_all_tasks_blocked()
+        assert became == {20: "granted", 10: Superseded.ELSEWHERE}
+        claims.hear(Granted("one", 15, 20, 0))
+    assert became[15] == "granted"
+
+
+async def test_a_device_that_moves_before_the_call_goes_on_is_not_attached(claims, nursery) -> None:
+    nursery.start_soon(answer_and_move, claims)
+    with trio.fail_after(1), pytest.raises(Superseded):
+        await claim(claims, 10)
+
+
+async def answer_and_move(claims: Ownership) -> None:
+    await wait_all_tasks_blocked()
+    claims.hear(Granted("one", 10, 10, 0))
+    assert claims.moved(Moved("one", 20))
 
 
 async def test_a_call_that_has_been_cancelled_asks_nothing(claims, pipe) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
-        await claims.claim("one", 10)
+        await claim(claims, 10)
     assert pipe.said() == []
 
 
@@ -114,16 +155,16 @@ async def test_a_call_that_is_cancelled_while_it_asks_leaves_the_others_their_an
     claims, nursery
 ) -> None:
     with trio.move_on_after(0):
-        await claims.claim("one", 10)
+        await claim(claims, 10)
     done = trio.Event()
 
-    async def claim() -> None:
-        await claims.claim("one", 10)
+    async def wait_answer() -> None:
+        await claim(claims, 10)
         done.set()
 
-    nursery.start_soon(claim)
+    nursery.start_soon(wait_answer)
     await wait_all_tasks_blocked()
-    claims.hear(Granted("one", 10, 0))
+    claims.hear(Granted("one", 10, 10, 0))
     await done.wait()
 
 
@@ -131,15 +172,15 @@ async def test_calls_go_on_in_the_order_they_came(claims, nursery) -> None:
     """Of two calls of one kind the later one is to be the newer to the device."""
     went_on: list[int] = []
 
-    async def claim(number: int) -> None:
-        await claims.claim("one", 10)
+    async def go_on(number: int) -> None:
+        await claim(claims, 10)
         went_on.append(number)
 
     for number in range(10):
-        nursery.start_soon(claim, number)
+        nursery.start_soon(go_on, number)
         await wait_all_tasks_blocked()
-    claims.hear(Granted("one", 10, 0))
-    await claim(10)  # comes when the answer is there, but not all have gone on
+    claims.hear(Granted("one", 10, 10, 0))
+    await go_on(10)  # comes when the answer is there, but not all have gone on
     assert went_on == list(range(11))
     assert not claims._lines
 
@@ -148,19 +189,19 @@ async def test_one_that_is_cancelled_in_line_holds_up_nobody(claims, nursery) ->
     went_on: list[int] = []
     scopes = [trio.CancelScope() for _ in range(4)]
 
-    async def claim(number: int) -> None:
+    async def go_on(number: int) -> None:
         with scopes[number]:
-            await claims.claim("one", 10)
+            await claim(claims, 10)
             went_on.append(number)
 
     for number in range(4):
-        nursery.start_soon(claim, number)
+        nursery.start_soon(go_on, number)
         await wait_all_tasks_blocked()
     scopes[0].cancel()
     await wait_all_tasks_blocked()
     assert went_on == []
     scopes[1].cancel()
-    claims.hear(Granted("one", 10, 0))
+    claims.hear(Granted("one", 10, 10, 0))
     scopes[2].cancel()
     await wait_all_tasks_blocked()
     assert went_on[-1] == 3
@@ -170,7 +211,7 @@ async def test_one_that_is_cancelled_in_line_holds_up_nobody(claims, nursery) ->
 async def test_a_press_waits_while_its_mode_is_not_in_the_pipe(
     claims, pipe, autojump_clock
 ) -> None:
-    claims.hear(Granted("one", 10, 0))
+    claims.hear(Granted("one", 10, 10, 0))
     pipe.fill()
     claims.put("one", 1)
     with trio.move_on_after(1) as waiting:
@@ -182,9 +223,10 @@ async def test_a_press_waits_while_its_mode_is_not_in_the_pipe(
 
 
 async def test_a_press_waits_for_every_change_of_its_device(uplink, autojump_clock) -> None:
-    claims = Ownership(1, uplink, OwnershipCache(1, lambda device_id: False), confirms=True)
+    replica = OwnershipCache(1, lambda device_id: False)
+    claims = Ownership(1, uplink, replica, not_attached, confirms=True)
     for device_id in ("one", "two"):
-        claims.hear(Granted(device_id, 10, 0))
+        claims.hear(Granted(device_id, 10, 10, 0))
     claims.put("one", 1)
     claims.put("one", 2)
     claims.hear(Kept("one", 10))
@@ -193,7 +235,7 @@ async def test_a_press_waits_for_every_change_of_its_device(uplink, autojump_clo
     with trio.move_on_after(1) as waiting:
         await claims.wait_durable("one")
     assert waiting.cancelled_caught
-    claims.hear(Granted("one", 20, 2))
+    claims.hear(Granted("one", 20, 20, 2))
     claims.put("one", 3)
     claims.hear(Kept("one", 10))
     with trio.move_on_after(1) as waiting:
@@ -212,48 +254,40 @@ async def devices(nursery) -> Devices:
     return devices
 
 
-async def test_devices_refuse_what_is_older_than_what_was_heard(devices) -> None:
-    devices.supersede("one", 20)
-    with pytest.raises(Superseded), devices.attach_events("one", 10):
-        raise AssertionError("attached")
-    with devices.attach_events("one", 20):
-        devices.supersede("one", 20)
-        devices.supersede("one", 10)
-        assert devices.by_id["one"].connection == 20
-
-
-async def test_devices_end_what_is_older_than_what_is_heard(devices, nursery) -> None:
+async def test_a_device_that_is_released_ends_and_may_come_back(devices, nursery) -> None:
     ended: list[str] = []
 
     async def hold(device_id: str) -> None:
         try:
             with devices.attach_events(device_id, 10):
                 await trio.sleep_forever()
-        except Superseded:
-            ended.append(device_id)
+        except Superseded as why:
+            ended.append(f"{device_id}: {why}")
 
     nursery.start_soon(hold, "one")
     nursery.start_soon(hold, "two")
     await wait_all_tasks_blocked()
-    devices.supersede("one", 20)
+    assert devices.is_attached("one", 10)
+    devices.release("one")
+    assert not devices.is_attached("one", 10)
     assert list(devices.by_id) == ["two"]
     await wait_all_tasks_blocked()
-    assert ended == ["one"]
+    assert ended == [f"one: {Superseded.ELSEWHERE}"]
+    with devices.attach_events("one", 5):
+        assert devices.is_attached("one", 5)
 
 
-async def test_a_press_that_comes_with_the_move_is_not_told_as_the_newer_connections(
-    uplink, pipe, nursery
-) -> None:
+async def test_a_press_that_comes_with_the_move_is_not_told(uplink, pipe, nursery) -> None:
     replica = OwnershipCache(1, lambda device_id: device_id in devices.by_id)
-    claims = Ownership(1, uplink, replica)
+    claims = Ownership(1, uplink, replica, not_attached)
     devices = make_devices(Settings(), CLIPS, store=claims)
     await nursery.start(devices.run)
-    claims.hear(Granted("one", 10, 0))
+    claims.hear(Granted("one", 10, 10, 0))
     with pytest.raises(Superseded), devices.attach_events("one", 10):  # noqa: PT012
         await wait_all_tasks_blocked()
-        devices.by_id["one"].press(Press(Button.MODE, Action.PRESS, 10, trio.Event()))
-        devices.supersede("one", 20)
-        claims.hear(Moved("one", 20))
+        devices.by_id["one"].press(Press(Button.MODE, Action.PRESS, trio.Event()))
+        assert claims.moved(Moved("one", 20))
+        devices.release("one")
         with trio.CancelScope(shield=True):
             await wait_all_tasks_blocked()
     assert pipe.said() == []

@@ -73,16 +73,16 @@ async def up(members, wire, nursery) -> AsyncIterator[MemorySendStream]:
 
 async def test_a_device_moves(up, members) -> None:
     await up.send_all(encode(Claim(1, "one", 10)))
-    assert await members[1].hears() == [Granted("one", 10, 0)]
+    assert await members[1].hears() == [Granted("one", 10, 10, 0)]
     await up.send_all(encode(Changed(1, "one", 10, 2)) + encode(Claim(2, "one", 20)))
     assert await members[1].hears() == [Moved("one", 20)]
-    assert await members[2].hears() == [Granted("one", 20, 2)]
+    assert await members[2].hears() == [Granted("one", 20, 20, 2)]
 
 
 async def test_lines_come_in_pieces(up, members) -> None:
     for byte in encode(Ready(2)) + encode(Claim(2, "one", 10)):
         await up.send_all(bytes([byte]))
-    assert await members[2].hears() == [Granted("one", 10, 0)]
+    assert await members[2].hears() == [Granted("one", 10, 10, 0)]
     assert members[2].is_ready
     assert not members[1].is_ready
 
@@ -109,7 +109,7 @@ async def test_a_store_that_takes_time_confirms(members, wire, nursery, autojump
     relay = Router(Directory(2, store=store), members, store)
     nursery.start_soon(relay.run, wire[1])
     await wire[0].send_all(encode(Changed(1, "one", 10, 2)) + encode(Claim(2, "one", 20)))
-    assert await members[2].hears() == [Granted("one", 20, 2)]
+    assert await members[2].hears() == [Granted("one", 20, 20, 2)]
     assert await members[1].hears() == [Moved("one", 20)]
     assert trio.current_time() == 0
     assert await members[1].hears() == [Kept("one", 10)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -120,7 +120,7 @@ async def test_devices_that_do_what_they_like(autojump_clock: MockClock) -> None
     assert sum(judged.report.connections for judged in fleet) > 20
 
 
-async def test_the_old_connection_ends_at_once_and_for_good(
+async def test_a_device_that_moves_ends_its_calls_at_once_and_may_move_back(
     autojump_clock: MockClock, cluster: Cluster
 ) -> None:
     async with cluster.open(1) as channel, device_at(cluster, 1) as stays:
@@ -136,9 +136,43 @@ async def test_the_old_connection_ends_at_once_and_for_good(
             assert await moved.settles() == shown(1)
             await moved.press(MODE)
             assert await moved.settles() == shown(2)
-        late = stub_of(channel).StatusStream
-        async with late.open(metadata={"device_id": "x"}) as call:  # older than the other two
-            assert await status_of(call) is Status.ABORTED
+        again = stub_of(channel).StatusStream
+        async with again.open(metadata={"device_id": "x"}) as call:
+            assert await Device(call, None, None).settles() == shown(2)
+
+
+async def test_calls_that_come_back_on_an_older_connection_win(
+    autojump_clock: MockClock, cluster: Cluster
+) -> None:
+    """While the newer ones are still there."""
+    async with cluster.open(1) as channel, device_at(cluster, 2) as newer:
+        await newer.press(MODE)
+        stub, metadata = stub_of(channel), {"device_id": "x"}
+        async with stub.StatusStream.open(metadata=metadata) as status:
+            assert await Device(status, None, None).settles() == shown(1)
+            for call in (newer.status, newer.events, newer.audio):
+                assert await status_of(call) is Status.ABORTED
+
+
+async def test_calls_on_three_connections_to_the_same_worker(
+    autojump_clock: MockClock, cluster: Cluster
+) -> None:
+    async with AsyncExitStack() as stack:
+        calls = []
+        for name in ("EventStream", "ServerAudioStream", "StatusStream"):
+            stub = stub_of(await stack.enter_async_context(cluster.open(1)))
+            call = getattr(stub, name).open(metadata={"device_id": "x"})
+            calls.append(await stack.enter_async_context(call))
+        events, audio, status = calls
+        await audio.send_message(AudioStreamRequest(start=True), end=True)
+        device = Device(status, events, audio)
+        await device.press(MODE, PLAY)
+        assert (await audio.recv_message()).is_start
+        assert await device.settles() == shown(1, playing=True)
+        async with device_at(cluster, 2) as moved:
+            for call in calls:
+                assert await status_of(call) is Status.ABORTED
+            assert await moved.settles() == shown(1)
 
 
 async def test_an_acknowledged_press_counts_however_soon_the_device_moves(

@@ -1,14 +1,16 @@
 """Any interleaving of what travels between workers and registry: the mode is the device's own.
 
-There is no clock and no task here, only queues: the pipe that all workers write into, and one way
-back to each. Hypothesis chooses which of them moves, and what devices do meanwhile. The pipe
-decides who came first, so a press counts if it was handled before a newer connection was claimed.
+There is no clock and no task here, only queues: the pipe that all workers write into, one way back
+to each, and the calls that lie unread at a worker. Hypothesis chooses which of them moves, and what
+devices do meanwhile. The pipe decides who came first, so a press counts if it was handled before
+a newer call was claimed for another worker.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -17,26 +19,58 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from audio_server.device.mode_store import MemoryModeStore
 from audio_server.workers.cache import OwnershipCache
 from audio_server.workers.directory import Directory
-from audio_server.workers.messages import Changed, Claim, Granted, Moved, Up
+from audio_server.workers.messages import Changed, Claim, Granted, Moved, Ready, Refused, Up
 
 WORKERS = (1, 2, 3)
 DEVICES = ("one", "two")
+CONNECTIONS = (1, 2)
 MODES = 5
+
+
+class Call(NamedTuple):
+    """A call that lies at a worker; connections are numbered for each worker."""
+
+    worker: int
+    device: str
+    connection: int
+    arrival: int
+
+
+@dataclass
+class Attached:
+    """A device at a worker: by the connections of its calls."""
+
+    mode: int
+    connections: set[int] = field(default_factory=set)
 
 
 @dataclass
 class Worker:
-    """A worker as `Claims` and `Devices` make it, without their tasks."""
+    """A worker as `Ownership` and `Devices` make it, without their tasks."""
 
     number: int
-    news: deque[Granted | Moved] = field(default_factory=deque)
-    attached: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Connection and mode of each device that is here."""
-    waiting: set[tuple[str, int]] = field(default_factory=set)
+    news: deque[Granted | Refused | Moved] = field(default_factory=deque)
+    attached: dict[str, Attached] = field(default_factory=dict)
+    waiting: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The arrival that was claimed for, by device and connection."""
 
     def __post_init__(self) -> None:
         """It forgets devices as early as it may."""
         self.replica = OwnershipCache(self.number, lambda id: id in self.attached, known_max=1)
+
+    def tenure(self, device: str) -> int:
+        return self.replica._known[device].tenure
+
+
+@dataclass
+class Owner:
+    """Which worker has a device, by the order of the pipe."""
+
+    worker: int = 0
+    life: int = 0
+    tenure: int = 0
+    newest: int = 0
+    mode: int = 0
 
 
 class Histories(RuleBasedStateMachine):
@@ -48,62 +82,65 @@ class Histories(RuleBasedStateMachine):
         self.registry = Directory(len(WORKERS), store=self.store)
         self.pipe: deque[Up] = deque()
         self.workers = {number: Worker(number) for number in WORKERS}
-        self.calls: list[tuple[int, str, int]] = []  # worker, device, connection; not claimed yet
-        self.connections = 0
-        self.claimed = dict.fromkeys(DEVICES, 0)  # by the order of the pipe
-        self.mode = dict.fromkeys(DEVICES, 0)  # what a device has a right to
+        self.lives = dict.fromkeys(WORKERS, 0)
+        self.calls: list[Call] = []
+        self.arrivals = 0
+        self.owners = {device: Owner() for device in DEVICES}
 
     # What devices do
 
-    @rule(device=st.sampled_from(DEVICES), worker=st.sampled_from(WORKERS))
-    def connect(self, device: str, worker: int) -> None:
-        self.connections += 1
-        self.calls.append((worker, device, self.connections))
+    @rule(
+        device=st.sampled_from(DEVICES),
+        worker=st.sampled_from(WORKERS),
+        connection=st.sampled_from(CONNECTIONS),
+    )
+    def a_call_arrives(self, device: str, worker: int, connection: int) -> None:
+        self.arrivals += 1
+        self.calls.append(Call(worker, device, connection, self.arrivals))
 
     @rule(data=st.data())
     @precondition(lambda self: self.calls)
     def a_call_is_read(self, data: st.DataObject) -> None:
         call = data.draw(st.sampled_from(self.calls))
-        if data.draw(st.booleans()):
-            self.calls.remove(call)  # else the connection opens another one later
-        self.claim(*call)
+        self.calls.remove(call)
+        worker, key = self.workers[call.worker], (call.device, call.connection)
+        here = worker.attached.get(call.device)
+        is_attached = here is not None and call.connection in here.connections
+        if key not in worker.waiting and not is_attached:
+            worker.waiting[key] = call.arrival
+            self.pipe.append(Claim(call.worker, call.device, call.arrival))
+            self.is_claimed(self.owners[call.device], call)
 
-    def claim(self, number: int, device: str, connection: int) -> None:
-        worker = self.workers[number]
-        newest = worker.replica.newest(device)
-        if newest == connection:
-            self.attach(worker, device, connection)
-        elif newest < connection and (device, connection) not in worker.waiting:
-            worker.waiting.add((device, connection))
-            self.pipe.append(Claim(number, device, connection))
-            self.claimed[device] = max(self.claimed[device], connection)
-
-    def attach(self, worker: Worker, device: str, connection: int) -> None:
-        here, _ = worker.attached.get(device, (0, 0))
-        assert here <= connection
-        if here == connection:
+    def is_claimed(self, owner: Owner, call: Call) -> None:
+        """The newest call has the device, unless its worker has it already."""
+        life = self.lives[call.worker]
+        if owner.worker not in (0, call.worker) and call.arrival < owner.newest:
             return
-        mode = worker.replica.mode(device)
-        if connection == self.claimed[device]:
-            assert mode == self.mode[device]
-        worker.attached[device] = (connection, mode)
+        if (owner.worker, owner.life) != (call.worker, life):
+            owner.tenure = max(call.arrival, owner.newest, owner.tenure + 1)
+        owner.worker, owner.life = call.worker, life
+        owner.newest = max(owner.newest, call.arrival)
 
     @rule(data=st.data(), home=st.booleans())
     @precondition(lambda self: any(worker.attached for worker in self.workers.values()))
     def press(self, data: st.DataObject, home: bool) -> None:
         worker, device = self.draw_attached(data)
-        connection, mode = worker.attached[device]
-        mode = 0 if home else (mode + 1) % MODES
-        worker.attached[device] = (connection, mode)
-        self.pipe.append(worker.replica.change(device, mode))
-        if connection == self.claimed[device]:
-            self.mode[device] = mode
+        here, owner = worker.attached[device], self.owners[device]
+        counts = (owner.worker, owner.tenure) == (worker.number, worker.tenure(device))
+        assert not counts or here.mode == owner.mode
+        here.mode = 0 if home else (here.mode + 1) % MODES
+        self.pipe.append(worker.replica.change(device, here.mode))
+        if counts:
+            owner.mode = here.mode
 
     @rule(data=st.data())
     @precondition(lambda self: any(worker.attached for worker in self.workers.values()))
     def drop(self, data: st.DataObject) -> None:
         worker, device = self.draw_attached(data)
-        del worker.attached[device]
+        connections = worker.attached[device].connections
+        connections.remove(data.draw(st.sampled_from(sorted(connections))))
+        if not connections:
+            del worker.attached[device]
 
     def draw_attached(self, data: st.DataObject) -> tuple[Worker, str]:
         return data.draw(
@@ -115,13 +152,15 @@ class Histories(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.pipe)
     def the_registry_reads(self) -> None:
-        message = self.pipe.popleft()
-        if isinstance(message, Claim):
-            for worker, news in self.registry.claim(message):
-                assert isinstance(news, Granted | Moved)
-                self.workers[worker].news.append(news)
-        elif isinstance(message, Changed):
-            self.registry.change(message)
+        match message := self.pipe.popleft():
+            case Claim():
+                for worker, news in self.registry.claim(message):
+                    assert isinstance(news, Granted | Refused | Moved)
+                    self.workers[worker].news.append(news)
+            case Changed():
+                self.registry.change(message)
+            case Ready():
+                self.registry.begin(message.worker)
 
     @rule(data=st.data())
     @precondition(lambda self: any(worker.news for worker in self.workers.values()))
@@ -130,20 +169,34 @@ class Histories(RuleBasedStateMachine):
 
     def read(self, worker: Worker) -> None:
         news = worker.news.popleft()
-        here, _ = worker.attached.get(news.device_id, (0, 0))
-        if here < news.connection:
-            worker.attached.pop(news.device_id, None)
-        worker.replica.hear(news)
-        for device, connection in sorted(worker.waiting):
-            if device == news.device_id and connection <= news.connection:
-                worker.waiting.discard((device, connection))
-                self.claim(worker.number, device, connection)
+        if isinstance(news, Moved):
+            if worker.replica.hear(news):
+                worker.attached.pop(news.device_id, None)
+            return
+        if isinstance(news, Granted):
+            worker.replica.hear(news)
+        for (device, connection), arrival in list(worker.waiting.items()):
+            if (device, arrival) == (news.device_id, news.arrival):
+                del worker.waiting[device, connection]
+                if isinstance(news, Granted):
+                    self.attach(worker, device, connection)
+
+    def attach(self, worker: Worker, device: str, connection: int) -> None:
+        """The first call of a device brings it in the mode of the grant, which is the right one."""
+        owner = self.owners[device]
+        mode = worker.replica.mode(device)
+        here = worker.attached.setdefault(device, Attached(mode))
+        here.connections.add(connection)
+        if (owner.worker, owner.tenure) == (worker.number, worker.tenure(device)):
+            assert here.mode == owner.mode
 
     @rule(number=st.sampled_from(WORKERS))
     def a_worker_dies(self, number: int) -> None:
         """And another one comes, which knows nothing. What was written is in the pipe."""
         self.workers[number] = Worker(number)
-        self.calls = [call for call in self.calls if call[0] != number]
+        self.lives[number] += 1
+        self.pipe.append(Ready(number))
+        self.calls = [call for call in self.calls if call.worker != number]
 
     # What must be true
 
@@ -159,9 +212,14 @@ class Histories(RuleBasedStateMachine):
             self.check_settled(device)
 
     def check_settled(self, device: str) -> None:
-        here = [w.attached[device] for w in self.workers.values() if device in w.attached]
-        assert here in ([], [(self.claimed[device], self.mode[device])])
-        assert self.store.get(device) == self.mode[device]
+        owner = self.owners[device]
+        here = {
+            worker.number: worker.attached[device].mode
+            for worker in self.workers.values()
+            if device in worker.attached
+        }
+        assert here in ({}, {owner.worker: owner.mode})
+        assert self.store.get(device) == owner.mode
 
     def teardown(self) -> None:
         self.all_arrives()

@@ -1,0 +1,72 @@
+"""Which calls of a device end when it opens another one: the rule, as a pure function.
+
+A device has at most one open call of each kind. Its calls may share one connection, as those of
+a stock device do, or come on one connection each, as they do behind a proxy that opens an
+upstream connection for each call. So a take-over is by call (device contract, "Reconnect"):
+
+    the device's open call     comes on        calls that end
+    of the new call's kind
+    ------------------------   -------------   ----------------------------------------------
+    none                       any connection  none
+    on the same connection     its connection  that call
+    on another connection      any other       that call, and all others on *its* connection
+
+The age of a connection decides nothing: the newest call wins. What the device left on the
+connection of the call that ended is void, presses that wait to be applied included.
+
+After a take-over by another connection a device is idle if the call that ended carried its sound,
+or was to bring it: where no audio call is open, a Play waits for one for a moment, and that Play
+ends with the event call on which it came.
+
+    calls that ended           audio call open before   afterwards
+    ------------------------   ----------------------   ------------------------
+    the audio call among them  yes                      idle
+    the event call among them  no                       idle
+    any others                 either                   what plays goes on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+
+class CallKind(Enum):
+    """The three calls of a device, by the names under which operators see them."""
+
+    STATUS = "status"
+    EVENTS = "events"
+    AUDIO = "audio"
+
+
+class TakeOver(NamedTuple):
+    """What a new call ends.
+
+    `left` is the connection that the device has left, None where it opened a call again on the
+    same one. `is_idle`: the take that plays or waits ends too.
+    """
+
+    ended: tuple[CallKind, ...] = ()
+    left: int | None = None
+    is_idle: bool = False
+
+
+NO_TAKE_OVER = TakeOver()
+
+
+def take_over(open_calls: Mapping[CallKind, int], kind: CallKind, connection: int) -> TakeOver:
+    """Return what a call of `kind` on `connection` ends of `open_calls`, which maps each kind
+    that is open to its connection."""
+    left = open_calls.get(kind)
+    if left is None:
+        return NO_TAKE_OVER
+    if left == connection:
+        return TakeOver((kind,), None, kind is CallKind.AUDIO)
+    ended = tuple(other for other, at in open_calls.items() if at == left)
+    return TakeOver(ended, left, _ends_take(open_calls, ended))
+
+
+def _ends_take(open_calls: Mapping[CallKind, int], ended: tuple[CallKind, ...]) -> bool:
+    source = CallKind.AUDIO if CallKind.AUDIO in open_calls else CallKind.EVENTS
+    return source in ended
