@@ -29,6 +29,7 @@ from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import collecting, spare_old_objects
 from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
+from audio_server.process.rlimits import most_connections
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
 from audio_server.web.address import OFF
