@@ -26,14 +26,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from audio_server.web.address import is_own_origin, may_be_named
 from audio_server.web.login import Login
 from audio_server.web.login_throttle import RETRY_S, LoginThrottle
+from audio_server.web.session import Session
+from audio_server.web.visit import visit_of
 
 OPEN: Final = frozenset({"/healthz", "/readyz", "/login"})
 """What everybody may ask for, besides `OPEN_FOLDER`: the files of the pages, which hold no news."""
 
 OPEN_FOLDER: Final = "/static/"
 
-OPEN_ON_LOOPBACK: Final = frozenset({"/metrics"})
-"""What everybody on this machine may ask for, by one of its own names."""
+FORWARDING: Final = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
+)
+FORWARDING_PREFIX: Final = "x-forwarded-"
+"""Headers that a proxy adds: then it is not somebody on this machine who asks."""
 
 MACHINES: Final = ("/api/", "/metrics")
 """What begins so is told in words that a token is needed; all else is shown the way to it."""
@@ -65,6 +70,7 @@ class Refusal:
 NO_TOKEN = Refusal(401, "an operator's token is needed", {"www-authenticate": "Bearer"})
 WRONG_TOKEN = Refusal(401, "that is not the operators' token", {"www-authenticate": "Bearer"})
 TOO_OFTEN = Refusal(429, "too many wrong tokens came from there", {"retry-after": str(RETRY_S)})
+PROXIED = Refusal(403, "requests through a proxy need a token here: --http-token-file")
 NOT_OURS = Refusal(403, "only a page of this server may do that")
 OTHER_NAME = Refusal(421, "this server has another name")
 
@@ -80,11 +86,22 @@ class Access:
         """As ASGI has it."""
         refusal = None if scope["type"] == "lifespan" else self._refusal(HTTPConnection(scope))
         if refusal is None:
-            await self._app(scope, receive, send)
+            await self._let_in(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # before accepting: 403
         else:
             await _answer(scope, refusal)(scope, receive, send)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or _is_open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        if (visit := visit_of(scope)) is not None:
+            visit.admit()
+        if self._entry.login is not None:
+            session = Session(scope, self._entry.login)
+            receive, send = session.receiving(receive, send), session.sending(send)
+        await self._app(scope, receive, send)
 
     def _refusal(self, asked: HTTPConnection) -> Refusal | None:
         any_name = self._entry.login is not None or not self._entry.loopback
@@ -92,19 +109,13 @@ class Access:
             return OTHER_NAME
         if is_foreign(asked):
             return NOT_OURS
-        return None if self._is_open(asked) else self._stranger(asked)
-
-    def _is_open(self, asked: HTTPConnection) -> bool:
-        path = asked.scope["path"]
-        if path in OPEN_ON_LOOPBACK and self._entry.loopback:
-            return may_be_named(asked.headers.get("host"), loopback_only=True)
-        return path in OPEN or path.startswith(OPEN_FOLDER)
+        return None if _is_open(asked.scope["path"]) else self._stranger(asked)
 
     def _stranger(self, asked: HTTPConnection) -> Refusal | None:
         """Why this is no operator; None where it is one."""
         login = self._entry.login
         if login is None:
-            return None
+            return PROXIED if is_proxied(asked) else None
         if (given := asked.headers.get("authorization")) is not None:
             return self._bearer(asked, login, given)
         if not login.is_cookie(asked.cookies.get(login.cookie_name, ""), time.time()):
@@ -140,6 +151,16 @@ def is_foreign(asked: HTTPConnection) -> bool:
         return True
     is_link = asked.headers.get("sec-fetch-mode") == "navigate" and _is_safe(asked)
     return site in ("cross-site", "same-site") and not is_link
+
+
+def is_proxied(asked: HTTPConnection) -> bool:
+    """Whether a proxy says that it hands on a request of somebody else."""
+    names = [name for name, _ in asked.headers.items()]
+    return any(name in FORWARDING or name.startswith(FORWARDING_PREFIX) for name in names)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path.startswith(OPEN_FOLDER)
 
 
 def _is_ours(asked: HTTPConnection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -14,8 +15,10 @@ from audio_server.web.api.resource import routes as api_routes
 from audio_server.web.api.table import all_operations
 from audio_server.web.browser_devices import BrowserDevices
 from audio_server.web.context import Context
+from audio_server.web.edge import Edge
 from audio_server.web.files import Files
 from audio_server.web.login_routes import login_routes
+from audio_server.web.not_found import answer_error
 from audio_server.web.security_headers import SecurityHeaders
 
 
@@ -24,8 +27,12 @@ def make_app(house: Context, entry: Admitted) -> ASGIApp:
     files = Files()
     routes = [*_health(house), *_metrics(house), *_pages(house, files)]
     api = api_routes(all_operations(house, login=entry.login is not None))
-    app = Starlette(routes=[*routes, *login_routes(entry, files), *api])
-    return SecurityHeaders(Access(app, entry))
+    app = Starlette(
+        routes=[*routes, *login_routes(entry, files), *api],
+        exception_handlers={HTTPException: answer_error, Exception: answer_error},
+    )
+    app.router.redirect_slashes = False  # it would lead from https to http behind a proxy
+    return Edge(SecurityHeaders(Access(app, entry)))
 
 
 def _health(house: Context) -> list[BaseRoute]:

@@ -22,8 +22,9 @@ from audio_server.identity.tls import server_context
 from audio_server.settings import Settings
 from audio_server.web.access import Admitted
 from audio_server.web.address import Address, is_loopback
+from audio_server.web.ended_sessions import EndedSessions
 from audio_server.web.login import Login
-from audio_server.web.token_file import cookie_key, read_token, token_file
+from audio_server.web.token_file import ENDED_FILE, cookie_key, read_token, token_file
 
 ALPN: Final = "http/1.1"
 
@@ -74,7 +75,7 @@ class Endpoint:
     def reload(self) -> None:
         """Read the files anew; one that is bad is logged, and what it said before counts on.
 
-        Another token logs everybody out; what is open already stays so.
+        Another token logs everybody out, and ends what is open with the old one.
         """
         try:
             if self.renewed is not None:
@@ -98,8 +99,13 @@ def way_in(settings: Settings, bound: tuple[Any, ...]) -> Endpoint:
     address = Address(*bound[:2])
     loopback = is_loopback(address.host)
     path = token_file(settings, loopback=loopback)
-    login = Login(read_token(path), cookie_key(settings)) if path is not None else None
+    login = None if path is None else _login(path, settings)
     cert, key = settings.tls_cert, settings.tls_key
     secured = not loopback and cert is not None and key is not None
     renewed = RenewedTls(cert, key) if secured and cert and key else None
     return Endpoint(address, Admitted(loopback, login), path, renewed)
+
+
+def _login(path: Path, settings: Settings) -> Login:
+    ended = None if settings.data is None else settings.data / ENDED_FILE
+    return Login(read_token(path), cookie_key(settings), EndedSessions(ended))

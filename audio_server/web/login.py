@@ -1,50 +1,71 @@
 """Who is an operator: whoever has the token, or the cookie that is given for it.
 
-A cookie says until when it is good, and is signed. So nothing is kept for it. The key is the
-server's own and random: with one that came from the token, whoever guesses tokens could try them as
-cookies, and those are not counted. Another token ends all cookies.
+A cookie says until when it is good and which session it is, and is signed. So nothing is kept for
+it until it is ended by logging out. The key is the server's own and random: with one that came from
+the token, guesses at the token could be tried as cookies, and those are not counted. Another token
+ends all cookies.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from typing import Final
+
+from audio_server.web.ended_sessions import EndedSessions
 
 SESSION_S: Final = 7 * 24 * 3600
 """How long a browser stays logged in."""
+
+SESSION_BYTES: Final = 8
+"""Of the name of a session: it tells sessions apart, and is no secret."""
 
 
 class Login:
     """What is made of one token. Every comparison takes the same time whatever is given."""
 
-    def __init__(self, token: str, key: bytes) -> None:
+    def __init__(self, token: str, key: bytes, ended: EndedSessions | None = None) -> None:
         self._key = key
         self._hash = _hash(token)
+        self._ended = ended or EndedSessions()
+        self.version = 0
+        """One more whenever a token or a cookie stops counting: open answers are judged anew."""
         # Browsers keep one jar for all ports of a host: servers there shall not share a name.
         self.cookie_name: Final = f"operator-{self._signed(b'name of the cookie')[:8]}"
 
     def use(self, token: str) -> None:
         """Go by this token from now on."""
         self._hash = _hash(token)
+        self.version += 1
 
     def is_token(self, given: str) -> bool:
         """Whether it is the token."""
         return hmac.compare_digest(_hash(given), self._hash)
 
     def new_cookie(self, now: float) -> str:
-        """A cookie that is good for `SESSION_S` from `now` (s since 1970)."""
-        until = str(int(now) + SESSION_S)
-        return f"{until}.{self._signature(until)}"
+        """A cookie that is good for `SESSION_S` from `now` (s since 1970), until `end`."""
+        session = f"{int(now) + SESSION_S}.{secrets.token_hex(SESSION_BYTES)}"
+        return f"{session}.{self._signature(session)}"
 
     def is_cookie(self, given: str, now: float) -> bool:
         """Whether it is a cookie of this token, and still good."""
-        until, _, signature = given.partition(".")
-        is_ours = hmac.compare_digest(_hash(signature), _hash(self._signature(until)))
-        return is_ours and int(until) > now
+        session, _, signature = given.rpartition(".")
+        if not hmac.compare_digest(_hash(signature), _hash(self._signature(session))):
+            return False
+        until, _, name = session.partition(".")  # ours, since it is signed
+        return int(until) > now and not self._ended.has(name)
 
-    def _signature(self, until: str) -> str:
-        return self._signed(self._hash + until.encode(errors="replace"))
+    async def end(self, cookie: str, now: float) -> None:
+        """Have a cookie no longer count; one that does not count is passed over."""
+        if not self.is_cookie(cookie, now):
+            return
+        until, name, _ = cookie.split(".")
+        self.version += 1
+        await self._ended.add(name, int(until), now)
+
+    def _signature(self, session: str) -> str:
+        return self._signed(self._hash + session.encode(errors="replace"))
 
     def _signed(self, what: bytes) -> str:
         return hmac.digest(self._key, what, "sha256").hex()

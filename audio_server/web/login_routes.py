@@ -30,7 +30,7 @@ FORM_S: Final = 10.0
 """How long a form may be on its way: anybody may send one."""
 
 _OURS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-"""A path of this server. Browsers take `//` and `/\\` for another one, and drop what is white."""
+"""A path of this server. BrowserDevices take `//` and `/\\` for another one, and drop what is white."""
 
 
 def login_routes(entry: Admitted, files: Files) -> list[BaseRoute]:
@@ -74,6 +74,7 @@ def _log_in(entry: Admitted, login: Login) -> Handler:
 
 def _log_out(login: Login) -> Handler:
     async def log_out(request: Request) -> Response:
+        await login.end(request.cookies.get(login.cookie_name, ""), time.time())
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(login.cookie_name, httponly=True, samesite="strict")
         return answer

@@ -22,6 +22,9 @@ TOKEN_FILE = "http-token"
 KEY_FILE = "http-key"
 """And the one with the key that signs cookies."""
 
+ENDED_FILE = "http-ended"
+"""And the one with sessions that were ended by logging out."""
+
 KEY_BYTES = 32
 
 LENGTH_MIN, LENGTH_MAX = 16, 512

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ import trio
 from asgi import HOST, Answer, ask, scope_of
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message
+from structlog.testing import capture_logs
 
 from audio_server.web.access import Access, Admitted
+from audio_server.web.edge import SessionEnded
+from audio_server.web.ended_sessions import SESSIONS_MAX, EndedSessions
 from audio_server.web.login import SESSION_S, Login
 from audio_server.web.login_throttle import ADDRESSES_MAX, WRONG, LoginThrottle
 
@@ -44,7 +48,7 @@ async def status(app: ASGIApp, method: str, path: str, **headers: str) -> int:
         ("/readyz", True, True),
         ("/login", True, True),
         ("/static/login.js", True, True),
-        ("/metrics", False, True),
+        ("/metrics", False, False),
         ("/", False, False),
         ("/device", False, False),
         ("/logout", False, False),
@@ -64,9 +68,27 @@ async def test_what_is_open(path: str, open_beyond: bool, open_here: bool) -> No
     assert await status(gate(loopback=True, login=None), "GET", path) == 200
 
 
-async def test_metrics_are_open_by_the_names_of_loopback_alone() -> None:
-    """So that a proxy on the same machine does not show them to everybody."""
-    assert await status(gate(loopback=True), "GET", "/metrics", host="door.example") == 401
+@pytest.mark.parametrize("host", ["localhost", HOST, "[::1]", "door.example"])
+async def test_metrics_need_the_token_by_whatever_name(host: str) -> None:
+    """A proxy on the same machine may pass on any name, or give its own, and add no header: then
+    its clients cannot be told from this machine's."""
+    assert await status(gate(loopback=True), "GET", "/metrics", host=host) == 401
+    assert await status(gate(loopback=True), "GET", "/metrics", host=host, **BEARER) == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["x_forwarded_for", "x_forwarded_host", "x_forwarded_proto", "forwarded", "via", "x_real_ip"],
+)
+async def test_without_a_token_nobody_comes_through_a_proxy(header: str) -> None:
+    forwarded, app = {header: "10.0.0.1"}, gate(loopback=True, login=None)
+    for path in ("/metrics", "/", "/api/devices", "/device/socket"):
+        assert await status(app, "GET", path) == 200
+        answer = await ask(app, "GET", path, **forwarded)
+        assert (answer.status, "--http-token-file" in answer.text) == (403, True)
+    for path in ("/healthz", "/readyz", "/static/login.js"):
+        assert await status(app, "GET", path, **forwarded) == 200
+    assert await status(gate(loopback=True), "GET", "/", **forwarded, **BEARER) == 200
 
 
 async def test_browsers_are_shown_the_way_and_machines_are_told() -> None:
@@ -109,6 +131,83 @@ async def test_what_is_no_token(given: str) -> None:
 async def test_what_is_no_cookie(value: str) -> None:
     headers = {"cookie": f"{LOGIN.cookie_name}={value}"}
     assert await status(gate(), "GET", "/api/about", **headers) == 401
+
+
+async def test_what_was_logged_out_stays_so(tmp_path: Path) -> None:
+    file, now = tmp_path / "http-ended", time.time()
+    login = Login(TOKEN, KEY, EndedSessions(file))
+    ended, other = login.new_cookie(now), login.new_cookie(now)
+    await login.end(ended, now)
+    await login.end(f"{ended}0", now)
+    for one in (login, Login(TOKEN, KEY, EndedSessions(file))):
+        assert not one.is_cookie(ended, now)
+        assert one.is_cookie(other, now)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert ended.partition(".")[2] not in file.read_text()
+
+
+@pytest.mark.parametrize("text", ["\xff", "nothing", "1 2 3", "soon abc"])
+async def test_a_damaged_file_of_ended_sessions_is_none(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "http-ended"
+    file.write_text(text)
+    with capture_logs() as logs:
+        login = Login(TOKEN, KEY, EndedSessions(file))
+    assert len(logs) == 1
+    await login.end(cookie := login.new_cookie(time.time()), time.time())
+    assert not login.is_cookie(cookie, time.time())
+
+
+async def test_a_folder_that_is_gone_keeps_nobody_logged_in(tmp_path: Path) -> None:
+    login = Login(TOKEN, KEY, EndedSessions(tmp_path / "gone" / "http-ended"))
+    given = login.new_cookie(time.time())
+    with capture_logs() as logs:
+        await login.end(given, time.time())
+    assert [line["event"] for line in logs] == ["logout not kept: it counts until a restart"]
+    assert not login.is_cookie(given, time.time())
+
+
+async def test_ended_sessions_are_bounded_and_forgotten_with_their_cookies() -> None:
+    sessions = EndedSessions()
+    for number in range(SESSIONS_MAX + 1):
+        sessions._until[str(number)] = 1000 + number
+    await sessions.add("newest", 99999, 0)
+    assert len(sessions._until) == SESSIONS_MAX
+    assert (sessions.has("0"), sessions.has("newest")) == (False, True)
+    await sessions.add("later", 99999, 50_000)
+    assert len(sessions._until) == 2
+
+
+@pytest.mark.parametrize("ends_by", ["logout", "token"])
+async def test_what_is_open_ends_with_its_session(ends_by: str) -> None:
+    login = Login(TOKEN, KEY)
+    given, now = login.new_cookie(time.time()), time.time()
+    headers = {"host": HOST, "cookie": f"{login.cookie_name}={given}", **OURS}
+    seen: list[str] = []
+    sent: list[Message] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await login.end(login.new_cookie(now), now)  # another browser's
+        await receive()
+        await (login.end(given, now) if ends_by == "logout" else _changed(login))
+        seen.append("before")
+        await receive()
+        seen.append("after")
+
+    async def receive() -> Message:
+        return {"type": "websocket.receive"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = scope_of("WEBSOCKET", "/device/socket", headers, "10.0.0.9")
+    with pytest.raises(SessionEnded):
+        await Access(app, Admitted(False, login))(scope, receive, send)
+    assert (seen, [message["code"] for message in sent]) == (["before"], [1008])
+
+
+async def _changed(login: Login) -> None:
+    login.use("f" * 16)
 
 
 def test_a_cookie_outlives_a_restart_but_not_its_token() -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import structlog.testing
 import trio
-from hypercorn.protocol.h11 import H11Protocol
 from starlette.responses import PlainTextResponse
 
-from audio_server.web import connections
-from audio_server.web.connections import Connection, serve_connections
+from audio_server.web import connection, connections, outgoing, places
+from audio_server.web.connection import Connection
+from audio_server.web.connections import serve_connections
+from audio_server.web.edge import Edge
+from audio_server.web.http1 import Http1
+from audio_server.web.visit import visit_of
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 MUCH = b"GET /much HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -54,6 +57,8 @@ class Pages:
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Says hello; and to those who ask for much, without end."""
+    if (visit := visit_of(scope)) is not None:
+        visit.admit()
     if scope["path"] != "/much":
         await PlainTextResponse("hello\n")(scope, receive, send)
         return
@@ -69,33 +74,38 @@ async def pages(nursery: trio.Nursery) -> Pages:
     served = Pages(listener.socket.getsockname(), over)
 
     async def serve() -> None:
-        await serve_connections(app, listener, over)
+        await serve_connections(Edge(app), listener, over)
         served.has_ended.set()
 
     nursery.start_soon(serve)
     return served
 
 
-async def test_one_too_many_is_refused(pages: Pages, monkeypatch: Any) -> None:
-    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 2)
+async def test_silent_connections_keep_nobody_out(pages: Pages, monkeypatch: Any) -> None:
+    monkeypatch.setattr(places, "CONNECTIONS_MAX", 8)
     with structlog.testing.capture_logs() as logs:
-        first, second = await pages.connect(), await pages.connect()
-        assert await pages.asked(first) == await pages.asked(second) == ANSWER
-        async with await pages.connect() as third:
-            assert await pages.asked(third) == b""
-        await first.aclose()
-        await pages.wait_room()
-        await second.aclose()
-    assert {line["event"] for line in logs} == {"connections to the pages are refused"}
+        silent = [await pages.connect() for _ in range(8)]
+        for _ in range(3):
+            async with await pages.connect() as probe:
+                assert await pages.asked(probe) == ANSWER
+        assert await pages.asked(silent[0]) == b""
+        assert await pages.asked(silent[-1]) == ANSWER
+        for stream in silent:
+            await stream.aclose()
+    assert {line["event"] for line in logs} == {"connection to the pages gave way to a new one"}
 
 
-async def test_one_address_has_half_of_them(pages: Pages, monkeypatch: Any) -> None:
-    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 4)
-    monkeypatch.setattr(connections, "is_loopback", lambda host: False)
-    async with await pages.connect() as first, await pages.connect() as second:
-        assert await pages.asked(first) == await pages.asked(second) == ANSWER
-        async with await pages.connect() as third:
-            assert await pages.asked(third) == b""
+async def test_where_all_are_served_one_more_is_refused(pages: Pages, monkeypatch: Any) -> None:
+    monkeypatch.setattr(places, "CONNECTIONS_MAX", 2)
+    async with await pages.connect() as one, await pages.connect() as two:
+        for busy in (one, two):
+            await busy.send_all(MUCH)
+            assert await busy.receive_some()
+        with structlog.testing.capture_logs() as logs:
+            async with await pages.connect() as third:
+                assert await pages.asked(third) == b""
+        assert [line["event"] for line in logs] == ["connection to the pages refused"]
+    await pages.wait_room()
 
 
 async def test_a_fault_ends_its_connection_alone(pages: Pages, monkeypatch: Any) -> None:
@@ -126,7 +136,7 @@ async def test_nobody_is_given_another_protocol(pages: Pages, request_: bytes) -
         with trio.fail_after(5):
             await stream.send_all(request_)
             answer = await stream.receive_some()
-    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 505"))
 
 
 async def test_in_the_end_all_are_closed(pages: Pages) -> None:
@@ -150,7 +160,7 @@ async def test_nobody_who_reads_nothing_holds_up_the_end(pages: Pages) -> None:
 
 
 async def test_whoever_reads_nothing_for_long_is_let_go(pages: Pages, monkeypatch: Any) -> None:
-    monkeypatch.setattr(connections, "TAKEN_S", 0.1)
+    monkeypatch.setattr(connection, "TAKEN_S", 0.1)
     async with await pages.connect() as deaf, await pages.connect() as other:
         await deaf.send_all(MUCH)
         assert await deaf.receive_some()
@@ -159,6 +169,44 @@ async def test_whoever_reads_nothing_for_long_is_let_go(pages: Pages, monkeypatc
             while await deaf.receive_some():
                 pass
         assert await pages.asked(other) == ANSWER
+
+
+async def test_what_waits_for_all_clients_has_a_sum(pages: Pages, monkeypatch: Any) -> None:
+    """The one that has waited longest gives way; each of them alone would be waited for."""
+    monkeypatch.setattr(outgoing, "WAITING_MAX_BYTES", 2_500_000)
+    deaf = [await pages.connect() for _ in range(3)]
+    for stream in deaf:
+        await stream.send_all(MUCH)
+        assert await stream.receive_some()
+        await trio.sleep(0.05)
+    with trio.fail_after(5), suppress(trio.BrokenResourceError):
+        while await deaf[0].receive_some():
+            pass
+    assert await deaf[1].receive_some()
+    assert await deaf[2].receive_some()
+    for stream in deaf:
+        await stream.aclose()
+
+
+async def test_an_idle_connection_outlives_a_balancers_idle_ones(
+    nursery: trio.Nursery, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(connection, "READ_S", 0.05)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    over = trio.Event()
+    pages = Pages(listener.socket.getsockname(), over)
+    nursery.start_soon(serve_connections, app, listener, over, 0.4)
+    async with await pages.connect() as asked, await pages.connect() as silent:
+        assert await pages.asked(asked) == ANSWER
+        with trio.fail_after(5):
+            assert await silent.receive_some() == b""
+        await trio.sleep(0.1)
+        assert await pages.asked(asked) == ANSWER
+        start = trio.current_time()
+        with trio.fail_after(5):
+            assert await asked.receive_some() == b""
+        assert trio.current_time() - start > 0.3
+    over.set()
 
 
 async def test_nothing_is_left_of_a_connection_though_nothing_is_collected(pages: Pages) -> None:
@@ -170,7 +218,7 @@ async def test_nothing_is_left_of_a_connection_though_nothing_is_collected(pages
                 assert await pages.asked(stream) == ANSWER
         pages.over.set()
         await pages.has_ended.wait()
-        left = [type(each) for each in gc.get_objects() if type(each) in (Connection, H11Protocol)]
+        left = [type(each) for each in gc.get_objects() if type(each) in (Connection, Http1)]
     finally:
         gc.enable()
     assert left == []

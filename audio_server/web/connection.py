@@ -1,0 +1,168 @@
+"""One connection of the pages: its socket, how long each end may take, and HTTP/1.1 on it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from audio_server.web.http1 import Http1
+from audio_server.web.outgoing import Outgoing
+from audio_server.web.visit import Visit
+
+READ_S: Final = 30
+"""How long the first request may take to come."""
+
+KEEPALIVE_S: Final = 75.0
+"""How long a connection may be silent after a request, as it comes: longer than the 60 s after
+which load balancers close idle ones, or a request of theirs would now and then meet our close."""
+
+HANDSHAKE_S: Final = 10
+
+PART_BYTES: Final = 64 * 1024
+TAKEN_S: Final = 30
+"""How long a client may take for a part of what it is sent."""
+
+CLOSE_S: Final = 2.0
+"""How long TLS may take to say that it ends: a client that reads nothing does not hear it."""
+
+MESSAGE_MAX_BYTES: Final = 4096
+
+GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
+"""What sending raises on a connection that is closed, or is being closed."""
+
+Transport: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class Connection(TCPServer):
+    """One that is HTTP/1.1 whatever a client asks for, and waits for nobody who is not there.
+
+    Hypercorn's waits without end for a client that does not take what is sent, even when the
+    server stops, and for the time of an idle one when there is no client any more.
+    """
+
+    _is_over = False
+
+    # Any: what Hypercorn wants it calls a TLS stream, and takes the other as well
+    def __init__(
+        self,
+        app: ASGIWrapper,
+        config: Config,
+        context: WorkerContext,
+        stream: Any,
+        visit: Visit,
+        outgoing: Outgoing,
+    ) -> None:
+        super().__init__(app, config, context, ConnectionState({}), stream)
+        self._visit = visit
+        self._outgoing = outgoing
+        self._asked_once = False
+
+    async def run(self) -> None:
+        """Serve to the end. Closes the stream."""
+        is_tls = isinstance(self.stream, trio.SSLStream)
+        try:
+            if not is_tls or await self._shake_hands():
+                await self._serve(is_tls)
+        except OSError:
+            pass  # the client is gone
+        finally:
+            await self._close()
+
+    async def _shake_hands(self) -> bool:
+        try:
+            with trio.fail_after(HANDSHAKE_S):
+                await self.stream.do_handshake()
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            return False
+        return True
+
+    async def _serve(self, is_tls: bool) -> None:
+        socket = socket_of(self.stream)
+        addresses = [
+            parse_socket_addr(socket.family, name)
+            for name in (socket.getpeername(), socket.getsockname())
+        ]
+        async with TaskGroup() as tasks:
+            self._task_group = tasks
+            ends = (is_tls, *addresses, self.protocol_send)
+            self.protocol: Any = Http1(
+                self.app, self.config, self.context, tasks, self._visit, *ends
+            )
+            await self.idle_task.restart(tasks, self._idle_timeout)
+            await self._read_data()
+
+    async def protocol_send(self, event: Event) -> None:
+        """What Hypercorn has to send. It is not cancelled half sent: more might follow it."""
+        if isinstance(event, Updated):
+            self._asked_once = True
+            if event.idle:
+                self._visit.rest()
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                await self._send(event.data)
+            except GONE:
+                await self.protocol.handle(Closed())
+
+    async def _send(self, data: bytes) -> None:
+        with self._outgoing.sending(len(data), self._visit.end) as taken:
+            for start in range(0, len(data), PART_BYTES):
+                with trio.move_on_after(TAKEN_S, shield=True) as waiting:
+                    await self.stream.send_all(data[start : start + PART_BYTES])
+                if waiting.cancelled_caught:
+                    self._visit.end()
+                    raise trio.ClosedResourceError
+                taken()
+
+    async def _close(self) -> None:
+        """Close the stream, over TLS with a farewell that may take `CLOSE_S`."""
+        with trio.move_on_after(CLOSE_S, shield=True), suppress(trio.BusyResourceError):
+            await self.stream.aclose()
+        self._visit.end()
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._is_over = True
+        await self.idle_task.stop()
+
+    async def _idle_timeout(self) -> None:
+        """Close a connection that is silent for too long, or that has nothing to do at the end."""
+        if self._is_over:
+            return
+        limit_s = self.config.keep_alive_timeout if self._asked_once else READ_S
+        with trio.move_on_after(limit_s):
+            await self.context.terminated.wait()
+        with trio.CancelScope(shield=True):
+            await self._initiate_server_close()
+
+
+def socket_of(stream: Transport) -> trio.socket.SocketType:
+    """What is under a connection; to close it ends whatever waits for it."""
+    if isinstance(stream, trio.SSLStream):
+        return stream.transport_stream.socket
+    return stream.socket
+
+
+def make_config(keepalive_s: float = KEEPALIVE_S) -> Config:
+    """What Hypercorn is told."""
+    config = Config()
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.read_timeout = None
+    config.keep_alive_timeout = keepalive_s
+    config.websocket_max_message_size = MESSAGE_MAX_BYTES
+    config.websocket_ping_interval = 1.0  # any: a `WebSocketStream` has its own
+    return config

@@ -1,0 +1,59 @@
+"""The outermost edge of the pages' application: no fault of a request goes further.
+
+A client that is gone is no fault. Anything else is logged, and a request that has no answer yet is
+given one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+FAILED: Final = "the server failed at that; its log says more"
+
+log = structlog.get_logger()
+
+
+class SessionEnded(Exception):
+    """What a request was let in with no longer counts."""
+
+
+class Edge:
+    """Runs `app`; raises nothing but a cancel."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        failed = False
+        try:
+            await self._app(scope, receive, noting)
+        except* (ClientDisconnect, WebSocketDisconnect, SessionEnded):
+            pass
+        except* Exception as faults:
+            failed = True
+            self._tell(scope, faults)
+        if failed and not has_begun and scope["type"] == "http":
+            await PlainTextResponse(f"{FAILED}\n", 500)(scope, receive, send)
+
+    def _tell(self, scope: Scope, faults: BaseException) -> None:
+        client = HTTPConnection(scope).client
+        log.error(
+            "request failed",
+            peer=client.host if client else "",
+            path=scope["path"],
+            exc_info=faults,
+        )

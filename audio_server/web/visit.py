@@ -1,0 +1,90 @@
+"""How far a connection of the pages has come: what decides which gives way when there is no room.
+
+A request finds its connection's visit in the ASGI scope (`visit_of`), so that the gate can say that
+it lets the request in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, Final
+
+STATE_KEY: Final = "visit"
+
+
+class Stage(IntEnum):
+    """Those that come first give way first."""
+
+    SILENT = 0
+    """No request has come yet."""
+
+    IDLE = 1
+    """The last request was answered."""
+
+    ASKING = 2
+    """A request has begun; it was not let in yet, or its body has not come."""
+
+    SERVED = 3
+    """A request that was let in and came whole is answered. It never gives way."""
+
+
+class Visit:
+    """One connection. `end` closes it; `moved` is told of each change of `stage`."""
+
+    __slots__ = (
+        "_is_admitted",
+        "_is_whole",
+        "_moved",
+        "end",
+        "is_known",
+        "is_near",
+        "place",
+        "stage",
+    )
+
+    def __init__(
+        self, place: str, end: Callable[[], None], moved: Callable[[Visit], None], *, is_near: bool
+    ) -> None:
+        self.place = place
+        self.end = end
+        self.is_near = is_near
+        self._moved = moved
+        self._is_admitted = self._is_whole = False
+        self.stage = Stage.SILENT
+        self.is_known = False
+        """Whether any of its requests was let in."""
+
+    def begin(self) -> None:
+        """The head of a request has come."""
+        self._is_admitted = self._is_whole = False
+        self._move(Stage.ASKING)
+
+    def admit(self) -> None:
+        """The gate has let the request in, for something that is not open to everybody."""
+        self.is_known = self._is_admitted = True
+        self._serve_when_ready()
+
+    def complete(self) -> None:
+        """The request has come whole."""
+        self._is_whole = True
+        self._serve_when_ready()
+
+    def rest(self) -> None:
+        """The request is answered; another one may come."""
+        self._move(Stage.IDLE)
+
+    def _serve_when_ready(self) -> None:
+        if self._is_admitted and self._is_whole:
+            self._move(Stage.SERVED)
+
+    def _move(self, stage: Stage) -> None:
+        if stage is not self.stage:
+            self.stage = stage
+            self._moved(self)
+
+
+def visit_of(scope: Mapping[str, Any]) -> Visit | None:
+    """The visit that a request belongs to; None where there is no connection, as in tests."""
+    visit = scope.get("state", {}).get(STATE_KEY)
+    return visit if isinstance(visit, Visit) else None
