@@ -20,7 +20,9 @@ import trio
 from audio_server.fleet.change_tracker import Changes
 from audio_server.fleet.names import NameStore
 
-WATCHERS_MAX = 32
+WATCHERS_MAX = 64
+"""Each page that is open is one, and a browser keeps many tabs."""
+
 BEHIND_MAX = 40
 """Events that may wait for one subscriber, besides those that hold all rows."""
 

@@ -14,7 +14,9 @@ import trio
 
 from audio_server.fleet.interface import Event
 
-FOLLOWERS_MAX = 32
+FOLLOWERS_MAX = 64
+"""Each page of a device that is open is one, and a browser keeps many tabs."""
+
 BEHIND_MAX = 1_000
 """Events that may wait for one subscriber."""
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from audio_server.metrics.text import CONTENT_TYPE
 from audio_server.web.access import Access, Admitted
+from audio_server.web.api.live import LiveEvents
 from audio_server.web.api.resource import routes as api_routes
 from audio_server.web.api.table import all_operations
 from audio_server.web.browser_devices import BrowserDevices
@@ -28,7 +29,7 @@ def make_app(house: Context, entry: Admitted) -> ASGIApp:
     routes = [*_health(house), *_metrics(house), *_pages(house, files)]
     api = api_routes(all_operations(house, login=entry.login is not None))
     app = Starlette(
-        routes=[*routes, *login_routes(entry, files), *api],
+        routes=[*routes, *login_routes(entry, files), *LiveEvents(house.fleet).routes, *api],
         exception_handlers={HTTPException: answer_error, Exception: answer_error},
     )
     app.router.redirect_slashes = False  # it would lead from https to http behind a proxy

@@ -30,7 +30,7 @@ FORM_S: Final = 10.0
 """How long a form may be on its way: anybody may send one."""
 
 _OURS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-"""A path of this server. BrowserDevices take `//` and `/\\` for another one, and drop what is white."""
+"""A path of this server. Browsers take `//` and `/\\` for another one, and drop what is white."""
 
 
 def login_routes(entry: Admitted, files: Files) -> list[BaseRoute]:

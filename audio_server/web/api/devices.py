@@ -11,6 +11,7 @@ import trio
 from starlette.responses import Response
 
 from audio_server.device.behaviour import Button
+from audio_server.fleet.broadcast import WATCHERS_MAX
 from audio_server.fleet.interface import Event, Fleet, Row
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.web.api import models
@@ -22,7 +23,7 @@ BATCH: Final = 100
 """How many rows are written before others have their turn."""
 
 UNKNOWN: Final = "no such device is connected"
-FULL: Final = "too many watch already"
+FULL: Final = "too many pages and programs follow events already"
 
 DEVICE: Final = "/api/devices/{id}"
 NOT_THERE: Final = {404: UNKNOWN}
@@ -100,7 +101,7 @@ class DeviceOperations:
     async def watch_devices(self, asked: ApiRequest) -> Response:
         """All devices, and then what changes, as server-sent events."""
         if self._fleet.is_full:
-            raise Problem(503, FULL)
+            raise Problem(503, full_reason())
         return EventStream(self._fleet.watching(), bytes)
 
     async def get_device(self, asked: ApiRequest) -> Row:
@@ -146,8 +147,8 @@ class DeviceOperations:
         if not asked.query.follow:
             return await self._events(device_id)
         if self._fleet.is_full:
-            raise Problem(503, FULL)
-        return EventStream(self._fleet.following(device_id), _told)
+            raise Problem(503, full_reason())
+        return EventStream(self._fleet.following(device_id), worded)
 
     async def _events(self, device_id: str | None) -> Response:
         events = await self._fleet.events(device_id)
@@ -187,6 +188,12 @@ async def answer_list(name: str, items: Iterable[object], **more: float) -> Resp
     return Response(whole, media_type="application/json")
 
 
-def _told(event: Event) -> bytes:
+def full_reason() -> str:
+    """Why nobody else may watch or follow, and what to do."""
+    return f"{FULL} ({WATCHERS_MAX} at most); close one"
+
+
+def worded(event: Event) -> bytes:
+    """A server-sent event."""
     data = msgspec.json.encode(event)
     return b"id: %d\nevent: event\ndata: %s\n\n" % (event["seq"], data)

@@ -40,19 +40,22 @@ class EventStream(Response, Generic[T]):
             await _send(send, b": here it begins\n\n")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
-                while (text := await self._next(happened)) is not None:
+                while (text := await next_text(happened, self._worded)) is not None:
                     await _send(send, text)
                 nursery.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _next(self, happened: trio.MemoryReceiveChannel[T]) -> bytes | None:
-        """The next event, or a comment when there is none for long; None when it is over."""
-        try:
-            with trio.move_on_after(KEEP_ALIVE_S):
-                return self._worded(await happened.receive())
-        except trio.EndOfChannel:
-            return None
-        return b": still there\n\n"
+
+async def next_text(
+    happened: trio.MemoryReceiveChannel[T], worded: Callable[[T], bytes]
+) -> bytes | None:
+    """The next event, or a comment when there is none for long; None when it is over."""
+    try:
+        with trio.move_on_after(KEEP_ALIVE_S):
+            return worded(await happened.receive())
+    except trio.EndOfChannel:
+        return None
+    return b": still there\n\n"
 
 
 async def _send(send: Send, text: bytes) -> None:

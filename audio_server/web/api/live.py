@@ -1,0 +1,77 @@
+"""Events over a WebSocket, for pages: the same that programs get as server-sent events.
+
+A browser allows six connections to one server over HTTP/1.1, for all its tabs together. An event
+stream holds one of them for as long as its page is open, so from the seventh page on no request of
+any page, a Stop either, got through. WebSockets are counted apart from those six.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
+
+import trio
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from audio_server.fleet.interface import Fleet
+from audio_server.web.api.devices import full_reason, worded
+from audio_server.web.api.events import next_text
+
+RESTARTED: Final = 1012
+FULL: Final = 4003
+"""Codes of a close: the page begins again at once, or later and with the reason on display."""
+
+BEGIN: Final = ": here it begins\n\n"
+
+T = TypeVar("T")
+
+
+class LiveEvents:
+    """Each text is one event, as `text/event-stream` has it, or a comment when there is none."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """At the addresses of the same events for programs."""
+        return [
+            WebSocketRoute("/api/devices/changes", self.watch),
+            WebSocketRoute("/api/events", self.follow),
+        ]
+
+    async def watch(self, websocket: WebSocket) -> None:
+        """Tell of all devices, then of changes."""
+        await self._tell(websocket, self._fleet.watching, bytes)
+
+    async def follow(self, websocket: WebSocket) -> None:
+        """Tell what happens, to the device that the query names or to all."""
+        device_id = websocket.query_params.get("device")
+        await self._tell(websocket, lambda: self._fleet.following(device_id), worded)
+
+    async def _tell(
+        self,
+        websocket: WebSocket,
+        opened: Callable[[], AbstractContextManager[trio.MemoryReceiveChannel[T]]],
+        word: Callable[[T], bytes],
+    ) -> None:
+        await websocket.accept()
+        if self._fleet.is_full:
+            await websocket.close(FULL, full_reason())
+            return
+        with opened() as events:
+            await websocket.send_text(BEGIN)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when_gone, websocket, nursery.cancel_scope)
+                while (text := await next_text(events, word)) is not None:
+                    await websocket.send_text(text.decode())
+                nursery.cancel_scope.cancel()
+                await websocket.close(RESTARTED)
+
+
+async def _cancel_when_gone(websocket: WebSocket, telling: trio.CancelScope) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass  # a page has nothing to say
+    telling.cancel()
