@@ -33,7 +33,7 @@ def make_app(house: Context, entry: Admitted) -> ASGIApp:
         exception_handlers={HTTPException: answer_error, Exception: answer_error},
     )
     app.router.redirect_slashes = False  # it would lead from https to http behind a proxy
-    return Edge(SecurityHeaders(Access(app, entry)))
+    return SecurityHeaders(Edge(Access(app, entry)))
 
 
 def _health(house: Context) -> list[BaseRoute]:

@@ -1,4 +1,4 @@
-"""The outermost edge of the pages' application: no fault of a request goes further.
+"""The edge of the pages' application: no fault of a request goes further.
 
 A client that is gone is no fault. Anything else is logged, and a request that has no answer yet is
 given one.

@@ -111,6 +111,37 @@ async def listening(app: ASGIApp, target: str, **headers: str) -> AsyncIterator[
         gone.set()
 
 
+@asynccontextmanager
+async def socketed(app: ASGIApp, target: str, **headers: str) -> AsyncIterator[Socket]:
+    """A WebSocket of a page; whoever leaves the block hangs up."""
+    scope = scope_of("WEBSOCKET", target, {"host": HOST, **headers}, "10.0.0.9")
+    to_us, messages = trio.open_memory_channel[Message](100)
+    gone, connected = trio.Event(), [{"type": "websocket.connect"}]
+
+    async def receive() -> Message:
+        if connected:
+            return connected.pop()
+        await gone.wait()
+        return {"type": "websocket.disconnect", "code": 1001}
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(app, scope, receive, to_us.send)
+        yield Socket(messages)
+        gone.set()
+
+
+class Socket:
+    """What a page is sent."""
+
+    def __init__(self, messages: trio.MemoryReceiveChannel[Message]) -> None:
+        self._messages = messages
+
+    async def next(self) -> Message:
+        """The next message of ASGI."""
+        with trio.fail_after(60):
+            return await self._messages.receive()
+
+
 class Events:
     """What comes in a stream."""
 

@@ -18,9 +18,10 @@ from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
-from audio_server.web.api.events import EventStream
+from audio_server.web.api.live import tell
 from audio_server.web.app import PAGES
 from audio_server.web.files import Files
 from audio_server.web.security_headers import SecurityHeaders
@@ -120,7 +121,7 @@ class FakeServer:
                 listener.send_nowait(_event(name, data))
 
     def _end_streams(self) -> None:
-        for listener in self._listeners:
+        for listener in list(self._listeners):
             listener.close()
         self._listeners.clear()
 
@@ -128,8 +129,12 @@ class FakeServer:
         """Let go of all pages; they come back."""
         self._from_test(self._end_streams)
 
-    def _stream(self, topic: str, *first: bytes) -> Response:
-        return EventStream(self._listening(topic, first), bytes)
+    async def _tell(self, websocket: WebSocket, topic: str, *first: bytes) -> None:
+        if self.needs_login and websocket.cookies.get("token") != "right":
+            await websocket.close()
+            return
+        await websocket.accept()
+        await tell(websocket, self._listening(topic, first), bytes)
 
     @contextmanager
     def _listening(
@@ -151,6 +156,8 @@ class FakeServer:
         api = [self._api(method, path, answer) for method, path, answer in self._answers()]
         pages: list[BaseRoute] = [Route(path, self._page(name)) for path, name in PAGES.items()]
         others: list[BaseRoute] = [
+            WebSocketRoute("/api/devices/changes", self._changes),
+            WebSocketRoute("/api/events", self._follow),
             Route("/login", self._login_page),
             Route("/login", self._login, methods=["POST"]),
             Route("/logout", self._logout, methods=["POST"]),
@@ -162,12 +169,10 @@ class FakeServer:
         """Method, path and what is answered: JSON, or a response."""
         return [
             ("GET", "/api/about", lambda *_: {"version": "1", "login": self.needs_login}),
-            ("GET", "/api/devices/changes", self._changes),
             ("GET", "/api/devices/{id}", self._device),
             ("PATCH", "/api/devices/{id}", self._renamed),
             ("GET", "/api/devices/{id}/events", self._past),
             ("POST", "/api/devices/{id}/press", self._done),
-            ("GET", "/api/events", self._follow),
             ("POST", "/api/play", self._done),
             ("POST", "/api/stop", self._done),
             ("GET", "/api/clips", self._listed),
@@ -220,11 +225,11 @@ class FakeServer:
         answer.delete_cookie("token")
         return answer
 
-    def _changes(self, request: Request, said: Any) -> Response:
-        return self._stream("devices", _event("all", self._rows(self.devices.values())))
+    async def _changes(self, websocket: WebSocket) -> None:
+        await self._tell(websocket, "devices", _event("all", self._rows(self.devices.values())))
 
-    def _follow(self, request: Request, said: Any) -> Response:
-        return self._stream(request.query_params["device"])
+    async def _follow(self, websocket: WebSocket) -> None:
+        await self._tell(websocket, websocket.query_params["device"])
 
     def _device(self, request: Request, said: Any) -> Any:
         row = self.devices.get(request.path_params["id"])

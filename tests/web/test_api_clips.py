@@ -81,7 +81,7 @@ async def test_a_clip_is_seen_and_heard(api: Api) -> None:
     assert (heard.headers["content-type"], heard.body[:4]) == ("audio/ogg", b"OggS")
     for points in ("0", "4001", "many", "1.5"):
         wrong = await api.ask("GET", f"/api/clips/bell/waveform?points={points}")
-        assert (wrong.status, "$.points" in wrong.json["error"]) == (400, True)
+        assert (wrong.status, "points has to be" in wrong.json["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,10 @@ async def test_a_player_gets_the_part_that_it_wants(
 
 @pytest.mark.parametrize("wanted", ["bytes=9999999-", "bytes=5-4", "bytes=-0"])
 async def test_a_part_that_is_not_there(api: Api, wanted: str) -> None:
+    whole = await api.ask("GET", "/api/clips/bell/sound")
     answer = await api.ask("GET", "/api/clips/bell/sound", range=wanted)
     assert (answer.status, "bytes" in answer.json["error"]) == (416, True)
+    assert answer.headers["content-range"] == f"bytes */{len(whole.body)}"
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,8 @@ async def test_a_part_that_is_not_there(api: Api, wanted: str) -> None:
         ("POST", "/api/clips?name=x.flac", b"no sound", 422, "x.flac: "),
         ("POST", "/api/clips?name=x.flac", b"", 422, "x.flac: is empty"),
         ("POST", "/api/clips?name=", b"no sound", 422, "is no name for a file"),
-        ("POST", "/api/clips", b"no sound", 400, "missing required field `name`"),
-        ("POST", "/api/clips?name=a&title=b", b"no sound", 400, "unknown field `title`"),
+        ("POST", "/api/clips", b"no sound", 400, "name is missing"),
+        ("POST", "/api/clips?name=a&title=b", b"no sound", 400, "title is unknown"),
         ("PUT", "/api/clips/bell", b"no sound", 422, "bell: "),
         ("PUT", "/api/clips/nothing", b"no sound", 404, "nothing: there is no such clip"),
         ("DELETE", "/api/clips/nothing", b"", 404, "nothing: there is no such clip"),
@@ -134,7 +136,7 @@ async def test_a_part_that_is_not_there(api: Api, wanted: str) -> None:
         ("PUT", "/api/clips/order", {"names": ["bell"]}, 422, ""),
         ("PUT", "/api/clips/order", {"names": ["bell", "bell"]}, 422, ""),
         ("PUT", "/api/clips/order", {"names": ["bell", "nothing"]}, 404, "no such clip"),
-        ("PUT", "/api/clips/order", {"names": []}, 422, "$.names"),
+        ("PUT", "/api/clips/order", {"names": []}, 422, "names has to have at least 1 entries"),
     ],
 )
 async def test_what_is_wrong_changes_nothing(

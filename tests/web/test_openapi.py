@@ -16,7 +16,7 @@ from audio_server.web.security_headers import SecurityHeaders
 def routes_of(app: Any) -> Iterator[tuple[str, str]]:
     """Each path and method that the application serves under `/api`."""
     assert isinstance(app, SecurityHeaders)
-    for route in app._app._app.routes:
+    for route in app._app._app._app.routes:
         if isinstance(route, Route) and isinstance(route.app, Resource):
             for method in route.app._operations:
                 yield route.path, method
@@ -43,7 +43,9 @@ async def test_every_route_is_described_and_real() -> None:
         }
         assert served == described
         app: Any = api.app
-        others = {route.path for route in app._app._app.routes if route.path.startswith("/api")}
+        others = {
+            route.path for route in app._app._app._app.routes if route.path.startswith("/api")
+        }
         assert others - {path for path, _ in described} == {"/api{rest:path}"}
         await check_real(api)
 

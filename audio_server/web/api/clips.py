@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 from audio_server.web.api import models
 from audio_server.web.api.bodies import Parts
-from audio_server.web.api.operation import ApiRequest, Content, Operation
+from audio_server.web.api.operation import JSON_CLIPS_BYTES, ApiRequest, Content, Operation
 from audio_server.web.api.ranges import answer_part
+from audio_server.web.api.sounds import Sounds
 from audio_server.web.context import Context
 
 SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)
 FILE: Final = Content("application/octet-stream", "a sound file of any format FFmpeg reads", None)
 
+BUSY: Final = {503: "too many clips are being listened to"}
 UNKNOWN: Final = {404: "no such clip"}
 FIXED: Final = {403: "nothing can be changed here, or only a page of this server may do that"}
 UNCLEAR: Final = {422: "a file is no clip, or several clips have that title; nothing has changed"}
@@ -35,6 +37,7 @@ class ClipOperations:
 
     def __init__(self, house: Context) -> None:
         self._repository = house.repository
+        self._sounds = Sounds(house.repository)
 
     @property
     def all(self) -> Sequence[Operation]:
@@ -63,6 +66,7 @@ class ClipOperations:
                 self.order_clips,
                 models.Clips,
                 body=models.Order,
+                json_max_bytes=JSON_CLIPS_BYTES,
                 problems=UNKNOWN | FIXED | UNCLEAR,
             ),
         )
@@ -89,7 +93,12 @@ class ClipOperations:
                 problems=unknown,
             ),
             Operation(
-                "GET", f"{clip}/sound", self.get_sound, SOUND, problems=unknown, in_parts=True
+                "GET",
+                f"{clip}/sound",
+                self.get_sound,
+                SOUND,
+                problems=unknown | BUSY,
+                in_parts=True,
             ),
         )
 
@@ -105,7 +114,7 @@ class ClipOperations:
 
     async def get_sound(self, asked: ApiRequest) -> Response:
         """A clip, as it is sent."""
-        sound = await self._repository.sound(asked.named("name"))
+        sound = await self._sounds.of(asked.named("name"))
         return answer_part(asked.request, sound, SOUND.media_type)
 
     # -- changes

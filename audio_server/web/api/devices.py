@@ -16,7 +16,14 @@ from audio_server.fleet.interface import Event, Fleet, Row
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.web.api import models
 from audio_server.web.api.events import EventStream
-from audio_server.web.api.operation import EVENTS, ApiRequest, Content, Operation, Problem
+from audio_server.web.api.operation import (
+    EVENTS,
+    JSON_IDS_BYTES,
+    ApiRequest,
+    Content,
+    Operation,
+    Problem,
+)
 from audio_server.web.context import Context
 
 BATCH: Final = 100
@@ -91,7 +98,14 @@ class DeviceOperations:
                 body=models.Press,
                 problems=NOT_THERE | {409: "the device did not do it"},
             ),
-            Operation("POST", "/api/stop", self.stop, models.Outcomes, body=models.Stop),
+            Operation(
+                "POST",
+                "/api/stop",
+                self.stop,
+                models.Outcomes,
+                body=models.Stop,
+                json_max_bytes=JSON_IDS_BYTES,
+            ),
         )
 
     async def list_devices(self, asked: ApiRequest) -> Response:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import trio
 from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from audio_server.fleet.interface import Fleet
 from audio_server.web.api.devices import full_reason, worded
@@ -44,31 +44,39 @@ class LiveEvents:
 
     async def watch(self, websocket: WebSocket) -> None:
         """Tell of all devices, then of changes."""
-        await self._tell(websocket, self._fleet.watching, bytes)
+        if await self._accept(websocket):
+            await tell(websocket, self._fleet.watching(), bytes)
 
     async def follow(self, websocket: WebSocket) -> None:
         """Tell what happens, to the device that the query names or to all."""
-        device_id = websocket.query_params.get("device")
-        await self._tell(websocket, lambda: self._fleet.following(device_id), worded)
+        if await self._accept(websocket):
+            device_id = websocket.query_params.get("device")
+            await tell(websocket, self._fleet.following(device_id), worded)
 
-    async def _tell(
-        self,
-        websocket: WebSocket,
-        opened: Callable[[], AbstractContextManager[trio.MemoryReceiveChannel[T]]],
-        word: Callable[[T], bytes],
-    ) -> None:
+    async def _accept(self, websocket: WebSocket) -> bool:
         await websocket.accept()
         if self._fleet.is_full:
             await websocket.close(FULL, full_reason())
-            return
-        with opened() as events:
-            await websocket.send_text(BEGIN)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_when_gone, websocket, nursery.cancel_scope)
-                while (text := await next_text(events, word)) is not None:
-                    await websocket.send_text(text.decode())
-                nursery.cancel_scope.cancel()
-                await websocket.close(RESTARTED)
+            return False
+        return True
+
+
+async def tell(
+    websocket: WebSocket,
+    opened: AbstractContextManager[trio.MemoryReceiveChannel[T]],
+    word: Callable[[T], bytes],
+) -> None:
+    """Send what comes through the channel of `opened`, until it ends or the page is gone. Closes
+    the WebSocket, which has been accepted."""
+    with opened as events:
+        await websocket.send_text(BEGIN)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when_gone, websocket, nursery.cancel_scope)
+            while (text := await next_text(events, word)) is not None:
+                await websocket.send_text(text.decode())
+            nursery.cancel_scope.cancel()
+    if websocket.client_state is WebSocketState.CONNECTED:
+        await websocket.close(RESTARTED)
 
 
 async def _cancel_when_gone(websocket: WebSocket, telling: trio.CancelScope) -> None:

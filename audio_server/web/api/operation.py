@@ -13,12 +13,23 @@ from audio_server.web.api.models import Nothing
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class Problem(Exception):
-    """What was asked for is not done; `str()` is the line that says why."""
+JSON_SMALL_BYTES: Final = 8 * 1024
+"""Room for what names one device or clip, and says what to do."""
 
-    def __init__(self, status: int, reason: str) -> None:
+JSON_IDS_BYTES: Final = 8 * 1024 * 1024
+"""Room for the ids of more devices than a server takes."""
+
+JSON_CLIPS_BYTES: Final = 1024 * 1024
+"""Room for the names of more clips than anybody has modes for."""
+
+
+class Problem(Exception):
+    """What was asked for is not done; `str()` is the line that says why, `headers` go with it."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(" ".join(reason.split()))
         self.status = status
+        self.headers = dict(headers or {})
 
 
 class ApiRequest(NamedTuple):
@@ -68,6 +79,9 @@ class Operation:
     in_parts: bool = False
     """Whether a part of the answer can be asked for (`Range`)."""
 
+    json_max_bytes: int = JSON_SMALL_BYTES
+    """How large a JSON body may be."""
+
     @property
     def id(self) -> str:
         """What programs that are made from the document call it."""
@@ -99,6 +113,7 @@ class Operation:
                 413: "the body is too large",
                 415: "the body is not said to be application/json",
                 422: "the JSON is not what it should be",
+                503: "too many large bodies are on their way",
             }
         if self.in_parts:
             problems[416] = "there is no such part"

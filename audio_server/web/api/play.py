@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audio_server.web.api import models
 from audio_server.web.api.devices import chosen, summed_up
-from audio_server.web.api.operation import ApiRequest, Operation
+from audio_server.web.api.operation import JSON_IDS_BYTES, ApiRequest, Operation
 from audio_server.web.context import Context
 
 
@@ -23,7 +23,13 @@ class PlayOperations:
         no_clip = {404: "no such clip", 422: unclear}
         return (
             Operation(
-                "POST", "/api/play", self.play, models.Outcomes, body=models.Play, problems=no_clip
+                "POST",
+                "/api/play",
+                self.play,
+                models.Outcomes,
+                body=models.Play,
+                json_max_bytes=JSON_IDS_BYTES,
+                problems=no_clip,
             ),
         )
 

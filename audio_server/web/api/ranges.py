@@ -9,25 +9,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from audio_server.web.api.operation import Problem
+from audio_server.web.api.sounds import Sound, SoundResponse
 
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 """What is longer is no place in a body, and passed over as a range that is not understood."""
 
 
-def answer_part(request: Request, body: bytes, media_type: str) -> Response:
+def answer_part(request: Request, sound: Sound, media_type: str) -> Response:
     """The part that `Range` asks for, or all of it. Raises `Problem` for one that is not there.
 
     Several parts at once are not given: then it is all of it, as the protocol allows.
     """
-    headers = {"accept-ranges": "bytes"}
+    headers, size = {"accept-ranges": "bytes"}, len(sound.data)
     wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
     if wanted is None or not any(wanted.groups()):
-        return Response(body, 200, headers, media_type)
-    start, stop = _bounds(wanted[1], wanted[2], len(body))
+        return SoundResponse(sound, 0, size, 200, headers, media_type)
+    start, stop = _bounds(wanted[1], wanted[2], size)
     if start >= stop:
-        raise Problem(416, f"there are {len(body)} bytes")
-    headers["content-range"] = f"bytes {start}-{stop - 1}/{len(body)}"
-    return Response(body[start:stop], 206, headers, media_type)
+        raise Problem(416, f"there are {size} bytes", {"content-range": f"bytes */{size}"})
+    headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
+    return SoundResponse(sound, start, stop, 206, headers, media_type)
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from audio_server.web.api.bodies import read_json, read_query
+from audio_server.web.api.bodies import BodyRoom, read_json, read_query
 from audio_server.web.api.faults import problem_of
 from audio_server.web.api.operation import ApiRequest, Operation, Problem
 
@@ -28,15 +28,17 @@ def routes(operations: Sequence[Operation]) -> list[BaseRoute]:
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     paths = sorted(by_path, key=lambda path: "{" in path)
-    found: list[BaseRoute] = [Route(path, Resource(by_path[path])) for path in paths]
-    return [*found, Route("/api{rest:path}", Resource({}))]
+    room = BodyRoom()
+    found: list[BaseRoute] = [Route(path, Resource(by_path[path], room)) for path in paths]
+    return [*found, Route("/api{rest:path}", Resource({}, room))]
 
 
 class Resource:
     """An ASGI application that answers for one path."""
 
-    def __init__(self, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, operations: Mapping[str, Operation], room: BodyRoom) -> None:
         self._operations = dict(operations)
+        self._room = room
         reads = operations.get("GET")
         if reads is not None and not reads.streams:
             self._operations["HEAD"] = reads
@@ -62,7 +64,9 @@ class Resource:
             return self._said(Problem(500, FAILED))
 
     def _said(self, problem: Problem) -> Response:
-        headers = {"allow": ", ".join(sorted(self._operations))} if problem.status == 405 else {}
+        headers = dict(problem.headers)
+        if problem.status == 405:
+            headers["allow"] = ", ".join(sorted(self._operations))
         return answer_json({"error": str(problem)}, problem.status, headers)
 
     async def _do(self, request: Request) -> Response:
@@ -74,7 +78,7 @@ class Resource:
         query = read_query(request, operation.query)
         body = None
         if isinstance(operation.body, type):
-            body = await read_json(request, operation.body)
+            body = await read_json(request, operation.body, operation.json_max_bytes, self._room)
         result = await operation.does(ApiRequest(request, query, body))
         return result if isinstance(result, Response) else answer_json(result)
 

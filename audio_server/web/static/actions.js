@@ -4,11 +4,11 @@ import { ask } from "./ask.js";
 import { capital, many } from "./words.js";
 
 export const BUTTONS = ["mode", "stop", "play", "connect"];
-const AT_ONCE = 6;  // presses that are on their way: a browser has six connections
+const AT_ONCE = 3;  // presses that are on their way: a browser has six connections for all its tabs
 
 export const deviceAt = (id) => `/api/devices/${encodeURIComponent(id)}`;
 
-const post = (path, json) => ask(path, { method: "POST", json });
+const post = (path, json) => ask(path, { method: "POST", json, priority: "high" });
 
 // Each gives words and whether all went well. `devices`: ids, or "all". They raise `Refusal`.
 

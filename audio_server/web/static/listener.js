@@ -36,6 +36,8 @@ export class Listener {
     cancelAnimationFrame(this.#frame);
     this.#row = null;
     this.#audio.pause();
+    this.#audio.removeAttribute("src");  // or the browser keeps the connection, of which it has six
+    this.#audio.load();
     row.sounding(false);
     row.at(0);
   }

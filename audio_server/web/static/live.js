@@ -1,79 +1,114 @@
-// Server-sent events that come back by themselves.
+// Events of the server that come back by themselves, each page's over a WebSocket of its own.
 //
-// By fetch and not by EventSource, which does not tell why a server says no: a login that has ended,
-// or too many pages that watch.
+// Not by EventSource or fetch: a browser allows six connections to a server, for all its tabs together,
+// and a stream holds one for as long as its page is open. WebSockets are counted apart from those.
 
-import { open } from "./ask.js";
+import { AWAY, Refusal, ask } from "./ask.js";
 
 const FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 5000;
 const SILENT_MS = 45_000;  // the server says something each 15 s
+const FULL = 4003;         // closed with the reason: too many watch already
+const BLOCKED_AFTER = 3;   // failures while requests are answered: then something lets none through
+const BLOCKED = "The server answers, but lets no WebSocket through: a proxy must pass Upgrade.";
 
-// `take(name, data, id)` gets each event; `state(error)` null when events come, else why they do not.
+// `take(name, data)` gets each event; `state(error)` null when events come, else why they do not.
 export function follow(path, { take, state }) {
-  const stopped = new AbortController();
-  run(path, take, state, stopped.signal);
-  addEventListener("pagehide", () => stopped.abort(), { once: true });
+  const stream = new Stream(path, take, state);
+  addEventListener("pagehide", () => stream.stop(), { once: true });
   addEventListener("pageshow", (event) => event.persisted && location.reload());
-  return () => stopped.abort();
+  return () => stream.stop();
 }
 
-async function run(path, take, state, signal) {
-  let pause = FIRST_PAUSE_MS, last = null;
-  while (!signal.aborted) {
+class Stream {
+  #address;
+  #take;
+  #state;
+  #socket = null;
+  #begun = false;     // whether the server has said anything on this socket
+  #stopped = false;
+  #failures = 0;
+  #pause = FIRST_PAUSE_MS;
+  #timer = null;
+
+  constructor(path, take, state) {
+    const address = new URL(path, location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    this.#address = address.href;
+    this.#take = take;
+    this.#state = state;
+    this.#open();
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.#end();
+  }
+
+  #open() {
+    if (this.#stopped) return;
+    const socket = new WebSocket(this.#address);
+    this.#socket = socket;
+    this.#begun = false;
+    socket.onmessage = ({ data }) => this.#hear(data);
+    socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+    this.#wait();
+  }
+
+  // A socket that falls silent is ended: the network may have lost it without a word.
+  #wait() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#end();
+      this.#closed(0, "");
+    }, SILENT_MS);
+  }
+
+  #end() {
+    clearTimeout(this.#timer);
+    if (!this.#socket) return;
+    this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+  }
+
+  #hear(text) {
+    this.#wait();
+    this.#pause = FIRST_PAUSE_MS;
+    this.#failures = 0;
+    if (!this.#begun) this.#state(null);
+    this.#begun = true;
+    const { name, data } = parse(text);
+    if (data) this.#take(name, JSON.parse(data));
+  }
+
+  async #closed(code, reason) {
+    clearTimeout(this.#timer);
+    const pause = this.#pause;
+    this.#pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    if (code === FULL) this.#state(new Refusal(503, reason));
+    else if (!this.#begun) await this.#tellWhy();
+    setTimeout(() => this.#open(), pause);
+  }
+
+  // A WebSocket does not tell why it was not let in; a request does, or leads to the login page.
+  async #tellWhy() {
+    this.#failures += 1;
     try {
-      await watch(path, last, signal, () => {
-        pause = FIRST_PAUSE_MS;
-        state(null);
-      }, (name, data, id) => {
-        last = id ?? last;
-        take(name, data);
-      });
+      await ask("/api/about");
+      if (this.#failures >= BLOCKED_AFTER) this.#state(new Refusal(0, BLOCKED));
     } catch (error) {
-      if (signal.aborted) return;
-      state(error);
+      if (!this.#stopped) this.#state(error instanceof Refusal ? error : new Refusal(0, AWAY));
     }
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
   }
 }
 
-// Until the stream ends, which the server does to a page that is too slow, or falls silent.
-async function watch(path, last, signal, opened, take) {
-  const silent = new AbortController();
-  const wait = () => setTimeout(() => silent.abort(), SILENT_MS);
-  let timer = wait();
-  try {
-    const headers = last === null ? {} : { "last-event-id": last };
-    const answer = await open(path, { headers, signal: AbortSignal.any([signal, silent.signal]) });
-    opened();
-    for await (const event of events(answer.body)) {
-      clearTimeout(timer);
-      timer = wait();
-      if (event.data) take(event.name, JSON.parse(event.data), event.id);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function* events(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let kept = "";
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    const texts = (kept + part.value).split("\n\n");
-    kept = texts.pop();
-    for (const text of texts) yield parse(text);
-  }
-}
-
+// An event as `text/event-stream` has it; one without data is a sign of life.
 function parse(text) {
-  const event = { name: "message", data: "", id: null };
+  const event = { name: "message", data: "" };
   for (const line of text.split("\n")) {
     const colon = line.indexOf(":");
     const [field, value] = [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, "")];
     if (field === "event") event.name = value;
     else if (field === "data") event.data += value;
-    else if (field === "id") event.id = value;
   }
   return event;
 }

@@ -2,6 +2,7 @@
 
 import { ask } from "./ask.js";
 import { make } from "./dom.js";
+import { inTurn } from "./slots.js";
 
 const POINTS = 160;
 const HEIGHT = 40;
@@ -21,7 +22,8 @@ export class Waveform {
     if (version === this.#shown) return;
     this.#shown = version;
     try {
-      const { peaks } = await ask(`${path}/waveform?points=${POINTS}`);
+      const load = () => ask(`${path}/waveform?points=${POINTS}`, { priority: "low" });
+      const { peaks } = await inTurn(load);
       if (version !== this.#shown) return;
       this.element.replaceChildren(drawing(peaks, "rest"), drawing(peaks, "heard"));
     } catch (error) {

@@ -1,0 +1,77 @@
+"""Clips as files, to listen to: each once in memory however many listen, and all within a bound."""
+
+from __future__ import annotations
+
+from typing import Final
+from weakref import WeakValueDictionary
+
+import trio
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from audio_server.clips.repository import Repository
+from audio_server.web.api.operation import Problem
+
+SOUNDS_MAX_BYTES: Final = 128 * 1024 * 1024
+"""Of all clips that are being listened to: some hours of sound. One is always possible."""
+
+PART_BYTES: Final = 64 * 1024
+"""What a connection holds of it while it is sent."""
+
+
+class Sound:
+    """A clip's file. It is kept while an answer holds it."""
+
+    __slots__ = ("__weakref__", "clip", "data")
+
+    def __init__(self, clip: object, data: bytes) -> None:
+        self.clip = clip  # so that no other clip gets its identity
+        self.data = data
+
+
+class Sounds:
+    """The files of clips that are being listened to. They are made one at a time."""
+
+    def __init__(self, clips: Repository) -> None:
+        self._clips = clips
+        self._made: WeakValueDictionary[int, Sound] = WeakValueDictionary()
+        self._making = trio.Lock()
+
+    async def of(self, name: str) -> Sound:
+        """The file of a clip. Raises `NoSuchClip`, `ClipError`, or `Problem` where there is no
+        room for one more."""
+        async with self._making:
+            clip = self._clips.clips[self._clips.find(name).mode]
+            if (sound := self._made.get(id(clip))) is None:
+                self._check_room(len(clip.frames))
+                sound = Sound(clip, await self._clips.sound(name))
+                self._made[id(clip)] = sound
+            return sound
+
+    def _check_room(self, more_bytes: int) -> None:
+        held_bytes = sum(len(sound.data) for sound in self._made.values())
+        if held_bytes and held_bytes + more_bytes > SOUNDS_MAX_BYTES:
+            raise Problem(503, "too many clips are being listened to; try again in a while")
+
+
+class SoundResponse(Response):
+    """A part of a sound, sent in small parts: a slow client holds no more than one of its own."""
+
+    def __init__(
+        self, sound: Sound, start: int, stop: int, status: int, headers: dict[str, str], kind: str
+    ) -> None:
+        length = {"content-length": str(stop - start)}
+        super().__init__(None, status, {**headers, **length}, kind)
+        self._sound = sound
+        self._range = range(start, stop, PART_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        if Request(scope).method != "HEAD":
+            for at in self._range:
+                part = self._sound.data[at : min(at + PART_BYTES, self._range.stop)]
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,91 @@
+"""Many tabs of one browser: it has six connections to a server, for all of them together."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from browser import DevicePage
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from web_server import WebServer
+
+TABS = 12
+SOON_S = 2.0
+PATHS = ("/", "/devices/kitchen", "/clips", "/device?id=tab-{number}")
+
+
+@pytest.fixture(autouse=True)
+def no_asyncio_loop() -> None:
+    """Playwright has one."""
+
+
+def open_tabs(context: BrowserContext, url: str) -> list[Page]:
+    pages = []
+    for number in range(TABS):
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.goto(url + PATHS[number % len(PATHS)].format(number=number))
+        pages.append(page)
+    return pages
+
+
+def row(page: Page) -> Locator:
+    """Of the kitchen, on the page of all devices."""
+    return page.locator("#rows .row", has_text="kitchen")
+
+
+def test_twelve_tabs_are_alive_and_a_stop_in_the_first_gets_through(
+    chromium: Browser, web_server: WebServer
+) -> None:
+    context = chromium.new_context()
+    tabs = open_tabs(context, web_server.url)
+    kitchen = DevicePage(chromium, f"{web_server.url}/device?id=kitchen")
+    kitchen.connect()
+    kitchen.press("mode")
+    fleets, devices = tabs[0 :: len(PATHS)], tabs[1 :: len(PATHS)]
+    for page in fleets:
+        expect(row(page)).to_contain_text("1 doorbell")
+    for page in devices:
+        expect(page.locator("#doing")).to_contain_text("1 doorbell")
+    for page in tabs[2 :: len(PATHS)]:
+        expect(page.locator("#clips > *")).to_have_count(3)
+    for page in tabs[3 :: len(PATHS)]:
+        page.click('[data-press="connect"]')
+        expect(page.locator("#state")).to_contain_text("Idle")
+    kitchen.press("play")
+    kitchen.wait_pitch(880)
+    for page in (*fleets, *devices):
+        expect(page.locator("body")).to_contain_text("/ 0:08")
+    start = time.monotonic()
+    devices[0].click("#stop")
+    kitchen.wait_state("Idle. Mode 1")
+    assert time.monotonic() - start < SOON_S
+    context.close()
+    kitchen.close()
+
+
+def test_more_tabs_than_may_watch_are_told_why(chromium: Browser, web_server: WebServer) -> None:
+    context = chromium.new_context()
+    first = context.new_page()
+    first.goto(f"{web_server.url}/devices/kitchen")
+    opened = """async () => {
+      const sockets = Array.from({ length: 64 }, () => new WebSocket(
+        location.origin.replace("http", "ws") + "/api/events"));
+      await Promise.all(sockets.map((one) => new Promise((heard) => { one.onmessage = heard; })));
+      globalThis.kept = sockets;
+    }"""
+    first.goto("about:blank")
+    first.goto(f"{web_server.url}/login")
+    first.evaluate(opened)
+    page = context.new_page()
+    page.goto(web_server.url)
+    expect(page.locator("#notice")).to_contain_text("64 at most")
+    assert (
+        page.evaluate(
+            "fetch('/api/stop', {method: 'POST', body: '{\"devices\": \"all\"}', headers: {'content-type': 'application/json'}}).then((answer) => answer.status)"
+        )
+        == 200
+    )
+    first.close()
+    expect(page.locator("#notice")).to_be_empty(timeout=15_000)
+    context.close()
