@@ -13,6 +13,15 @@ TABS = 12
 SOON_S = 2.0
 PATHS = ("/", "/devices/kitchen", "/clips", "/device?id=tab-{number}")
 
+SIXTY_FOUR = """async () => {
+  const address = location.origin.replace("http", "ws") + "/api/events";
+  globalThis.kept = Array.from({ length: 64 }, () => new WebSocket(address));
+  await Promise.all(kept.map((one) => new Promise((heard) => { one.onmessage = heard; })));
+}"""
+STOP = """fetch("/api/stop", {
+  method: "POST", body: '{"devices": "all"}', headers: { "content-type": "application/json" },
+}).then((answer) => answer.status)"""
+
 
 @pytest.fixture(autouse=True)
 def no_asyncio_loop() -> None:
@@ -66,26 +75,12 @@ def test_twelve_tabs_are_alive_and_a_stop_in_the_first_gets_through(
 
 def test_more_tabs_than_may_watch_are_told_why(chromium: Browser, web_server: WebServer) -> None:
     context = chromium.new_context()
-    first = context.new_page()
-    first.goto(f"{web_server.url}/devices/kitchen")
-    opened = """async () => {
-      const sockets = Array.from({ length: 64 }, () => new WebSocket(
-        location.origin.replace("http", "ws") + "/api/events"));
-      await Promise.all(sockets.map((one) => new Promise((heard) => { one.onmessage = heard; })));
-      globalThis.kept = sockets;
-    }"""
-    first.goto("about:blank")
+    first, page = context.new_page(), context.new_page()
     first.goto(f"{web_server.url}/login")
-    first.evaluate(opened)
-    page = context.new_page()
+    first.evaluate(SIXTY_FOUR)
     page.goto(web_server.url)
     expect(page.locator("#notice")).to_contain_text("64 at most")
-    assert (
-        page.evaluate(
-            "fetch('/api/stop', {method: 'POST', body: '{\"devices\": \"all\"}', headers: {'content-type': 'application/json'}}).then((answer) => answer.status)"
-        )
-        == 200
-    )
+    assert page.evaluate(STOP) == 200
     first.close()
     expect(page.locator("#notice")).to_be_empty(timeout=15_000)
     context.close()
