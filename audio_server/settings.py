@@ -137,6 +137,10 @@ class Settings:
     http_token_file: File = None
     """File with the operators' token; beyond loopback one is made in the data folder."""
 
+    http_keepalive_s: Annotated[float, seconds(1, 3600)] = 75.0
+    """How long an idle connection of the pages stays open, 1 to 3600 s: longer than a balancer's 60 s,
+    so that none of its requests meets a close."""
+
     clips: Clips = field(default_factory=default_clips)
     """Folder of clips; the order of the file names gives the modes."""
 

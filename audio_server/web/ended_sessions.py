@@ -5,14 +5,16 @@ They are kept in a file, so that a restart does not make them good again.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
 import structlog
 import trio
+
+from audio_server.errors import SetupError
+from audio_server.files.folders import OpenFolder
+from audio_server.files.small_file import read_small, text_of
 
 SESSIONS_MAX: Final = 10_000
 """How many are remembered; past it those are forgotten that end first. An operator's browser ends
@@ -53,13 +55,12 @@ class EndedSessions:
 
 def _read(path: Path, now: float) -> dict[str, int]:
     try:
-        with path.open(encoding="ascii") as file:
-            lines = file.read(FILE_MAX_BYTES).splitlines()
+        lines = text_of(read_small(path, FILE_MAX_BYTES)).splitlines()
         pairs = [line.split() for line in lines]
         return {name: int(until) for until, name in pairs if int(until) > now}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (SetupError, ValueError) as error:
         log.warning("ended sessions not read: they count again", file=str(path), reason=str(error))
         return {}
 
@@ -67,14 +68,8 @@ def _read(path: Path, now: float) -> dict[str, int]:
 def _write(path: Path, sessions: dict[str, int]) -> None:
     text = "".join(f"{until} {name}\n" for name, until in sessions.items())
     try:
-        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=".http-")
-        try:
-            with os.fdopen(fd, "w", encoding="ascii") as file:
-                file.write(text)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with OpenFolder(path.parent) as folder:
+            folder.write(path.name, text.encode(), mode=0o600)
     except OSError as error:
         reason = error.strerror or str(error)
         log.warning("logout not kept: it counts until a restart", file=str(path), reason=reason)

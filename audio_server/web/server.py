@@ -96,7 +96,8 @@ async def _serve(house: Context, listener: trio.SocketListener, way: Endpoint) -
         async with listener, trio.open_nursery() as nursery:
             nursery.start_soon(_keep, house.fleet, house.over)
             app = make_app(house, way.entry)
-            await serve_connections(app, way.secured(listener), house.over)
+            keepalive_s = house.settings.http_keepalive_s
+            await serve_connections(app, way.secured(listener), house.over, keepalive_s)
     except* Exception:
         log.exception("pages failed")
 

@@ -334,7 +334,8 @@ def test_a_network_of_version_6_is_one_guesser() -> None:
     for number in range(WRONG[0]):
         attempts.count(f"2001:db8::{number:x}", 0)
     assert not attempts.are_allowed("2001:db8::ffff", 0)
-    assert attempts.are_allowed("2001:db8:0:1::1", 0)
+    assert not attempts.are_allowed("2001:db8:0:ff::1", 0)
+    assert attempts.are_allowed("2001:db8:0:100::1", 0)
     for _ in range(WRONG[0]):
         attempts.count("::ffff:10.0.0.1", 0)
     assert not attempts.are_allowed("10.0.0.1", 0)
