@@ -138,8 +138,8 @@ class Settings:
     """File with the operators' token; beyond loopback one is made in the data folder."""
 
     http_keepalive_s: Annotated[float, seconds(1, 3600)] = 75.0
-    """How long an idle connection of the pages stays open, 1 to 3600 s: longer than the 60 s of load
-    balancers, so that none of their requests meets a close."""
+    """How long an idle connection of the pages stays open, 1 to 3600 s: longer than the 60 s of
+    load balancers, so that none of their requests meets a close."""
 
     clips: Clips = field(default_factory=default_clips)
     """Folder of clips; the order of the file names gives the modes."""
