@@ -1,4 +1,4 @@
-"""A running server, asked over its HTTP API: which devices there are, and what they shall do.
+"""A client of a running server's HTTP API: lists of devices, and actions on them.
 
 The commands in `cli/` are thin around it. Nothing of the server itself is imported here.
 """

@@ -1,4 +1,4 @@
-"""What can be asked of a server, as the rest of this package asks it."""
+"""The requests of a server's API that this package uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALL = "all"
 
 @asynccontextmanager
 async def open_api(server: Server) -> AsyncIterator[Api]:
-    """What asks `server`; nothing is sent yet. Raises `SetupError` for a wrong `cafile`."""
+    """Return a client of `server`; sends nothing yet. Raises `SetupError` for a wrong `cafile`."""
     async with open_connection(server) as connection:
         yield Api(connection)
 
@@ -22,8 +22,8 @@ async def open_api(server: Server) -> AsyncIterator[Api]:
 class Api:
     """Each call raises `ServerError`. `None` for devices is all that are connected.
 
-    A row is what is known of a device, a event what happened to one; docs/operating.md tells
-    what is in them, and the server's /api/openapi.json.
+    A row is the state of a device, an event one of its events; docs/operating.md and the server's
+    /api/openapi.json document their keys.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -52,7 +52,7 @@ class Api:
         return await self._connection.ask("POST", "/api/play", body=body)
 
     async def stop(self, device_ids: Sequence[str] | None) -> Document:
-        """Cut what plays; answered as `play` is."""
+        """Stop playback; answered as `play` is."""
         body = {"devices": _devices(device_ids)}
         return await self._connection.ask("POST", "/api/stop", body=body)
 
@@ -62,14 +62,14 @@ class Api:
         return await self._connection.ask("PATCH", path, body=body, about=device_id)
 
     async def events(self, device_id: str | None = None) -> Document:
-        """What the server still knows of what happened, oldest first."""
+        """Return the events that the server has kept, oldest first."""
         if device_id is None:
             return await self._connection.ask("GET", "/api/events")
         path = f"{_path(device_id)}/events"
         return await self._connection.ask("GET", path, about=device_id)
 
     def following(self, device_id: str | None = None) -> AbstractAsyncContextManager[Events]:
-        """What happens from now on."""
+        """Give the events from now on."""
         query = {"follow": "true"} | ({"device": device_id} if device_id else {})
         return self._connection.open_events("/api/events", query=query)
 

@@ -11,10 +11,10 @@ from audio_server.client.server import Server
 
 
 async def tell_changes(server: Server, tell: Callable[[Document], None]) -> None:
-    """Tell of all devices, then of what changes, until cancelled.
+    """Pass on all devices, then each change, until cancelled.
 
-    What is told says in `event` which of the two it is. Raises `ServerError`, in a group, when
-    the server goes away.
+    The key `event` tells the two apart. Raises `ServerError`, in a group, when the server goes
+    away.
     """
     async with open_api(server) as api, api.changes() as events:
         async for event, document in events:

@@ -1,4 +1,4 @@
-"""Devices as a table: what is in its columns, and how it is sorted by them."""
+"""Devices as a table: its columns, and the order by each of them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _errors(row: Row, now: float) -> Text:
 
 
 def _most(key: str) -> Callable[[Row], Any]:
-    """What has most comes first, what is unknown last."""
+    """Sort by falling value, unknown values last."""
     return lambda row: 1.0 if row.get(key) is None else -row[key]
 
 

@@ -37,7 +37,7 @@ Query = Mapping[str, str | int]
 
 @asynccontextmanager
 async def open_connection(server: Server) -> AsyncIterator[Connection]:
-    """What asks `server`; nothing is sent yet. Raises `SetupError` for a wrong `cafile`."""
+    """Return a client of `server`; sends nothing yet. Raises `SetupError` for a wrong `cafile`."""
     headers = {"authorization": f"Bearer {server.token}"} if server.token else {}
     async with httpx2.AsyncClient(
         base_url=server.url,
@@ -52,7 +52,7 @@ async def open_connection(server: Server) -> AsyncIterator[Connection]:
 def _trust(server: Server) -> ssl.SSLContext:
     if server.url.startswith("https:"):
         return client_context(server.cafile)
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not used
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts no certificate, and is not used
 
 
 def _content(body: object) -> bytes | None:
@@ -79,7 +79,7 @@ class Connection:
         body: object = None,
         about: str | None = None,
     ) -> Document:
-        """Send a request; what it is answered. A refusal names what it is `about`."""
+        """Send a request and return the answer. A refusal names its subject, `about`."""
         with faults_of(self._server):
             answer = await self._http.request(
                 method, path, params=query, content=_content(body), headers=JSON
@@ -90,9 +90,9 @@ class Connection:
 
     @asynccontextmanager
     async def open_events(self, path: str, *, query: Query | None = None) -> AsyncIterator[Events]:
-        """Server-sent events, until the server ends them.
+        """Give server-sent events until the server ends them.
 
-        The block is in a nursery: what is raised in it arrives in a group.
+        The block is in a nursery: an error of it arrives in a group.
         """
         with faults_of(self._server):
             async with self._http.stream("GET", path, params=query) as answer:
@@ -108,7 +108,7 @@ class Connection:
     async def _pump(
         self, answer: httpx2.Response, send: trio.MemorySendChannel[Event | ServerError]
     ) -> None:
-        """A task of its own: whoever stops listening cancels it, and leaves nothing half-run."""
+        """A task of its own: a listener that stops cancels it, and leaves nothing half-run."""
         async with send:
             try:
                 with faults_of(self._server):

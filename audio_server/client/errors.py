@@ -1,4 +1,4 @@
-"""What a server does to those who ask it."""
+"""Errors of requests to a server."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from audio_server.process.printable import printable
 
 
 def facts(row: Row, now: float | None = None) -> list[tuple[str, str]]:
-    """What each is called and what it is."""
+    """Return the label and the value of each."""
     now = time.time() if now is None else now
     return [
         ("id", printable(row["id"])),

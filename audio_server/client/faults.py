@@ -1,4 +1,4 @@
-"""Whatever goes wrong between a server and those who ask it, as one line each."""
+"""Faults between a server and its clients, as one line each."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from audio_server.client.errors import ServerError
 from audio_server.client.server import Server
 from audio_server.rpc.tls_errors import handshake_fault
 
-NO_SERVER = "what answers is no audio-server, or one of another version"
+NO_SERVER = "not an audio-server, or an incompatible version"
 NO_TOKEN = "asks for a token: --token-file FILE, or AUDIO_SERVER_HTTP_TOKEN"
 WRONG_TOKEN = "does not take this token"
 
 
 @contextmanager
 def faults_of(server: Server) -> Iterator[None]:
-    """What the HTTP client raises in the block becomes a `ServerError`."""
+    """Turn the errors of the HTTP client in the block into `ServerError`."""
     try:
         yield
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -31,8 +31,8 @@ def faults_of(server: Server) -> Iterator[None]:
 
 
 def refusal(server: Server, answer: httpx2.Response, about: str | None = None) -> ServerError:
-    """What an answer, read already, says that is no success. The server's own line begins with
-    what it is `about`."""
+    """Return the message of an answer that is no success, after its body was read. The server's own
+    line begins with its subject, `about`."""
     if answer.status_code == codes.UNAUTHORIZED:
         return ServerError(f"{server.url}: {WRONG_TOKEN if server.token else NO_TOKEN}")
     if said := _said(answer):
@@ -55,7 +55,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, httpx2.SSEError):
         return NO_SERVER
     if isinstance(error, httpx2.ConnectTimeout):
-        return "nobody answers"
+        return "no server answers"
     if isinstance(error, httpx2.TimeoutException):
         return "has stopped answering"
     if isinstance(error, httpx2.RemoteProtocolError):
@@ -65,7 +65,7 @@ def _reason(error: Exception) -> str:
 
 
 def _os_reason(cause: BaseException) -> str:
-    """What the system says, without what libraries have put round it."""
+    """Return the system's text, without the texts that libraries add to it."""
     if isinstance(cause, ssl.SSLError):
         return handshake_fault(cause)
     if isinstance(cause, ConnectionRefusedError):
@@ -76,7 +76,7 @@ def _os_reason(cause: BaseException) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What happened in the first place: libraries wrap it, each in an error of its own."""
+    """Return the first cause: libraries wrap it, each in an error of its own."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     inner = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""What has happened to devices, and then what happens."""
+"""Past events of devices, and those that follow."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from audio_server.client.words import moment
 from audio_server.process.printable import printable
 
 Tell = Callable[[Document], None]
-"""Is told of one event."""
+"""Receives one event."""
 
 
 async def past(server: Server, device_id: str | None, tell: Tell) -> None:
-    """Tell what the server still knows, oldest first. Raises `ServerError`."""
+    """Pass on the events that the server has kept, oldest first. Raises `ServerError`."""
     async with open_api(server) as api:
         await _tell_past(api, device_id, tell)
 
 
 async def follow(server: Server, device_id: str | None, tell: Tell) -> None:
-    """Tell what the server still knows, and whatever comes until cancelled, each once.
+    """Pass on the events that the server has kept, and each later one until cancelled, each once.
 
     Raises `ServerError`, in a group, when the server goes away.
     """
     async with open_api(server) as api, api.following(device_id) as events:
-        told = await _tell_past(api, device_id, tell)  # what happens meanwhile is in both
+        told = await _tell_past(api, device_id, tell)  # an event of the meantime is in both
         async for _, event in events:
             if event["seq"] not in told:
                 tell(event)
@@ -35,7 +35,7 @@ async def follow(server: Server, device_id: str | None, tell: Tell) -> None:
 
 
 async def _tell_past(api: Api, device_id: str | None, tell: Tell) -> set[int]:
-    """Gives the numbers of what was told. With several workers they are in no order."""
+    """Return the numbers of the events passed on. With several workers they are in no order."""
     events = (await api.events(device_id))["events"]
     for event in events:
         tell(event)

@@ -1,4 +1,4 @@
-"""What has become of an action on devices."""
+"""The outcome of an action on devices."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def done(answer: Document) -> str:
 
 
 def state(row: Row) -> str:
-    """What a device is at now."""
+    """Return the present state of a device."""
     return f"{printable(row['id'])}: mode {mode(row)}, {plays(row, time.time())}"
 
 
 def failure(answer: Document) -> ServerError | None:
-    """What to say of the devices that it is not done to."""
+    """Return the message about devices that were not reached."""
     reasons = dict.fromkeys(answer.get("gone", ()), "no such device is connected")
     reasons |= answer.get("failed", {})
     if not reasons:

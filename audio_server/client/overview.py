@@ -19,14 +19,14 @@ _FIXED_LINES = 4
 
 
 class Order:
-    """What devices are sorted by."""
+    """The orders of a list of devices."""
 
     def __init__(self, key: str = "id", *, backwards: bool = False) -> None:
         self.key = key
         self.backwards = backwards
 
     def obey(self, key: str) -> None:
-        """Do what a key says; one that says nothing does nothing."""
+        """Act on a key; an unknown key does nothing."""
         if key in "sS":
             keys = list(COLUMNS)
             self.key = keys[(keys.index(self.key) + 1) % len(keys)]
@@ -42,7 +42,7 @@ class Order:
 
 
 class Overview:
-    """A renderable: what is `watched`, as it is when it is drawn."""
+    """A renderable: the state of `watched` at the time of drawing."""
 
     def __init__(self, watched: Watched, order: Order, url: str) -> None:
         self._watched = watched

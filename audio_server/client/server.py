@@ -1,4 +1,4 @@
-"""Where a server is, and what whoever asks it has to show."""
+"""The address of a server, and the credentials for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The devices of a server as its stream of changes tells of them."""
+"""The devices of a server, as its stream of changes reports them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audio_server.client.words import Row
 
 
 class Watched:
-    """What is known by now. `lost` says why nothing new comes, where it does not."""
+    """The present knowledge. `lost` is the reason for which no changes arrive, if there is one."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
@@ -17,7 +17,7 @@ class Watched:
         self._ahead_s = 0.0
 
     def feed(self, event: str, document: dict[str, Any]) -> None:
-        """Take what the stream says; an event of an unknown name says nothing."""
+        """Apply an event of the stream; one of an unknown name changes nothing."""
         if event not in ("all", "changes"):
             return
         if event == "all":

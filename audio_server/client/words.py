@@ -1,4 +1,4 @@
-"""What a row and a event say, in words for people. Times are seconds since 1970."""
+"""Rows and events in words for people. Times are seconds since 1970."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTHING = "-"
 
 
 def title(clip: str | None) -> str:
-    """What a clip is called, without the number that puts it in its place."""
+    """Return the title of a clip: its name without the number in front."""
     return printable(title_of(clip or ""))
 
 
@@ -24,7 +24,7 @@ def mode(row: Row) -> str:
 
 
 def plays(row: Row, now: float) -> str:
-    """What plays and where in it, or that nothing does."""
+    """Return the clip that plays and its position, or the state without one."""
     playing = row.get("playing")
     if not playing:
         return printable(row.get("state") or NOTHING)
@@ -60,7 +60,7 @@ def clock(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """How long something is ago, by its largest unit; what is to come is now."""
+    """Return the age of a time in its largest unit; a time to come counts as now."""
     for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds >= length_s:
             return f"{int(seconds // length_s)}{unit}"

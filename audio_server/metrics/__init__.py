@@ -1,5 +1,5 @@
-"""What the server counts, and how Prometheus gets to see it.
+"""Metrics, and their text for Prometheus.
 
-`families` says what there is, `metrics` is told of it as it happens, `board` is the memory where
-the numbers are, of one process or of many, and `text` writes them down.
+`families` declares them, `metrics` counts, `shared_registry` is the memory of the numbers of one
+process or of many, and `text` writes them down.
 """

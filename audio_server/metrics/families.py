@@ -10,7 +10,7 @@ from audio_server.device.instrumentation import LedFault, Outcome
 from audio_server.metrics.family import Family, Labels, counter, counters, gauge, histogram
 
 OTHER = "other"
-"""The value of a label for whatever has none of its own."""
+"""The value of a label where none applies."""
 
 METHODS = (
     *(f"com.opalcamera.test.DeviceService/{m}" for m in ("StatusStream", "EventStream")),
@@ -81,7 +81,7 @@ CONNECTIONS_REFUSED = counters(
 )
 CONNECTIONS_DROPPED = counters(
     "audio_server_connections_dropped_total",
-    "Connections that the server ended for what their peer did or did not do.",
+    "Connections that the server ended for a fault or a silence of their peer.",
     "reason",
     [
         "silent",

@@ -1,4 +1,4 @@
-"""What a family of metrics is: its name, its series, and how many numbers it keeps."""
+"""A family of metrics: its name, its series, and the count of its numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Labels = tuple[str, ...]
 class Family:
     """One name with a number for each of its series; a histogram has several for each.
 
-    `series` are the values of `labels` that there can be, all known beforehand: so no peer can
-    make us keep more. `bounds` are the upper bounds of a histogram's buckets. A `sparse` family
-    shows only what has happened.
+    `series` are all possible values of `labels`, known beforehand: so no peer can make the server
+    keep more. `bounds` are the upper bounds of a histogram's buckets. A `sparse` family shows only
+    series that are not 0.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How late the loop is with what it has to do."""
+"""The lateness of the event loop."""
 
 from __future__ import annotations
 

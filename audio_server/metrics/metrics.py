@@ -1,7 +1,7 @@
-"""What is told of connections, calls and devices, as numbers in an array.
+"""Counts of connections, calls and devices, as numbers in an array.
 
-Told of something, it adds to a number at a place that is known beforehand: there are no objects
-to find or to lock. Who reads the array sees each number whole.
+Each method adds to a number at a place that is known beforehand: there are no objects to find or to
+lock. A reader of the array sees each number whole.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _METHODS = {f"/{method}": method for method in of.METHODS}
 
 
 class Metrics(RpcMeter, DeviceMeter):
-    """Counts what happens in this process, in `numbers`; without them, for nobody.
+    """Counts the events of this process in `numbers`, or in an array of its own.
 
-    What is in them goes on to be counted up, but gauges begin at 0: whatever another process has
-    had there is gone.
+    Counters go on from the values in `numbers`, gauges begin at 0: those of an earlier process mean
+    nothing.
     """
 
     def __init__(self, numbers: Numbers | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the system knows of a process, under the names that all of Prometheus' libraries use."""
+"""Resources of a process, under the names that all of Prometheus' libraries use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAMILIES = (
 
 
 class Usage(NamedTuple):
-    """What one process uses, in the order of the families."""
+    """The usage of one process, in the order of the families."""
 
     rss_bytes: float
     cpu_s: float
@@ -40,7 +40,7 @@ def is_alive(pid: int) -> bool:
 
 
 def usage(pid: int) -> Usage | None:
-    """What a process uses; None for one that is gone, and where there is no Linux to ask."""
+    """Return the usage of a process; None for one that is gone, and on systems without /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         booted_s = _booted_s()
@@ -57,7 +57,7 @@ def usage(pid: int) -> Usage | None:
 
 
 def read_processes(pids: Mapping[str, int]) -> Iterator[Reading]:
-    """What processes use, each by the name that is its label `worker`."""
+    """Return the usage of processes, each by the name that is its label `worker`."""
     found = {name: used for name, pid in pids.items() if (used := usage(pid))}
     series = tuple((name,) for name in found)
     for number, family in enumerate(_FAMILIES if found else ()):

@@ -1,8 +1,8 @@
-"""Where the numbers of a server are: a row for each of its processes, in memory that they share.
+"""The numbers of a server: a row for each of its processes, in memory that they share.
 
-Workers write to rows of their own, so nothing is sent anywhere, nobody waits, and a worker that
-has hung is seen as it was last. A worker that is started again counts on where the one before it
-has stopped.
+Workers write to rows of their own, so nothing is sent and nothing waits, and the last numbers of a
+worker that has hung stay visible. A worker that is started again counts on from the numbers of the
+one before it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SharedRegistry:
         self._rows = [numbers[n * of.SIZE : (n + 1) * of.SIZE] for n in range(1 + workers)]
 
     def row(self, number: int = 0) -> Metrics:
-        """What this process counts with from now on; 0 is whoever has no number."""
+        """Return the counters of this process; row 0 is that of a process without a number."""
         return Metrics(self._rows[number])
 
     def text(self) -> str:

@@ -1,7 +1,7 @@
 """Readings in the text format of Prometheus (version 0.0.4).
 
-https://prometheus.io/docs/instrumenting/exposition_formats/ is what it follows. Labels here have
-values that need no escaping, and help is one line.
+Source: https://prometheus.io/docs/instrumenting/exposition_formats/. Values of labels need no
+escaping here, and help is one line.
 """
 
 from __future__ import annotations

@@ -32,4 +32,4 @@ def unframe_packet(message: bytes) -> bytes:
 
 
 CUT = frame_packet(SILENCE, is_end=True)
-"""What closes a take that is cut: a packet of silence that carries `is_end`."""
+"""The packet that closes a take which is cut: silence that carries `is_end`."""

@@ -38,7 +38,7 @@ def reported_leds(status: DeviceStatus) -> tuple[int, int, int, int, int, int] |
 
 
 def reported_battery(status: DeviceStatus) -> float | None:
-    """The battery of a `get` answer, a share of 1; 0 is what reads where nothing was told."""
+    """The battery of a `get` answer, a share of 1; an unset field reads as 0."""
     level = float(status.battery_level)
     return level if math.isfinite(level) and 0.0 < level <= 1.0 else None
 

@@ -60,11 +60,11 @@ def test_a_token_that_no_header_can_carry(run: Run, monkeypatch: pytest.MonkeyPa
     ("refusal", "line"),
     [
         (JSONResponse({"error": "no such\ndevice"}, 404), "no such device"),
-        (PlainTextResponse("no", 404), "{url}: what answers is no audio-server, or one of ano"),
+        (PlainTextResponse("no", 404), "{url}: not an audio-server, or an"),
         (PlainTextResponse("no", 503), "{url}: answers 503 Service Unavailable"),
         (Response(status_code=303, headers={"location": "/login"}), "(303 See Other)"),
-        (JSONResponse([1]), "{url}: what answers is no audio-server, or one of another version"),
-        (HTMLResponse("<html>"), "{url}: what answers is no audio-server, or one of another"),
+        (JSONResponse([1]), "{url}: not an audio-server, or an incompatible version"),
+        (HTMLResponse("<html>"), "{url}: not an audio-server, or an incomp"),
     ],
 )
 @pytest.mark.parametrize("argv", [("stop", "--all"), ("top", "--json")])

@@ -11,7 +11,7 @@ from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device import playback
+from audio_server.clips.clip import Clip
 from audio_server.rpc.limits import Limits
 from audio_server.service.status_stream import ANSWER_S
 from audio_server.wire.comms_pb2 import AudioPacket, DeviceStatusResponse
@@ -140,7 +140,7 @@ async def test_a_clip_that_cannot_be_read_fails(
 
     async with open_house(100) as house, house.device() as device, device.listening():
         with monkeypatch.context() as patched:
-            patched.setattr(playback.Clip, "slice", refuse)
+            patched.setattr(Clip, "slice", refuse)
             await device.press(PLAY)
             await wait_all_tasks_blocked()
         assert (house.read("devices_playing"), takes(house)) == (0, {"failed": 1})
