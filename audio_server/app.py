@@ -209,11 +209,7 @@ async def _run(
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
-        settings.clips,
-        settings.cache,
-        progress,
-        settings.max_upload_mib,
-        settings.cache_mib,
+        settings.clips, settings.cache, progress, settings.max_upload_mib
     )
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)

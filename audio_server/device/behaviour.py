@@ -160,7 +160,7 @@ def take_lost(state: State) -> Step:
 
 
 def taken_over(state: State) -> Step:
-    """The device is on a newer connection: it is idle there, in the mode it was in."""
+    """Its audio call, or all it had, ended by a take-over: it is idle, in the mode it was in."""
     return State(state.mode), Effect.CUT
 
 

@@ -10,7 +10,7 @@ class DeviceEvent(StrEnum):
     """What happened, and the details that are told with it."""
 
     CONNECTED = "connected"
-    """Who is there, as text (str), and whether an older connection lost the device (bool)."""
+    """Who is there, as text (str), and whether calls on another connection ended for it (bool)."""
 
     GONE = "gone"
     """The `Device`, which is not to be kept."""

@@ -41,7 +41,7 @@ class Instrumentation:
         """A device is there no more."""
 
     def device_taken_over(self) -> None:
-        """A device that was there has come on a newer connection, here or elsewhere."""
+        """A newer call has ended a connection's calls of a device, here or at another worker."""
 
     def take_begun(self) -> None:
         """A clip is to be played to a device."""

@@ -23,7 +23,7 @@ from audio_server.rpc.server_connection import ServerConnection, Services
 from audio_server.rpc.trusted_proxies import Network, PeerLimits
 
 Numbering = Callable[[trio.abc.Stream], int]
-"""Gives an accepted connection its number; a newer connection of the same client gets a larger."""
+"""Gives an accepted connection its number, which no other one has."""
 
 Securing = Callable[[trio.abc.Stream], Awaitable[trio.abc.Stream | None]]
 """Gives what a connection goes on over, such as TLS; None for one that it has ended."""

@@ -1,10 +1,10 @@
-"""Errors that are not the server's doing: each is one line to the user."""
+"""What can go wrong that is not the server's doing: each is one line to the user."""
 
 from __future__ import annotations
 
 
 class UsageError(Exception):
-    """A request that cannot be fulfilled; `str()` is the line with the reason."""
+    """What was asked for cannot be done; `str()` is the line that says why."""
 
 
 class ScriptError(UsageError):
@@ -12,7 +12,7 @@ class ScriptError(UsageError):
 
 
 class CannotConnect(UsageError):
-    """No server answers at the address."""
+    """Nobody answered where the server should be."""
 
 
 class CannotRecord(UsageError):

@@ -1,4 +1,4 @@
-"""A summary of a device's events, in a few lines."""
+"""What a device saw, in a few lines."""
 
 from __future__ import annotations
 

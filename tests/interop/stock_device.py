@@ -63,10 +63,13 @@ class StockDevice:
 
     `streams` holds the packets of each audio stream that it ever opened. `ended` tells with which
     status each call ended that did not end by switching off, and `replaced` the same of calls that
-    had been opened again by then. `asked` has the times at which it was asked for its LEDs.
+    had been opened again by then. With `channel_each` every call has a channel of its own. `asked`
+    has the times at which it was asked for its LEDs.
     """
 
-    def __init__(self, target: str, device_id: str, *, options: Options = ()) -> None:
+    def __init__(
+        self, target: str, device_id: str, *, options: Options = (), channel_each: bool = False
+    ) -> None:
         self.id = device_id
         self.target = target
         self.frames: list[Frame] = []
@@ -81,6 +84,7 @@ class StockDevice:
         self.asked: list[float] = []
         self.draws_wrongly = False
         self._options = options
+        self._channel_each = channel_each
         self._presses: deque[EventSent] = deque()
         self._sent: tuple[float, EventSent] | None = None
         self.changed = threading.Condition(threading.RLock())
@@ -92,7 +96,9 @@ class StockDevice:
         with self.changed:
             self.ended.clear()
             self._sent = None
-            self.session = StockSession(self, target or self.target, self._options)
+            self.session = StockSession(
+                self, target or self.target, self._options, channel_each=self._channel_each
+            )
             self.tell(Connected())
         for call in calls or tuple(Call):
             self.session.open(call)

@@ -62,12 +62,18 @@ def method(channel: grpc.Channel, call: Call) -> Any:
 
 
 class StockSession:
-    """The calls on one connection. `is_over` is set when the device has been switched off."""
+    """The calls on one connection, or with `channel_each` on one each. `is_over` is set when the
+    device has been switched off."""
 
-    def __init__(self, device: StockDevice, target: str, options: Options) -> None:
+    def __init__(
+        self, device: StockDevice, target: str, options: Options, *, channel_each: bool = False
+    ) -> None:
         self.is_over = False
         self._device = device
-        self._channel = open_channel(target, options)
+        one = open_channel(target, options)
+        self._channels = {
+            call: open_channel(target, options) if channel_each else one for call in Call
+        }
         self._calls: dict[Call, Any] = {}
         self._threads: list[threading.Thread] = []
 
@@ -90,7 +96,8 @@ class StockSession:
         """Cancel all calls, then close the connection."""
         for stream in self._calls.values():
             stream.cancel()
-        self._channel.close()
+        for channel in self._channels.values():
+            channel.close()
         for thread in self._threads:
             thread.join(JOIN_S)
             assert not thread.is_alive(), thread
@@ -124,7 +131,7 @@ class StockSession:
 
     def _open_status(self) -> None:
         answers: queue.SimpleQueue[DeviceStatusResponse | None] = queue.SimpleQueue()
-        stream = method(self._channel, Call.STATUS)(
+        stream = method(self._channels[Call.STATUS], Call.STATUS)(
             iter(answers.get, None), metadata=self._metadata()
         )
         stream.add_callback(lambda: answers.put(None))
@@ -149,7 +156,9 @@ class StockSession:
 
     def _open_events(self) -> None:
         opened: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        stream = method(self._channel, Call.EVENTS)(self._events(opened), metadata=self._metadata())
+        stream = method(self._channels[Call.EVENTS], Call.EVENTS)(
+            self._events(opened), metadata=self._metadata()
+        )
         opened.put(stream)
         self._attend(Call.EVENTS, stream, self._read_acks)
 
@@ -168,7 +177,7 @@ class StockSession:
 
     def _open_audio(self) -> None:
         request = AudioStreamRequest(start=True)
-        stream = method(self._channel, Call.AUDIO)(request, metadata=self._metadata())
+        stream = method(self._channels[Call.AUDIO], Call.AUDIO)(request, metadata=self._metadata())
         packets = self._device.packets
         self._attend(Call.AUDIO, stream, lambda stream: self._read_audio(stream, packets))
 

@@ -32,7 +32,8 @@ BAD_METADATA: dict[str, Metadata] = {
     "a blank": [("device_id", "a b")],
     "a slash": [("device_id", "a/b")],
     "a comma": [("device_id", "a,b")],
-    "another key": [("device-id", "one")],
+    "another key": [("device.id", "one")],
+    "both keys": [("device_id", "one"), ("device-id", "one")],
 }
 
 

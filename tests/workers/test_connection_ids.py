@@ -1,9 +1,9 @@
-"""Numbers of connections: in the order of arrival, whoever accepted them, and whenever."""
+"""Numbers of connections and calls: in the order of arrival, at whatever worker, whenever read."""
 
 from __future__ import annotations
 
 import trio
-from trio.testing import memory_stream_pair
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 from audio_server.workers.connection_ids import SLACK_MS, ConnectionIds, silent_ms
 
@@ -51,3 +51,28 @@ async def test_a_connection_that_waited_is_as_old_as_it_is() -> None:
             newer = idle(new_accepted)
             assert silent_ms(old_accepted) > 2 * SLACK_MS > silent_ms(new_accepted)
             assert busy(old_accepted) < newer
+
+
+async def test_a_call_that_lay_unread_is_as_old_as_it_is() -> None:
+    """A busy worker reads late, on a connection that it has long had."""
+    busy, idle = ConnectionIds(1, 2), ConnectionIds(2, 2)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    async with (
+        listener,
+        await trio.open_tcp_stream("127.0.0.1", port) as device,
+        await listener.accept() as accepted,
+    ):
+        connected = busy(accepted)
+        await trio.sleep(0.02)
+        await device.send_all(b"a call")
+        await trio.sleep(0.06 + SLACK_MS / 1000)
+        unread = busy.of_call(accepted)
+        async with (
+            await trio.open_tcp_stream("127.0.0.1", port),
+            await listener.accept() as elsewhere,
+        ):
+            newer = idle.of_call(elsewhere)
+        await device.send_all(b"another call, on the older connection")
+        await wait_all_tasks_blocked(0.01)
+        assert connected < unread < newer < busy.of_call(accepted)

@@ -1,0 +1,105 @@
+"""Proxies of Debian in front of the server: nginx and HAProxy, each with the configuration that
+docs/deploying.md shows, on a free port and in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from free_ports import free_port
+
+START_S = 10.0
+STOP_S = 10.0
+
+DOCS = Path(__file__).parents[2] / "docs" / "deploying.md"
+
+
+def tool(name: str) -> str:
+    """Return the path of a program. Fails the test in CI where it is missing, skips elsewhere."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is None:
+        complain = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        complain(f"{name} is not installed")
+    return path
+
+
+def documented(name: str) -> str:
+    """Return the fenced block of docs/deploying.md that follows the comment `<!-- NAME -->`."""
+    block = DOCS.read_text().partition(f"<!-- {name} -->")[2]
+    assert block, f"docs/deploying.md shows no configuration for {name}"
+    return block.split("```")[1].partition("\n")[2]
+
+
+@contextmanager
+def nginx(folder: Path, *servers: int, underscores: bool = True) -> Iterator[int]:
+    """Run nginx in front of a server's port, or of two servers by a hash. Gives its own port."""
+    port = free_port()
+    config = documented("nginx.conf" if len(servers) == 1 else "nginx-hash.conf")
+    if not underscores:
+        config = config.replace("underscores_in_headers on;", "")
+    config = _placed(config, port, *servers)
+    process = "daemon off; worker_processes 1; pid nginx.pid; error_log stderr warn;\n"
+    path = folder / "nginx.conf"
+    path.write_text(process + config.replace("http {", f"http {{\n{_temporary(folder)}", 1))
+    command = [tool("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(path)]
+    with _running(command, folder, port):
+        yield port
+
+
+@contextmanager
+def haproxy(folder: Path, server: int, *, mode: str = "http") -> Iterator[int]:
+    """Run HAProxy in front of a server's port, for calls or in TCP mode. Gives its own port."""
+    port = free_port()
+    path = folder / "haproxy.cfg"
+    name = "haproxy.cfg" if mode == "http" else "haproxy-tcp.cfg"
+    path.write_text(_placed(documented(name), port, server))
+    with _running([tool("haproxy"), "-db", "-f", str(path)], folder, port):
+        yield port
+
+
+def _placed(config: str, port: int, *servers: int) -> str:
+    """The configuration of the docs with the addresses of a test."""
+    places = {"0.0.0.0:50050": port, "127.0.0.1:50051": servers[0], "127.0.0.1:50052": servers[-1]}
+    for place, at in places.items():
+        config = config.replace(place, f"127.0.0.1:{at}")
+    assert str(port) in config
+    assert all(str(server) in config for server in servers)
+    return config
+
+
+def _temporary(folder: Path) -> str:
+    """Folders that nginx wants to write to, for a user who is not root."""
+    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return "".join(f"{name}_temp_path {folder / name};\n" for name in names)
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
+    output = folder / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=folder)
+    try:
+        _wait_listening(process, port, output)
+        yield
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+        process.kill()
+        process.wait()
+
+
+def _wait_listening(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+    give_up_at = time.monotonic() + START_S
+    while time.monotonic() < give_up_at and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{process.args!r} does not listen: {output.read_text()}")
