@@ -209,7 +209,11 @@ async def _run(
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
-        settings.clips, settings.cache, progress, settings.max_upload_mib
+        settings.clips,
+        settings.cache,
+        progress,
+        settings.max_upload_mib,
+        settings.cache_mib,
     )
     listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
     guard.warn(listener.socket.getsockname() for listener in listeners)

@@ -150,6 +150,9 @@ class Settings:
     cache: Folder = field(default_factory=default_cache)
     """Folder where clips are kept once they are Opus."""
 
+    cache_mib: Annotated[int, whole(1, 1 << 20)] = 1024
+    """How large that folder may grow, in MiB; clips that were not used for longest go first."""
+
     data: Data = field(default_factory=default_data)
     """Folder where modes and tokens are kept; off keeps modes in memory, until the server stops."""
 

@@ -1,31 +1,72 @@
-"""Prepared clips on disk, found by what their source holds and not by what it is called.
+"""Encoded clips in a folder, so that a sound file is decoded once.
 
-An entry is a SHA-256 of all that follows it, one line of JSON (the source, and the size
-of each packet) and the packets; what else is kept of a clip has an entry beside it. It is
-written beside its place and renamed into it, so that it is there whole or not at all;
-whatever is wrong with one, it is made again. The folder may be deleted at any time.
+An entry is found by what its sound file holds, not by the name of that. It is a digest and the
+rest; the digest is of that and of the entry's name. So one that was damaged, cut short, renamed or
+written by another version is no entry, and is made anew. The folder is not trusted beyond that:
+whatever is in an entry is checked before it is played.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
+import re
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from io import BufferedReader
 from itertools import accumulate, pairwise
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from audio_server.clips.clip import Source
 from audio_server.clips.encoded_clip import EncodedClip
+from audio_server.clips.opus import is_sendable
+from audio_server.files.folders import OpenFolder, is_part
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""To be raised when the same source would be prepared otherwise, or stored otherwise."""
+FORMAT = 2
+"""Raise it when the same source would be encoded otherwise, or stored otherwise."""
+
+CACHE_MAX_MIB = 1024
+"""About 37 hours of sound."""
+
+ENTRY_MAX_BYTES = 2**30
+"""Far more than any entry has; a larger file is none, and is not read into memory."""
+
+PART_MAX_S = 3600
+"""A file that was not complete after so long never will be: its writer was killed."""
 
 _DIGEST_BYTES = 32
+_PACKET_MAX_BYTES = 1276  # a byte of head and the largest frame (RFC 6716, section 3.2.1)
+_ENTRY = re.compile(r"([0-9a-f]{64}-[0-9]+)\.(clip|peaks)")
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+
+
+class _Source(msgspec.Struct, forbid_unknown_fields=True):
+    codec: Annotated[str, msgspec.Meta(pattern="^[ -~]{1,64}$")]
+    rate_hz: Count
+    channels: Count
+    passed_through: bool
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    """What an entry of a clip begins with; the packets follow, one after the other."""
+
+    source: _Source
+    sizes: list[Annotated[int, msgspec.Meta(ge=1, le=_PACKET_MAX_BYTES)]]
+
+
+class _Entry(NamedTuple):
+    used_at: float
+    size: int
+    name: str
+    key: str
 
 
 def content_key(file: BufferedReader) -> str:
@@ -34,64 +75,116 @@ def content_key(file: BufferedReader) -> str:
 
 
 class Cache:
-    """The prepared clips in one folder. Any number of threads and processes may share it."""
+    """The encoded clips in one folder. Any number of threads and processes may share it.
 
-    def __init__(self, folder: Path) -> None:
+    Everything blocks, and nothing raises: where the folder cannot be used, a warning says so once.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int | None = None) -> None:
+        """A cache that `trim` keeps below `max_bytes`, if that is given."""
         self._folder = folder
+        self._max_bytes = max_bytes
         self._warned = False
+        self._may_have_grown = True
 
     def get(self, key: str) -> EncodedClip | None:
-        """What was stored under `key`; None where it is not there, or not as it was written."""
+        """Return the clip of `key`; None where there is none that can be played."""
         body = self.read(f"{key}.clip")
         return None if body is None else _parse(body)
 
-    def put(self, key: str, prepared: EncodedClip) -> None:
-        """Store; where that fails a warning says so, once, and nothing is left behind."""
-        self.write(f"{key}.clip", _body(prepared))
+    def put(self, key: str, clip: EncodedClip) -> None:
+        """Store a clip."""
+        self.write(f"{key}.clip", _body(clip))
 
     def read(self, name: str) -> bytes | None:
-        """What was written as `name`; None where it is not there, or not as it was written."""
+        """Return the content of an entry; None where it is missing, or not as it was written."""
         try:
-            entry = (self._folder / name).read_bytes()
-        except OSError:
+            with OpenFolder(self._folder) as folder:
+                entry = folder.read(name, ENTRY_MAX_BYTES)
+                folder.touch(name)
+        except (OSError, MemoryError):
             return None
         body = entry[_DIGEST_BYTES:]
-        return body if hashlib.sha256(body).digest() == entry[:_DIGEST_BYTES] else None
+        return body if _digest(name, body) == entry[:_DIGEST_BYTES] else None
 
     def write(self, name: str, body: bytes) -> None:
-        """As `put`, whatever it is."""
+        """Store an entry, whole or not at all."""
+        self._may_have_grown = True
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _write_atomically(self._folder / name, hashlib.sha256(body).digest() + body)
+            with OpenFolder(self._folder) as folder:
+                # A power cut may take an entry, or leave half of it: then it is made anew.
+                folder.write(name, _digest(name, body) + body, mode=0o600, durable=False)
         except OSError as error:
-            self._warn(error)
+            self._warn("clips cannot be cached here", error)
 
-    def _warn(self, error: OSError) -> None:
+    def trim(self, keys: Collection[str]) -> None:
+        """Delete the entries that were not used for longest, until what is left fits. Those of
+        `keys` are in use and stay, even if they do not fit."""
+        if self._max_bytes is None or not self._may_have_grown:
+            return
+        self._may_have_grown = False
+        try:
+            with OpenFolder(self._folder) as folder:
+                _trim(folder, self._max_bytes, keys)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._warn("old clips cannot be deleted here", error)
+
+    def _warn(self, what: str, error: OSError) -> None:
         if not self._warned:
             self._warned = True
-            _log.warning("%s: clips cannot be cached here (%s)", self._folder, error.strerror)
+            _log.warning("%s: %s (%s)", self._folder, what, error.strerror)
 
 
-def _body(prepared: EncodedClip) -> bytes:
-    sizes = [len(packet) for packet in prepared.packets]
-    head = json.dumps({"source": asdict(prepared.source), "sizes": sizes}).encode()
-    return b"\n".join((head, b"".join(prepared.packets)))
+def _trim(folder: OpenFolder, max_bytes: int, keys: Collection[str]) -> None:
+    entries = sorted(_entries(folder))
+    excess = sum(entry.size for entry in entries) - max_bytes
+    for entry in entries:
+        if excess <= 0:
+            return
+        if entry.key not in keys:
+            folder.remove(entry.name)
+            excess -= entry.size
 
 
-def _parse(body: bytes) -> EncodedClip:
-    head, _, sound = body.partition(b"\n")
-    fields = json.loads(head)
-    edges = pairwise(accumulate(fields["sizes"], initial=0))
-    return EncodedClip([sound[start:stop] for start, stop in edges], Source(**fields["source"]))
+def _entries(folder: OpenFolder) -> Iterable[_Entry]:
+    """The entries of a folder; what was left of others by a writer that was killed is deleted."""
+    for file in folder.entries():
+        match = _ENTRY.fullmatch(file.name)
+        if not (match or is_part(file.name)):
+            continue
+        with suppress(FileNotFoundError):  # another process may be at it, too
+            status = file.stat(follow_symlinks=False)
+            if match:
+                yield _Entry(status.st_mtime, status.st_size, file.name, match[1])
+            elif time.time() - status.st_mtime > PART_MAX_S:
+                folder.discard(file.name)
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(data)
-            file.close()
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
+def _digest(name: str, body: bytes) -> bytes:
+    digest = hashlib.sha256(name.encode() + b"\0")
+    digest.update(body)
+    return digest.digest()
+
+
+def _body(clip: EncodedClip) -> bytes:
+    head = {"source": asdict(clip.source), "sizes": [len(packet) for packet in clip.packets]}
+    return b"\n".join((msgspec.json.encode(head), b"".join(clip.packets)))
+
+
+def _parse(body: bytes) -> EncodedClip | None:
+    """The clip of an entry, if each packet can be sent to a device as it is."""
+    text, _, sound = body.partition(b"\n")
+    try:
+        head = msgspec.json.decode(text, type=_Head)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError):
+        return None
+    if not head.sizes or sum(head.sizes) != len(sound):
+        return None
+    edges = pairwise(accumulate(head.sizes, initial=0))
+    packets = [sound[start:stop] for start, stop in edges]
+    if not all(map(is_sendable, packets)):
+        return None
+    return EncodedClip(packets, Source(**msgspec.structs.asdict(head.source)))

@@ -18,7 +18,7 @@ import trio
 from trio_util import AsyncValue
 
 from audio_server.clips import folder_ops
-from audio_server.clips.cache import Cache
+from audio_server.clips.cache import CACHE_MAX_MIB, Cache
 from audio_server.clips.clip import Clip
 from audio_server.clips.clip_info import ClipInfo, entries_of
 from audio_server.clips.errors import ClipError, ClipsFixed
@@ -53,7 +53,7 @@ class Repository:
     def __init__(
         self,
         folder: Path,
-        cache: Path,
+        cache: Path | Cache,
         loaded: Sequence[Loaded],
         *,
         max_bytes: int = UPLOAD_MAX_MIB << 20,
@@ -62,7 +62,7 @@ class Repository:
         self.folder = folder
         self.max_bytes = max_bytes
         self.version = AsyncValue(0)  # one more with each change
-        self._cache = cache
+        self._cache = cache if isinstance(cache, Cache) else Cache(cache)
         self._fixed_because: str | None = None
         self._use: Use = _use_nowhere
         self._change = trio.Lock()
@@ -96,8 +96,14 @@ class Repository:
     async def peaks(self, name: str, points: int) -> list[float]:
         """The waveform of a clip, as `peaks.peaks` has it."""
         one = self._shown.loaded[self.find(name).mode]
-        draw = partial(peaks, one.clip, points, one.key, Cache(self._cache))
-        return await trio.to_thread.run_sync(draw, limiter=self._drawing)
+        draw = partial(peaks, one.clip, points, one.key, self._cache)
+        drawn = await trio.to_thread.run_sync(draw, limiter=self._drawing)
+        await self._trim()
+        return drawn
+
+    async def _trim(self) -> None:
+        keys = {one.key for one in self._shown.loaded}
+        await trio.to_thread.run_sync(self._cache.trim, keys, limiter=self._drawing)
 
     async def sound(self, name: str) -> bytes:
         """A clip as an Ogg Opus file, its packets bit for bit as devices get them."""
@@ -233,12 +239,13 @@ async def open_repository(
     cache: Path,
     progress: Progress | None = None,
     max_upload_mib: int = UPLOAD_MAX_MIB,
+    cache_mib: int = CACHE_MAX_MIB,
 ) -> Repository:
     """The shelf of a folder, loaded. Raises `ClipError`."""
-    left_out = LeftOut()
-    loaded = await load_files(folder, cache=cache, progress=progress, left_out=left_out)
+    left_out, kept = LeftOut(), Cache(cache, cache_mib << 20)
+    loaded = await load_files(folder, cache=kept, progress=progress, left_out=left_out)
     max_bytes = max_upload_mib << 20
-    repository = Repository(folder, cache, loaded, max_bytes=max_bytes, left_out=left_out)
+    repository = Repository(folder, kept, loaded, max_bytes=max_bytes, left_out=left_out)
     await repository.look()
     return repository
 

@@ -84,15 +84,16 @@ class OpenFolder:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         fd = os.open(_plain(name), flags, dir_fd=self._fd)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "Not a regular file", name)
+            if status.st_size > max_bytes:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
             with os.fdopen(fd, "rb", closefd=False) as file:
-                data = file.read(max_bytes + 1)
+                # Not more at once than there is: memory is taken for all that is asked for.
+                return file.read(status.st_size)
         finally:
             os.close(fd)
-        if len(data) > max_bytes:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
-        return data
 
     def write(self, name: str, data: bytes, *, mode: int = 0o666, durable: bool = True) -> None:
         """Put `data` into a file, which holds either that or its previous content. Readers never
@@ -154,6 +155,11 @@ class OpenFolder:
     def rename(self, old: str, new: str) -> None:
         """Give an entry another name, in place of the file that may have that name now."""
         os.rename(_plain(old), _plain(new), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def touch(self, name: str) -> None:
+        """Note that a file has been used now, where that can be noted."""
+        with suppress(OSError):
+            os.utime(_plain(name), dir_fd=self._fd, follow_symlinks=False)
 
     def remove(self, name: str) -> None:
         """Remove a file or a link. One that is not there is no error."""

@@ -1,6 +1,6 @@
-"""A stock device in the terminal, and the oracle that judges a server by what it sends.
+"""A stock device in the terminal, and the oracle that judges the server by its messages.
 
-Everything that happens to a virtual device is a value (`events`). The oracle, the recorder,
-the speaker, the screen and the report of a script are observers of the same values, so what is
-shown is what is judged.
+Every event of a virtual device is a value (`events`). The oracle, the recorder, the speaker, the
+screen and the report of a script observe the same values, so that the screen shows the events that
+the oracle judges.
 """

@@ -1,4 +1,4 @@
-"""The buttons of a device and what is done to them. Imports nothing, so that `--help` is quick."""
+"""The buttons of a device and the actions on them. Imports nothing, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Button(IntEnum):
 
 
 class Action(IntEnum):
-    """What was done to a button, as `ButtonEvent.ButtonEventType` numbers it."""
+    """The actions on a button, numbered as `ButtonEvent.ButtonEventType` numbers them."""
 
     PRESS = 0
     HOLD = 1

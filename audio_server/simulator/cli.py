@@ -44,7 +44,7 @@ def device(options: Options | None = None) -> int:
     Parameters
     ----------
     options: Options
-        Where the server is, and what becomes of what it sends.
+        The address of the server, and the outputs of the device.
     """
     options = options or Options()
     if options.script is None:
@@ -82,7 +82,7 @@ def _verdict(fleet: Sequence[Judged]) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command line (default: the process's own) and leave by `SystemExit`.
 
-    What is the user's or the environment's fault is one line on standard error and status 2.
+    A fault of the user or of the environment is one line on standard error and status 2.
     """
     prepare_standard_files()
     try:
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _status(error: BaseException) -> int | None:
-    """Say what went wrong; None for what is a bug of ours."""
+    """Return the line for an error; None for a bug of the program."""
     causes = list(_leaves(error))
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
         return INTERRUPTED

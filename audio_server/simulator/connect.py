@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def connecting(options: Options) -> OpenChannel:
-    """What opens connections as `options` ask for.
+    """Return the function that opens connections as `options` ask for.
 
     Reads the files now; raises `TlsError` for one that cannot be used, and `UsageError`.
     """

@@ -1,4 +1,4 @@
-"""What happened to a device, in the words of its screen."""
+"""Events of a device, in the words of its screen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from audio_server.simulator.messages import drawn
 
 
 def describe(event: Event) -> str:
-    """One line, or "" for what is not worth one: packets in the middle of a take."""
+    """Return one line, or "" for an event that needs none: packets in the middle of a take."""
     match event:
         case PacketReceived():
             return _packet(event)

@@ -7,8 +7,7 @@
         device.switch_on()
         device.press(Button.PLAY)
 
-All that happens to it is told to its observers; what it draws and whether it is on line can be
-waited for as values.
+Its observers get every event; its LEDs and the state of its connection are values to wait on.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from audio_server.rpc.client import Channel
 
 OpenChannel: TypeAlias = Callable[[], "AbstractAsyncContextManager[Channel]"]
-"""Opens one connection; raises `OSError` when nobody answers. Leaving it closes the connection."""
+"""Opens one connection; raises `OSError` without a server. Leaving it closes the connection."""
 
 RETRY_S = 0.25
 RETRY_MAX_S = 5.0
@@ -99,7 +98,7 @@ class VirtualDevice:
         return self._power.value
 
     def switch_on(self) -> None:
-        """Begin to connect; wait on `link` for what comes of it."""
+        """Begin to connect; wait on `link` for the outcome."""
         if not self._power.value:
             self._power.value = True
             self.link.value = Link.CONNECTING
@@ -218,7 +217,7 @@ class VirtualDevice:
         return await self._queue_out.receive()
 
     def emit(self, event: Event) -> None:
-        """Tell everybody what happens now."""
+        """Pass an event to the observers."""
         if isinstance(event, LedsSet):
             self.colours = drawn(event.leds)
         elif isinstance(event, Connected):
@@ -228,7 +227,7 @@ class VirtualDevice:
 
 
 def _why(error: OSError) -> str:
-    """What the system said, rather than how many addresses were tried."""
+    """Return the system's reason, in the place of the number of addresses that were tried."""
     tried = error.__cause__
     first = tried.exceptions[0] if isinstance(tried, BaseExceptionGroup) else error
     if not isinstance(first, OSError) or first.errno is None:

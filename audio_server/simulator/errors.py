@@ -1,10 +1,10 @@
-"""What can go wrong that is not the server's doing: each is one line to the user."""
+"""Errors that are not the server's doing: each is one line to the user."""
 
 from __future__ import annotations
 
 
 class UsageError(Exception):
-    """What was asked for cannot be done; `str()` is the line that says why."""
+    """A request that cannot be fulfilled; `str()` is the line with the reason."""
 
 
 class ScriptError(UsageError):
@@ -12,7 +12,7 @@ class ScriptError(UsageError):
 
 
 class CannotConnect(UsageError):
-    """Nobody answered where the server should be."""
+    """No server answers at the address."""
 
 
 class CannotRecord(UsageError):

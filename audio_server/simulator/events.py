@@ -1,4 +1,4 @@
-"""What can happen to a device, seen from the device: values that observers are handed.
+"""Events of a device, seen from the device: values that observers get.
 
 Times are seconds on one monotonic clock (`trio.current_time`), never the time of day.
 """
@@ -34,7 +34,7 @@ class Connecting:
 
 @dataclass(frozen=True, slots=True)
 class ConnectFailed:
-    """Nobody answers there. The device tries again, or is off."""
+    """No server answers there. The device tries again, or is off."""
 
     reason: str
 
@@ -135,5 +135,5 @@ Event: TypeAlias = (
 )
 
 Observer: TypeAlias = Callable[[float, Event], None]
-"""Called at once, in the device's own task, with the time and what happened. Must not block or
+"""Called at once, in the device's own task, with the time and the event. It must not block or
 raise: an observer that fails ends the device."""

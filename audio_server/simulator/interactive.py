@@ -34,7 +34,7 @@ BUTTON_KEYS = {
 
 
 def act_on(device: VirtualDevice, key: str) -> bool:
-    """Do what a key says; False if it says to quit. A key that says nothing does nothing."""
+    """Act on a key; return False for the key that quits. An unknown key does nothing."""
     if key in QUIT:
         return False
     key = key.lower()
@@ -54,9 +54,9 @@ def _press(device: VirtualDevice, button: Button) -> None:
 
 
 async def interact(options: Options, keyboard: int, console: Console) -> list[str]:
-    """Show a device and obey the keys of the terminal `keyboard` until told to quit.
+    """Show a device and obey the keys of the terminal `keyboard` until one quits.
 
-    Returns what is worth saying afterwards. Raises as `open_outputs` does.
+    Returns the line to print afterwards. Raises as `open_outputs` does.
     """
     began_s = trio.current_time()
     device = VirtualDevice(

@@ -1,4 +1,4 @@
-"""Between the contract's messages and what happens to a device."""
+"""The contract's messages as events of a device, and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LED_NAMES = tuple(f"led_{number}" for number in range(LED_COUNT))
 
 
 def leds_set(message: DeviceStatusSet) -> LedsSet:
-    """What a `set` says of each LED."""
+    """Return the value of each LED in a `set`."""
     return LedsSet(
         tuple(
             getattr(message, name).rgba if message.HasField(name) else None for name in _LED_NAMES

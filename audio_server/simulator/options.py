@@ -1,4 +1,4 @@
-"""What a virtual device is started with; its flags, their bounds and what they mean.
+"""Options of a virtual device: flags, bounds and meanings.
 
 The help page is the docstrings of the fields.
 """
@@ -59,7 +59,7 @@ class Options:
     """Port of the server."""
 
     device_id: Id = field(default_factory=_new_id)
-    """Who the device is; the server keeps the mode of each."""
+    """Id of the device; the server keeps the mode of each."""
 
     tls: bool = False
     """Speak TLS, and trust the authorities that the system trusts."""
@@ -79,7 +79,7 @@ class Options:
 
     script: Script = None
     """Steps to take without a terminal, such as "connect mode play wait:2 stop". Exit status 0:
-    the server kept the contract; 1: it broke it; 2: wrong usage, or nobody answered."""
+    the server kept the contract; 1: it broke it; 2: wrong usage, or no server."""
 
     record: Path | None = None
     """Keep the sound: FILE.opus bit for bit as received, or FILE.wav."""
@@ -88,14 +88,14 @@ class Options:
     """Write the sound in real time, s16le 48 kHz mono, to a file or - (standard output)."""
 
     play: Play = None
-    """Play the sound through what is installed (paplay, pw-cat, aplay, sox, ffplay). Default: on
+    """Play the sound through an installed program (paplay, pw-cat, aplay, sox, ffplay). Default: on
     a terminal, unless --pcm is given."""
 
     devices: Count = 1
     """With --script: so many devices at once, ID-1, ID-2 and so on."""
 
     seed: int = 0
-    """With --script: what random steps begin with."""
+    """With --script: the seed of random steps."""
 
     modes: Modes = None
     """How many clips the server has, to judge where modes wrap. Default: found out."""
@@ -110,7 +110,7 @@ class Options:
     """Read nothing while a take plays that has come whole, as the reference client does."""
 
     trace: bool = False
-    """With --script: print what happens to standard error."""
+    """With --script: print events to standard error."""
 
     @property
     def address(self) -> str:

@@ -23,7 +23,7 @@ Say: TypeAlias = Callable[[str], None]
 
 @asynccontextmanager
 async def open_outputs(device: VirtualDevice, options: Options, say: Say) -> AsyncIterator[None]:
-    """Attach what the options ask for, and say so. Files are complete when left.
+    """Attach the outputs of the options, and describe them. Files are complete at the end.
 
     Raises `OSError` or `CannotRecord` for a file that cannot be written.
     """

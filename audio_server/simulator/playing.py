@@ -123,6 +123,6 @@ class PlayingLine:
         self._stalled = False
 
     def _set(self, at_s: float, values: frozenset[bool]) -> None:
-        """From `at_s` on it is `values`, whatever was foreseen for then."""
+        """Set the values from `at_s` on, and drop those that were foreseen."""
         kept = [stretch for stretch in self._stretches if stretch[0] < at_s]
         self._stretches = [*kept[-16:], (at_s, values)]

@@ -23,7 +23,7 @@ class Heard:
 
 
 class Playout:
-    """An observer that knows what would be heard now, and how much is waiting.
+    """An observer that models the loudspeaker: the sound of the moment, and the sound that waits.
 
     A device that is off line is quiet at once: with its connection its sound is gone.
     """
@@ -49,7 +49,7 @@ class Playout:
         self._ends_s, self._position_s = due_s + PACKET_S, position_s + PACKET_S
 
     def heard(self, at_s: float) -> Heard | None:
-        """What sounds now; None if nothing does. Forgets what has been heard."""
+        """Return the sound of this moment, None in silence. Forgets the sound before it."""
         while self._waiting and self._waiting[0].due_s + PACKET_S <= at_s:
             self._waiting.popleft()
         return self._waiting[0] if self._waiting and self._waiting[0].due_s <= at_s else None

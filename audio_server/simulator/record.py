@@ -1,4 +1,4 @@
-"""Keeping what a device hears in a file: bit for bit as Ogg Opus, or decoded as WAV."""
+"""Recordings of a device's sound: bit for bit as Ogg Opus, or decoded as WAV."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _OpusSink:
     """Ogg Opus: FFmpeg's muxer round the packets as they are."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")  # by Python, whose errors name the file
+        self._file = path.open("wb")  # by Python: its errors name the file
         self._container = av.open(self._file, "w", format="opus")
         self._stream = self._container.add_stream("libopus", rate=RATE_HZ)
         self._stream.layout = "mono"

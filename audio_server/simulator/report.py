@@ -1,4 +1,4 @@
-"""What a device saw, in a few lines."""
+"""A summary of a device's events, in a few lines."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Scripts: what a user would do with a device, as one line of words.
+"""Scripts: the acts of a user with a device, as one line of words.
 
     connect mode play wait:2 stop
 
-Every step is a word, some with a value after a colon. `HELP` says what there is.
+Every step is a word, some with a value after a colon. `HELP` lists them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ HELP = """\
 connect         switch on and connect; when on: press Connect
 mode play stop  press that button
 wait:SECONDS    do nothing
-until-end       wait until what plays has been heard to its end
+until-end       wait until the sound has been heard to its end
 off on          switch off, switch on
 reconnect       off and on again at once
 hold:BUTTON     hold connect, mode, stop or play; release:BUTTON lets go
-unset           send an event that says nothing
+unset           send an event without a field
 deaf hear       stop reading audio, read it again
 random:SECONDS  press, wait, go deaf and reconnect at random
 picture:FILE    save the screen of now as SVG"""
@@ -40,7 +40,7 @@ _ON_BUTTONS = {"hold": Action.HOLD, "release": Action.RELEASE, "press": Action.P
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. What else it carries depends on its name: seconds, an event or a file."""
+    """One step. Its other fields depend on its name: seconds, an event or a file."""
 
     name: str
     seconds: float = 0.0

@@ -29,7 +29,7 @@ _PRESSES = (Button.MODE, Button.PLAY, Button.PLAY, Button.STOP, Button.CONNECT)
 
 
 class ScriptRunner:
-    """Does with one device what a script says. Also an observer: attach it to the device."""
+    """Runs the steps of a script on one device. Also an observer: attach it to the device."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class ScriptRunner:
         self._take_picture(step.file)
 
     async def _at_random(self, step: Step) -> None:
-        """Whatever a user might do, for so long; the device is on and hears afterwards."""
+        """Act as any user might, for so long; the device is on and reads audio afterwards."""
         with trio.move_on_after(step.seconds):
             while True:
                 await self._do_something()

@@ -52,11 +52,11 @@ class Judged:
 
     @property
     def violations(self) -> list[Violation]:
-        """What the server has done wrong so far."""
+        """The violations so far."""
         return self.oracle.violations
 
     async def run(self, steps: Sequence[Step]) -> None:
-        """Follow the script, wait for what is due, switch off. Raises `CannotConnect`."""
+        """Follow the script, wait for events that are due, switch off. Raises `CannotConnect`."""
         if any(step.name == "picture" for step in steps):
             self._face = Widgets(self.device, self._options.address, self.oracle)
             self.device.observers.append(self._face)
@@ -88,7 +88,7 @@ def _due_s(limits: Limits) -> float:
 
 
 async def tick(oracle: Oracle) -> None:
-    """Have an oracle notice what is missing, until cancelled."""
+    """Have an oracle notice missing events, until cancelled."""
     while True:
         await trio.sleep(TICK_S)
         oracle.tick(trio.current_time())
@@ -97,7 +97,7 @@ async def tick(oracle: Oracle) -> None:
 async def perform(
     options: Options, steps: Sequence[Step], *, open_channel: OpenChannel
 ) -> list[Judged]:
-    """Run a script on `options.devices` devices at once; what became of each.
+    """Run a script on `options.devices` devices at once; return the outcome of each.
 
     Raises `CannotConnect` in a group, and `OSError` or `CannotRecord` for a file.
     """
@@ -112,7 +112,7 @@ async def perform(
 
 
 def _tracer(device_id: str) -> Callable[[float, Event], None]:
-    """An observer that prints what happens to standard error."""
+    """An observer that prints events to standard error."""
     began_s = trio.current_time()
 
     def trace(at_s: float, event: Event) -> None:

@@ -37,7 +37,7 @@ REOPEN_MAX_S = 10.0
 
 
 class Owner(Protocol):
-    """What a session needs of its device; it outlives the session."""
+    """The device as its session sees it; it outlives the session."""
 
     reading: AsyncValue[bool]
     colours: tuple[int, ...]
@@ -79,7 +79,7 @@ class Session:
         self._reason = ""
 
     async def run(self) -> str:
-        """Open the calls and attend to them; returns why the connection is of no use any more.
+        """Open the calls and serve them; return the reason for which the connection is over.
 
         Cancelling it resets the three calls.
         """

@@ -1,7 +1,7 @@
 """Sound out of a device, in real time: to a pipe, a file or a player.
 
-What comes out is what one would hear, quiet between takes included, so that a player at the other
-end never runs dry and never falls behind.
+The output is the sound that a listener would hear, with the quiet between takes, so that a player
+at the other end never runs dry and never falls behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from audio_server.clips.opus_decoder import QUIET, OpusDecoder
 from audio_server.simulator.events import PACKET_S, Disconnected, Event, PacketReceived
 
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Takes PCM; raises `OSError` or `trio.BrokenResourceError` when nobody takes it any more."""
+"""Takes PCM; raises `OSError` or `trio.BrokenResourceError` when its reader is gone."""
 
 _HANGS_S = 0.2
 
@@ -35,7 +35,7 @@ PLAYERS = (
 
 
 class Speaker:
-    """An observer that plays what it is told of; `run` is its voice."""
+    """An observer that plays the packets of events; `run` is its voice."""
 
     def __init__(self) -> None:
         self._decoder = OpusDecoder()
@@ -48,7 +48,7 @@ class Speaker:
             self._waiting.clear()
 
     async def run(self, write: Write) -> None:
-        """Write 20 ms every 20 ms until cancelled, or until nobody takes them."""
+        """Write 20 ms every 20 ms until cancelled, or until the reader is gone."""
         due_s = trio.current_time()
         while True:
             await trio.sleep_until(due_s)

@@ -9,9 +9,9 @@ _MAX_FRAME_BYTES = 1275
 
 
 def packet_fault(data: bytes) -> str | None:
-    """Why `data` is not one mono Opus packet of 20 ms, or None if it is.
+    """Return the reason for which `data` is not one mono Opus packet of 20 ms, or None if it is.
 
-    Judges the framing only: what the frames hold is for a decoder.
+    Judges the framing only: the content of the frames is for a decoder.
     """
     if not data:
         return "is empty"

@@ -1,4 +1,4 @@
-"""What an oracle says: which rule was broken, when, and how."""
+"""A verdict of the oracle: the rule that was broken, the time, and the way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule. `at_s` is on the clock of what was fed to the oracle."""
+    """One broken rule. `at_s` is on the clock of the events that the oracle got."""
 
     at_s: float
     rule: Rule
@@ -38,11 +38,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a server may go; the first is its setting, the others belong to the judge.
+    """Tolerances; the first is the server's setting, the others belong to the judge.
 
-    `tolerance_s` is what the network and two busy machines may add to any time. `response_s` is
-    how soon "at once" is: an ack, a LED frame, the first packet of a take. `startup_s` is by when
-    the state shows after connecting.
+    `tolerance_s` is the allowance for the network and two busy machines, for any time.
+    `response_s` is the length of "at once": an ack, a LED frame, the first packet of a take.
+    `startup_s` is the time from connecting to the state on the LEDs.
     """
 
     lead_s: float = 0.3

@@ -1,4 +1,4 @@
-"""What the face of a device shows, kept up to date by what happens to it."""
+"""The parts of a device's screen, kept up to date by its events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEDS_OFF = (0xFFFFFFFF, 0, 0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the log. `leds` were set; `bad` is for what should not have happened."""
+    """A line of the log. `leds` were set; `bad` marks an event that should not have happened."""
 
     at_s: float
     text: str
@@ -106,7 +106,7 @@ class Widgets:
         self.lines.append(Line(trio.current_time(), printable(text)))
 
     def tell_violations(self) -> None:
-        """Log what the oracle has found since it was last asked."""
+        """Log the violations that the oracle has found since the last call."""
         found = self._oracle.violations[self._told :] if self._oracle else []
         self._told += len(found)
         self.lines.extend(Line(v.at_s, printable(f"broken: {v}"), bad=True) for v in found)

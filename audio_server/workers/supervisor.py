@@ -67,7 +67,11 @@ async def supervise(
     # Each worker has a policy of its own; here the files are checked, and followed for all.
     guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
-        settings.clips, settings.cache, progress, settings.max_upload_mib
+        settings.clips,
+        settings.cache,
+        progress,
+        settings.max_upload_mib,
+        settings.cache_mib,
     )
     workers = worker_count(settings.workers)
     resolved = await resolve(settings.host, settings.port)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from clip_sounds import chirp, write_sound
 
 from audio_server.clips import ingest
+from audio_server.clips.cache import ENTRY_MAX_BYTES
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import load_clips
 
@@ -120,6 +125,125 @@ async def test_damaged_entry_is_made_again(
     assert {path: path.read_bytes() for path in entries(cache)} == before
 
 
+def entry_of(name: str, body: bytes) -> bytes:
+    """What a server of this version would have written."""
+    return hashlib.sha256(name.encode() + b"\0" + body).digest() + body
+
+
+def with_head(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def changed(body: bytes) -> bytes:
+        text, _, sound = body.partition(b"\n")
+        head = json.loads(text)
+        change(head)
+        return json.dumps(head).encode() + b"\n" + sound
+
+    return changed
+
+
+def source(**fields: object) -> Callable[[bytes], bytes]:
+    return with_head(lambda head: head["source"].update(fields))
+
+
+FOREIGN: dict[str, Callable[[bytes], bytes]] = {
+    "nothing": lambda body: b"",
+    "no packets": lambda body: with_head(lambda head: head.update(sizes=[]))(body).split(b"\n")[0],
+    "JSON of another kind": lambda body: b"[1, 2]\n",
+    "nested": lambda body: b"[" * 200_000 + b"]" * 200_000 + b"\n",
+    "nested in a field": lambda body: b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"\n",
+    "no text": lambda body: b"\xff\xfe" + body,
+    "more sizes than sound": with_head(lambda head: head["sizes"].append(100)),
+    "more sound than sizes": lambda body: body + b"\xf8\xff\xfe",
+    "a size of 0": with_head(lambda head: head["sizes"].append(0)),
+    "a negative size": with_head(lambda head: head["sizes"].extend([-3, 3])),
+    "sizes that are no numbers": with_head(lambda head: head.update(sizes="many")),
+    "a size beyond all": with_head(lambda head: head["sizes"].append(10**30)),
+    "packets too large": lambda body: b"\n".join(
+        (
+            with_head(lambda head: head.update(sizes=[20_000]))(body).partition(b"\n")[0],
+            b"\xf8" + bytes(19_999),
+        )
+    ),
+    "packets that are no Opus of 20 ms": lambda body: (
+        with_head(lambda head: head.update(sizes=[3]))(body).partition(b"\n")[0] + b"\n\0\0\0"
+    ),
+    "no source": with_head(lambda head: head.pop("source")),
+    "another field": with_head(lambda head: head.update(more=1)),
+    "another field of the source": source(more=1),
+    "a codec with escapes": source(codec="\x1b]0;opus\x07"),
+    "a codec that is long": source(codec="o" * 1000),
+    "a rate that is text": source(rate_hz="fast"),
+    "a negative rate": source(rate_hz=-1),
+    "channels without end": source(channels=10**40),
+    "a flag that is a number": source(passed_through=1),
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+async def test_an_entry_that_is_whole_and_says_something_else_is_made_again(
+    folder: Path, cache: Path, ingested: list[str], what: str
+) -> None:
+    clips = await load_clips(folder, cache=cache)
+    before = {path: path.read_bytes() for path in entries(cache)}
+    for path, entry in before.items():
+        path.write_bytes(entry_of(path.name, FOREIGN[what](entry[32:])))
+    ingested.clear()
+    assert await load_clips(folder, cache=cache) == clips
+    assert sorted(ingested) == ["a.wav", "b.opus"]
+    assert {path: path.read_bytes() for path in entries(cache)} == before
+
+
+async def test_an_entry_of_another_name_is_none(
+    folder: Path, cache: Path, ingested: list[str]
+) -> None:
+    clips = await load_clips(folder, cache=cache)
+    one, other = entries(cache)
+    one.write_bytes(other.read_bytes())
+    ingested.clear()
+    assert await load_clips(folder, cache=cache) == clips
+    assert len(ingested) == 1
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, ENTRY_MAX_BYTES + 1)
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a link to the entry": lambda path: path.symlink_to(path.with_suffix(".moved")),
+    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "a dangling link": lambda path: path.symlink_to("nowhere"),
+    "a pipe": os.mkfifo,
+    "a file without end": sparse,
+}
+
+
+@pytest.mark.parametrize("what", NO_FILES)
+async def test_an_entry_is_a_file(
+    folder: Path, cache: Path, ingested: list[str], what: str
+) -> None:
+    clips = await load_clips(folder, cache=cache)
+    before = {path: path.read_bytes() for path in entries(cache)}
+    for path in before:
+        path.rename(path.with_suffix(".moved"))
+        NO_FILES[what](path)
+    ingested.clear()
+    assert await load_clips(folder, cache=cache) == clips
+    assert sorted(ingested) == ["a.wav", "b.opus"]
+    assert {path: path.read_bytes() for path in before} == before
+    assert not any(path.is_symlink() for path in before)
+
+
+async def test_a_folder_in_place_of_an_entry_costs_a_start_its_time_only(
+    folder: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = await load_clips(folder, cache=cache)
+    for path in entries(cache):
+        path.unlink()
+        path.mkdir()
+    assert await load_clips(folder, cache=cache) == clips
+    assert len(caplog.records) == 1
+
+
 async def test_cache_that_cannot_be_written_is_one_warning(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,11 +258,11 @@ async def test_cache_that_cannot_be_written_is_one_warning(
 async def test_failed_write_leaves_nothing_behind(
     folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(self: Path, target: Path) -> None:
+    def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)
+        patch.setattr(os, "rename", full)
         await load_clips(folder, cache=cache)
     assert entries(cache) == []
     assert "No space left on device" in caplog.text

@@ -193,7 +193,7 @@ async def test_a_folder_of_junk_has_no_clips(folder: Path, tmp_path: Path) -> No
 async def test_large_files_are_looked_into_only_if_they_are_meant_as_sound(
     filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audio_server.clips.loader.UNSURE_MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("audio_server.clips.clip_reader.UNSURE_MAX_BYTES", 1 << 20)
     (filled / "disk").touch()
     os.truncate(filled / "disk", 1 << 40)  # to read all of it would take for ever
     assert len(await load_clips(filled, cache=tmp_path / "cache")) == 2

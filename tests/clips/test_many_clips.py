@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from repository_kit import body, sound
 
-from audio_server.clips import folder_ops, loader
+from audio_server.clips import clip_reader, folder_ops
 from audio_server.clips.errors import ClipError
 from audio_server.clips.folder import clip_files
 from audio_server.clips.naming import Finder, titles_of
@@ -96,10 +96,10 @@ async def test_names_of_an_order_are_looked_up_off_the_loop(
 async def test_files_that_have_not_changed_are_not_read_again(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "SETTLED_NS", -(10**15))
+    monkeypatch.setattr(clip_reader, "SETTLED_NS", -(10**15))
     await repository.reload()
     with monkeypatch.context() as patch:
-        patch.setattr(loader, "content_key", None)
+        patch.setattr(clip_reader, "content_key", None)
         await repository.reload()
     (repository.folder / "01-bell.opus").write_bytes(sound(6))
     await repository.upload("new.opus", body(sound(2)))

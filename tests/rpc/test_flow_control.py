@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import trio
 from grpclib.const import Status
-from hyperframe.frame import DataFrame, RstStreamFrame, WindowUpdateFrame
+from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 from offending import beside_a_healthy_device
 from raw_peer import RawPeer, framed
-from serving import LENIENT, echo, never, packet
+from serving import LENIENT, echo, never, packet, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.wire.comms_pb2 import AudioPacket
@@ -294,3 +294,32 @@ async def test_no_reset_is_sent_for_data_past_the_end(autojump_clock: MockClock)
         await served.peer.open(1, end=True)
         await served.peer.quiet()
         assert not any(isinstance(f, RstStreamFrame) for f in await served.peer.quiet())
+
+
+async def test_a_smaller_window_counts_once_it_is_acknowledged(autojump_clock: MockClock) -> None:
+    """Until then a client may use the 65,535 bytes of RFC 9113 section 6.9.2."""
+    async with serving(never, limits=replace(LENIENT, stream_window_bytes=4096)) as served:
+        peer = served.peer
+        await peer.open(1)
+        await peer.give(1, framed(bytes(20_000))[:16_384])
+        await peer.send(SettingsFrame(0, flags=["ACK"]))
+        await peer.open(3)
+        await peer.message(3, bytes(4091))
+        await wait_all_tasks_blocked()
+        assert not served.ended.is_set()
+        await peer.give(3, b"x")
+        assert (await peer.ended_with())[0] == 3
+
+
+async def test_what_was_sent_before_the_acknowledgement_arrives_whole(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving(echo, limits=replace(LENIENT, stream_window_bytes=4096)) as served:
+        await served.peer.settings({4: 2**20})
+        await served.peer.widen(0, 2**20)
+        message = framed(packet(30_000))
+        await served.peer.open(1)
+        await served.peer.give(1, message[:16_000])
+        await served.peer.give(1, message[16_000:], end=True)
+        await served.peer.send(SettingsFrame(0, flags=["ACK"]))
+        assert await served.peer.received(1, len(message)) == message

@@ -8,13 +8,14 @@ from contextlib import suppress
 import pytest
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_peer import framed
 
 from audio_server.rpc.messages import MessageReader
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=40), max_size=8),
     st.lists(st.integers(1, 30), min_size=1, max_size=5),
@@ -37,6 +38,7 @@ def test_any_pieces_give_the_same_messages(
     assert (reader.partial_bytes, reader.missing_bytes) == (0, 0)
 
 
+@settings(deadline=None)
 @given(
     st.builds(framed, st.binary(max_size=12), compressed=st.integers(0, 1))
     | st.binary(max_size=12),

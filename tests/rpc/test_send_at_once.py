@@ -11,7 +11,7 @@ import pytest
 import trio
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_peer import PREFACE, RawPeer, framed, request_headers
 from serving import packet, service, serving
@@ -65,6 +65,7 @@ class End:
         return [self.http2.window(stream_id) for stream_id in (1, 3, 5)]
 
 
+@settings(deadline=None)
 @given(histories, st.sampled_from([0, 300, 70_000, 2**30]), st.sampled_from([0, SPARE_BYTES]))
 def test_a_frame_is_what_the_windows_would_take(
     history: list[tuple[int, int]], window_bytes: int, spare_bytes: int

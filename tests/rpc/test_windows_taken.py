@@ -7,7 +7,7 @@ import struct
 from hpack import Encoder
 from hyperframe.frame import Frame as WireFrame
 from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_peer import PREFACE, request_headers
 
@@ -71,6 +71,7 @@ def update(stream_id: int, increment: int) -> WireFrame:
     return frame
 
 
+@settings(deadline=None)
 @given(updates)
 def test_both_ways_lead_to_the_same(told: list[tuple[int, int]]) -> None:
     short, long = Peer(short=True), Peer(short=False)

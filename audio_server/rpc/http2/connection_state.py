@@ -98,6 +98,8 @@ class ConnectionState:
         self._h2.local_settings.acknowledge()
         self._h2.decoder.max_header_list_size = limits.max_header_block_bytes
         self._h2.initiate_connection()
+        if limits.stream_window_bytes < _DEFAULT_WINDOW_BYTES:
+            self._h2.await_window(_DEFAULT_WINDOW_BYTES, limits.stream_window_bytes)
         self._h2.increment_flow_control_window(
             limits.connection_window_bytes - _DEFAULT_WINDOW_BYTES
         )

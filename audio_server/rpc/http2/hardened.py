@@ -15,6 +15,7 @@ What differs from h2, each point for a reason that was seen on the wire:
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -148,6 +149,12 @@ class HardenedConnection(H2Connection):
         if self.is_idle(frame.stream_id):
             raise NoSuchStreamError(frame.stream_id)
         return super()._receive_rst_stream_frame(frame)
+
+    def await_window(self, before: int, after: int) -> None:
+        """Let the peer use the window `before` on each stream until it acknowledges that `after`
+        was announced; it cannot know of it sooner."""
+        windows: Any = deque([before, after])
+        self.local_settings._settings[SettingCodes.INITIAL_WINDOW_SIZE] = windows
 
     def announce(self, payload: bytes) -> None:
         """Take the values of a SETTINGS frame one by one, before h2 takes the last of each.

@@ -1,0 +1,143 @@
+"""Files made into clips, each read no more often than it must be. Everything here blocks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from io import BufferedReader
+from pathlib import Path
+
+import trio
+
+from audio_server.clips.cache import Cache, content_key
+from audio_server.clips.clip import Clip
+from audio_server.clips.errors import ClipDamaged, ClipError, NotSound
+from audio_server.clips.folder import ClipFile
+
+Identity = tuple[int, ...]
+"""Device, number, size and times of a file: equal as long as nothing is written to it."""
+
+SETTLED_NS = 2_000_000_000
+"""A file that was changed less than this ago may change once more with the same times: file systems
+keep them in steps of up to two seconds (FAT)."""
+
+UNSURE_MAX_BYTES = 256 * 2**20
+"""Larger files are not looked into for sound unless their names say that there is some."""
+
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP)
+"""What is wrong with one file, and not with the disk or with this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A clip, the name of its file, and the key of what was in that.
+
+    `identity` tells a file that still holds that, by whatever name; None where it cannot be told.
+    """
+
+    file: str
+    key: str
+    clip: Clip
+    identity: Identity | None = field(default=None, compare=False, repr=False)
+
+
+class ClipReader:
+    """Reads files of a folder. `known` are clips that were loaded before, and `no_sound` the keys
+    of content in which no sound was found; more are added to it.
+
+    Any number of threads may use it. Its methods raise `NotSound` and `ClipDamaged` for a file that
+    is no clip, and `ClipError` where that cannot be found out.
+    """
+
+    def __init__(self, cache: Cache, known: Sequence[Loaded], no_sound: set[str]) -> None:
+        self._cache = cache
+        self._no_sound = no_sound
+        self._unchanged = {one.identity: one for one in known if one.identity is not None}
+        self._known = {one.key: one.clip for one in known}
+
+    def look_up(self, file: ClipFile) -> Loaded | None:
+        """Return the clip of a file if it is known or cached; None if it has to be decoded."""
+        return self._read(file, decode=False)
+
+    def read(self, file: ClipFile) -> Loaded:
+        """Return the clip of a file, decoded and cached if need be. Runs in a worker thread of
+        trio, and stops within a packet when it is cancelled."""
+        loaded = self._read(file, decode=True)
+        assert loaded is not None
+        return loaded
+
+    def _read(self, file: ClipFile, *, decode: bool) -> Loaded | None:
+        with _named(file):
+            same = self._unchanged.get(_identity(file.path.stat()))
+            if same is not None:
+                return replace(same, file=file.name, clip=same.clip.called(file.stem))
+            with _open(file.path) as opened:
+                status = os.fstat(opened.fileno())
+                _check(file, status)
+                key = content_key(opened)
+                clip = self._known.get(key) or self._cached(file, key)
+                if clip is None and decode:
+                    clip = self._decoded(file, opened, key)
+        if clip is None:
+            return None
+        return Loaded(file.name, key, clip.called(file.stem), _settled(status))
+
+    def _cached(self, file: ClipFile, key: str) -> Clip | None:
+        if key in self._no_sound and not file.is_sure:
+            raise NotSound(file.path, "holds no sound")
+        encoded = self._cache.get(key)
+        if encoded is None:
+            return None
+        return Clip.from_packets(file.stem, encoded.packets, encoded.source)
+
+    def _decoded(self, file: ClipFile, opened: BufferedReader, key: str) -> Clip:
+        # FFmpeg is loaded only when there is something to read: a warm start is instant.
+        from audio_server.clips.ingest import ingest
+
+        try:
+            encoded = ingest(file.path, opened, checkpoint=trio.from_thread.check_cancelled)
+        except (NotSound, ClipDamaged):
+            self._no_sound.add(key)
+            raise
+        self._cache.put(key, encoded)
+        return Clip.from_packets(file.stem, encoded.packets, encoded.source)
+
+
+@contextmanager
+def _named(file: ClipFile) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        if error.errno in _UNREADABLE and not file.is_sure:
+            raise NotSound(file.path, reason) from error
+        raise ClipError(file.path, reason) from error
+
+
+def _identity(status: os.stat_result) -> Identity:
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, *times
+
+
+def _settled(status: os.stat_result) -> Identity | None:
+    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+    return _identity(status) if time.time_ns() - changed_ns > SETTLED_NS else None
+
+
+def _open(path: Path) -> BufferedReader:
+    """Open a file, or what a link leads to. What is no file any more is not waited for."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def _check(file: ClipFile, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotSound(file.path, "is not a file")
+    if status.st_size == 0:
+        raise NotSound(file.path, "is empty")
+    if not file.is_sure and status.st_size > UNSURE_MAX_BYTES:
+        raise NotSound(file.path, f"is larger than {UNSURE_MAX_BYTES >> 20} MiB")
