@@ -6,7 +6,6 @@ help page is its docstrings. Nothing here does I/O but looking where the clips a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter, Token
 
 from audio_server.clips.folder import default_clips as shipped_clips
+from audio_server.files.home import base_folder, expanded, is_nowhere
 from audio_server.rpc.limits import Limits, check_together
 from audio_server.rpc.trusted_proxies import Network
 from audio_server.validators import seconds, whole
@@ -44,14 +44,12 @@ def default_clips() -> Path:
 
 def default_cache() -> Path:
     """Where transcoded clips are kept, as the XDG base directories have it."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(base) / "streaming-audio-server"
+    return base_folder("XDG_CACHE_HOME", ".cache") / "streaming-audio-server"
 
 
 def default_data() -> Path:
     """Where what outlives the server is kept, as the XDG base directories have it."""
-    base = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
-    return Path(base) / "streaming-audio-server"
+    return base_folder("XDG_STATE_HOME", ".local/state") / "streaming-audio-server"
 
 
 def _workers(_: Any, tokens: Sequence[Token]) -> Workers:
@@ -67,12 +65,17 @@ def _path(_: Any, tokens: Sequence[Token]) -> Path:
     """No shell expands `~` in a TOML file, and an empty path would mean the working folder."""
     if not tokens[0].value:
         raise ValueError("a path is needed")
-    return Path(tokens[0].value).expanduser()
+    return expanded(tokens[0].value)
 
 
 def _path_or_off(_: Any, tokens: Sequence[Token]) -> Path | None:
-    text = tokens[0].value
-    return None if text in ("", "off") else Path(text).expanduser()
+    if not tokens[0].value:
+        raise ValueError("a path is needed, or off")
+    return None if tokens[0].value == "off" else _path(_, tokens)
+
+
+def _shown_folder(folder: Path | None) -> object:
+    return "none, since there is no home" if is_nowhere(folder) else folder
 
 
 def _http(_: Any, tokens: Sequence[Token]) -> str:
@@ -104,7 +107,8 @@ def _limits(_: Any, value: Limits) -> None:
 ConfigFile = Annotated[Path | None, Parameter(converter=_path)]
 Folder = Annotated[Path, Parameter(converter=_path)]
 File = Annotated[Path | None, Parameter(converter=_path, show_default=False)]
-Data = Annotated[Path | None, Parameter(converter=_path_or_off)]
+Cache = Annotated[Folder, Parameter(show_default=_shown_folder)]
+Data = Annotated[Path | None, Parameter(converter=_path_or_off, show_default=_shown_folder)]
 Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
 Host = Annotated[str, Parameter(validator=_not_empty)]
 Http = Annotated[str, Parameter(converter=_http)]
@@ -147,7 +151,7 @@ class Settings:
     max_upload_mib: Annotated[int, whole(1, 4096)] = 64
     """How large a sound file may be that is uploaded, 1 to 4096 MiB; it may last an hour."""
 
-    cache: Folder = field(default_factory=default_cache)
+    cache: Cache = field(default_factory=default_cache)
     """Folder where clips are kept once they are Opus."""
 
     cache_mib: Annotated[int, whole(1, 1 << 20)] = 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cyclopts import App, Group, Parameter
 
 from audio_server.cli import layers
 from audio_server.cli.errors import leaves
+from audio_server.files.home import is_nowhere
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.settings import ConfigFile, Settings
 
@@ -111,10 +113,24 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     settings = settings or Settings()
     queue_stderr()
     configure_logs(settings.log_format, settings.log_level)
+    settings = _without_home(settings)
     spare_old_objects()
     allow_devices(settings.max_devices)
     with clip_progress() as progress, _named(f"{settings.host}:{settings.port}"):
         trio.run(partial(serve_until_signal, settings, run=_run_of(settings), progress=progress))
+
+
+def _without_home(settings: Settings) -> Settings:
+    """Return settings that keep nothing where there is no place for it, and warn of that."""
+    import structlog
+
+    log = structlog.get_logger()
+    if is_nowhere(settings.cache):
+        log.warning("clips are not cached: there is no home", see="--cache FOLDER")
+    if is_nowhere(settings.data):
+        log.warning("modes are not saved: there is no home", see="--data FOLDER")
+        return replace(settings, data=None)
+    return settings
 
 
 def _run_of(settings: Settings) -> Run:

@@ -12,6 +12,7 @@ from audio_server.cli.ids import DeviceId
 from audio_server.cli.live import show, show_all
 from audio_server.cli.remote import AsJson
 from audio_server.cli.table import table
+from audio_server.files.home import is_nowhere
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say, say_json
 from audio_server.settings import ConfigFile, Data, default_data
@@ -41,7 +42,7 @@ class Store:
         """The file of tokens."""
         from audio_server.identity.tokens import TOKENS_FILE
 
-        if self.data is None:
+        if self.data is None or is_nowhere(self.data):
             raise CommandError("--data: tokens need a folder to be in")
         return self.data / TOKENS_FILE
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
+from audio_server.files.home import expanded
+from audio_server.files.small_file import text_of
 from audio_server.rpc.limits import Limits
 from audio_server.settings import Settings
 
@@ -43,8 +45,13 @@ def no_table(app: App, commands: tuple[str, ...], arguments: ArgumentCollection)
 
 
 def environment(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Settings from `AUDIO_SERVER_...`; one that is no setting's name is an error."""
+    """Settings from `AUDIO_SERVER_...`; one that is no setting's name is an error.
+
+    An empty variable counts as unset: Compose, Kubernetes and service files leave those behind.
+    """
     for variable, value in sorted(os.environ.items()):
+        if not value:
+            continue
         if variable in VARIABLES:
             _fill(arguments, VARIABLES[variable], value, variable)
         elif variable.startswith(PREFIX):
@@ -56,7 +63,10 @@ def toml_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection
     config = arguments.get("--config", None)
     if config is None or not config.tokens or not config.tokens[-1].value:
         return
-    path = Path(config.tokens[-1].value).expanduser()
+    try:
+        path = expanded(config.tokens[-1].value)
+    except ValueError as error:
+        raise CycloptsError(msg=f"Invalid value for --config: {error}.") from None
     for name, value in _read(path).items():
         _fill(arguments, name, value, f"{name} in {path}")
 
@@ -72,8 +82,12 @@ def _fill(arguments: ArgumentCollection, name: str, value: str, origin: str) -> 
 def _read(path: Path) -> dict[str, str]:
     """The file's keys, all of them names of settings, and their values as on a command line."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(text_of(path.read_bytes()))
+    except UnicodeDecodeError:
+        raise CycloptsError(msg=f"{path}: not a TOML file: it is not UTF-8.") from None
+    except RecursionError:
+        raise CycloptsError(msg=f"{path}: not a TOML file: it is nested too deeply.") from None
+    except ValueError as error:
         raise CycloptsError(msg=f"{path}: not a TOML file: {error}") from error
     settings = dict(_flat(content))
     for name in settings:

@@ -26,6 +26,7 @@ from audio_server.clips.clip import Source
 from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.opus import is_sendable
 from audio_server.files.folders import OpenFolder, is_part
+from audio_server.files.home import is_nowhere
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Cache:
         """A cache that `trim` keeps below `max_bytes`, if that is given."""
         self._folder = folder
         self._max_bytes = max_bytes
-        self._warned = False
+        self._warned = is_nowhere(folder)  # that is said once, of all folders
         self._may_have_grown = True
 
     def get(self, key: str) -> EncodedClip | None:

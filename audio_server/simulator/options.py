@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import cyclopts
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -27,6 +29,14 @@ def _valid_target(_: Any, value: str | None) -> None:
         raise ValueError("a file is needed, or - for standard output")
 
 
+def _token(_: Any, tokens: Sequence[cyclopts.Token]) -> str | None:
+    """An empty variable counts as unset; an empty flag is a mistake."""
+    text, source = tokens[0].value, tokens[0].source
+    if not text and source != "env":
+        raise ValueError("a token is needed")
+    return text or None
+
+
 def _new_id() -> str:
     return f"virtual-{os.getpid()}"
 
@@ -37,7 +47,10 @@ Id = Annotated[
 ]
 TlsFile = Annotated[Path | None, Parameter(show_default=False)]
 Token = Annotated[
-    str | None, Parameter(env_var="AUDIO_DEVICE_TOKEN", show_env_var=False, show_default=False)
+    str | None,
+    Parameter(
+        converter=_token, env_var="AUDIO_DEVICE_TOKEN", show_env_var=False, show_default=False
+    ),
 ]
 Script = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 Target = Annotated[str | None, Parameter(allow_leading_hyphen=True, validator=_valid_target)]

@@ -138,14 +138,66 @@ def test_what_outlives_the_server_is_where_the_desktop_wants_it(monkeypatch, tmp
     assert default_data() == Path("/home/somebody/.local/state/streaming-audio-server")
 
 
-@pytest.mark.parametrize("nothing", ["", "off"])
-def test_nothing_needs_to_outlive_the_server(nothing, serve, monkeypatch, tmp_path) -> None:
-    assert serve("--data", nothing).data is None
-    monkeypatch.setenv("AUDIO_SERVER_DATA", nothing)
+def test_nothing_needs_to_outlive_the_server(serve, monkeypatch, tmp_path) -> None:
+    assert serve("--data", "off").data is None
+    monkeypatch.setenv("AUDIO_SERVER_DATA", "off")
     assert serve().data is None
     monkeypatch.delenv("AUDIO_SERVER_DATA")
-    (tmp_path / "settings.toml").write_text(f'data = "{nothing}"\n')
+    (tmp_path / "settings.toml").write_text('data = "off"\n')
     assert serve("--config", "settings.toml").data is None
+
+
+def test_a_data_folder_without_a_name_is_a_mistake(fail, tmp_path) -> None:
+    assert "a path is needed, or off" in fail("--data", "")
+    (tmp_path / "settings.toml").write_text('data = ""\n')
+    assert "a path is needed, or off" in fail("--config", "settings.toml")
+
+
+def test_empty_variables_count_as_unset(serve, monkeypatch) -> None:
+    before = serve()
+    for variable in (*VARIABLES, "AUDIO_SERVER_OF_NO_SETTING"):
+        monkeypatch.setenv(variable, "")
+    assert serve() == before
+
+
+def test_an_empty_variable_leaves_the_file_its_word(serve, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("AUDIO_SERVER_DATA", "")
+    monkeypatch.setenv("AUDIO_SERVER_LIMITS_IDLE_S", "")
+    write_toml(tmp_path / "settings.toml", data="here")
+    assert serve("--config", "settings.toml").data == Path("here")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_no_part_of_the_settings(encoding, serve, tmp_path) -> None:
+    (tmp_path / "settings.toml").write_text("port = 7\n# Küche\n", encoding=encoding)
+    assert serve("--config", "settings.toml").port == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a = " + b"[" * 20_000, "nested too deeply"),
+        (b"port = " + b"9" * 5000, "not a TOML file"),
+        ("host = 'Küche'".encode("latin-1"), "it is not UTF-8"),
+        (b"\xff\xfe\xff", "it is not UTF-8"),
+        (b"\0", "not a TOML file"),
+    ],
+    ids=["nested", "long", "latin-1", "utf-16", "nul"],
+)
+def test_a_file_that_is_no_toml_is_one_line(content, reason, fail, tmp_path) -> None:
+    (tmp_path / "settings.toml").write_bytes(content)
+    assert reason in fail("--config", "settings.toml")
+
+
+@pytest.mark.parametrize("relative", ["", ".", "cache", "./cache", "~/cache"])
+@pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "XDG_STATE_HOME"])
+def test_base_folders_are_absolute_or_unset(variable, relative, monkeypatch) -> None:
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    before = default_cache(), default_data()
+    monkeypatch.setenv(variable, relative)
+    assert (default_cache(), default_data()) == before
 
 
 def test_every_setting_has_a_variable_a_flag_and_a_word_in_the_help(run_command) -> None:

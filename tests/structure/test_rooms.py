@@ -26,7 +26,7 @@ ROOMS = {
 TABLE = """
 __main__: cli
 app: clips device fleet identity metrics process rpc rpc/terms service settings state web
-cli: app client clips device_ids errors identity process rpc/terms settings validators workers
+cli: app client clips device_ids errors files identity process rpc/terms settings validators workers
 client: clips errors files identity process rpc
 clips: files names wire
 device: wire
@@ -39,7 +39,7 @@ rpc: rpc/http2 rpc/io rpc/terms
 rpc/http2: rpc/terms
 rpc/io: rpc/terms
 service: device device_ids identity rpc rpc/terms wire
-settings: clips rpc/terms validators
+settings: clips files rpc/terms validators
 simulator: clips errors identity process rpc wire
 state: device device_ids errors
 validators: rpc/terms
