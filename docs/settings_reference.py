@@ -72,7 +72,9 @@ def _bounds(argument: Argument) -> str:
 def _default(argument: Argument) -> str | None:
     shown, default = argument.parameter.show_default, argument.field_info.default
     if callable(shown):
-        return str(shown(default))
+        default = shown(default)
+        if isinstance(default, str):
+            return default
     return None if default is None else f"`{_plain(default)}`"
 
 
