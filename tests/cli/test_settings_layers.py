@@ -20,7 +20,6 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "http_keepalive_s": ("61", "90.5", "120"),
     "clips": ("from-file", "from-environment", "from-flag"),
     "cache": ("from-file", "from-environment", "from-flag"),
-    "cache_mib": ("1", "20", "4096"),
     "data": ("from-file", "from-environment", "from-flag"),
     "tls_cert": ("from-file", "from-environment", "from-flag"),
     "tls_key": ("from-file", "from-environment", "from-flag"),
