@@ -35,6 +35,7 @@ from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
+from audio_server.process.addresses import open_listeners
 from audio_server.process.gc_policy import collecting
 from audio_server.process.rlimits import most_connections
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
@@ -215,7 +216,7 @@ async def _run(
         settings.max_upload_mib,
         settings.cache_mib,
     )
-    listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
+    listeners = await open_listeners(settings.host, settings.port)
     guard.warn(listener.socket.getsockname() for listener in listeners)
     board, limits = SharedRegistry(), make_limits(settings, most_connections())
     meter = board.row()
@@ -235,6 +236,8 @@ async def _run(
     house = Context(settings, port, repository, fleet, stop, board.text)
     reload = partial(_reload, guard, house)
     async with AsyncExitStack() as stack:
+        for listener in listeners:
+            await stack.enter_async_context(listener)
         if hangups:  # the process is the server's own
             await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
         await stack.enter_async_context(meter.at_work())

@@ -52,6 +52,11 @@ def default_data() -> Path:
     return base_folder("XDG_STATE_HOME", ".local/state") / "streaming-audio-server"
 
 
+def reachable(host: str) -> str:
+    """Return what to connect to from this machine, where a server listens on `host`."""
+    return "127.0.0.1" if host in ("::", "0.0.0.0", "") else host
+
+
 def _workers(_: Any, tokens: Sequence[Token]) -> Workers:
     text = tokens[0].value
     if text == "auto":
@@ -130,7 +135,8 @@ class Settings:
     """What a server is started with. Values made in Python are taken as they are."""
 
     host: Host = "127.0.0.1"
-    """Address or name to listen on; 0.0.0.0 is every IPv4 address, :: every address."""
+    """Address or name to listen on, a name with all its addresses; 0.0.0.0 is every IPv4 address,
+    :: every address of IPv6 and IPv4."""
 
     port: Port = 50051
     """TCP port; 0 takes a free one, which the listening line names."""

@@ -16,7 +16,7 @@ from cyclopts.validators import Number
 
 from audio_server.cli.errors import CommandError
 from audio_server.process.output import say
-from audio_server.settings import ConfigFile, File, Host, Port
+from audio_server.settings import ConfigFile, File, Host, Port, reachable
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -49,7 +49,7 @@ def check(
         TOML file of settings, as the server has it.
     """
     try:
-        with socket.create_connection((host, port), within_s) as connection:
+        with socket.create_connection((reachable(host), port), within_s) as connection:
             answered = _shakes_hands(connection) if tls_cert else _settles(connection)
     except OSError as error:
         raise CommandError(f"{host}:{port}: {error.strerror or error}") from error

@@ -23,8 +23,9 @@ async def reload_on_hangup(
     when that has gone.
     """
     has_terminal = not _is_to_outlive_it() and _is_there_a_terminal()
-    async with trio.open_nursery() as nursery:
-        with trio.open_signal_receiver(signal.SIGHUP) as signals:
+    # The receiver ends last: a task that has not run yet would find it closed.
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, reload, stop, has_terminal)
             yield
             nursery.cancel_scope.cancel()

@@ -44,11 +44,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def reachable(host: str) -> str:
-    """What to connect to from this machine, where a server listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-
-
 def is_own_origin(origin: str | None, host: str | None) -> bool:
     """Whether a page that this server served asks: its origin is the host that is asked."""
     if not origin or not host:

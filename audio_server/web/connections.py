@@ -5,6 +5,7 @@ Hypercorn's own loop knows no bound, and ends with the first connection that it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -35,9 +36,9 @@ log = structlog.get_logger()
 
 
 async def serve_connections(
-    app: Any, listener: Listener, over: trio.Event, keepalive_s: float = KEEPALIVE_S
+    app: Any, listeners: Sequence[Listener], over: trio.Event, keepalive_s: float = KEEPALIVE_S
 ) -> None:
-    """Serve an ASGI application until `over`, and then for `END_S`. Closes the listener.
+    """Serve an ASGI application until `over`, and then for `END_S`. Closes the listeners.
 
     What goes wrong with a connection is logged and ends that connection. A cancel ends all at once.
     """
@@ -46,7 +47,7 @@ async def serve_connections(
         await serving.start(connections.abort_when_cancelled)
         async with trio.open_nursery() as accepting:
             accept = partial(trio.serve_listeners, handler_nursery=serving)
-            accepting.start_soon(accept, connections.serve, [listener])
+            accepting.start_soon(accept, connections.serve, list(listeners))
             await over.wait()
             accepting.cancel_scope.cancel()
         await connections.end()

@@ -13,8 +13,7 @@ import trio
 
 from audio_server.clips.repository import Repository
 from audio_server.fleet.interface import Fleet
-from audio_server.settings import Settings
-from audio_server.web.address import reachable
+from audio_server.settings import Settings, reachable
 
 if TYPE_CHECKING:
     from audio_server.rpc.client import Channel

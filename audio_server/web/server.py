@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
-from audio_server.web.address import DEFAULT, Address, parse_address
+from audio_server.process.addresses import open_listeners
+from audio_server.web.address import DEFAULT, Address, is_loopback, parse_address
 from audio_server.web.context import Context
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ async def open_pages(house: Context) -> AsyncIterator[None]:
     alone.
     """
     address = parse_address(house.settings.http)
-    listener = await _listen(address) if address else None
+    listeners = await _listen(address) if address else []
     async with trio.open_nursery() as nursery:
-        if listener is not None:
-            with _closed_on_error(listener):
-                way = _way_in(house, listener)
+        if listeners:
+            with _closed_on_error(listeners):
+                way = _way_in(house, listeners)
             house.reloads.append(way.reload)
-            nursery.start_soon(_serve, house, listener, way)
+            nursery.start_soon(_serve, house, listeners, way)
             nursery.start_soon(_announce, house, way)
         elif address is not None:
             nursery.start_soon(_excuse, house)
@@ -59,45 +60,49 @@ async def _excuse(house: Context) -> None:
     log.warning("no pages: the port is taken", http=DEFAULT, see="--http HOST:PORT, or --http off")
 
 
-def _way_in(house: Context, listener: trio.SocketListener) -> Endpoint:
+def _way_in(house: Context, listeners: Sequence[trio.SocketListener]) -> Endpoint:
+    """The way in to all listeners, as careful as the one that can be reached from farthest off."""
     from audio_server.web.endpoint import way_in  # whoever wants no pages needs none of this
 
-    return way_in(house.settings, listener.socket.getsockname())
+    bound = [listener.socket.getsockname() for listener in listeners]
+    names = sorted(bound, key=lambda name: ":" in name[0])  # URLs of IPv4 are easier to type
+    beyond = [name for name in names if not is_loopback(name[0])]
+    return way_in(house.settings, (beyond or names)[0])
 
 
 @contextmanager
-def _closed_on_error(listener: trio.SocketListener) -> Iterator[None]:
+def _closed_on_error(listeners: Sequence[trio.SocketListener]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        listener.socket.close()
+        for listener in listeners:
+            listener.socket.close()
         raise
 
 
-async def _listen(address: Address) -> trio.SocketListener | None:
+async def _listen(address: Address) -> list[trio.SocketListener]:
     try:
-        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
-    except OSError as error:
+        return await open_listeners(address.host, address.port)
+    except OSError:
         if str(address) != DEFAULT:
-            raise OSError(error.errno, error.strerror or str(error), str(address)) from error
-        return None
-    first, *others = listeners  # a name with several addresses: one will do
-    for other in others:
-        await other.aclose()
-    return first
+            raise
+        return []
 
 
-async def _serve(house: Context, listener: trio.SocketListener, way: Endpoint) -> None:
+async def _serve(house: Context, listeners: Sequence[trio.SocketListener], way: Endpoint) -> None:
     """Serve until `house.over`. This is the edge where faults of the pages end."""
     from audio_server.web.app import make_app
     from audio_server.web.connections import serve_connections
 
     try:
-        async with listener, trio.open_nursery() as nursery:
+        async with AsyncExitStack() as stack:
+            for listener in listeners:
+                await stack.enter_async_context(listener)
+            nursery = await stack.enter_async_context(trio.open_nursery())
             nursery.start_soon(_keep, house.fleet, house.over)
-            app = make_app(house, way.entry)
+            app, secured = make_app(house, way.entry), [way.secured(each) for each in listeners]
             keepalive_s = house.settings.http_keepalive_s
-            await serve_connections(app, way.secured(listener), house.over, keepalive_s)
+            await serve_connections(app, secured, house.over, keepalive_s)
     except* Exception:
         log.exception("pages failed")
 

@@ -29,6 +29,7 @@ from audio_server.fleet.remote_fleet import RemoteFleet
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
+from audio_server.process.addresses import resolve
 from audio_server.process.cores import worker_count
 from audio_server.process.gc_policy import collecting
 from audio_server.process.sighup import reload_on_hangup
@@ -40,7 +41,7 @@ from audio_server.workers.messages import Reload
 from audio_server.workers.parent_watch import ABORT_S
 from audio_server.workers.process import Attach, WorkerProcess
 from audio_server.workers.router import Router
-from audio_server.workers.sockets import reserved, resolve
+from audio_server.workers.sockets import reserved
 from audio_server.workers.worker_config import Editions, WorkerConfig, nameless_file
 
 TAKEN_S = 10.0

@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 import trio
 
 from audio_server.clips.clip import Clip
+from audio_server.process.addresses import Address
 from audio_server.settings import Settings
-from audio_server.workers.sockets import Address
 
 _SIZE = struct.Struct("=Q")
 

@@ -92,3 +92,10 @@ def test_tls_is_spoken_where_the_server_speaks_it(alpn, status, answering, capsy
 def test_tls_that_does_not_come_about(answering, fail) -> None:
     port = answering(SETTINGS)
     assert port in fail("check", "--port", port, "--tls-cert", "server.pem")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_host_of_a_server_that_listens_everywhere(host, answering, capsys) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "--host", host, "--port", answering(SETTINGS)])
+    assert not exit.value.code

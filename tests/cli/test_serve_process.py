@@ -37,7 +37,8 @@ def test_listening_means_ready_and_a_signal_ends_it(number, fail) -> None:
         assert line["clips"] == len(list(default_clips().glob("*.opus")))
         port = str(line["port"])
         said = fail("--port", port, *ALONE)
-        assert said == f"audio-server: 127.0.0.1:{port}: Address already in use\n"
+        remedy = "choose another port, or stop the program that listens there"
+        assert said == f"audio-server: 127.0.0.1:{port}: Address already in use: {remedy}\n"
         process.send_signal(number)
         said, complaints = process.communicate()
     assert (process.returncode, said) == (0, "")

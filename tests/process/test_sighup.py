@@ -115,3 +115,13 @@ def test_a_server_ends_with_its_terminal_unless_told_to_stay(outlives: bool, the
             assert heard == f"{then}\n"
         finally:
             process.kill()
+
+
+async def test_an_error_at_once_is_the_only_one() -> None:
+    async def reload() -> None:
+        raise AssertionError
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with reload_on_hangup(reload, trio.Event()):
+            raise OSError("an address that cannot be used")
+    assert [type(each) for each in raised.value.exceptions] == [OSError]

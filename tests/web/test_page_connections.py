@@ -74,7 +74,7 @@ async def pages(nursery: trio.Nursery) -> Pages:
     served = Pages(listener.socket.getsockname(), over)
 
     async def serve() -> None:
-        await serve_connections(Edge(app), listener, over)
+        await serve_connections(Edge(app), [listener], over)
         served.has_ended.set()
 
     nursery.start_soon(serve)

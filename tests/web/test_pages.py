@@ -11,6 +11,7 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
+from host_names import BOTH, Names, has_ipv6
 from repositories import shelf_of
 
 from audio_server.device.behaviour import Rules
@@ -22,7 +23,6 @@ from audio_server.web.address import (
     is_own_origin,
     may_be_named,
     parse_address,
-    reachable,
 )
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
@@ -220,5 +220,12 @@ def test_whose_origin_it_is() -> None:
     assert not may_be_named("evil.example", loopback_only=True)
     assert may_be_named("door.example", loopback_only=False)
     assert not may_be_named(None, loopback_only=False)
-    assert reachable("0.0.0.0") == "127.0.0.1"
-    assert reachable("10.0.0.1") == "10.0.0.1"
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_pages_are_on_every_address_of_their_name() -> None:
+    trio.socket.set_custom_hostname_resolver(Names())
+    async with pages(house_at(f"{BOTH}:0")) as at:
+        assert at.startswith("127.0.0.1:")
+        assert status(await ask(at, "/healthz")) == 200
+        assert status(await ask(at.replace("127.0.0.1", "::1"), "/healthz", at)) == 200

@@ -160,4 +160,5 @@ def test_what_keeps_it_from_starting_is_said_once(tmp_path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = run("--port", str(port), *folders)
-    assert line == f"audio-server: 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}\n"
+    remedy = "choose another port, or stop the program that listens there"
+    assert line == f"audio-server: 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}: {remedy}\n"
