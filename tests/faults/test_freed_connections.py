@@ -29,7 +29,7 @@ from audio_server.identity.dev_certs import make_dev_certs
 from audio_server.process import gc_policy
 from audio_server.rpc.limits import Limits
 from audio_server.settings import Settings
-from audio_server.web import connections
+from audio_server.web import connection
 
 TIMES = 5
 SHIPPED = Path(__file__).parents[2] / "clips"
@@ -144,8 +144,8 @@ async def test_nothing_is_left_of_a_connection(tmp_path: Path, tls: bool) -> Non
 async def test_nothing_is_left_of_a_connection_that_is_given_up(
     tmp_path: Path, tls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "HANDSHAKE_S", 0.2)
-    monkeypatch.setattr(connections, "READ_S", 0.2)
+    monkeypatch.setattr(connection, "HANDSHAKE_S", 0.2)
+    monkeypatch.setattr(connection, "READ_S", 0.2)
     left = {}
     async with serving(tmp_path, QUICK, tls=tls) as ports:
         for name in visits.SILENT_TLS if tls else visits.SILENT:

@@ -78,6 +78,6 @@ async def raw_pages(app: Any) -> AsyncIterator[Raw]:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     over = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_connections, app, listener, over)
+        nursery.start_soon(serve_connections, app, [listener], over)
         yield Raw(listener.socket.getsockname())
         over.set()

@@ -195,7 +195,7 @@ async def test_an_idle_connection_outlives_a_balancers_idle_ones(
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     over = trio.Event()
     pages = Pages(listener.socket.getsockname(), over)
-    nursery.start_soon(serve_connections, app, listener, over, 0.4)
+    nursery.start_soon(serve_connections, app, [listener], over, 0.4)
     async with await pages.connect() as asked, await pages.connect() as silent:
         assert await pages.asked(asked) == ANSWER
         with trio.fail_after(5):
