@@ -27,6 +27,11 @@ KEEPALIVE_S: Final = 75.0
 """How long a connection may be silent after a request, as it comes: longer than the 60 s after
 which load balancers close idle ones, or a request of theirs would now and then meet our close."""
 
+READ_BYTES: Final = 16 * 1024
+AT_ONCE: Final = 8
+"""How much is read of a connection, and of how many connections something is handled in one turn of
+the loop. Sound waits for no longer than that."""
+
 HANDSHAKE_S: Final = 10
 
 PART_BYTES: Final = 64 * 1024
@@ -62,8 +67,10 @@ class Connection(TCPServer):
         stream: Any,
         visit: Visit,
         outgoing: Outgoing,
+        turns: trio.CapacityLimiter,
     ) -> None:
         super().__init__(app, config, context, ConnectionState({}), stream)
+        self._turns = turns
         self._visit = visit
         self._outgoing = outgoing
         self._asked_once = False
@@ -134,9 +141,24 @@ class Connection(TCPServer):
         self._visit.end()
 
     async def _read_data(self) -> None:
-        await super()._read_data()
+        while (data := await self._read()) is not None:
+            await self.protocol.handle(RawData(data))
+            if not data:
+                break
+        await self.protocol.handle(Closed())
         self._is_over = True
         await self.idle_task.stop()
+
+    async def _read(self) -> bytes | None:
+        """What has come, in a turn of the loop that has few others; nothing at the end, None from a
+        connection that is broken."""
+        try:
+            data = await self.stream.receive_some(READ_BYTES)
+        except GONE:
+            return None
+        async with self._turns:
+            await trio.lowlevel.checkpoint()
+        return bytes(data)
 
     async def _idle_timeout(self) -> None:
         """Close a connection that is silent for too long, or that has nothing to do at the end."""

@@ -18,6 +18,7 @@ from trio_util import AsyncValue
 
 from audio_server.rpc.io.tls import break_cycle
 from audio_server.web.connection import (
+    AT_ONCE,
     KEEPALIVE_S,
     Connection,
     Transport,
@@ -63,6 +64,7 @@ class Connections:
         self._context = WorkerContext(None)
         self._places = Places()
         self._outgoing = Outgoing()
+        self._turns = trio.CapacityLimiter(AT_ONCE)
         self._open: set[Transport] = set()
         self._count = AsyncValue(0)
 
@@ -87,9 +89,8 @@ class Connections:
             break_cycle(stream)
 
     async def _serve_on(self, stream: Transport, visit: Visit) -> None:
-        connection = Connection(
-            self._app, self._config, self._context, stream, visit, self._outgoing
-        )
+        shared = (self._app, self._config, self._context)
+        connection = Connection(*shared, stream, visit, self._outgoing, self._turns)
         try:
             await connection
         finally:
