@@ -19,7 +19,7 @@ class DeviceIdError(ValueError):
 
 
 def is_device_id(text: str) -> bool:
-    """Whether a device may be called that: `WHAT`."""
+    """Return whether `text` is a device id: `WHAT`."""
     return _DEVICE_ID.fullmatch(text) is not None
 
 

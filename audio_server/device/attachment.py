@@ -51,9 +51,9 @@ class Attachment:
     is one more than the server takes. When the link is ended from the device's side, the block is
     cancelled and raises `AttachmentEnded`, unless the request was cancelled too or fails by itself.
 
-    With `scope`, a cancel scope that the block runs in and that has no other use any more when
-    the link is ended, the link makes none of its own, and is half a kilobyte lighter. `peer` is
-    who is at the other end of the connection, for those who look at devices; its text is shown.
+    With `scope`, a cancel scope that the block runs in and that has no other use after the end of
+    the link, the link makes none of its own, and is half a kilobyte lighter. `peer` is the other
+    end of the connection; its text is shown on pages.
     """
 
     __slots__ = (
@@ -120,14 +120,14 @@ class Attachment:
         self._scope.cancel()
 
     def begin(self, device: Device) -> None:
-        """What the device is told when the link is there."""
+        """Inform the device that the link is there."""
 
     def finish(self, device: Device) -> None:
-        """What the device is told when the link is gone, or its place taken."""
+        """Inform the device that the link is gone, or replaced."""
 
 
 class StatusAttachment(Attachment):
-    """Shows LED frames, and reports what the device says of itself."""
+    """Shows LED frames, and reports the answers of the device."""
 
     __slots__ = ()
     kind = CallKind.STATUS
@@ -142,27 +142,27 @@ class StatusAttachment(Attachment):
         return self._device.status
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Have `changed` called, until the link ends, whenever the status is another. It is called
-        in the midst of what changes it: it must not block, and raise nothing."""
+        """Call `changed`, until the link ends, whenever the status changes. It is called in the
+        midst of the change: it must not block, and raise nothing."""
         self._device.watcher = changed
 
     def finish(self, device: Device) -> None:
-        """Nobody watches any more."""
+        """Stop the calls of `changed`."""
         device.watcher = None
 
     @property
     def known(self) -> Telemetry:
-        """What was reported last."""
+        """The last report."""
         return self._device.report
 
     def report(self, report: Telemetry) -> None:
-        """Keep what the device answered; what it answers on a stream that has ended is nothing."""
+        """Keep the answer of a device; an answer on a stream that has ended is dropped."""
         if not self.has_ended:
             self._device.learn(report)
 
 
 class EventAttachment(Attachment):
-    """Passes what is done to the buttons."""
+    """Passes presses of buttons."""
 
     __slots__ = ()
     kind = CallKind.EVENTS
@@ -211,7 +211,7 @@ class AudioAttachment(Attachment):
         device.plug(self._outlet)
 
     def finish(self, device: Device) -> None:
-        """Nothing goes to the outlet any more."""
+        """Send no more sound to the outlet."""
         device.unplug()
 
     async def wait_ended(self) -> NoReturn:

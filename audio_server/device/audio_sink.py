@@ -8,9 +8,9 @@ from typing import Protocol
 class AudioSink(Protocol):
     """One audio stream, as the device's audio task sees it.
 
-    It belongs to the request that opened it. When that request ends, the device is told by
-    the end of the request's link, never by an error of the outlet: bytes given to an outlet
-    whose stream is gone are dropped.
+    It belongs to the request that opened it. The end of that request reaches the device as the end
+    of the request's link, never as an error of the sink: bytes for a sink whose stream is gone are
+    dropped.
     """
 
     def room(self) -> int:
@@ -24,7 +24,7 @@ class AudioSink(Protocol):
         """
 
     def send_at_once(self, frames: bytes) -> bool:
-        """Write whole gRPC messages now, not together with what else is due soon.
+        """Write whole gRPC messages now, in a write of their own.
 
         False, and nothing was taken, unless there is room for all of them and nothing waits.
         """

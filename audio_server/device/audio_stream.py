@@ -1,8 +1,8 @@
 """The grammar of one audio stream: `(start middle* end)*`, kept on every path.
 
 A device whose grammar is broken has no sound for the rest of its connection (device contract,
-section 2), so this is one small object that everything sent on a stream goes through. It knows
-whether a take is open, and it alone closes one that was cut.
+section 2), so everything that is sent on a stream passes this one small object. It knows whether a
+take is open, and it alone closes one that was cut.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class AudioStream:
         return True
 
     def close_nowait(self) -> bool:
-        """Close the take that is open, if any, with a packet of silence that ends it.
+        """Close the open take, if any, with a packet of silence that ends it.
 
-        Returns whether none is open any more: False when there is no room for that packet, and
-        then this is to be called again when there is.
+        Returns whether no take is open: False when there is no room for that packet; then call this
+        again once there is.
         """
         if self._open and self._outlet.room():
             self._outlet.send_nowait(CUT)
@@ -75,15 +75,15 @@ class AudioStream:
             await self._outlet.wait_room()
 
     def abandon(self) -> None:
-        """The stream is lost. An open take is closed all the same: whoever still reads the stream
-        must find its end, and there will be no other time to say it."""
+        """Mark the stream as lost. An open take is closed all the same: a reader that still has the
+        stream must find its end, and no later packet can carry it."""
         if self._open:
             self._outlet.send_nowait(CUT)
         self._gone = True
         self._set_open(False)
 
     async def wait_closed(self) -> None:
-        """Return when no take is open; somebody else closes it. Any number may wait."""
+        """Return when no take is open; another task closes it. Any number may wait."""
         if self._open:
             if self._closed is None:
                 self._closed = trio.Event()

@@ -4,27 +4,27 @@ How it works
 ============
 
 A device is in one of `Rules.modes` modes, and it is idle or it plays the clip of one mode,
-which need not be the mode it is in. Everything that happens to it is one of ten events:
+which need not be the mode it is in. Ten events change it:
 
 - a press of one of the four buttons (`pressed`),
-- the end of what plays, in four ways: its sound ended (`take_ended`), it could not be played
+- the end of a playback, in four ways: its sound ended (`take_ended`), it could not be played
   (`take_failed`), its audio stream was lost or stopped taking bytes (`take_lost`), or a newer
   connection took the device over (`taken_over`),
-- an operator's wish: that the clip of any mode plays now (`told_to_play`), or that nothing does
+- an operator's request: to play the clip of any mode now (`told_to_play`), or to stop
   (`told_to_stop`),
 - other clips, and perhaps more of them or fewer (`clips_changed`).
 
 Each is a function of the rules and the state that returns a `Step`: the state that follows, and
-the one `Effect` that the audio or the LEDs need. There is no time here, no task and no I/O; who
-calls these functions sees to it that effects happen and that ends are reported for the take that
-`State.playing` speaks of, never for one that a later press has replaced.
+the one `Effect` that the audio or the LEDs need. There is no time here, no task and no I/O. The
+caller performs the effects, and reports the end of the take that `State.playing` names, never of
+one that a later press has replaced.
 
 With the defaults the table is (device contract, section 3):
 
     press     idle                                playing
     -------   ---------------------------------   ------------------------------------------
     CONNECT   LEDs again                          LEDs again
-    MODE      next mode, wraps round              next mode; what plays goes on
+    MODE      next mode, wraps round              next mode; the take goes on
     STOP      mode 0                              cut; mode 0
     PLAY      the mode's clip starts              cut, and the mode's clip starts
 
@@ -32,28 +32,28 @@ The settings replace single cells of the right-hand column, and STOP's mode 0 in
 
     play_while_playing   restart: as above
                          ignore:  nothing
-                         queue:   the mode's clip plays after what plays now, in order
+                         queue:   the mode's clip plays after the present one, in order
     mode_while_playing   keep:    as above
-                         stop:    next mode; what plays is cut
+                         stop:    next mode; the take is cut
                          switch:  next mode; cut, and the new mode's clip starts
     stop_goes            home:    as above
                          keep:    the mode stays
 
-What follows from the table in its corners:
+Consequences in the corners of the table:
 
-- Whatever cuts what plays forgets the queue too: nothing plays later that the user might have
-  forgotten asking for. So does a take that failed or was lost.
+- A cut empties the queue too: nothing plays later that the user may have forgotten. So does a take
+  that failed or was lost.
 - There are at least five modes, and so there may be modes without a clip. Where the clip of such
   a mode should start, nothing plays, and the state is in error. (A queue that cannot take it goes
   on as it was.)
 - The error is shown until the next press of any button, which first of all clears it.
 - HOLD and RELEASE change nothing.
-- What an operator wishes leaves the mode to the user, and no setting changes it: the clip starts
-  at once, and what plays is cut. It clears the error, as a press does. The clip of a mode that has
-  none is no wish that could be fulfilled: nothing changes.
-- When the clips change, what plays goes on to its end, and a mode is its number: whatever plays
-  next is the clip that the number has now. A device in a mode that is no more is home, and what is
-  queued and has no clip any more is forgotten.
+- A request of an operator leaves the mode to the user, and no setting changes it: the clip starts
+  at once, and a take that plays is cut. It clears the error, as a press does. A request for the
+  clip of a mode without one changes nothing.
+- When the clips change, a take goes on to its end, and a mode is its number: the next playback has
+  the clip of that number. A device in a mode that no longer exists is home, and queued modes
+  without a clip are dropped.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Button(IntEnum):
 
 
 class Action(IntEnum):
-    """What was done to a button, numbered as `ButtonEvent.ButtonEventType` numbers it."""
+    """The actions on a button, numbered as `ButtonEvent.ButtonEventType` numbers them."""
 
     PRESS = 0
     HOLD = 1
@@ -87,11 +87,11 @@ class Action(IntEnum):
 
 
 class Effect(Enum):
-    """What has to happen so that a device agrees with its state."""
+    """The one thing to do so that a device agrees with its state."""
 
     NONE = "nothing"
     SHOW = "the LEDs are sent again"
-    CUT = "what plays, if anything does, is cut"
+    CUT = "the take, if there is one, is cut"
     START = "the same, and the clip of State.playing starts from its beginning"
     PAUSE = "the take ends, and its place is kept"
     RESUME = "the take goes on from the place that was kept"
@@ -117,7 +117,7 @@ class Rules:
 
 
 class State(NamedTuple):
-    """All that the user has brought about on one device. `State()` is a new one.
+    """The part of a device that its user controls. `State()` is that of a new device.
 
     `playing` is the mode whose clip plays, None when idle. `queue` holds the modes whose clips
     follow it, at most `QUEUE_MAX`, and is empty when idle. `paused`: that clip is held where it
@@ -142,7 +142,7 @@ def pressed(rules: Rules, state: State, button: Button, action: Action = Action.
 
 
 def take_ended(state: State) -> Step:
-    """The sound of what played came to its end by the playback clock."""
+    """The sound came to its end by the playback clock."""
     if not state.queue:
         return state._replace(playing=None), Effect.NONE
     playing, *queue = state.queue
@@ -150,7 +150,7 @@ def take_ended(state: State) -> Step:
 
 
 def take_failed(state: State) -> Step:
-    """What should play cannot: its clip does not read, or no audio stream came for it."""
+    """A take cannot begin: its clip does not read, or no audio stream came for it."""
     return State(state.mode, error=True), Effect.CUT
 
 
@@ -165,7 +165,7 @@ def taken_over(state: State) -> Step:
 
 
 def told_to_play(rules: Rules, state: State, mode: int) -> Step:
-    """An operator wants the clip of a mode to play now, whatever plays; the device's mode stays."""
+    """An operator plays the clip of a mode now, over any other take; the device's mode stays."""
     if not 0 <= mode < rules.clips:
         return state, Effect.NONE
     return State(state.mode, playing=mode), Effect.START
@@ -228,7 +228,7 @@ class Behaviour(Protocol):
 
     They run on the event loop and must return at once. An error that one raises is logged and ends
     the device for which it was called, and no other. A guest extends `DefaultBehaviour`. A
-    reconnect is idle, and the wishes of an operator are obeyed, whatever the behaviour.
+    reconnect is idle, and an operator's play and stop are obeyed, under every behaviour.
     """
 
     def on_button(self, rules: Rules, state: State, button: Button, action: Action) -> Step:

@@ -1,4 +1,4 @@
-"""What all devices of a server share."""
+"""The parts that all devices of a server share."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""One device: what it knows, and the three tasks that keep it.
+"""One device: its state, and the three tasks that keep it.
 
     run
-    ├─ event intake   applies presses that have to wait for something, one after the other
+    ├─ event intake   applies presses that must wait, one after the other
     ├─ status         runs the start-up sequence on the LEDs, for as long as it lasts
     └─ audio          one take at a time (`Player`)
 
 The device's requests run elsewhere, on one connection or on several. They come and go through
 `adopt`, `lose`, `greet`, `plug` and `unplug`, which are synchronous, and they read `status` and
-press buttons. A press that has to wait for nothing is applied where it comes (`press_nowait`).
+press buttons. Fast path: a press that need not wait is applied where it comes (`press_nowait`), in
+the place of the intake task.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Device:
 
     @property
     def state(self) -> State:
-        """What the user has brought about."""
+        """The mode and the playback that the user controls."""
         return self.status.state
 
     @property
@@ -110,7 +111,7 @@ class Device:
         return self._player.source
 
     async def run(self) -> None:
-        """Keep the device until `end`. Raises what fails in one of its tasks."""
+        """Keep the device until `end`. Raises the error of a task that fails."""
         if self._scope.cancel_called:
             return
         faults: list[Exception] = []
@@ -124,7 +125,7 @@ class Device:
             raise faults.pop()
 
     def end(self) -> None:
-        """Nobody is attached any more, or the device has failed: end its tasks."""
+        """End the tasks: no request is attached, or the device has failed."""
         self.watcher = None
         self._presses.clear()
         self._player.unplug()
@@ -161,7 +162,7 @@ class Device:
             self.watcher()
 
     def look(self) -> None:
-        """The device is to be asked what it shows, once it has shown what it should."""
+        """Ask the device for its LEDs, once it has shown the present frame."""
         self._set_status(self.status.looked())
 
     def learn(self, report: Telemetry) -> None:
@@ -183,7 +184,7 @@ class Device:
             self._start_startup()
 
     def _need_no_greeting(self) -> None:
-        """What was done shows that the device works; a status call may still be on its way."""
+        """A press shows that the device works; a status call may still be on its way."""
         if CallKind.STATUS not in self.links:
             self._greeted_on = _PRESSED
 
@@ -192,35 +193,35 @@ class Device:
         self._player.plug(outlet)
 
     def unplug(self) -> None:
-        """The audio stream is lost, and what plays with it."""
+        """Drop the audio stream, and the take with it."""
         self._player.unplug()
         self._apply(self._behaviour.on_playback_lost(self._common.rules, self.state))
 
     def end_take(self) -> None:
-        """Cut what plays, for a shutdown; it is closed at once or when there is room."""
+        """Cut the take, for a shutdown; it is closed at once or when there is room."""
         self._apply(table.take_lost(self.state))
 
     def fit_clips(self) -> None:
-        """The clips that all devices share have changed; what plays goes on."""
+        """Adapt the state to other clips; the take goes on."""
         state, effect = self._behaviour.on_clips_changed(self._common.rules, self.state)
         if state is not self.state:
             self._apply((state, effect))
 
     async def wait_closed(self) -> None:
-        """Return when the audio stream owes no `is_end` any more."""
+        """Return when the audio stream owes no `is_end`."""
         await self._player.wait_closed()
 
-    # -- what an operator asks for
+    # -- actions of an operator
 
     def play(self, mode: int) -> bool:
-        """Start the clip of a mode now; the device's own mode stays. False in a shutdown, where
-        nothing starts any more."""
+        """Start the clip of a mode now; the device's own mode stays. False in a shutdown, where no
+        take starts."""
         if not self._common.ending:
             self._obey(table.told_to_play(self._common.rules, self.state, mode))
         return not self._common.ending
 
     def stop(self) -> None:
-        """Cut what plays, and forget what would follow; the device's mode stays."""
+        """Cut the take, and empty the queue; the device's mode stays."""
         self._obey(table.told_to_stop(self.state))
 
     def _obey(self, step: Step) -> None:
@@ -257,7 +258,7 @@ class Device:
         # This task may have been woken for a press before it was cancelled, and by now the same
         # device may be somewhere else, or another `Device`.
         is_elsewhere = self._scope.cancel_called
-        # In a shutdown nothing starts any more, but the mode that a press selects is kept: it is
+        # In a shutdown no take starts, but the mode that a press selects is kept: it is
         # about to be acknowledged.
         starts_late = self._common.ending and button is Button.PLAY
         return not is_elsewhere and not starts_late

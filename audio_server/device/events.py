@@ -1,4 +1,4 @@
-"""What happens to devices, for whoever keeps a record of it."""
+"""Events of devices, and the listeners that receive them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class DeviceEvent(StrEnum):
-    """What happened, and the details that are told with it."""
+    """The kinds of events, each with the details that a listener gets."""
 
     CONNECTED = "connected"
-    """Who is there, as text (str), and whether calls on another connection ended for it (bool)."""
+    """The peer, as text (str), and whether calls on another connection ended for it (bool)."""
 
     GONE = "gone"
     """The `Device`, which is not to be kept."""
@@ -31,21 +31,21 @@ class DeviceEvent(StrEnum):
     """Nothing: the device showed other LEDs than it was sent."""
 
     REFUSED = "refused"
-    """What the device did or answered wrongly, or was not allowed (str)."""
+    """The fault of a device or of its answer, or the refusal it got (str)."""
 
     RENAMED = "renamed"
     """The new name; None where it was taken away."""
 
     ACTION = "action"
-    """What an operator did: press, play or stop; the Button, the name of the clip, or None."""
+    """An action of an operator: press, play or stop; the Button, the name of the clip, or None."""
 
 
 class Listener(Protocol):
-    """Keeps a record of what happens."""
+    """Receives the events of all devices."""
 
     def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
         """Called where it happens, in the midst of it: must return at once, and raise nothing."""
 
     def changed(self, device_id: str) -> None:
-        """Something else is to be seen of a device: its report, or which streams it has open.
-        Called as `happened` is."""
+        """Called when another visible property of a device has changed: its report, or its open
+        streams. Called as `happened` is."""

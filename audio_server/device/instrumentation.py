@@ -1,4 +1,4 @@
-"""What devices tell of themselves to whoever counts them."""
+"""Counts that devices report."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Outcome(Enum):
     """A press or a shutdown asked for it."""
 
     LOST = "lost"
-    """The device, or its audio stream, was gone or took nothing any more."""
+    """The device, or its audio stream, was gone or stopped reading."""
 
     FAILED = "failed"
     """It could not be played."""
 
 
 class LedFault(Enum):
-    """What was wrong with a device's answer to an LED frame."""
+    """Faults of a device's answer to an LED frame."""
 
     REFUSED = "refused"
     LATE = "late"
@@ -44,7 +44,7 @@ class Instrumentation:
         """A newer call has ended a connection's calls of a device, here or at another worker."""
 
     def take_begun(self) -> None:
-        """A clip is to be played to a device."""
+        """A playback begins on a device."""
 
     def take_over(self, outcome: Outcome) -> None:
         """A take that had begun is over."""
@@ -53,7 +53,7 @@ class Instrumentation:
         """So many packets of sound were handed over, framed for gRPC."""
 
     def served(self, steps: int, late_s: float) -> None:
-        """So many takes got what they were due, this long after they were due it."""
+        """So many takes were refilled, this long after they were due."""
 
     def acknowledged(self, after_s: float) -> None:
         """An event of a button was acknowledged, so long after it was received."""

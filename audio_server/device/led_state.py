@@ -1,4 +1,4 @@
-"""What a device is to show, and why."""
+"""The LEDs that a device should show, and the state behind them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from audio_server.device.leds import Frame, LedFrame
 
 
 class LedState(NamedTuple):
-    """The state of a device, and what its LEDs show: `frame` is made of `state`, but while
-    `greeting` is the number of a start-up sequence it is one of that. `looks` grows each
-    time that the device is to be asked what it shows."""
+    """The state of a device, and its LEDs: `frame` is made of `state`, but while `greeting` is the
+    number of a start-up sequence it is a frame of that. `looks` grows with each request to read
+    the LEDs back."""
 
     state: State
     frame: LedFrame
@@ -38,5 +38,5 @@ class LedState(NamedTuple):
         return LedState(self.state, LedFrame(frame, self.frame.serial), greeting, self.looks)
 
     def looked(self) -> LedState:
-        """The device is to be asked what it shows."""
+        """Return the state with a request to read the LEDs back."""
         return self._replace(looks=self.looks + 1)

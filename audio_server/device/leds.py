@@ -1,4 +1,4 @@
-"""What the six LEDs show: a pure function of a device's state, and the start-up sequence.
+"""Frames of the six LEDs: a pure function of a device's state, and the start-up sequence.
 
 A frame is always full, because a device draws all six from every frame (device contract,
 section 2). Every colour is `0xRRGGBBAA`; AA, the intensity, is full or the LED is dark.

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from typing import Final, Protocol
 
 MODES_MAX: Final = 250_000
-"""Of so many devices that are not home the mode is remembered; where there are more, of those in
-which it changed last. Whoever may connect may make up devices: they shall not use up memory."""
+"""Devices that are not home, of which the mode is remembered; past it the modes that have not
+changed for longest are forgotten. Any caller may invent ids: they must not use up memory."""
 
 
 class ModeStore(Protocol):
@@ -16,7 +16,7 @@ class ModeStore(Protocol):
 
     @property
     def is_durable(self) -> bool:
-        """Whether `wait_durable` may have to wait for what was put."""
+        """Whether `wait_durable` may have to wait for the last `put`."""
 
     def get(self, device_id: str) -> int:
         """The mode last put for the device; 0 for one that is not known."""
@@ -25,12 +25,12 @@ class ModeStore(Protocol):
         """Remember the mode of a device."""
 
     async def wait_durable(self, device_id: str) -> None:
-        """Return when all that was put for the device is as safe as it gets. A press is
-        acknowledged after that; where nothing is to be waited for, this does not yield."""
+        """Return when the last `put` for the device is durable, or as durable as the store can make
+        it. A press is acknowledged after that; without a reason to wait this does not yield."""
 
 
 def remember(modes: OrderedDict[str, int], device_id: str, mode: int) -> str | None:
-    """Note a mode; home takes no room. Gives the device, if any, whose mode had to be forgotten."""
+    """Note a mode; home takes no room. Returns the device that lost its mode for it, if any."""
     modes.pop(device_id, None)
     if mode:
         modes[device_id] = mode
@@ -54,4 +54,4 @@ class MemoryModeStore:
         remember(self._modes, device_id, mode)
 
     async def wait_durable(self, device_id: str) -> None:
-        """What is put is kept at once."""
+        """Return at once: memory is the only store."""

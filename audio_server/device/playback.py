@@ -44,11 +44,11 @@ _ENDLESS = 1 << 62
 """Packets of a source without an end: more than will ever be sent."""
 
 _ROUNDING = 1e-6
-"""In packets. A time that should be a multiple of 20 ms may miss it by what a float holds."""
+"""In packets: the rounding error of a float, for times that should be multiples of 20 ms."""
 
 
 class PlaybackFailed(Exception):
-    """A take ended before its sound did, and nobody asked for that."""
+    """A take ended before its sound did, and no press asked for that."""
 
 
 class Stalled(PlaybackFailed):
@@ -128,7 +128,7 @@ class Playback:
         self._first = first
         self._pace = pace
         self._refill = pace.refill
-        self._target = 0  # what will have been sent after the next refill; 0: it has no phase
+        self._target = 0  # packets sent after the next refill; 0: the take has no phase yet
         self._timer_wheel = timer_wheel
         self._track: AudioStream | None = None
         self._drive: Timer | None = None
@@ -153,7 +153,7 @@ class Playback:
 
     @property
     def is_driven(self) -> bool:
-        """Whether the metronome sends what is due, so that there is nothing to do."""
+        """Whether the timer wheel sends the packets that are due, so that the task may rest."""
         return self._drive is not None
 
     def _cancel_drive(self) -> None:
@@ -181,9 +181,9 @@ class Playback:
             self.cut()
 
     def cut(self) -> None:
-        """Send nothing any more, and close the take at once if there is room for that.
+        """Send no more, and close the take at once if there is room for that.
 
-        What waits in `play` goes on waiting: cancel it.
+        A caller that waits in `play` goes on waiting: cancel it.
         """
         self._cancel_drive()
         if not self._is_cut and self._track is not None:
@@ -211,10 +211,11 @@ class Playback:
         return None if self._sent == self._packets else self._refill_at()
 
     def _refill_at_once(self, track: AudioStream, now: float) -> bool:
-        """The short way of `_top_up`, for a wake that finds all as it should be.
+        """Fast path of `_top_up`, for a wake in the regular case; False leaves the work to it.
 
-        By a `now` that has passed, less than the lead is sent and never more. Only whether the
-        player has run dry must not be asked of it: who is near that goes the long way.
+        With a `now` that lies in the past, less than the lead is sent and never more. Whether the
+        player has run dry cannot be told from it: a take that is close to that takes the slow
+        path. Benchmark: docs/performance.md, "A short way for refills".
         """
         elapsed, sent = now - self._t0, self._sent
         stop = self._within_lead(elapsed)
@@ -236,10 +237,10 @@ class Playback:
         raise Stalled(f"no packet taken for {self._pace.stall_s:g} s")
 
     def _refill_at(self) -> float:
-        """When the next refill is within the lead.
+        """Return the time at which the next refill is within the lead.
 
-        The first one comes sooner, if that is in company (`TimerWheel.find_phase`); all others are
-        `refill` packets apart, so that a take whose wake was late is in the same company again.
+        The first one comes sooner, if it then shares a tick (`TimerWheel.find_phase`); all others
+        are `refill` packets apart, so that a take whose wake was late shares the same ticks again.
         """
         if not self._target:
             one = self._due_at(self._sent + 1)

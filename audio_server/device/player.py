@@ -23,19 +23,19 @@ class NoStream(PlaybackFailed):
 
 
 Observe: TypeAlias = Callable[[Playback, Outcome | None, PlaybackFailed | None], None]
-"""Told of every take that begins (None), and how and why it ended; raises nothing."""
+"""Called when a take begins (with None) and when it ends, with the outcome; raises nothing."""
 
 Over: TypeAlias = Callable[[PlaybackFailed | None], None]
-"""Told of every take that ends by itself: with None when its sound has ended, else why."""
+"""Called when a take ends by itself: with None after its sound, else with the failure."""
 
 
 class Player:
-    """Plays clips on the track that is there. All but `run` only say what is wanted, at once.
+    """Plays sources on the present audio stream. All methods but `run` only set the goal, at once.
 
-    `run` acts on it: whatever changes what is wanted ends the step in which `run` is, and the
-    next step begins from what is wanted then. So nothing is ever done for an old request. The
-    first packets of a take do not wait for `run`: they go out with the Play itself, and `run`
-    rests for as long as the metronome sends the others.
+    `run` acts on it: a change of the goal ends the step of `run`, and the next step begins from the
+    new goal. So no work is ever done for an old request. Fast path: the first packets of a take do
+    not wait for `run`, they go out with the Play itself, and `run` rests for as long as the timer
+    wheel sends the others.
     """
 
     __slots__ = (
@@ -119,7 +119,7 @@ class Player:
         self._end_step()
 
     def unplug(self) -> None:
-        """The audio stream is gone. What plays on it is to be `cut` with it."""
+        """Drop the audio stream. The caller cuts the take with it."""
         if self._track is not None:
             self._track.abandon()
             self._track = None
@@ -145,7 +145,7 @@ class Player:
             self._step.cancel()
 
     async def run(self, over: Over) -> NoReturn:
-        """Do what is wanted, for ever."""
+        """Act on the goal, for ever."""
         while True:
             self._changed = trio.Event()
             self._rests = self._is_at_rest()

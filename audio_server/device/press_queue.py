@@ -1,4 +1,4 @@
-"""What a request asks of a device."""
+"""Presses on their way from requests to a device."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Press:
 
 
 async def fault_of(work: Callable[[], Awaitable[NoReturn]]) -> Exception:
-    """Run `work` until it fails; with what.
+    """Run `work` until it fails; return its error.
 
-    Raised in a nursery's block it would leave a cycle of trio's: what the other tasks are
-    cancelled with leads to the frame that waits for them, and that to what they have raised.
+    Raised in a nursery's block it would leave a cycle of trio's: the cancel of the other tasks
+    refers to the frame that waits for them, and that frame to the error.
     """
     try:
         await work()
@@ -79,12 +79,12 @@ class PressQueue:
         self._waiting = [press for press in self._waiting if not press.is_void(left)]
 
     def fail(self, fault: Exception) -> None:
-        """Have `next` raise what an application at once has raised."""
+        """Have `next` raise the error of a press that was applied at once."""
         self._fault = fault
         self._some.set()
 
     def clear(self) -> None:
-        """The device has ended; forget the fault, whose traceback leads to it."""
+        """Forget the fault of a device that has ended: its traceback refers to the device."""
         self._fault = None
 
     async def next(self) -> Press:

@@ -46,9 +46,8 @@ log = structlog.get_logger()
 class Devices:
     """The devices of one server. `run` must be running when a request attaches.
 
-    `clips[i]` is the clip of mode `i`, and `rules.clips` is how many there are, until
-    `change_clips`. A device whose tasks fail is logged and ends alone: its links raise
-    `DeviceFailed`.
+    `clips[i]` is the clip of mode `i`, and `rules.clips` is their number, until `change_clips`. A
+    device whose tasks fail is logged and ends alone: its links raise `DeviceFailed`.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Devices:
 
     @property
     def meter(self) -> Instrumentation:
-        """Who counts what the devices do."""
+        """The counts of the devices."""
         return self._common.meter
 
     def subscribe(self, listener: Listener) -> None:
@@ -121,9 +120,9 @@ class Devices:
         scope: trio.CancelScope | None = None,
         peer: object = None,
     ) -> StatusAttachment:
-        """The hold of a `StatusStream` request. Each connection has a number of its own.
+        """Return the hold of a `StatusStream` request. Each connection has a number of its own.
 
-        `scope` is one that the request runs in, `peer` who is there (see `Attachment`).
+        `scope` is one that the request runs in, `peer` its other end (see `Attachment`).
         """
         return StatusAttachment(self, device_id, connection, scope, peer)
 
@@ -149,10 +148,10 @@ class Devices:
         return AudioAttachment(self, device_id, connection, outlet, scope, peer)
 
     async def end_takes(self) -> None:
-        """Cut every take, for a shutdown; nothing starts any more, but modes still change.
+        """Cut every take, for a shutdown; no take starts after this, but modes still change.
 
-        Returns when every take has got its `is_end`. A device that does not read keeps it from
-        returning, but not the others from getting theirs: give it a deadline.
+        Returns when every take has got its `is_end`. A device that does not read keeps this from
+        returning, but does not keep others from their ends: give it a deadline.
         """
         self._common.ending = True
         devices = list(self._devices.values())
@@ -163,9 +162,9 @@ class Devices:
             await device.wait_closed()
 
     def change_clips(self, clips: Sequence[AudioSource]) -> None:
-        """Have these clips from now on: what plays goes on, and the next Play has the new one.
+        """Replace the clips: a take goes on, and the next Play has the new clip.
 
-        A device in a mode that is no more is home. Does not wait for the modes to be kept.
+        A device in a mode that no longer exists is home. Does not wait for modes to be stored.
         """
         self._common.rules = replace(self._common.rules, clips=len(clips))
         self._common.clips = clips

@@ -1,4 +1,4 @@
-"""Which calls of a device end when it opens another one: the rule, as a pure function.
+"""The calls of a device that end when it opens another one: the rule, as a pure function.
 
 A device has at most one open call of each kind. Its calls may share one connection, as those of
 a stock device do, or come on one connection each, as they do behind a proxy that opens an
@@ -11,18 +11,18 @@ upstream connection for each call. So a take-over is by call (device contract, "
     on the same connection     its connection  that call
     on another connection      any other       that call, and all others on *its* connection
 
-The age of a connection decides nothing: the newest call wins. What the device left on the
-connection of the call that ended is void, presses that wait to be applied included.
+The age of a connection decides nothing: the newest call wins. Everything that the device left on
+the connection of the call that ended is void, presses that wait to be applied included.
 
 After a take-over by another connection a device is idle if the call that ended carried its sound,
-or was to bring it: where no audio call is open, a Play waits for one for a moment, and that Play
-ends with the event call on which it came.
+or would have brought it: where no audio call is open, a Play waits for one for a moment, and that
+Play ends with the event call on which it came.
 
     calls that ended           audio call open before   afterwards
     ------------------------   ----------------------   ------------------------
     the audio call among them  yes                      idle
     the event call among them  no                       idle
-    any others                 either                   what plays goes on
+    any others                 either                   the take goes on
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CallKind(Enum):
 
 
 class TakeOver(NamedTuple):
-    """What a new call ends.
+    """The effect of a new call on the calls before it.
 
     `left` is the connection that the device has left, None where it opened a call again on the
     same one. `is_idle`: the take that plays or waits ends too.
@@ -56,7 +56,7 @@ NO_TAKE_OVER = TakeOver()
 
 
 def take_over(open_calls: Mapping[CallKind, int], kind: CallKind, connection: int) -> TakeOver:
-    """Return what a call of `kind` on `connection` ends of `open_calls`, which maps each kind
+    """Return the effect of a call of `kind` on `connection` on `open_calls`, which maps each kind
     that is open to its connection."""
     left = open_calls.get(kind)
     if left is None:

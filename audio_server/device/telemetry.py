@@ -1,4 +1,4 @@
-"""What is known of a device by what it answered, and by what it did not."""
+"""The knowledge about a device from its answers, and from missing ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SMOOTHING = 8
 
 
 class Telemetry(NamedTuple):
-    """None is unknown. Every change makes a new one, so a look at `is` tells whether there was any.
+    """None is unknown. Every change makes a new object, so that `is` detects a change.
 
-    `leds` are what the device last confirmed, by accepting a frame or by telling its LEDs: their
-    intensity means nothing. `round_trip_s` is smoothed, from a request to its answer. `battery` is
-    a share of 1. Errors and corrections are counted for as long as the device is known.
+    `leds` are those that the device last confirmed, by accepting a frame or by reporting them:
+    their intensity means nothing. `round_trip_s` is smoothed, from a request to its answer.
+    `battery` is a share of 1. Errors and corrections count for as long as the device is known.
     """
 
     leds: Frame | None = None
@@ -26,7 +26,7 @@ class Telemetry(NamedTuple):
     last_error: str | None = None
 
     def answered(self, after_s: float, leds: Frame | None, battery: float | None) -> Telemetry:
-        """The device answered a request; what it did not say stays as it was."""
+        """The device answered a request; fields that it left out stay as they were."""
         known_s = after_s if self.round_trip_s is None else self.round_trip_s
         return Telemetry(
             self.leds if leds is None else leds,
@@ -36,7 +36,7 @@ class Telemetry(NamedTuple):
         )
 
     def corrected(self) -> Telemetry:
-        """It showed other LEDs than it had confirmed, and is to be sent them again."""
+        """The device showed other LEDs than it had confirmed, and gets them again."""
         return self._replace(corrections=self.corrections + 1)
 
     def erred(self, error: str) -> Telemetry:
@@ -44,7 +44,7 @@ class Telemetry(NamedTuple):
         return self._replace(errors=self.errors + 1, last_error=error)
 
     def elsewhere(self) -> Telemetry:
-        """The device is on another connection: what it showed and how fast it was is unknown."""
+        """The device is on another connection: its LEDs and its round trip are unknown."""
         return Telemetry(
             corrections=self.corrections, errors=self.errors, last_error=self.last_error
         )

@@ -2,12 +2,13 @@
 
 A take is due four or five times a second. With a deadline of its own, each of thousands of takes
 costs trio a heap operation, a cancel scope and a pass of the scheduler; and it would wake alone.
-Here the times are rounded up to shared ticks, and one task does what all who are due want done.
+Here the times are rounded up to shared ticks, and one task performs all steps that are due.
 
-What is done at a tick is a function that was left here, because waking a task costs more than the
-refill that it would do. Whoever leaves it owns the work. A task may sleep in `drive` for as long as
-the function is called: its cancellation ends that at once, and what the function raises is raised
-there. Or nobody sleeps (`start`): then the owner is told when it ends, and cancels it before that.
+A step is a function that its owner left here: fast path of a task for each take, because waking a
+task costs more than the refill that it would do (docs/performance.md, "Refills without wakes"). A
+task may sleep in `drive` for as long as the function is called: its cancellation ends that at once,
+and an error of the function is raised there. Or no task sleeps (`start`): then the owner is called
+when the steps end, and cancels them before that.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ LATE_CHUNK = 256
 devices say, and before those that connect."""
 
 FULL = 64
-"""How many takes share a tick before another is begun: a wake from idle costs as much as a dozen
-refills, but who presses a button meanwhile waits for all of them."""
+"""Takes that share a tick before another tick is used: a wake from idle costs as much as a dozen
+refills, but a press in the meantime waits for all of them."""
 
 _ROUNDING = 1e-6
-"""In ticks. A time that should lie on a tick may miss it by what a float cannot hold."""
+"""In ticks: the rounding error of a float, for times that should lie on a tick."""
 
 Step: TypeAlias = Callable[[float], float | None]
-"""Does what is due and returns when it is due again, None if it is not. Must not block.
+"""Performs a step and returns the time of the next one, None after the last. Must not block.
 
-It is given the time, which was read for its chunk: it may have passed by what a chunk takes.
+It gets the time, which was read for its chunk: it may be in the past by the length of a chunk.
 """
 
 
@@ -59,7 +60,7 @@ class Timer:
         self.error: Exception | None = None
 
     def cancel(self) -> None:
-        """Do the step no more, and tell nobody. It may have ended."""
+        """End the steps, without a call of `ended`. They may have ended already."""
         self.ended = None
         self.bucket.pop(self, None)
 
@@ -68,10 +69,10 @@ _Bucket: TypeAlias = dict[Timer, None]
 
 
 class TimerWheel:
-    """Does steps at ticks of 20 ms by trio's clock. `run` is its one task.
+    """Performs steps at ticks of 20 ms by trio's clock. `run` is its one task.
 
-    Ticks are absolute: whoever is due at computed times does not drift. When the loop was late,
-    everyone whose tick has passed is served at once.
+    Ticks are absolute: steps that are due at computed times do not drift. After a late turn of the
+    loop all steps whose ticks have passed are performed at once.
     """
 
     __slots__ = ("_alarm", "_buckets", "_meter")
@@ -82,10 +83,10 @@ class TimerWheel:
         self._alarm = trio.CancelScope()
 
     async def run(self) -> NoReturn:
-        """Serve who is due, for ever. Costs nothing while nobody sleeps.
+        """Perform the steps that are due, for ever. Costs nothing without any.
 
-        When it is cancelled, who sleeps stays asleep, and nothing is done any more for the others:
-        end them first or with it.
+        When it is cancelled, tasks in `drive` stay asleep, and no other step is performed: end them
+        first or with it.
         """
         while True:
             first = min(self._buckets, default=math.inf)
@@ -95,15 +96,17 @@ class TimerWheel:
             await self._serve_due()
 
     def find_phase(self, when: float, period: int) -> int:
-        """For who will be due every `period` ticks: how many ticks after `when` it best begins.
+        """Return the best first tick, counted from `when`, for steps every `period` ticks.
 
-        Fewer than `period`. In company, up to `FULL` of them: few takes then need few wakes. Where
-        all ticks are full it is the emptiest one, and the latest of equals, so that what many
-        begin at once is over before the first of them is due.
+        Fewer than `period`. A shared tick, up to `FULL` of them: few takes then need few wakes.
+        Where all ticks are full it is the emptiest one, and the latest of equals, so that a crowd
+        that begins at once has begun before the first of it is due.
         """
         first, loads = _tick_at(when), [0] * period
         for tick, bucket in self._buckets.items():
-            if -period <= tick - first < period:  # who is due before `first` will be so again
+            if (
+                -period <= tick - first < period
+            ):  # steps that are due before `first` will be due again
                 loads[(tick - first) % period] += len(bucket)
         return max((load if load < FULL else -load, phase) for phase, load in enumerate(loads))[1]
 
@@ -117,8 +120,8 @@ class TimerWheel:
     async def drive(self, when: float, step: Step) -> None:
         """Call `step` at the first tick at or after `when`, and after the times it returns.
 
-        Returns when it returns None, and raises what it raises. Cancelling it leaves nothing
-        behind: `step` is not called any more.
+        Returns when `step` returns None, and raises its errors. Cancelling it leaves nothing
+        behind: `step` is not called again.
         """
         drive = self.start(when, step, partial(reschedule, trio.lowlevel.current_task()))
 
@@ -131,9 +134,10 @@ class TimerWheel:
             raise drive.error
 
     def start(self, when: float, step: Step, ended: Callable[[], None]) -> Timer:
-        """As `drive`, but nobody sleeps: `ended` is called when `step` returns None or raises.
+        """As `drive`, without a task that sleeps: `ended` is called after the last step, or an
+        error.
 
-        Who starts it cancels it, unless it has ended.
+        The caller cancels it, unless it has ended.
         """
         drive = Timer(step, ended)
         self._put(drive, when)
@@ -164,17 +168,17 @@ class TimerWheel:
         steps = min(CHUNK if late_s < TICK_S else LATE_CHUNK, len(bucket))
         self._meter.served(steps, late_s)
         for _ in range(steps):
-            if bucket:  # what is done for one may end another
+            if bucket:  # one step may end another
                 self._serve(bucket.popitem()[0], now)
 
     def _serve(self, drive: Timer, now: float) -> None:
-        """Do a step. This is the edge where its faults go to who has started it."""
+        """Perform a step. This is the edge where its faults go to its owner."""
         when = None
         try:
             when = drive.step(now)
         except Exception as error:
             drive.error = error
-        if drive.ended is None:  # cancelled by what it did
+        if drive.ended is None:  # cancelled by its own step
             return
         if when is None:
             drive.ended()
@@ -188,4 +192,4 @@ def _tick_at(when: float) -> int:
 
 
 def _never_again(_now: float) -> None:
-    """The step of who only wants to sleep."""
+    """The step of a task that only sleeps."""

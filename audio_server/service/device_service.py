@@ -45,11 +45,11 @@ class DeviceService(DeviceServiceBase):
     async def claim(self, call: ServerCall, device_id: str) -> None:
         """Return when a call may attach to its device; here at once.
 
-        The caller attaches without another checkpoint, so that what is true then still is.
+        The caller attaches without another checkpoint, so that the answer still holds then.
         """
 
     async def StatusStream(self, call: Any) -> None:  # noqa: N802
-        """Show the newest LED frame, and ask now and then what the device shows."""
+        """Show the newest LED frame, and read the LEDs back now and then."""
         await self._attend(call, CallKind.STATUS, self._show_frames)
 
     async def EventStream(self, call: Any) -> None:  # noqa: N802
@@ -66,7 +66,7 @@ class DeviceService(DeviceServiceBase):
         kind: CallKind,
         handle: Callable[[ServerCall, str], Awaitable[None]],
     ) -> None:
-        """Find out whose call it is, and that it is, before any device is touched; handle it."""
+        """Read and prove the id of the call before any device is touched; then handle the call."""
         device_id = device_id_of(call)
         try:
             with self._identity.admit(call, device_id):

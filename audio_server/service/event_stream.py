@@ -58,8 +58,8 @@ class EventHandler:
             await self._take(event)
 
     def _take_at_once(self, event: bytes) -> bool:
-        """Take an event if it has to wait for nothing: not for its turn, for a mode that is to be
-        kept first, nor for room for its acknowledgement."""
+        """Handle an event synchronously. Returns False, with nothing changed, if it must wait for
+        earlier events, for the mode to be stored, or for send window."""
         press = self._press_in(event)
         if not self._call.has_room or not (bucket := self._pace.free(self._link.device_id)):
             return False
@@ -84,8 +84,8 @@ class EventHandler:
 
 
 def _press_of(event: DeviceEvent) -> _Press | bool:
-    """What was done to which button. False for an event that says nothing (its oneof is unset);
-    True for what we do not know, which is acknowledged like all others."""
+    """Return the button and the action. False for an event with no field set; True for an unknown
+    one, which is acknowledged like all others."""
     if event.WhichOneof("event") != "button_event":
         return False
     try:

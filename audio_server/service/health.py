@@ -1,7 +1,7 @@
 """`grpc.health.v1.Health`: whether the server takes devices, for load balancers and probes.
 
-https://github.com/grpc/grpc/blob/master/doc/health-checking.md says what must be answered to
-whom. Nobody needs a `device_id` or a token to ask.
+Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md. A health check needs no
+`device_id` and no token.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from audio_server.rpc.limits import Limits
 from audio_server.rpc.rate_limit import Buckets, Rate, TokenBucket
 
 PRESSES = Limits().presses
-"""How fast they are taken if nobody says otherwise."""
+"""The default rate of presses."""
 
 
 class PressLimiter:
-    """Slows the presses of each device to a rate, whatever connections they come on.
+    """Slows the presses of each device to a rate, over all of its connections.
 
     Nothing is lost: an acknowledgement waits, and flow control holds the rest back.
     """
@@ -21,7 +21,7 @@ class PressLimiter:
         self._buckets = Buckets(rate)
 
     def free(self, device_id: str) -> TokenBucket | None:
-        """If the next press may be taken now, where its token is to be spent when it has been."""
+        """Return the token to spend if the next press may be taken now."""
         now = trio.current_time()
         bucket = self._buckets.of(device_id, now)
         return bucket if bucket.has_token(now) else None

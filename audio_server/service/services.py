@@ -1,4 +1,4 @@
-"""All that is served on the gRPC port: devices, health, and reflection that tells of both."""
+"""All services of the gRPC port: devices, health, and reflection that describes both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audio_server.service.health import HealthService
 def all_services(devices: DeviceService, draining: trio.Event) -> Services:
     """`devices`, `grpc.health.v1` until `draining` is set, reflection in v1 and v1alpha.
 
-    What is not about devices can be asked by anybody.
+    Health and reflection are open to every caller.
     """
     health = HealthService(draining, [_name(devices)])
     listed = ServerReflection.extend([devices, health], pool=_Descriptors())

@@ -1,9 +1,9 @@
-"""What is said on one `StatusStream`: LED frames, questions for the LEDs, and their answers.
+"""One `StatusStream`: LED frames, questions for the LEDs, and their answers.
 
-It is in lock-step: a request is sent when those before it are answered, or after a while without.
-So what is sent is always the newest frame, and a slow device has no backlog. When there is no
-frame to send, the device is asked now and then what it shows; if that is not what it was sent, it
-is sent the frame again.
+It is in lock-step: a request is sent when those before it are answered, or after a while without an
+answer. So each frame is the newest one, and a slow device has no backlog. Without a frame to send,
+the device is asked for its LEDs now and then; if they differ from its last frame, that is sent
+again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ UNASKED: Rate = (50, 20)
 _TEXT_MAX = 200
 
 _SUCCESS = DeviceStatusResponse(status="success").SerializeToString()
-"""What nearly all that is answered is: seeing that spares decoding it."""
+"""The bytes of nearly all answers: comparing them spares decoding."""
 
 log = structlog.get_logger()
 
@@ -53,14 +53,16 @@ class _Asked(NamedTuple):
 
 
 _Told: TypeAlias = tuple[Frame | None, float | None]
-"""The LEDs and the battery; None is what was not told."""
+"""The LEDs and the battery; None stands for an unset field."""
 
 
 class StatusHandler:
     """The server's side of the call. `run` is all of it.
 
-    Its task sleeps as good as always: what is to be sent is sent where the status changes or an
-    answer comes, once that is quiet. The task is woken when something is late, or has no room.
+    Fast path of a task that would wake for each change: its task sleeps nearly always, and a frame
+    is sent where the status changes or an answer comes, once other connections have had their turn.
+    The task is woken when an answer is late or there is no room. Benchmark: docs/performance.md,
+    "Presses without wakes".
     """
 
     __slots__ = (
@@ -84,18 +86,18 @@ class StatusHandler:
         self._link = link
         self._meter = meter
         self._asked: list[_Asked] = []
-        self._shown: LedFrame | None = None  # what was sent last, unless it is to be sent again
+        self._shown: LedFrame | None = None  # the last frame, None when it must be sent again
         self._look_at = 0  # the number of the next look that we ask at
-        self._apart = 0  # looks in a row that did not find what they should
+        self._apart = 0  # successive readbacks that found other LEDs than expected
         self._logged: tuple[str, ...] = ()
-        self._is_late = False  # the answer to what was asked, and so the next frame may be sent
+        self._is_late = False  # the last request is answered, and so the next frame may be sent
         self._is_queued = False
         self._lacks_room = False
         self._rest = trio.CancelScope()
         self._unasked: TokenBucket | None = None
 
     async def run(self) -> None:
-        """Send what is due, hear the answer, again; until the device ends its side."""
+        """Send frames and questions that are due, until the device ends its side."""
         await self._call.send_initial_metadata()
         self._link.watch(self._advance_soon)
         self._advance_soon()
@@ -115,7 +117,7 @@ class StatusHandler:
                 self._rest = trio.CancelScope(deadline=self._rest.deadline)
 
     async def _go_on(self) -> None:
-        """Do what the task was woken for."""
+        """Act on the reason of a wake."""
         if self._lacks_room:
             await self._call.wait_room()
             self._lacks_room = False
@@ -127,12 +129,12 @@ class StatusHandler:
         self._advance()
 
     def _patience_ends_at(self) -> float:
-        """When what was asked last is late; never where too much is late already."""
+        """Return the deadline of the last request's answer; infinity when the call is given up."""
         if not self._asked or len(self._asked) == UNANSWERED_MAX:
             return math.inf
         return self._asked[-1].at + ANSWER_S
 
-    # What is sent
+    # Sending
 
     def _advance_soon(self) -> None:
         if not self._is_queued:
@@ -140,7 +142,7 @@ class StatusHandler:
             self._call.when_quiet(self._advance)
 
     def _advance(self) -> None:
-        """Send what is due, if it may be sent now."""
+        """Send the frame or question that is due, if one may be sent now."""
         self._is_queued = False
         is_free = not self._asked or (self._is_late and len(self._asked) < UNANSWERED_MAX)
         if not is_free or self._lacks_room or self._call.scope.cancel_called:
@@ -162,7 +164,7 @@ class StatusHandler:
         return status.greeting is None and status.looks >= self._look_at and has_place
 
     def _ask(self, status: LedState) -> None:
-        """Send the newest frame; if the device has it, ask what it shows."""
+        """Send the newest frame; if the device has it, ask for its LEDs."""
         frame = status.frame
         is_look = frame == self._shown
         self._shown = frame
@@ -176,10 +178,10 @@ class StatusHandler:
         if (ends_at := self._patience_ends_at()) < self._rest.deadline:
             self._rest.deadline = ends_at
 
-    # What is answered
+    # Answers
 
     def _take_at_once(self, answer: bytes) -> bool:
-        """Take an answer to what was asked; what else a device says wakes the task."""
+        """Take an answer to the last request; any other message wakes the task."""
         if self._asked:
             self._take(answer)
             return True
@@ -191,7 +193,7 @@ class StatusHandler:
             self._advance_soon()
 
     async def _slow_down(self, answer: bytes) -> None:
-        """The device has said what it was not asked: that is read no faster than it may press."""
+        """Take a message that was not asked for: such are read no faster than presses."""
         self._call.decode(answer)  # or it raises
         now = trio.current_time()
         self._unasked = self._unasked or TokenBucket(UNASKED, now)
@@ -217,7 +219,7 @@ class StatusHandler:
         return None, None
 
     def _compare(self, asked: _Asked, state: DeviceStatus) -> None:
-        """What the device shows is what it was sent, or that is sent again."""
+        """Compare the LEDs of the device with its last frame; on a difference send that again."""
         if not asked.is_look:
             return
         if not differ(state, asked.frame):
