@@ -46,6 +46,10 @@ def device(options: Options | None = None) -> int:
     options: Options
         The address of the server, and the outputs of the device.
     """
+    from audio_server.process.logs import configure_logs
+
+    # Faults of this program alone: a script judges the server's, and the end of a call says why.
+    configure_logs(level="error")
     options = options or Options()
     if options.script is None:
         return _interactive(options)

@@ -80,3 +80,17 @@ def test_a_take_whose_stream_does_not_come_never_starts(
     (take,) = wait_takes(device, 1)
     assert take.is_whole(clips.short)
     wait_shown(device, SHORT)
+
+
+@pytest.mark.parametrize("table_bytes", [0, 100, 65_536])
+def test_a_device_with_a_header_table_of_any_size(
+    make_device: MakeDevice, table_bytes: int
+) -> None:
+    """A small one announces less than HTTP/2's 4,096 bytes, and often none at all."""
+    device = make_device(options=[("grpc.http2.hpack_table_size.decoder", table_bytes)])
+    for mode in (1, 2):
+        device.switch_on()
+        device.press(Button.MODE)
+        device.wait_answered()
+        wait_shown(device, mode)
+        device.switch_off()

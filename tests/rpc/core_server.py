@@ -1,5 +1,7 @@
 """The echo service on grpcio, gRPC's C core, as a process: says its port, ends with its input.
 
+An argument is the size of its HPACK table in bytes.
+
 A process, because the C core's threads and ours do not always part in peace.
 """
 
@@ -25,7 +27,8 @@ def main() -> None:
         echo, AudioPacket.FromString, AudioPacket.SerializeToString
     )
     service = grpc.method_handlers_generic_handler("test.Echo", {"Echo": method})
-    server = grpc.server(futures.ThreadPoolExecutor(16))
+    table = [("grpc.http2.hpack_table_size.decoder", int(size)) for size in sys.argv[1:]]
+    server = grpc.server(futures.ThreadPoolExecutor(16), options=table)
     server.add_generic_rpc_handlers((service,))
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()

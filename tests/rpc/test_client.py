@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+from core_process import open_core_server
 from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame
@@ -15,7 +16,7 @@ from raw_peer import ECHO, RawPeer, framed
 from serving import echo, packet, service
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.rpc.client import Channel, ClientCall, channel_over
+from audio_server.rpc.client import Channel, ClientCall, channel_over, open_channel
 from audio_server.rpc.server_connection import serve_connection
 from audio_server.wire.comms_pb2 import AudioPacket
 
@@ -319,3 +320,15 @@ async def test_against_our_own_server(autojump_clock: MockClock) -> None:
                 assert len((await call.recv_message()).data) == size
             await call.end()
             assert await call.recv_message() is None
+
+
+@pytest.mark.parametrize("table_bytes", ["0", "100", "65536"])
+async def test_a_server_with_a_header_table_of_any_size(table_bytes: str) -> None:
+    """gRPC's C core, which ends the connection where a size update is missing."""
+    with trio.fail_after(20), open_core_server(table_bytes) as port:
+        async with open_channel("127.0.0.1", port) as channel:
+            for number in range(3):
+                async with begin(channel, metadata={"device_id": f"{number}" * 40}) as call:
+                    await call.send_message(AudioPacket(data=b"x"), end=True)
+                    assert (await call.recv_message()).data == b"x"
+                    assert await call.recv_message() is None

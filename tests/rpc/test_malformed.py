@@ -16,14 +16,12 @@ streaming server, which takes it for the end.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, MutableMapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from core_process import open_core_server
 from hyperframe.frame import GoAwayFrame, HeadersFrame, RstStreamFrame
 from malformed import CASES
 from offending import beside_a_healthy_device
@@ -144,13 +142,8 @@ async def test_reasons_that_are_ever_new_are_not_logged_for_ever(
 @pytest.fixture
 def core_port() -> Iterator[int]:
     """The same service on grpcio."""
-    command = [sys.executable, str(Path(__file__).with_name("core_server.py"))]
-    pipe = subprocess.PIPE
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=quiet, text=True) as process:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.kill()
+    with open_core_server() as port:
+        yield port
 
 
 async def test_the_c_core_answers_as_it_was_recorded(core_port: int) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
+import structlog
+import trio
 from opus_sound import tone
 from stub_server import StubService
-from tcp_server import in_thread, serving, serving_clips
+from tcp_server import in_thread, listening, serving, serving_clips
 
 from audio_server.clips.opus_decoder import OpusDecoder
 from audio_server.simulator import cli, speaker
@@ -18,6 +22,18 @@ from audio_server.simulator import cli, speaker
 NOBODY = ("--port", "1")
 PATIENT = ("--tolerance-ms", "500")
 """Where a verdict is asked for, but the machine is not the one that is judged."""
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """The command configures the logs of its process, which here is that of the tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -129,6 +145,25 @@ def test_a_contract_that_is_broken_is_status_1(capsys: pytest.CaptureFixture[str
     assert out.count("Play was pressed, but no take started (Play starts the clip)") == 2
     assert "contract broken 2 times" in out
     assert "Play" in err
+
+
+GOAWAY = b"\0\0\0\4\0\0\0\0\0" + b"\0\0\x0c\7\0\0\0\0\0" + b"\0\0\0\0\0\0\0\x0bwhat"
+
+
+async def say_goaway(stream: trio.SocketStream) -> None:
+    await stream.receive_some()
+    await stream.send_all(GOAWAY)
+    await trio.sleep_forever()
+
+
+def test_faults_of_the_server_leave_standard_output_to_the_sound(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with in_thread(lambda: listening(say_goaway)) as port:
+        status, out, err = run(capsys, "--port", str(port), "--script", "connect", "--pcm", "-")
+    assert (status, out) == (cli.BROKEN, "")
+    assert "ENHANCE_YOUR_CALM" in err
+    assert "GOAWAY" not in err
 
 
 def test_sound_goes_to_a_file_and_to_a_player(
