@@ -9,6 +9,7 @@ from audio_server.clips.naming import title_of
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.instrumentation import Outcome
+from audio_server.fleet.led_text import led_text
 
 _DONE = {Action.PRESS: "pressed", Action.HOLD: "held", Action.RELEASE: "released"}
 
@@ -73,8 +74,7 @@ def _ended(clip: str, outcome: Outcome, played_s: float, reason: str | None) -> 
 def _lit(frame: Sequence[int] | None) -> str:
     if frame is None:
         return "LEDs run the start-up sequence"
-    lit = [str(number) for number, colour in enumerate(frame) if colour & 0xFF]
-    return f"LEDs {', '.join(lit)} lit" if lit else "no LED lit"
+    return led_text(frame)
 
 
 def _renamed(name: str | None) -> str:

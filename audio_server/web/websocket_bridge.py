@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import structlog
 import trio
@@ -35,6 +35,10 @@ from audio_server.wire.audio import SILENCE
 
 FULL, ROOM = 250, 50
 """How many messages a page may be behind before its device stops reading, and reads again."""
+
+BEAT_S = 5.0
+"""How often a page is sent something at least: one that hears nothing for longer takes the server
+for gone, since no browser tells a page of WebSocket pings."""
 
 QUEUE_MAX = 1000
 PRESSES_MAX = 64
@@ -111,6 +115,7 @@ class WebSocketBridge:
                 nursery.start_soon(self._tell_link)
                 nursery.start_soon(self._send)
                 nursery.start_soon(self._end_when, over)
+                nursery.start_soon(self._beat)
                 await self._receive()
                 self._scope.cancel()
         if self._closing is not None:
@@ -141,6 +146,11 @@ class WebSocketBridge:
                 await version.wait_transition()
             told = version.value
             self._say(**hello())
+
+    async def _beat(self) -> NoReturn:
+        while True:
+            await trio.sleep(BEAT_S)
+            self._say("beat")
 
     async def _tell_link(self) -> None:
         async for link in self._device.link.eventual_values():

@@ -128,7 +128,7 @@ async def test_what_happens_is_followed(autojump_clock: MockClock) -> None:
                 await press(link, Button.MODE)
                 await trio.sleep(2 * LOOK_S)
                 texts = [one["text"] for one in drained(mine)]
-                assert texts == ["pressed Mode", "LEDs 0, 1, 2 lit"]
+                assert texts == ["pressed Mode", "LEDs lit: power white, status blue, square amber"]
                 told = drained(everything)
                 assert {one["device"] for one in told} == {"a", "b"}
                 assert {one["seq"] for one in told} < {

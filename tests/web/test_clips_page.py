@@ -15,6 +15,7 @@ from fake_server import FakeServer
 from playwright.sync_api import Browser, FilePayload, Locator, expect
 from web_server import WebServer
 
+LIT = "LEDs lit: power white, status"
 WIDE = {"width": 1280, "height": 820}
 BELL: FilePayload = {"name": "bell.flac", "mimeType": "audio/flac", "buffer": b"fLaC" * 1000}
 
@@ -104,18 +105,18 @@ def live_through(fake: FakeServer, device_id: str) -> int:
     past: list[tuple[float, str, str, Json]] = [
         (108, "connected", "connected from 10.0.0.7:51234", {}),
         (108, "leds", "LEDs run the start-up sequence", {"leds": None}),
-        (107, "leds", "LEDs 0, 1 lit", {"leds": idle}),
+        (107, "leds", f"{LIT} blue", {"leds": idle}),
         (96, "press", "pressed Mode", {"button": "mode"}),
-        (96, "leds", "LEDs 0, 1, 2 lit", {"leds": leds_of(1, None)}),
+        (96, "leds", f"{LIT} blue, square amber", {"leds": leds_of(1, None)}),
         (91, "press", "pressed Play", {"button": "play"}),
-        (91, "leds", "LEDs 0, 1, 2 lit", {"leds": plays}),
+        (91, "leds", f"{LIT} green, square amber", {"leds": plays}),
         (91, "take_started", "square starts", {"clip": "01-square"}),
         (80, "take_ended", "square has ended after 11.0 s", {"clip": "01-square"}),
-        (80, "leds", "LEDs 0, 1, 2 lit", {"leds": leds_of(1, None)}),
+        (80, "leds", f"{LIT} blue, square amber", {"leds": leds_of(1, None)}),
         (52, "correction", "showed other LEDs than it was sent, and is sent them again", {}),
         (33, "press", "pressed Mode", {"button": "mode"}),
-        (33, "leds", "LEDs 0, 1, 4 lit", {"leds": third}),
-        (3, "leds", "LEDs 0, 1, 4 lit", {"leds": leds_of(3, 0.0)}),
+        (33, "leds", f"{LIT} blue, triangle amber", {"leds": third}),
+        (3, "leds", f"{LIT} green, triangle amber", {"leds": leds_of(3, 0.0)}),
         (3, "press", "pressed Play", {"button": "play"}),
     ]
     for ago, kind, text, details in past:

@@ -17,6 +17,7 @@ WIDE = {"width": 1280, "height": 720}
 LENGTH_OF_BAR = """
   new DOMMatrix(getComputedStyle(document.querySelector(".progress span")).transform).a
 """
+LIT = "power white, status"
 DARK_LEDS = ["#ffffff", *["#000000"] * 5]
 
 
@@ -49,10 +50,10 @@ def test_a_row_says_all_that_is_known(look: Look, fake: FakeServer) -> None:
     expect(greenhouse).to_contain_text(re.compile(r"0:0[2-9] / 0:12"))
     expect(greenhouse).to_contain_text("10.0.0.7:51234")
     lamps = greenhouse.locator(".lamps")
-    expect(lamps).to_have_attribute("aria-label", "LEDs lit: power, status, triangle")
+    expect(lamps).to_have_attribute("aria-label", f"LEDs lit: {LIT} green, triangle amber")
     fake.put(fake.devices["opal-17"] | {"confirmed": DARK_LEDS, "errors": 2, "last_error": "torn"})
     expect(lamps).to_have_attribute(
-        "aria-label", "LEDs lit: power; other than sent: power, status, triangle"
+        "aria-label", f"LEDs lit: power white; other than sent: {LIT} green, triangle amber"
     )
     expect(lamps).to_have_class("lamps wrong")
     expect(greenhouse.locator(".c-errors")).to_have_attribute("title", "torn")
@@ -155,6 +156,51 @@ def test_thousands_cost_what_a_screenful_does(look: Look, fake: FakeServer) -> N
     assert at.evaluate("document.querySelectorAll('*').length") < 1500
 
 
+def test_play_on_many_that_are_selected_is_asked_for(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(6))
+    at = look(viewport=WIDE)
+    dialog = at.page.locator("dialog")
+    for number in range(5):
+        row(at, f"opal-000{number}").locator("input").click()
+    at.page.select_option("#clip", label="3 triangle")
+    at.page.click("#play")
+    expect(dialog).to_contain_text("Play triangle on 5 devices?")
+    expect(dialog).to_contain_text("What plays now is cut.")
+    dialog.get_by_text("Cancel").click()
+    expect(dialog).to_have_count(0)
+    assert fake.asked == []
+    at.page.click("#play")
+    dialog.get_by_role("button", name="Play").click()
+    expect(at.page.locator("#done")).to_have_text("triangle plays on 5 devices.")
+    five = [f"opal-000{number}" for number in range(5)]
+    assert fake.wait_asked("POST", "/api/play") == {"devices": five, "clip": "03-triangle"}
+
+
+def test_play_on_a_few_is_asked_for_only_if_they_are_all(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(2))
+    at = look(viewport=WIDE)
+    row(at, "opal-0001").locator("input").click()
+    at.page.click("#play")
+    expect(at.page.locator("#done")).to_have_text("home plays on 1 device.")
+    at.page.click("#all")
+    at.page.click("#play")
+    expect(at.page.locator("dialog")).to_contain_text("Play home on 2 devices?")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_a_new_search_is_seen_from_its_beginning(
+    viewport: dict[str, int], look: Look, fake: FakeServer
+) -> None:
+    fake.put(*some(200))
+    at = look(viewport=viewport)
+    row(at, "opal-0000").locator("input").focus()
+    at.page.keyboard.press("End")
+    expect(row(at, "opal-0199").locator("input")).to_be_focused()
+    at.page.keyboard.press("/")
+    at.page.keyboard.type("opal")
+    expect(row(at, "opal-0000")).to_be_in_viewport()
+
+
 def house() -> list[Json]:
     """Devices of one house, each in another state."""
     now = time.time()
@@ -211,7 +257,7 @@ def test_it_follows_devices_and_presses_their_buttons(
     kitchen.wait_pitch(880)
     expect(row(at, "kitchen")).to_contain_text("/ 0:08")
     lamps = row(at, "kitchen").locator(".lamps")
-    expect(lamps).to_have_attribute("aria-label", "LEDs lit: power, status, square")
+    expect(lamps).to_have_attribute("aria-label", f"LEDs lit: {LIT} green, square amber")
     at.page.click("#presses >> text=Stop")
     kitchen.wait_state("Idle. Mode 0")
     hall.wait_state("Idle. Mode 0")

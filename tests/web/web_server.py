@@ -43,6 +43,11 @@ class WebServer:
                     return
         raise AssertionError(f"the server did not start: {self._log.read_text()}")
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """Stop it as an operator would; it must end well, and without an error in its log."""
         assert self._process is not None

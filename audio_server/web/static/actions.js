@@ -1,6 +1,6 @@
 // What is done to devices by the API, and what came of it in words.
 
-import { ask } from "./ask.js";
+import { ask, wording } from "./ask.js";
 import { capital, many } from "./words.js";
 
 export const BUTTONS = ["mode", "stop", "play", "connect"];
@@ -37,7 +37,7 @@ async function pressOne(id, button, outcomes) {
     outcomes.done += 1;
   } catch (error) {
     if (error.status === 404) outcomes.gone.push(id);
-    else outcomes.failed[id] = error.message;
+    else outcomes.failed[id] = wording(error);
   }
 }
 
@@ -52,5 +52,5 @@ function said({ done, gone = [], failed = {} }, words) {
   const reasons = Object.entries(failed);
   if (gone.length) parts.push(`${many(gone.length, "device")} not connected`);
   if (reasons.length) parts.push(`${reasons.length} failed (${reasons[0].join(": ")})`);
-  return { text: `${parts.join("; ")}.`, well: gone.length + reasons.length === 0 };
+  return { text: `${parts.join("; ").replace(/\.$/, "")}.`, well: gone.length + reasons.length === 0 };
 }

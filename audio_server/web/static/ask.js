@@ -8,12 +8,23 @@ export class Refusal extends Error {
   }
 }
 
-export const AWAY = "The server is away; this page comes back with it.";
+export const AWAY = "The server is away. Reconnecting …";
+const BROKEN = "This page does not work as it should. Load it again.";
+const PROXY_STATUSES = new Set([502, 504]);
 
-// Why a stream of events does not come; nothing where it does.
+// Whether nobody answered: no server, or a proxy that has none behind it.
+export function isAway(error) {
+  if (error instanceof Refusal) return error.status === 0 || PROXY_STATUSES.has(error.status);
+  return error?.name === "AbortError" || error?.name === "TimeoutError";
+}
+
+// What an error says to the user, never in a browser's words; nothing where there is none.
 export function wording(error) {
   if (error === null) return "";
-  return error instanceof Refusal ? error.message : AWAY;
+  if (isAway(error)) return AWAY;
+  if (error instanceof Refusal) return error.message;
+  console.error(error);
+  return BROKEN;
 }
 
 export function toLogin() {
@@ -29,7 +40,8 @@ export async function ask(path, { method = "GET", json, ...options } = {}) {
     options.headers = { "content-type": "application/json" };
   }
   const answer = await open(path, { method, ...options });
-  return answer.status === 204 ? null : answer.json();
+  if (answer.status === 204) return null;
+  return jsonOf(await bodyOf(answer));
 }
 
 // The answer itself, once its status is good. Raises `Refusal`; an abort stays an `AbortError`.
@@ -38,18 +50,42 @@ export async function open(path, options = {}) {
   try {
     answer = await fetch(path, options);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Refusal(0, AWAY);
+    throw lost(error);
   }
   if (answer.status === 401) await toLogin();
-  if (!answer.ok) throw new Refusal(answer.status, reason(await answer.text(), answer.status));
+  if (!answer.ok) throw new Refusal(answer.status, reason(await bodyOf(answer), answer.status));
   return answer;
+}
+
+// An answer can break off after its head.
+async function bodyOf(answer) {
+  try {
+    return await answer.text();
+  } catch (error) {
+    throw lost(error);
+  }
+}
+
+// JSON of the server; a proxy may answer in its place.
+export function jsonOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Refusal(502, AWAY);
+  }
+}
+
+// What a browser says in its own words: that the server was not reached.
+function lost(error) {
+  return error.name === "AbortError" ? error : new Refusal(0, AWAY);
 }
 
 export function reason(text, status) {
   try {
-    return JSON.parse(text).error || `The server answered ${status}.`;
+    const { error } = JSON.parse(text);
+    if (typeof error === "string" && error) return error;
   } catch {
-    return text.trim().slice(0, 300) || `The server answered ${status}.`;
+    // a proxy's page, or a text that is for machines
   }
+  return `The server answered with status ${status}. Try again; its log may say more.`;
 }

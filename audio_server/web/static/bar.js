@@ -1,24 +1,28 @@
 // What can be done to devices: those that are selected, or all.
 
 import { BUTTONS, play, press, rename, stop } from "./actions.js";
+import { wording } from "./ask.js";
 import { ClipMenu } from "./clip-menu.js";
-import { choose, prompt } from "./dialog.js";
+import { choose, confirm, prompt } from "./dialog.js";
 import { button, byId, notice } from "./dom.js";
 import { capital, count, many, title } from "./words.js";
 
+const MANY = 5;  // devices, from which on Play asks first
+const CUTS = "What plays now is cut.";
 export const NAME_HINT = "Leave it empty to call the device by its id again.";
 
 export class Bar {
   #selection;
   #devices;
   #clips = new ClipMenu(byId("clip"), () => this.draw());
+  #isAway = true;  // until the server has said something
 
   constructor(devices, selection) {
     this.#devices = devices;
     this.#selection = selection;
     const on = (id, act) => byId(id).addEventListener("click", act);
     on("clear", () => selection.clear());
-    on("play", () => this.#act(this.#play(selection.ids)));
+    on("play", () => this.#playSelected());
     on("stop", () => this.#act(stop(selection.ids)));
     on("rename", () => this.#rename());
     on("play-all", () => this.#playAll());
@@ -30,16 +34,23 @@ export class Bar {
     return button(capital(name), () => this.#act(press(this.#selection.ids, name)), { disabled: true });
   }
 
+  // Nothing can be done while the server is away.
+  away(isAway) {
+    this.#isAway = isAway;
+    this.draw();
+  }
+
   // Follows the selection and how many devices there are.
   draw() {
-    const { size } = this.#selection, all = this.#devices.size, clips = !this.#clips.isEmpty;
+    const can = !this.#isAway, { size } = this.#selection;
+    const some = can && size > 0, all = can && this.#devices.size > 0, clips = !this.#clips.isEmpty;
     byId("selected").textContent = size ? `${count(size)} selected` : "None selected";
     byId("clear").hidden = !size;
     byId("bar").classList.toggle("active", size > 0);
-    byId("play").disabled = !size || !clips;
-    byId("stop").disabled = !size;
-    for (const one of byId("presses").children) one.disabled = !size;
-    byId("rename").disabled = size !== 1;
+    byId("play").disabled = !some || !clips;
+    byId("stop").disabled = !some;
+    for (const one of byId("presses").children) one.disabled = !some;
+    byId("rename").disabled = !can || size !== 1;
     byId("play-all").disabled = !all || !clips;
     byId("stop-all").disabled = !all;
   }
@@ -48,9 +59,18 @@ export class Bar {
     return play(devices, clip, title(clip));
   }
 
+  // All of them, or many, are asked for as Play on all is.
+  async #playSelected() {
+    const { ids } = this.#selection, clip = byId("clip").value;
+    const isMany = ids.length >= MANY || (ids.length > 1 && ids.length === this.#devices.size);
+    const question = `Play ${title(clip)} on ${many(ids.length, "device")}?`;
+    if (isMany && !await confirm(question, CUTS, "Play")) return;
+    await this.#act(this.#play(ids, clip));
+  }
+
   async #playAll() {
-    const question = `Play on ${many(this.#devices.size, "device")}`, hint = "What plays now is cut.";
-    const clip = await choose(question, "Clip", byId("clip"), "Play on all", { hint });
+    const question = `Play on ${many(this.#devices.size, "device")}`;
+    const clip = await choose(question, "Clip", byId("clip"), "Play on all", { hint: CUTS });
     if (clip !== null) await this.#act(this.#play("all", clip));
   }
 
@@ -66,7 +86,7 @@ export class Bar {
       const { text, well } = await action;
       notice(byId("done"), text, !well);
     } catch (error) {
-      notice(byId("done"), error.message, true);
+      notice(byId("done"), wording(error), true);
     }
   }
 }

@@ -35,7 +35,7 @@ export class ClipRow {
     order.add(this.element, this.handle);
   }
 
-  // Gives the element. `can` says what can be done here: `change`, `remove`.
+  // Gives the element. `can` says what can be done here, `change` and `remove`, and whether `now`.
   show(clip, can) {
     const name = title(clip);
     this.#clip = clip;
@@ -46,10 +46,11 @@ export class ClipRow {
     setAttribute(this.replace, "aria-label", `Replace ${name}`);
     setAttribute(this.remove, "aria-label", `Remove ${name}`);
     setAttribute(this.name, "title", clip.file ?? name);
-    this.handle.disabled = !can.change || !can.remove;
+    this.handle.disabled = !can.change || !can.remove || !can.now;
     this.replace.hidden = !can.change;
     this.remove.hidden = !can.change;
-    this.remove.disabled = !can.remove;
+    this.remove.disabled = !can.remove || !can.now;
+    this.replace.disabled = this.listen.disabled = !can.now;
     this.#name();
     this.#waveform.show(path(clip), clip.key);
     return this.element;

@@ -1,13 +1,13 @@
 // The page of clips: listen, add, replace, remove, and put them in order.
 
-import { ask } from "./ask.js";
+import { AWAY, ask, wording } from "./ask.js";
 import { ClipRow } from "./clip-row.js";
+import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { confirm } from "./dialog.js";
 import { byId, notice, setText } from "./dom.js";
 import { dropFiles } from "./drop.js";
 import { Listener } from "./listener.js";
-import { follow } from "./live.js";
 import { Order } from "./order.js";
 import { Shelf, title } from "./shelf.js";
 import { about } from "./shell.js";
@@ -22,7 +22,9 @@ class Clips {
   #shelf = new Shelf();
   #rows = new Map();      // by the key of its clip
   #changes = 0;           // how many have been made: what was asked before one of them is old
-  #away = true;
+  #isTold = false;        // what the clips are
+  #isUnsure = true;       // whether they still are
+  #isAway = false;
   #devices = new Devices();
   #timer = null;
   #listener = new Listener((text) => this.#say(text, true));
@@ -36,13 +38,13 @@ class Clips {
       byId("files").value = "";
     });
     byId("reload").addEventListener("click", () => this.#reload());
-    dropFiles(byId("drop"), () => !this.#shelf.fixed, (files) => this.#add(files));
+    dropFiles(byId("drop"), () => !this.#shelf.fixed && !this.#isAway, (files) => this.#add(files));
     about();
     this.#look();
     setInterval(() => document.hidden || this.#look(), LOOK_MS);
-    follow("/api/devices/changes", {
+    this.connection = new Connection("/api/devices/changes", {
       take: (name, data) => this.#count(data, name === "all"),
-      state: () => {},
+      changed: (isAway) => this.#followed(isAway),
     });
   }
 
@@ -50,19 +52,32 @@ class Clips {
   async #look() {
     const changes = this.#changes;
     try {
-      const answer = await ask("/api/clips");
-      if (this.#away) this.#say("");
-      this.#away = false;
+      const answer = await ask("/api/clips", { signal: AbortSignal.timeout(LOOK_MS) });
+      this.connection.heard();
+      if (this.#isUnsure) this.#say("");
+      this.#isUnsure = false;
       if (changes === this.#changes && !this.#shelf.isSaving && !this.#order.isDragging) this.#take(answer);
     } catch (error) {
-      this.#away = true;
-      this.#say(error.message, true);
+      this.#isUnsure = true;
+      this.#say(wording(error), true);
+      this.connection.failed(error);
     }
+  }
+
+  // Nothing can be changed while the server is away. What others have changed by then is seen at once.
+  #followed(isAway) {
+    const wasAway = this.#isAway;
+    this.#isAway = isAway;
+    if (this.#isTold) this.#draw();
+    this.#isUnsure ||= isAway;
+    if (isAway) this.#say(AWAY, true);
+    else if (wasAway) this.#look();
   }
 
   #take(answer) {
     this.#changes += 1;
     this.#shelf.take(answer);
+    this.#isTold = true;
     this.#draw();
   }
 
@@ -74,13 +89,14 @@ class Clips {
 
   #draw() {
     const { clips, fixed } = this.#shelf;
-    const can = { change: !fixed, remove: clips.length > 1 };
+    const can = { change: !fixed, remove: clips.length > 1, now: !this.#isAway };
     const rows = clips.map((clip) => this.#row(clip.key).show(clip, can));
     const keys = new Set(clips.map((clip) => clip.key));
     for (const key of this.#rows.keys()) if (!keys.has(key)) this.#rows.delete(key);
     place(byId("clips"), rows);
     setText(byId("count"), [many(clips.length, "clip"), ...(fixed ? [fixed] : [])].join(" · "));
-    byId("add").disabled = Boolean(fixed);
+    byId("add").disabled = Boolean(fixed) || this.#isAway;
+    byId("reload").disabled = this.#isAway;
   }
 
   // How many devices play each clip: by its title, since an order gives it another name.
@@ -113,7 +129,7 @@ class Clips {
       this.#take(await ask(path, { method }));
       this.#say(words);
     } catch (error) {
-      this.#say(error.message, true);
+      this.#say(wording(error), true);
     }
   }
 
@@ -139,7 +155,7 @@ class Clips {
     try {
       await this.#shelf.save();
     } catch (error) {
-      this.#say(error.message, true);
+      this.#say(wording(error), true);
     }
     this.#changes += 1;
     this.#draw();

@@ -28,7 +28,8 @@ class Device {
   #wanted = false;     // whether it is switched on, wherever the server is
   #stopsPending = 0;   // Stops that have been pressed and were not acknowledged yet
   #sent = [];
-  #waiting = [];       // what was pressed while the server was away, as a device keeps it
+  #waiting = [];       // what was pressed before the page was connected for the first time
+  #isAway = false;
   #deaf = false;       // what comes belongs to a take that has been stopped
   #recorded = null;
   #fileUrl = null;
@@ -36,7 +37,7 @@ class Device {
   constructor() {
     this.id = deviceId();
     this.face = new Face(this.id);
-    this.player = new Player((reason) => this.face.log(`The sound failed: ${reason}`, true));
+    this.player = new Player((words) => this.face.log(words, true));
     this.link = new Link(this.id, canDecode().then((can) => !can), this);
     this.face.keepDrawing(this.player);
     this.#listen();
@@ -67,6 +68,7 @@ class Device {
 
   press(name) {
     this.player.unlock();
+    if (this.#isAway) return;  // a press that the user has forgotten would come as a surprise
     if (name === "connect" && !this.#wanted) {
       this.power(true);
       return;
@@ -111,6 +113,7 @@ class Device {
   // -- what the link says
 
   opened() {
+    this.#away(false);
     this.#stopsPending = 0;
     this.#sent = [];
     this.#deaf = false;
@@ -121,11 +124,19 @@ class Device {
 
   closed() {
     this.player.flush();
+    this.#waiting = [];
+    this.#away(true);
     this.face.link("away");
+  }
+
+  #away(isAway) {
+    this.#isAway = isAway;
+    this.face.away(isAway);
   }
 
   refused(reason) {
     this.#wanted = false;
+    this.#away(false);
     this.player.flush();
     this.face.refuse(reason);
   }

@@ -1,5 +1,7 @@
 // What the page shows: LEDs, words for them, position, level, and a log.
 
+import { AWAY as SERVER_AWAY } from "./ask.js";
+import { ledText } from "./colours.js";
 import { byId, setText } from "./dom.js";
 import { capital, clock, span, title } from "./words.js";
 
@@ -11,7 +13,7 @@ const AWAY = {
   off: "Off. Press Connect.",
   connecting: "Connecting …",
   waiting: "The server does not answer; trying again.",
-  away: "The server is away; this page comes back with it.",
+  away: SERVER_AWAY,
 };
 
 
@@ -64,6 +66,11 @@ export class Face {
     clearTimeout(this.#greeting);
     this.#greeting = on ? setTimeout(() => this.#greet(false), STARTUP_MS) : null;
     this.#draw();
+  }
+
+  // Nothing can be pressed while the server is away.
+  away(isAway) {
+    for (const button of document.querySelectorAll("[data-press]")) button.disabled = isAway;
   }
 
   power(on) {
@@ -121,7 +128,9 @@ export class Face {
 
   #draw() {
     const on = this.#link === "online";
-    this.#leds.forEach((rgba, number) => light(byId(`led-${number}`), on || number === 0 ? rgba : 0));
+    const shown = this.#leds.map((rgba, number) => (on || number === 0 ? rgba : 0));
+    shown.forEach((rgba, number) => light(byId(`led-${number}`), rgba));
+    setText(byId("leds-title"), `LEDs lit: ${ledText(shown.map((rgba) => (rgba & 0xff ? rgba >>> 8 : 0)))}`);
     this.say(this.#words());
   }
 

@@ -1,10 +1,9 @@
 // The page of all devices: rows that follow a stream of changes, found, sorted and selected.
 
-import { wording } from "./ask.js";
 import { Bar } from "./bar.js";
+import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { button, byId, make, notice, setAttribute, setText } from "./dom.js";
-import { follow } from "./live.js";
 import { Row } from "./row.js";
 import { Rows } from "./rows.js";
 import { Selection } from "./selection.js";
@@ -26,6 +25,7 @@ class Fleet {
   #order = "name";
   #backwards = false;
   #told = false;      // whether the devices have been told yet
+  #isAway = false;
   #timer = null;
   #drawn = 0;
 
@@ -37,9 +37,9 @@ class Fleet {
     this.#restore();
     setInterval(() => this.#tick(), TICK_MS);
     about();
-    follow("/api/devices/changes", {
+    new Connection("/api/devices/changes", {
       take: (name, data) => this.#take(data, name === "all"),
-      state: (error) => notice(byId("notice"), wording(error), Boolean(error)),
+      changed: (isAway, words) => this.#away(isAway, words),
     });
   }
 
@@ -55,7 +55,7 @@ class Fleet {
   }
 
   #listen() {
-    byId("search").addEventListener("input", () => this.#draw());
+    byId("search").addEventListener("input", () => this.#search());
     byId("sort").addEventListener("change", () => this.#sort(byId("sort").value, false));
     byId("match").addEventListener("click", () => this.#selection.setAll(this.#found(), true));
     document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
@@ -73,6 +73,12 @@ class Fleet {
   }
 
   // -- search and order, which the address keeps for a reload
+
+  // What is found is another list: it is seen from its beginning.
+  #search() {
+    this.#draw();
+    this.rows.toTop();
+  }
 
   #restore() {
     const kept = new URLSearchParams(location.search);
@@ -110,11 +116,20 @@ class Fleet {
     this.#timer ??= setTimeout(() => this.#draw(), this.#devices.size > 100 ? wait : 0);
   }
 
+  // Rows stay as they were told last, and nothing moves.
+  #away(isAway, words) {
+    this.#isAway = isAway;
+    byId("table").classList.toggle("away", isAway);
+    notice(byId("notice"), words, Boolean(words));
+    this.#bar.away(isAway);
+  }
+
   #forget() {
     this.#selection.keepOnly((id) => this.#devices.get(id));
   }
 
   #tick() {
+    if (this.#isAway) return;
     for (const row of this.rows.inSight) row.tick();
   }
 
@@ -177,7 +192,7 @@ class Fleet {
   #nothing() {
     const all = () => {
       byId("search").value = "";
-      this.#draw();
+      this.#search();
       byId("search").focus();
     };
     return [make("strong", { text: "No device matches" }), make("p", {}, button("Show all devices", all))];

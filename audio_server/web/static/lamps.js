@@ -1,8 +1,8 @@
 // Six LEDs as the device draws them: what it last confirmed, and whether that is what was sent.
 
+import { LED_NAMES, ledText } from "./colours.js";
 import { make, setAttribute } from "./dom.js";
 
-const SHAPES = ["power", "status", "square", "rhomboid", "triangle", "circle"];
 const OWN = 0;  // the device's own LED, which it lights as it likes
 
 // "#rrggbb" and "#rrggbbaa" alike, black where it is dark.
@@ -20,7 +20,7 @@ export function differs(device) {
 
 export function lamps() {
   const box = make("span", { class: "lamps", role: "img" });
-  box.append(...SHAPES.map((shape) => make("span", { class: `lamp ${shape}` })));
+  box.append(...LED_NAMES.map((shape) => make("span", { class: `lamp ${shape}` })));
   return box;
 }
 
@@ -49,5 +49,5 @@ function wording(device, wrong) {
 }
 
 function list(leds) {
-  return leds.flatMap((led, at) => (isLit(led) ? [SHAPES[at]] : [])).join(", ") || "none";
+  return ledText(leds.map((led) => Number.parseInt(colour(led).slice(1), 16)));
 }

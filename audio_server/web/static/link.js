@@ -1,8 +1,15 @@
 // The connection to the device that the server keeps for this page. It comes back by itself.
+//
+// The server says something every few seconds. A connection that is silent for longer is as good as
+// closed, and one that does not open: a browser would wait for either for minutes.
 
 import { ask } from "./ask.js";
 
 const FIRST_PAUSE_MS = 250, LONGEST_PAUSE_MS = 3000;
+const SILENT_MS = 12_000;  // the server says something each 5 s
+const OPEN_MS = 10_000;
+const LOOK_MS = 500;
+const BEAT = '{"event": "beat"}';
 const GIVEN_UP = new Map([
   [4001, "This device was opened in another page."],
   [4003, "The server gives this page no device"],
@@ -14,6 +21,7 @@ export class Link {
   #pause = FIRST_PAUSE_MS;
   #address;
   #listener;
+  #heardAt = 0;
 
   // `pcm` promises whether sound is wanted decoded too. The listener has `opened`, `event`, `packet`,
   // `closed`, and `refused` with the reason.
@@ -24,6 +32,7 @@ export class Link {
       const query = new URLSearchParams({ id, pcm: wanted ? "1" : "0" });
       this.#address = `${scheme}://${location.host}/device/socket?${query}`;
       this.#open();
+      setInterval(() => this.#look(), LOOK_MS);
     });
   }
 
@@ -41,8 +50,10 @@ export class Link {
     const socket = new WebSocket(this.#address);
     socket.binaryType = "arraybuffer";
     let opened = false;
+    this.#heardAt = performance.now();
     socket.onopen = () => {
       opened = true;
+      this.#heardAt = performance.now();
       this.#listener.opened();
     };
     socket.onmessage = ({ data }) => this.#take(data);
@@ -50,13 +61,24 @@ export class Link {
     this.#socket = socket;
   }
 
+  #look() {
+    const bound = this.isOpen ? SILENT_MS : OPEN_MS;
+    if (this.#socket === null || performance.now() - this.#heardAt < bound) return;
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.#closed(0, "", true);
+  }
+
   #take(data) {
+    this.#heardAt = performance.now();
     this.#pause = FIRST_PAUSE_MS;
     if (data instanceof ArrayBuffer) this.#listener.packet(data);
-    else this.#listener.event(JSON.parse(data));
+    else if (data !== BEAT) this.#listener.event(JSON.parse(data));
   }
 
   #closed(code, reason, opened) {
+    this.#socket = null;
     if (GIVEN_UP.has(code)) {
       this.#listener.refused(reason ? `${GIVEN_UP.get(code)}: ${reason}.` : GIVEN_UP.get(code));
       return;

@@ -4,11 +4,11 @@ import { BUTTONS, deviceAt, play, press, rename, stop } from "./actions.js";
 import { ask, wording } from "./ask.js";
 import { NAME_HINT } from "./bar.js";
 import { ClipMenu } from "./clip-menu.js";
+import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { prompt } from "./dialog.js";
 import { button, byId, make, notice, setText } from "./dom.js";
 import { lamps, light } from "./lamps.js";
-import { follow } from "./live.js";
 import { about } from "./shell.js";
 import { Take } from "./take.js";
 import { Timeline } from "./timeline.js";
@@ -26,6 +26,7 @@ class Page {
   #timeline = new Timeline(() => this.#devices.now);
   #timer = null;
   #row = null;
+  #isAway = false;      // the server, not the device
   #isUnknown = false;   // it is asked for again when something happens to it
 
   constructor() {
@@ -34,12 +35,12 @@ class Page {
     this.#listen();
     this.clips = new ClipMenu(byId("clip"), () => this.#enable());
     about();
-    follow(`/api/events?device=${encodeURIComponent(this.#id)}&follow=1`, {
+    this.connection = new Connection(`/api/events?device=${encodeURIComponent(this.#id)}&follow=1`, {
       take: (name, event) => this.#happened(event),
-      state: (error) => this.#followed(error),
+      changed: (isAway, words) => this.#followed(isAway, words),
     });
     setInterval(() => document.hidden || this.#isUnknown || this.#look(), LOOK_MS);
-    setInterval(() => this.#take.tick(), TICK_MS);
+    setInterval(() => this.#isAway || this.#take.tick(), TICK_MS);
   }
 
   #listen() {
@@ -52,9 +53,12 @@ class Page {
 
   // -- what the server tells
 
-  async #followed(error) {
-    notice(byId("notice"), wording(error), Boolean(error));
-    if (error) return;
+  async #followed(isAway, words) {
+    this.#isAway = isAway;
+    byId("known").classList.toggle("away", isAway);
+    notice(byId("notice"), words, Boolean(words));
+    this.#enable();
+    if (words) return;
     await this.#look();
     if (this.#isUnknown) return;
     const past = await ask(`${deviceAt(this.#id)}/events`).catch(() => null);
@@ -70,9 +74,12 @@ class Page {
     clearTimeout(this.#timer);
     this.#timer = null;
     try {
-      this.#show(await ask(deviceAt(this.#id)));
+      const row = await ask(deviceAt(this.#id), { signal: AbortSignal.timeout(LOOK_MS) });
+      this.connection.heard();
+      this.#show(row);
     } catch (error) {
       if (error.status === 404) this.#unknown();
+      else this.connection.failed(error);
     }
   }
 
@@ -113,12 +120,12 @@ class Page {
   }
 
   #enable() {
-    const there = Boolean(this.#row?.connected);
+    const there = Boolean(this.#row?.connected) && !this.#isAway;
     byId("state").classList.toggle("there", there);
-    setText(byId("state"), there ? "Connected" : "Not connected");
+    setText(byId("state"), this.#isAway ? "Reconnecting …" : there ? "Connected" : "Not connected");
     for (const one of [...byId("presses").children, byId("stop")]) one.disabled = !there;
     byId("play").disabled = !there || this.clips?.isEmpty !== false;
-    byId("rename").disabled = !this.#row;
+    byId("rename").disabled = !this.#row || this.#isAway;
   }
 
   #unknown() {
@@ -145,7 +152,7 @@ class Page {
       const { text, well } = await action;
       notice(byId("done"), text, !well);
     } catch (error) {
-      notice(byId("done"), error.message, true);
+      notice(byId("done"), wording(error), true);
     }
     this.#look();
   }

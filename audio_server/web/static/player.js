@@ -10,6 +10,8 @@ const LATE_S = 0.005;
 // More than this is never on its way: the clock of a browser without a loudspeaker stands still.
 const AHEAD_MAX_S = 4;
 
+const UNDECODED = "A part of the sound was left out: this browser could not decode it.";
+
 const OPUS = { codec: "opus", sampleRate: RATE_HZ, numberOfChannels: 1 };
 
 // Not every browser has a decoder, none has it on a page that came by plain HTTP from elsewhere, and
@@ -32,14 +34,22 @@ export class Player {
     this.#onFailure = onFailure;
   }
 
-  // Browsers let sound out only once the user has done something.
+  // Browsers let sound out only once the user has done something, and some let none out at all.
   unlock() {
+    try {
+      this.#unlock();
+    } catch {
+      this.#onFailure("This browser plays no sound here. See what it says of its loudspeaker.");
+    }
+  }
+
+  #unlock() {
     if (!this.#context) {
       this.#context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
       this.analyser = new AnalyserNode(this.#context, { fftSize: 2048, smoothingTimeConstant: 0 });
       this.analyser.connect(this.#context.destination);
     }
-    if (this.#context.state === "suspended") this.#context.resume();
+    if (this.#context.state === "suspended") this.#context.resume().catch(() => {});  // `state` says so
   }
 
   // Whether sound is let out, in words.
@@ -70,7 +80,7 @@ export class Player {
   #open() {
     this.#decoder = new AudioDecoder({
       output: (data) => this.#schedule(fromAudioData(this.#context, data), this.#starts.shift()),
-      error: (error) => this.#onFailure(error.message),
+      error: () => this.#onFailure(UNDECODED),
     });
     this.#configure();
   }

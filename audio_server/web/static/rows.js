@@ -33,13 +33,21 @@ export class Rows {
     this.#measure();
   }
 
+  // Scrolls back to the first row.
+  toTop() {
+    this.#box.scrollTop = 0;
+    const { top } = this.#box.getBoundingClientRect();
+    if (top < 0) scrollBy(0, top);
+    this.draw();
+  }
+
   // Rows that are in sight.
   get inSight() {
     return this.#shown.values();
   }
 
   #measure() {
-    this.#height = parseFloat(getComputedStyle(this.#body).getPropertyValue("--row-px"));
+    this.#height = lineHeight(this.#body);
     const height = `${this.#ids.length * this.#height}px`;
     if (this.#body.style.height !== height) this.#body.style.height = height;
     this.draw();
@@ -131,4 +139,10 @@ export class Rows {
     else scrollBy(0, by);
     this.draw();
   }
+}
+
+// The height of a row in px: it grows with the text.
+function lineHeight(body) {
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return rem * parseFloat(getComputedStyle(body).getPropertyValue("--row-rem"));
 }

@@ -1,9 +1,10 @@
 // Files on their way to the server, each with how far it is, and what the server said if it said no.
 
-import { AWAY, reason, toLogin } from "./ask.js";
+import { jsonOf, reason, toLogin, wording } from "./ask.js";
 import { button, make, setText } from "./dom.js";
 
 const DONE_MS = 4000;
+const BROKEN_OFF = "Not sent: the server is away, or the file cannot be read any more. Try again.";
 
 export class Uploads {
   #list;
@@ -21,11 +22,15 @@ export class Uploads {
     this.#list.append(line.element);
     const { status, text } = await send(file, method, path, (part) => line.at(part));
     if (status === 401) await toLogin();
-    if (status >= 200 && status < 300) {
+    if (status < 200 || status >= 300) {
+      line.failed(status ? reason(text, status) : BROKEN_OFF);
+      return;
+    }
+    try {
+      this.#done(jsonOf(text));
       line.done(words);
-      this.#done(JSON.parse(text));
-    } else {
-      line.failed(status ? reason(text, status) : AWAY);
+    } catch (error) {
+      line.failed(wording(error));
     }
   }
 }
