@@ -97,9 +97,11 @@ def test_a_proxy_without_its_server_is_away_too(look: Look, fake: FakeServer) ->
     at = opened(look, fake, "/")
     page = "<html><h1>502 Bad Gateway</h1><p>nginx/1.22</p></html>"
     at.page.route("**/api/**", lambda route: route.fulfill(status=502, body=page))
+    at.page.route_web_socket("**/api/**", lambda socket: socket.close())
     fake.end_streams()
     all_disabled(at, "/")
     at.page.unroute_all()
+    at.page.route_web_socket("**/api/**", lambda socket: socket.connect_to_server() and None)
     expect(at.page.locator("#notice")).to_have_text("")
     at.forgive("502")
 

@@ -32,20 +32,14 @@ def no_asyncio_loop() -> None:
     """Playwright has one; the fake server is in a thread of its own."""
 
 
-@pytest.fixture(autouse=True)
-def lived(fake: FakeServer) -> None:
-    fake.reset()
-
-
 def opened(look: Look, fake: FakeServer, path: str, **options: object) -> Watched:
     """A page with all that it may show."""
     fake.needs_login = path.startswith("/login")
-    at = look(path, **options)
-    if not fake.needs_login:
-        facts = {"name": "Greenhouse behind the stable", "battery": 0.8, "last_error": "torn"}
-        fake.put(*house(), device("opal-17", mode=3, at=3.0, **facts))
+    facts = {"name": "Greenhouse behind the stable", "battery": 0.8, "last_error": "torn"}
+    fake.put(*house(), device("opal-17", mode=3, at=3.0, **facts))
+    if not fake.events:
         live_through(fake, "opal-17")
-    return at
+    return look(path, **options)
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -14,7 +14,7 @@ const PROXY_STATUSES = new Set([502, 504]);
 
 // Whether nobody answered: no server, or a proxy that has none behind it.
 export function isAway(error) {
-  if (error instanceof Refusal) return error.status === 0 || PROXY_STATUSES.has(error.status);
+  if (error instanceof Refusal) return error.message === AWAY || PROXY_STATUSES.has(error.status);
   return error?.name === "AbortError" || error?.name === "TimeoutError";
 }
 
