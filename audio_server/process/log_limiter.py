@@ -24,6 +24,9 @@ EACH: Rate = (10, 0.1)
 TOTAL: Rate = (100, 1.0)
 """Lines of all sources together."""
 
+OURS = "audio_server."
+"""Loggers of our own in the standard library: they speak of files, once each."""
+
 Clock = Callable[[], float]
 
 
@@ -78,7 +81,9 @@ class FaultLimiter:
         return event
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a library's record is logged; `logging` knows no way to add to it."""
+        """Whether a record is logged: all of ours, and of each library few."""
+        if record.name.startswith(OURS):
+            return True
         return self._take(self._faults, record.name) is not None
 
     def _limiter_for(

@@ -26,6 +26,9 @@ from audio_server.process.queued_stderr import QueuedStderr
 from audio_server.settings import LogFormat, LogLevel
 
 Event = MutableMapping[str, Any]
+VALUE_MAX_CHARS = 1000
+"""How much of a value is logged; what follows is seldom news, and a line is to stay readable."""
+
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
@@ -58,7 +61,7 @@ def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
-        _traceback if level == "debug" else _compact,
+        *((_cut, _traceback) if level == "debug" else (_compact, _cut)),
     ]
     renderer = _human() if human else structlog.processors.JSONRenderer(default=repr)
     if human:
@@ -104,6 +107,14 @@ def _configure_standard_library(
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
     logging.captureWarnings(True)
+
+
+def _cut(_: Any, __: str, event: Event) -> Event:
+    """A value may be all that a peer has sent."""
+    for key, value in event.items():
+        if isinstance(value, str) and len(value) > VALUE_MAX_CHARS:
+            event[key] = f"{value[:VALUE_MAX_CHARS]}... ({len(value):,} characters)"
+    return event
 
 
 def _compact(_: Any, __: str, event: Event) -> Event:

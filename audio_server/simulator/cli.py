@@ -69,8 +69,11 @@ def _interactive(options: Options) -> int:
 
 
 def _scripted(options: Options, steps: list[Step]) -> int:
+    from audio_server.process.queued_stderr import queue_stderr
     from audio_server.simulator.scripted import run_script
 
+    if options.trace:
+        queue_stderr()  # a slow reader of the trace must not make the device late
     fleet = run_script(options, steps)
     (say_error if options.pcm == "-" else say)(*_verdict(fleet))
     return BROKEN if any(judged.violations for judged in fleet) else KEPT

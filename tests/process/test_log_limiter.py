@@ -103,6 +103,8 @@ def test_libraries_have_a_rate_of_their_own(clock: Clock) -> None:
     limiter = FaultLimiter(clock)
     records = [logging.makeLogRecord({"name": f"library.{n % 2}"}) for n in range(100)]
     assert sum(map(limiter.filter, records)) == 20
+    ours = [logging.makeLogRecord({"name": "audio_server.clips.ingest"}) for _ in range(100)]
+    assert sum(map(limiter.filter, ours)) == 100
 
 
 @pytest.mark.parametrize(

@@ -217,3 +217,12 @@ def test_colours_are_for_terminals_that_want_them(variables, coloured, monkeypat
     configure_logs()
     structlog.get_logger().info("press", device_id="kitchen")
     assert ("\x1b[" in sys.stderr.getvalue()) is coloured
+
+
+def test_a_long_value_is_cut(lines) -> None:
+    configure_logs("json")
+    error = ValueError("x" * 100_000)
+    structlog.get_logger().info("request refused", reason="x" * 100_000, exc_info=error)
+    (line,) = lines()
+    assert line["reason"] == "x" * 1000 + "... (100,000 characters)"
+    assert len(str(line["exception"])) < 1100

@@ -58,6 +58,17 @@ def test_closed_files_are_no_sockets(closed: tuple[str, ...]) -> None:
         assert server.stop() == 0
 
 
+def test_a_device_whose_trace_nobody_reads_plays_its_script() -> None:
+    code = "from audio_server.simulator.cli import main; main()"
+    script = ["--script", "connect wait:1 mode mode mode stop wait:1", "--trace", "--devices", "40"]
+    with standing(stderr=subprocess.DEVNULL) as server, stalled_pipe() as stderr:
+        command = [sys.executable, "-c", code, "--port", str(server.port), *script]
+        done = subprocess.run(
+            command, stderr=stderr, stdout=subprocess.PIPE, check=False, timeout=ENDS_WITHIN_S
+        )
+    assert done.stdout.count(b" connection, ") == 40
+
+
 RAISE = """
 import sys, threading
 from audio_server.process.queued_stderr import queue_stderr
