@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -43,6 +44,9 @@ class ClipsFixed(ClipError):
 
 
 def as_text(name: str) -> str:
-    """The name of a file to be shown. A file may be called by any bytes: what is no text among them
-    is a question mark."""
-    return name.encode(errors="replace").decode()
+    """Return the name of a file to be shown. A file may be called by any bytes: a question mark
+    stands for those that are no text."""
+    try:
+        return os.fsencode(name).decode()  # names are UTF-8, also where the locale is not
+    except UnicodeError:
+        return name.encode(errors="replace").decode()

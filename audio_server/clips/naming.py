@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -96,7 +97,18 @@ def clean_title(title: str) -> str:
         raise ClipError(repr(title), f"is no name for a file: {error}") from error
     if "/" in name or "\\" in name:
         raise ClipError(repr(title), "is no name for a file: it separates folders")
+    check_locale(name)
     return name
+
+
+def check_locale(name: str) -> None:
+    """Raise `ClipError` for a name that files cannot have in the locale of this process."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        locale = f"the server's locale ({sys.getfilesystemencoding()})"
+        reason = f"{locale} has no such characters for files; start it with LC_ALL=C.UTF-8"
+        raise ClipError(name, reason) from error
 
 
 def check_length(name: str, max_bytes: int) -> None:
