@@ -72,6 +72,7 @@ WRONG_TOKEN = Refusal(401, "that is not the operators' token", {"www-authenticat
 TOO_OFTEN = Refusal(429, "too many wrong tokens came from there", {"retry-after": str(RETRY_S)})
 PROXIED = Refusal(403, "requests through a proxy need a token here: --http-token-file")
 NOT_OURS = Refusal(403, "only a page of this server may do that")
+BUSY = Refusal(503, "too many requests are being answered", {"retry-after": "1"})
 OTHER_NAME = Refusal(421, "this server has another name")
 
 
@@ -87,17 +88,16 @@ class Access:
         refusal = None if scope["type"] == "lifespan" else self._refusal(HTTPConnection(scope))
         if refusal is None:
             await self._let_in(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})  # before accepting: 403
         else:
-            await _answer(scope, refusal)(scope, receive, send)
+            await _refuse(scope, receive, send, refusal)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or _is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
-        if (visit := visit_of(scope)) is not None:
-            visit.admit()
+        if (visit := visit_of(scope)) is not None and not visit.admit():
+            await _refuse(scope, receive, send, BUSY)
+            return
         if self._entry.login is not None:
             session = Session(scope, self._entry.login)
             receive, send = session.receiving(receive, send), session.sending(send)
@@ -172,6 +172,13 @@ def _is_ours(asked: HTTPConnection) -> bool:
 
 def _is_safe(asked: HTTPConnection) -> bool:
     return asked.scope["type"] == "http" and asked.scope["method"] in SAFE
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})  # before accepting: 403
+    else:
+        await _answer(scope, refusal)(scope, receive, send)
 
 
 def _answer(scope: Scope, refusal: Refusal) -> Response:

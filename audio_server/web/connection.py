@@ -16,6 +16,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from audio_server.identity.tls_acceptor import InTurn
 from audio_server.web.http1 import Http1
 from audio_server.web.outgoing import Outgoing
 from audio_server.web.visit import Visit
@@ -87,11 +88,16 @@ class Connection(TCPServer):
             await self._close()
 
     async def _shake_hands(self) -> bool:
+        transport = self.stream.transport_stream
+        in_turn: Any = InTurn(transport, self._turns)
+        self.stream.transport_stream = in_turn
         try:
             with trio.fail_after(HANDSHAKE_S):
                 await self.stream.do_handshake()
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+        except (*GONE, trio.TooSlowError):
             return False
+        finally:
+            self.stream.transport_stream = transport
         return True
 
     async def _serve(self, is_tls: bool) -> None:

@@ -6,7 +6,6 @@ Hypercorn's own loop knows no bound, and ends with the first connection that it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -65,18 +64,19 @@ class Connections:
         self._places = Places()
         self._outgoing = Outgoing()
         self._turns = trio.CapacityLimiter(AT_ONCE)
-        self._open: set[Transport] = set()
+        self._open: set[trio.socket.SocketType] = set()
         self._count = AsyncValue(0)
 
     async def serve(self, stream: Transport) -> None:
         """Serve a connection to its end, and close it."""
-        host = _host_of(stream)
-        visit = None if host is None else self._enter(host, stream)
+        socket = socket_of(stream)
+        host = _host_of(socket)
+        visit = None if host is None else self._enter(host, socket)
         if visit is None:
             await trio.aclose_forcefully(stream)
             break_cycle(stream)
             return
-        self._open.add(stream)
+        self._open.add(socket)
         self._count.value += 1
         try:
             await self._serve_on(stream, visit)
@@ -84,7 +84,7 @@ class Connections:
             log.error("connection of the pages failed", peer=visit.place, exc_info=faults)
         finally:
             self._places.leave(visit, trio.current_time())
-            self._open.remove(stream)
+            self._open.remove(socket)
             self._count.value -= 1
             break_cycle(stream)
 
@@ -96,8 +96,8 @@ class Connections:
         finally:
             _take_apart(connection)
 
-    def _enter(self, host: str, stream: Transport) -> Visit | None:
-        entrance = self._places.enter(host, partial(_end, stream), trio.current_time())
+    def _enter(self, host: str, socket: trio.socket.SocketType) -> Visit | None:
+        entrance = self._places.enter(host, socket.close, trio.current_time())
         if entrance.reason is not None:
             reason = REASONS[entrance.reason]
             log.warning("connection to the pages refused", peer=host, reason=reason, **self._facts)
@@ -123,8 +123,8 @@ class Connections:
             task_status.started()
             await trio.sleep_forever()
         finally:
-            for stream in self._open:
-                socket_of(stream).close()
+            for socket in self._open:
+                socket.close()
 
 
 def _take_apart(connection: Connection) -> None:
@@ -136,15 +136,9 @@ def _take_apart(connection: Connection) -> None:
             vars(part).clear()
 
 
-def _host_of(stream: Transport) -> str | None:
+def _host_of(socket: trio.socket.SocketType) -> str | None:
     """Where a connection comes from; None for one that is gone already."""
     try:
-        return str(socket_of(stream).getpeername()[0])
+        return str(socket.getpeername()[0])
     except OSError:
         return None
-
-
-def _end(stream: Transport) -> None:
-    """End a connection whatever it waits for: its task finds the socket closed."""
-    with suppress(OSError):
-        socket_of(stream).close()

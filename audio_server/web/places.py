@@ -21,6 +21,10 @@ CONNECTIONS_MAX: Final = 1024
 """At the same time, half of them from one address unless it is loopback: devices need the files of
 the process too, and a browser opens six for its requests and one for each page that is open."""
 
+RESERVED: Final = 64
+"""Places that requests which are served leave to others: connections there can give way, so that a
+probe always finds a place."""
+
 FRUITLESS: Final[Rate] = (200, 20)
 """Connections of one address (not of loopback) that end with no request that was let in: as many at
 once and each second as the gRPC port allows, since each may have cost a TLS handshake."""
@@ -64,7 +68,7 @@ class Places:
         evicted, reason = self._make_room(place, is_near)
         if reason is not None:
             return Entrance(None, reason)
-        visit = Visit(place, end, self._move, is_near=is_near)
+        visit = Visit(place, end, self._move, self._may_serve, is_near=is_near)
         self._by_stage[visit.stage][visit] = None
         self._by_place.setdefault(place, {})[visit] = None
         return Entrance(visit, None, evicted)
@@ -74,6 +78,9 @@ class Places:
         self._forget(visit)
         if not visit.is_known and not visit.is_near:
             self._fruitless.of(visit.place, now).take(now)
+
+    def _may_serve(self) -> bool:
+        return len(self._by_stage[Stage.SERVED]) < CONNECTIONS_MAX - RESERVED
 
     def _make_room(self, place: str, is_near: bool) -> tuple[Visit | None, Reason | None]:
         here = self._by_place.get(place, {})

@@ -15,8 +15,8 @@ from starlette.types import Message, Receive, Scope, Send
 from audio_server.web.edge import SessionEnded
 from audio_server.web.login import Login
 
-ENDED_CODE = 1008
-"""A page asks again, and is led to the login page."""
+ENDED_CODE = 4401
+"""A page comes back at once, and is led to the login page."""
 
 
 class Session:

@@ -26,13 +26,16 @@ class Stage(IntEnum):
     """A request has begun; it was not let in yet, or its body has not come."""
 
     SERVED = 3
-    """A request that was let in and came whole is answered. It never gives way."""
+    """A request that was let in and came whole is answered. It never gives way, so there are never
+    as many as there are places."""
 
 
 class Visit:
-    """One connection. `end` closes it; `moved` is told of each change of `stage`."""
+    """One connection. `end` closes it, `moved` is told of each change of `stage`, and `has_room`
+    says whether one more may be served."""
 
     __slots__ = (
+        "_has_room",
         "_is_admitted",
         "_is_whole",
         "_moved",
@@ -44,12 +47,19 @@ class Visit:
     )
 
     def __init__(
-        self, place: str, end: Callable[[], None], moved: Callable[[Visit], None], *, is_near: bool
+        self,
+        place: str,
+        end: Callable[[], None],
+        moved: Callable[[Visit], None],
+        has_room: Callable[[], bool],
+        *,
+        is_near: bool,
     ) -> None:
         self.place = place
         self.end = end
         self.is_near = is_near
         self._moved = moved
+        self._has_room = has_room
         self._is_admitted = self._is_whole = False
         self.stage = Stage.SILENT
         self.is_known = False
@@ -60,10 +70,15 @@ class Visit:
         self._is_admitted = self._is_whole = False
         self._move(Stage.ASKING)
 
-    def admit(self) -> None:
-        """The gate has let the request in, for something that is not open to everybody."""
-        self.is_known = self._is_admitted = True
+    def admit(self) -> bool:
+        """The gate lets the request in, for something that is not open to everybody. False where
+        as many are served as may be: then it is to be refused."""
+        self.is_known = True
+        if not self._has_room():
+            return False
+        self._is_admitted = True
         self._serve_when_ready()
+        return True
 
     def complete(self) -> None:
         """The request has come whole."""

@@ -203,7 +203,7 @@ async def test_what_is_open_ends_with_its_session(ends_by: str) -> None:
     scope = scope_of("WEBSOCKET", "/device/socket", headers, "10.0.0.9")
     with pytest.raises(SessionEnded):
         await Access(app, Admitted(False, login))(scope, receive, send)
-    assert (seen, [message["code"] for message in sent]) == (["before"], [1008])
+    assert (seen, [message["code"] for message in sent]) == (["before"], [4401])
 
 
 async def _changed(login: Login) -> None:

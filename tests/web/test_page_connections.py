@@ -97,6 +97,7 @@ async def test_silent_connections_keep_nobody_out(pages: Pages, monkeypatch: Any
 
 async def test_where_all_are_served_one_more_is_refused(pages: Pages, monkeypatch: Any) -> None:
     monkeypatch.setattr(places, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(places, "RESERVED", 0)
     async with await pages.connect() as one, await pages.connect() as two:
         for busy in (one, two):
             await busy.send_all(MUCH)

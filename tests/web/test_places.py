@@ -31,7 +31,7 @@ class Door:
     def served(self, host: str = LOCAL) -> Visit:
         visit = self.visit(host)
         visit.begin()
-        visit.admit()
+        assert visit.admit()
         visit.complete()
         return visit
 
@@ -39,6 +39,7 @@ class Door:
 @pytest.fixture
 def door(monkeypatch: pytest.MonkeyPatch) -> Door:
     monkeypatch.setattr(places, "CONNECTIONS_MAX", 4)
+    monkeypatch.setattr(places, "RESERVED", 0)
     return Door()
 
 
@@ -108,6 +109,23 @@ def test_this_machine_may_take_all(door: Door) -> None:
     for host in (LOCAL, "::1", "::ffff:127.0.0.1", LOCAL):
         door.served(host)
     assert door.enter().reason == "full"
+
+
+def test_those_that_are_served_leave_places_for_probes(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "RESERVED", 1)
+    served = [door.served() for _ in range(3)]
+    for name in "ab":
+        late = door.visit(name=name)
+        late.begin()
+        assert not late.admit()
+        late.complete()
+        assert late.stage is Stage.ASKING
+    assert door.ended == ["a"]
+    served[0].rest()
+    late.begin()
+    assert late.admit()
 
 
 def come_and_go(door: Door, host: str, now: float, *, known: bool = False) -> Any:
