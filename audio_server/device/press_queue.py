@@ -84,7 +84,9 @@ class PressQueue:
         self._some.set()
 
     def clear(self) -> None:
-        """Forget the fault of a device that has ended: its traceback refers to the device."""
+        """Forget the presses and the fault of a device that has ended: a press's call refers to
+        the device, and so does the traceback."""
+        self._waiting.clear()
         self._fault = None
 
     async def next(self) -> Press:
