@@ -30,9 +30,8 @@ class Limits:
     # Connections
 
     max_connections: Annotated[int, whole(1, 1_000_000)] = 10_000
-    """Connections at once. Past it the oldest that has not yet said who it is gives way, or else
-    the newest is closed. Left as it is, it is `max_devices` where that is more; never more than
-    the open files that a process may have."""
+    """Connections at once. Past it the oldest unauthenticated one gives way, or else the newest is
+    closed. The default is `max_devices` where that is more; open files bound it too."""
 
     max_unauthenticated: Annotated[int, whole(1, 1_000_000)] = 100
     """Connections from one address (of IPv6: one /56) that have not yet said who they are."""
@@ -66,8 +65,8 @@ class Limits:
     100 or more, for proxies that carry several devices on one connection."""
 
     max_unidentified_calls: Annotated[int, whole(1, 1_000)] = 16
-    """Calls of one connection, such as health checks, that are no device's, for more than a
-    second."""
+    """Calls of one connection that no device makes, such as health checks, and that last for more
+    than a second."""
 
     calls: Pace = (100, 10)
     """Calls opened; past it the connection is not read for a while, and nothing is lost."""
