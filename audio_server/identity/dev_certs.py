@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from audio_server.errors import SetupError
+from audio_server.files.folders import OpenFolder
 
 VALID = dt.timedelta(days=365)
 
@@ -157,8 +157,10 @@ def _host(host: str) -> x509.GeneralName:
 def _write(pair: Pair, key: CertificateKey, cert: x509.Certificate) -> None:
     pem = serialization.Encoding.PEM
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    # A key that is replaced may be another file's: its owner alone reads the new one.
-    pair.key.unlink(missing_ok=True)
-    with os.fdopen(os.open(pair.key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(secret)
-    pair.cert.write_bytes(cert.public_bytes(pem))
+    # Replaced, not rewritten: a key that is there may be another file's, or open to others.
+    for path, content, mode in (
+        (pair.key, secret, 0o600),
+        (pair.cert, cert.public_bytes(pem), 0o666),
+    ):
+        with OpenFolder(path.parent) as folder:
+            folder.write(path.name, content, mode=mode)
