@@ -27,7 +27,7 @@ class LeftOut:
 
     def note(self, folder: Path, files: Mapping[str, str]) -> None:
         """Keep what is left out now; log one warning that names all, if one of them is new."""
-        is_news = not files.items() <= self.files.items()
+        is_news = not files.keys() <= self.files.keys()
         self.files = dict(files)
         if is_news:
             _log.warning("%s: left out of the clips: %s", folder, _named(files))

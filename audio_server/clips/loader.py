@@ -25,8 +25,6 @@ Progress = Callable[[int, int], None]
 TURN_S = 0.05
 """How long a thread loads files before it says how many."""
 
-NO_SOUND = "no sound"
-
 
 async def load_clips(folder: Path, *, cache: Path, progress: Progress | None = None) -> list[Clip]:
     """The clips of `folder` as `load_files` loads them, without where they are from."""
@@ -149,16 +147,15 @@ class _Work:
         result = self._results[file]
         if isinstance(result, Loaded):
             return result
-        if not _is_left_out(file, result):
+        if file.is_sure or not isinstance(result, (NotSound, ClipDamaged)):
             raise result
         return None
 
     @property
     def left_out(self) -> dict[str, str]:
         """Files that turned out to be no clips, and need not be, each with the reason."""
-        results = self._results.items()
-        return {file.name: NO_SOUND for file, result in results if _is_left_out(file, result)}
-
-
-def _is_left_out(file: ClipFile, result: Loaded | ClipError) -> bool:
-    return not file.is_sure and isinstance(result, (NotSound, ClipDamaged))
+        return {
+            file.name: result.reason.partition(" (")[0]
+            for file, result in self._results.items()
+            if isinstance(result, (NotSound, ClipDamaged)) and not file.is_sure
+        }

@@ -106,6 +106,20 @@ async def test_bad_file_is_named(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("name", ["b", "b.odd"])
+@pytest.mark.parametrize("what", BAD)
+async def test_bad_file_that_may_be_something_else_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str, name: str
+) -> None:
+    make, _ = BAD[what]
+    write_sound(tmp_path / "a.wav", chirp(48_000, 0.1))
+    make(tmp_path / name)
+    clips = await load_clips(tmp_path, cache=tmp_path / ".cache")
+    assert [clip.name for clip in clips] == ["a"]
+    (record,) = caplog.records
+    assert f": left out of the clips: {name} (" in record.getMessage()
+
+
 async def test_folder_without_clips(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing here yet")
     with pytest.raises(ClipError, match=f"^{tmp_path}: has no clips in it$"):

@@ -243,7 +243,7 @@ async def test_it_is_warned_of_once(
     await running.reload()
     await running.reload()
     (record,) = caplog.records
-    assert "core (no sound)" in record.getMessage()
+    assert ", core (holds no sound)" in record.getMessage()
 
 
 async def test_junk_is_read_once(
