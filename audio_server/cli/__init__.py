@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from audio_server.process.standard_files import prepare_standard_files
+from audio_server.process.system import require_posix
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     that went away. Anything else is a bug of ours and leaves as its own exception.
     """
     prepare_standard_files()
+    require_posix("audio-server")
     from audio_server.cli.app import app
     from audio_server.cli.errors import exit_status
 

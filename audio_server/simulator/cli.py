@@ -18,6 +18,7 @@ from audio_server.process.colours import can_draw
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say, say_error
 from audio_server.process.standard_files import prepare_standard_files
+from audio_server.process.system import require_posix
 from audio_server.simulator.errors import UsageError
 from audio_server.simulator.options import Options
 from audio_server.simulator.script import HELP, Step, parse_script
@@ -92,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     A fault of the user or of the environment is one line on standard error and status 2.
     """
     prepare_standard_files()
+    require_posix("audio-device")
     try:
         status = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:

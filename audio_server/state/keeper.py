@@ -123,10 +123,12 @@ class FileKeeper:
         times.append(now)
 
     def _warn(self, error: StateDamaged | StateLost, aside: Path | None) -> None:
-        event = "state file lost" if isinstance(error, StateLost) else "state file set aside"
-        moved = {} if aside is None else {"now": str(aside)}
-        remedy = "modes and names are written anew from memory"
-        log.warning(event, reason=str(error), **moved, remedy=remedy)
+        facts = {} if aside is None else {"now": str(aside)}
+        facts["remedy"] = "modes and names are written anew from memory"
+        if isinstance(error, StateLost):
+            log.warning("state file lost", reason=str(error), **facts)
+        else:
+            log.warning("state file set aside", reason=str(error), **facts)
 
     async def _in_thread(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """Run what blocks; one at a time, also when a cancel has given up on one before."""
