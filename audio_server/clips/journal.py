@@ -24,12 +24,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from audio_server.clips.errors import ClipError
 from audio_server.clips.suffixes import is_clip_name, split_name
 from audio_server.files.folders import OpenFolder, is_part, is_plain
 
 PLAN = ".changing.json"
 
-PLAN_MAX_BYTES = 16 * 2**20
+PLAN_MAX_BYTES = 32 * 2**20
 """Room for 10,000 clips with long names."""
 
 # What opening and reading says of links, folders, sockets, devices and files that are too large.
@@ -91,7 +92,8 @@ def journal_for(renames: Mapping[str, str]) -> Journal:
 def read_journal(folder: OpenFolder) -> Journal:
     """Return what is to be done in a folder; `NOTHING` where there is no journal.
 
-    One that is not obeyed, whatever it is, counts as none and is warned of. Raises `OSError`.
+    One that is not obeyed, whatever it is, counts as none and is warned of. Raises `ClipError` for
+    one that cannot be read.
     """
     try:
         return _read(folder)
@@ -109,7 +111,7 @@ def _read(folder: OpenFolder) -> Journal:
     except OSError as error:
         if error.errno in _NO_FILE:
             raise ForeignJournal("it is not a file, or too large") from error
-        raise
+        raise ClipError(folder.path / PLAN, f"cannot be read ({error.strerror})") from error
     except ForeignJournal:
         raise
     except (ValueError, LookupError, TypeError, RecursionError, MemoryError) as error:

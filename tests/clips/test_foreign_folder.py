@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clip_folder import names
@@ -148,6 +150,24 @@ def test_a_folder_in_place_of_a_plan_is_named(
     with pytest.raises(ClipError, match="cannot be written to"):
         folder_ops.reorder(folder, ["01-b.wav", "00-a.opus"])
     assert [file.name for file in clip_files(folder)] == list(FILES)
+
+
+def test_a_plan_that_cannot_be_read_is_named(
+    home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a change that another user has begun."""
+    real = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777, **kwargs: Any) -> int:
+        if path == PLAN:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, mode, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for act in (clip_files, lambda at: folder_ops.remove(at, "00-a.opus")):
+        with pytest.raises(ClipError, match=rf"{PLAN}: cannot be read \(Permission denied\)"):
+            act(folder)
+    assert "00-a.opus" in names(folder)
 
 
 def test_files_that_a_plan_may_need_are_kept_beside_one_that_is_not_obeyed(

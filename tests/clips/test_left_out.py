@@ -31,7 +31,7 @@ NAMES = {
     ),
     Meant.UNKNOWN: (
         *("a", "a.unknown", "audio.zip", "Icon\r", "core", "cover.bmp", "song.sfk", "notes.odt"),
-        *("playlist.wpl", "Vol. 2", "song.mp3.1"),
+        *("playlist.wpl", "Vol. 2", "song.mp3.1", "Prelude in C#"),
     ),
     Meant.UNFINISHED: (
         *("song.mp3.crdownload", "Unconfirmed 7.crdownload", "song.mp3.part", "song.m4a.PART"),
