@@ -43,9 +43,8 @@ from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
 from audio_server.service.device_service import DeviceService
 from audio_server.service.services import all_services
-from audio_server.settings import Settings
+from audio_server.settings import OFF, Settings
 from audio_server.state.modes import open_modes
-from audio_server.web.address import OFF
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from cyclopts import Parameter, Token
 
@@ -19,8 +20,6 @@ from audio_server.files.home import base_folder, expanded, is_nowhere
 from audio_server.rpc.limits import Limits, check_together
 from audio_server.rpc.trusted_proxies import Network
 from audio_server.validators import seconds, whole
-from audio_server.web.address import DEFAULT as DEFAULT_HTTP
-from audio_server.web.address import parse_address
 
 PlayWhilePlaying = Literal["restart", "ignore", "queue"]
 ModeWhilePlaying = Literal["keep", "stop", "switch"]
@@ -34,6 +33,37 @@ TokenUse = Literal["off", "required"]
 LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
 
 WORKERS_MAX = 256
+
+
+DEFAULT_HTTP = "127.0.0.1:8080"
+OFF = "off"
+
+
+class Address(NamedTuple):
+    """A host or address, and a TCP port; 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address | None:
+    """Return the address of the setting `http`; None for off.
+
+    Raises `ValueError` for any other text, the user's fault.
+    """
+    if text == OFF:
+        return None
+    try:
+        parts = urlsplit(f"//{text}")
+        port = parts.port
+    except ValueError:
+        parts, port = None, None
+    if parts is None or port is None or not parts.hostname or parts.netloc != text or "@" in text:
+        raise ValueError(f'"{text}" is neither off nor HOST:PORT')
+    return Address(parts.hostname, port)
 
 
 def default_clips() -> Path:

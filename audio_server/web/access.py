@@ -23,9 +23,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from audio_server.web.address import is_own_origin, may_be_named
 from audio_server.web.login import Login
 from audio_server.web.login_throttle import RETRY_S, LoginThrottle
+from audio_server.web.origins import is_own_origin, may_be_named
 from audio_server.web.session import Session
 from audio_server.web.visit import visit_of
 

@@ -19,11 +19,11 @@ import trio
 
 from audio_server.errors import SetupError
 from audio_server.identity.tls import server_context
-from audio_server.settings import Settings
+from audio_server.settings import Address, Settings
 from audio_server.web.access import Admitted
-from audio_server.web.address import Address, is_loopback
 from audio_server.web.ended_sessions import EndedSessions
 from audio_server.web.login import Login
+from audio_server.web.origins import is_loopback
 from audio_server.web.token_file import ENDED_FILE, cookie_key, read_token, token_file
 
 ALPN: Final = "http/1.1"

@@ -16,9 +16,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from audio_server.web.access import NOT_OURS, TOO_OFTEN, Admitted, refuse_token
-from audio_server.web.address import is_own_origin
 from audio_server.web.files import Files
 from audio_server.web.login import SESSION_S, Login
+from audio_server.web.origins import is_own_origin
 from audio_server.web.security_headers import is_encrypted
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]

@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from audio_server.rpc.admission import client_network
 from audio_server.rpc.rate_limit import Buckets, Rate
-from audio_server.web.address import is_loopback
+from audio_server.web.origins import is_loopback
 from audio_server.web.visit import Stage, Visit
 
 CONNECTIONS_MAX: Final = 1024

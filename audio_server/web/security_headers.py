@@ -6,7 +6,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from audio_server.web.address import may_be_named
+from audio_server.web.origins import may_be_named
 
 POLICY = "; ".join(
     (

@@ -10,8 +10,9 @@ import structlog
 import trio
 
 from audio_server.process.addresses import open_listeners
-from audio_server.web.address import DEFAULT, Address, is_loopback, parse_address
+from audio_server.settings import DEFAULT_HTTP, Address, parse_address
 from audio_server.web.context import Context
+from audio_server.web.origins import is_loopback
 
 if TYPE_CHECKING:
     from audio_server.fleet.interface import Fleet
@@ -57,7 +58,9 @@ async def _announce(house: Context, way: Endpoint) -> None:
 
 async def _excuse(house: Context) -> None:
     await house.ready.wait()
-    log.warning("no pages: the port is taken", http=DEFAULT, see="--http HOST:PORT, or --http off")
+    log.warning(
+        "no pages: the port is taken", http=DEFAULT_HTTP, see="--http HOST:PORT, or --http off"
+    )
 
 
 def _way_in(house: Context, listeners: Sequence[trio.SocketListener]) -> Endpoint:
@@ -84,7 +87,7 @@ async def _listen(address: Address) -> list[trio.SocketListener]:
     try:
         return await open_listeners(address.host, address.port)
     except OSError:
-        if str(address) != DEFAULT:
+        if str(address) != DEFAULT_HTTP:
             raise
         return []
 

@@ -32,7 +32,7 @@ from audio_server.process.queued_stderr import queue_stderr
 from audio_server.process.rlimits import most_connections
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
-from audio_server.web.address import OFF
+from audio_server.settings import OFF
 from audio_server.workers.cache import OwnershipCache
 from audio_server.workers.connection_ids import ConnectionIds
 from audio_server.workers.descriptor_passing import take_boot, take_clips

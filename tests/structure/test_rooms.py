@@ -26,7 +26,8 @@ ROOMS = {
 TABLE = """
 __main__: cli
 app: clips device fleet identity metrics process rpc rpc/terms service settings state web
-cli: app client clips device_ids errors files identity process rpc/terms settings validators workers
+cli: app client clips device_ids errors files identity process rpc/terms settings validators
+    workers
 client: clips errors files identity process rpc
 clips: files names wire
 device: wire
@@ -58,7 +59,6 @@ ALLOWED = {
 
 BACK = {
     "rpc/terms": {"validators"},
-    "settings": {"web"},
     "simulator": {"device"},
 }
 """Imports that run back up and are still to be cut: entries are only ever removed."""

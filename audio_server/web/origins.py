@@ -1,0 +1,37 @@
+"""The names and origins under which a browser may reach the pages."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address always means this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_own_origin(origin: str | None, host: str | None) -> bool:
+    """Return whether a request comes from a page of this server: its origin is the host asked."""
+    if not origin or not host:
+        return False
+    scheme, _, netloc = origin.partition("://")
+    return scheme in ("http", "https") and netloc == host
+
+
+def may_be_named(host: str | None, *, loopback_only: bool) -> bool:
+    """Return whether the header `host` may name this server. A foreign name that resolves to the
+    loopback address would let its pages in as if they were ours (DNS rebinding)."""
+    if not host:
+        return False
+    if not loopback_only:
+        return True
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
