@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import quote
 
+from audio_server.client import shapes
 from audio_server.client.connection import Connection, Document, Events, open_connection
 from audio_server.client.server import Server
 
@@ -31,30 +32,34 @@ class Api:
 
     async def devices(self) -> Document:
         """`rows` of all devices that are connected, and `now` by the server's clock."""
-        return await self._connection.ask("GET", "/api/devices")
+        return await self._connection.ask("GET", "/api/devices", shape=shapes.Devices)
 
     async def device(self, device_id: str) -> Document:
         """The row of one device, which may have gone lately."""
-        return await self._connection.ask("GET", _path(device_id), about=device_id)
+        return await self._connection.ask(
+            "GET", _path(device_id), about=device_id, shape=shapes.Device
+        )
 
     def changes(self) -> AbstractAsyncContextManager[Events]:
         """`rows` of `all` devices, and then of those that have changed, and which are `gone`."""
-        return self._connection.open_events("/api/devices/changes")
+        return self._connection.open_events("/api/devices/changes", shapes.Changes)
 
     async def press(self, device_id: str, button: str) -> Document:
         """Press a button as the device itself would; its row afterwards."""
         path, body = f"{_path(device_id)}/press", {"button": button}
-        return await self._connection.ask("POST", path, body=body, about=device_id)
+        return await self._connection.ask(
+            "POST", path, body=body, about=device_id, shape=shapes.Device
+        )
 
     async def play(self, device_ids: Sequence[str] | None, clip: str) -> Document:
         """Play a clip now: how many it is `done` to, which are `gone`, which have `failed`."""
         body = {"devices": _devices(device_ids), "clip": clip}
-        return await self._connection.ask("POST", "/api/play", body=body)
+        return await self._connection.ask("POST", "/api/play", body=body, shape=shapes.Outcomes)
 
     async def stop(self, device_ids: Sequence[str] | None) -> Document:
         """Stop playback; answered as `play` is."""
         body = {"devices": _devices(device_ids)}
-        return await self._connection.ask("POST", "/api/stop", body=body)
+        return await self._connection.ask("POST", "/api/stop", body=body, shape=shapes.Outcomes)
 
     async def rename(self, device_id: str, name: str | None) -> Document:
         """Give a device a name, or take it away."""
@@ -64,14 +69,14 @@ class Api:
     async def events(self, device_id: str | None = None) -> Document:
         """Return the events that the server has kept, oldest first."""
         if device_id is None:
-            return await self._connection.ask("GET", "/api/events")
+            return await self._connection.ask("GET", "/api/events", shape=shapes.Events)
         path = f"{_path(device_id)}/events"
-        return await self._connection.ask("GET", path, about=device_id)
+        return await self._connection.ask("GET", path, about=device_id, shape=shapes.Events)
 
     def following(self, device_id: str | None = None) -> AbstractAsyncContextManager[Events]:
         """Give the events from now on."""
         query = {"follow": "true"} | ({"device": device_id} if device_id else {})
-        return self._connection.open_events("/api/events", query=query)
+        return self._connection.open_events("/api/events", shapes.Event, query=query)
 
 
 def _path(device_id: str) -> str:

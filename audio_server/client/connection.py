@@ -17,6 +17,7 @@ import trio
 from audio_server.client.errors import ServerError
 from audio_server.client.faults import NO_SERVER, faults_of, refusal
 from audio_server.client.server import Server
+from audio_server.client.shapes import has_shape
 from audio_server.identity.tls import client_context
 
 CONNECT_S = 10.0
@@ -78,18 +79,24 @@ class Connection:
         query: Query | None = None,
         body: object = None,
         about: str | None = None,
+        shape: Any = Document,
     ) -> Document:
-        """Send a request and return the answer. A refusal names its subject, `about`."""
+        """Send a request and return the answer, which has the `shape` of a class of `shapes`.
+
+        A refusal names its subject, `about`.
+        """
         with faults_of(self._server):
             answer = await self._http.request(
                 method, path, params=query, content=_content(body), headers=JSON
             )
         if not answer.is_success:
             raise refusal(self._server, answer, about)
-        return self._document(answer.content)
+        return self._document(answer.content, shape)
 
     @asynccontextmanager
-    async def open_events(self, path: str, *, query: Query | None = None) -> AsyncIterator[Events]:
+    async def open_events(
+        self, path: str, shape: Any, *, query: Query | None = None
+    ) -> AsyncIterator[Events]:
         """Give server-sent events until the server ends them.
 
         The block is in a nursery: an error of it arrives in a group.
@@ -101,28 +108,39 @@ class Connection:
                     raise refusal(self._server, answer)
                 async with trio.open_nursery() as nursery:
                     send, receive = trio.open_memory_channel[Event | ServerError](BACKLOG)
-                    nursery.start_soon(self._pump, answer, send)
+                    nursery.start_soon(self._pump, answer, shape, send)
                     yield Events(receive)
                     nursery.cancel_scope.cancel()
 
     async def _pump(
-        self, answer: httpx2.Response, send: trio.MemorySendChannel[Event | ServerError]
+        self,
+        answer: httpx2.Response,
+        shape: Any,
+        send: trio.MemorySendChannel[Event | ServerError],
     ) -> None:
         """A task of its own: a listener that stops cancels it, and leaves nothing half-run."""
         async with send:
             try:
                 with faults_of(self._server):
                     async for event in httpx2.EventSource(answer, max_event_size=EVENT_MAX_BYTES):
-                        await send.send((event.event, self._document(event.data)))
+                        await send.send(self._event(event, shape))
             except ServerError as error:
                 await send.send(error)
 
-    def _document(self, content: bytes | str) -> Document:
+    def _event(self, event: httpx2.ServerSentEvent, shape: Any) -> Event | ServerError:
+        """An odd one is no reason to stop reading: the generators of the library would be left as
+        they are. The listener cancels the reader."""
         try:
-            document = json.loads(content)
-        except ValueError:
+            return event.event, self._document(event.data, shape)
+        except ServerError as error:
+            return error
+
+    def _document(self, content: bytes | str, shape: Any) -> Document:
+        try:
+            document: Document | None = json.loads(content)
+        except (ValueError, RecursionError):
             document = None
-        if not isinstance(document, dict):
+        if document is None or not has_shape(document, shape):
             raise ServerError(f"{self._server.url}: {NO_SERVER}")
         return document
 

@@ -14,7 +14,7 @@ from on_terminal import on_terminal
 from starlette.responses import Response
 
 COMMAND = (sys.executable, "-m", "audio_server")
-CONTROLS = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eevil\u2066\u2028\u200f\t\udcff"
+CONTROLS = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eevil\u2066\u2028\u200f\t"
 MARKUP = "[link=http://evil]x[/link] [red]y[/red]"
 HOSTILE = f"<{CONTROLS}{MARKUP}>"
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -32,7 +32,7 @@ def hostile(value: Any) -> Any:
 
 def rows() -> list[dict[str, Any]]:
     press = {"button": "mode", "at": NOW - 5}
-    facts = {"name": "hall", "last_press": press, "last_error": "none", "worker": "1"}
+    facts = {"name": "hall", "last_press": press, "last_error": "none", "worker": 1}
     return [hostile(playing("a", **facts)), hostile(row("b", **facts))]
 
 
@@ -52,7 +52,7 @@ def test_what_is_shown_has_no_controls(evil: FakeServer, run: Run, argv: tuple[s
     status, out, err = run(*argv)
     assert (status, err) == (0, "")
     assert MARKUP in out
-    assert r"\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eevil\u2066\u2028\u200f\t\xff" in out
+    assert r"\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eevil\u2066\u2028\u200f\t" in out
     assert not UNSAFE.search(out)
 
 
@@ -66,6 +66,13 @@ def test_devices_that_failed_are_named_without_controls(
     assert r"\x1b]0;owned" in err
     assert not UNSAFE.search(out + err)
     assert len((out + err).splitlines()) == 2
+
+
+def test_half_a_character_is_escaped(fake: FakeServer, run: Run) -> None:
+    fake.rows = [row("b", name="\ud800")]
+    status, out, err = run("devices")
+    assert (status, err) == (0, "")
+    assert r"\ud800" in out
 
 
 def test_a_refusal_has_no_controls(fake: FakeServer, run: Run) -> None:
@@ -101,6 +108,7 @@ def test_a_terminal_sees_none(evil: FakeServer, command: str) -> None:
         ("devices", "show", HOSTILE),
         ("press", "b", HOSTILE),
         (HOSTILE,),
+        (f"{HOSTILE}\udcff",),
         (f"--{HOSTILE}",),
         ("--port", HOSTILE),
         ("--config", HOSTILE),

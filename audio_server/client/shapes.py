@@ -1,0 +1,103 @@
+"""What commands read of a server's answers, and its types: whatever else answers is refused here.
+
+Keys that are not named are left alone, and texts may be any, so that a newer server is understood.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired, Required, TypedDict
+
+import msgspec
+from msgspec import Meta
+
+Number = Annotated[float, Meta(ge=-1e12, le=1e12)]
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
+Led = Annotated[str, Meta(pattern="^#[0-9A-Fa-f]{8}$")]
+
+
+class Playing(TypedDict):
+    """A take."""
+
+    clip: str
+    seconds: Number | None
+    position_s: Number
+    at: Number
+
+
+class LastPress(TypedDict):
+    """A press."""
+
+    button: str
+    at: Number
+
+
+class Device(TypedDict, total=False):
+    """A row."""
+
+    id: Required[str]
+    since: Required[Number]
+    mode: Required[Count]
+    leds: Required[list[Led]]
+    name: str | None
+    connected: bool
+    address: str | None
+    worker: Count | None
+    mode_name: str | None
+    state: str
+    playing: Playing | None
+    confirmed: list[str | None] | None
+    last_press: LastPress | None
+    battery: Number | None
+    lead_ms: Number | None
+    round_trip_ms: Number | None
+    errors: Count
+    last_error: str | None
+    corrections: Count
+    streams: list[str]
+
+
+class Devices(TypedDict):
+    """All rows."""
+
+    rows: list[Device]
+    now: Number
+
+
+class Changes(TypedDict, total=False):
+    """Rows that have changed, and ids of devices that have gone."""
+
+    rows: list[Device]
+    gone: list[str]
+    now: Number
+
+
+class Event(TypedDict):
+    """Something that happened to a device."""
+
+    seq: int
+    at: Number
+    device: str
+    text: str
+
+
+class Events(TypedDict):
+    """Several events."""
+
+    events: list[Event]
+
+
+class Outcomes(TypedDict):
+    """What became of an action."""
+
+    done: Count
+    gone: NotRequired[list[str]]
+    failed: NotRequired[dict[str, str]]
+
+
+def has_shape(document: Any, shape: Any) -> bool:
+    """Whether a document can be read as one of these."""
+    try:
+        msgspec.convert(document, shape)
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):  # lone surrogates, nests
+        return False
+    return True
