@@ -71,6 +71,8 @@ def _attend(connection: socket.socket) -> int:
 def _run(words: dict[str, Any], files: list[int]) -> int:
     for target, file in enumerate(files):
         os.dup2(file, target)
+    # Those of the first process may be seekable, which a pipe in their place is not.
+    sys.stdin, sys.stdout, sys.stderr = map(os.fdopen, (0, 1, 2), ("r", "w", "w"))
     os.chdir(words["cwd"])
     os.environ.clear()
     os.environ.update(words["env"])
