@@ -2,7 +2,7 @@
 
     PYTHONPATH=.:tests python tests/faults/memory.py [--count N] [--tls] [KIND ...]
 
-Visitors (`visits`) come in crowds, which are held for longer than the server's young objects stay
+Visitors (`visits`) come one after the other, stay for longer than the server's young objects stay
 young, and leave. The resident memory is printed after each tenth; a kind fails whose second half
 adds more than `EACH_BYTES` a connection. 100,000 of a kind take minutes.
 """
@@ -15,9 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import visits
@@ -25,8 +25,8 @@ from free_ports import free_port
 
 from audio_server.identity.dev_certs import make_dev_certs
 
-CROWD = 200
-HOLD_S = 0.6
+AT_ONCE = 400
+STAY_S = 0.6
 EACH_BYTES = 100
 """A megabyte in 10,000 connections: the allocator's own ups and downs are as large."""
 
@@ -78,14 +78,34 @@ def resident_kb(pid: int) -> int:
 
 def measure(visit: visits.Visit, ports: visits.Ports, pid: int, count: int) -> list[int]:
     """Return the resident memory after each tenth of so many visits, in KB."""
-    seen, tenth = [], count // 10
-    hold = partial(time.sleep, HOLD_S)
+    seen = []
     for _ in range(10):
-        for start in range(0, tenth, CROWD):
-            visits.come(visit, ports, min(CROWD, tenth - start), hold=hold)
+        _stream(visit, ports, count // 10)
         time.sleep(1)
         seen.append(resident_kb(pid))
+        print(f" {seen[-1] // 1024}", end="", flush=True)
+    print()
     return seen
+
+
+def _stream(visit: visits.Visit, ports: visits.Ports, count: int) -> None:
+    """Have so many visitors come and leave, `AT_ONCE` at the same time."""
+    there: deque[tuple[float, Iterator[None]]] = deque()
+    for _ in range(count):
+        visitor = visit(ports)
+        next(visitor)
+        there.append((time.monotonic(), visitor))
+        while len(there) >= AT_ONCE or time.monotonic() - there[0][0] > STAY_S:
+            _leave(*there.popleft())
+            if not there:
+                break
+    while there:
+        _leave(*there.popleft())
+
+
+def _leave(came_s: float, visitor: Iterator[None]) -> None:
+    time.sleep(max(0.0, came_s + STAY_S - time.monotonic()))
+    next(visitor, None)
 
 
 def main() -> int:
@@ -99,10 +119,11 @@ def main() -> int:
     is_bad = False
     for name in asked.kinds or kinds:
         with tempfile.TemporaryDirectory() as folder, server(Path(folder), tls=asked.tls) as there:
+            print(f"{name}: RSS in MB", end="", flush=True)
             seen = measure(kinds[name], *there, asked.count)
         each = (seen[-1] - seen[4]) * 1024 / (asked.count / 2)
         is_bad |= each > EACH_BYTES
-        print(f"{name}: {each:.0f} bytes each; RSS in MB", [kb // 1024 for kb in seen], flush=True)
+        print(f"{name}: {each:.0f} bytes each", flush=True)
     return int(is_bad)
 
 
