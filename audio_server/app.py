@@ -38,6 +38,7 @@ from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.addresses import open_listeners
 from audio_server.process.gc_policy import collecting
 from audio_server.process.rlimits import most_connections
+from audio_server.process.sd_notify import keep_manager_informed
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
@@ -82,6 +83,7 @@ async def serve(
     async with trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, serving, nursery.cancel_scope)
         await nursery.start(put_off_hangups, serving)
+        nursery.start_soon(keep_manager_informed, serving, stop, settings.grace_s)
         async with open_modes(settings.data) as store, trio.open_nursery() as server:
             names = None if store is None else store.names
             serving_it = partial(run or serve_until, store=store, names=names, progress=progress)

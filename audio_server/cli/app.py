@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -101,6 +101,8 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     config: Path
         TOML file of settings.
     """
+    import faulthandler
+
     import trio
 
     from audio_server.app import serve as serve_until_signal
@@ -111,6 +113,8 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     from audio_server.process.rlimits import allow_devices
 
     settings = settings or Settings()
+    with suppress(OSError, ValueError, RuntimeError):  # no file to write to
+        faulthandler.enable()  # before it is queued: a loop that hangs tells where on SIGABRT
     queue_stderr()
     configure_logs(settings.log_format, settings.log_level)
     settings = _without_home(settings)

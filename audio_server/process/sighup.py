@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 import structlog
 import trio
 
+from audio_server.process.sd_notify import reloading
+
 log = structlog.get_logger()
 
 
@@ -67,7 +69,8 @@ async def _obey(
             log.warning("the terminal is gone")
             stop.set()
         else:
-            await reload()
+            with reloading():
+                await reload()
 
 
 def _is_to_outlive_it() -> bool:

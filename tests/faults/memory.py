@@ -62,7 +62,7 @@ def _secured(folder: Path) -> list[str]:
 
 def _wait_open(*ports: int) -> None:
     for port in ports:
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 with visits.tcp(port):
                     break
