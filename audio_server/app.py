@@ -271,7 +271,7 @@ def _renew(guard: AccessPolicy, house: Context) -> None:
 
 
 async def serve_on(
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
     server: Server,
     devices: Devices,
     stop: trio.Event,

@@ -236,6 +236,9 @@ class Settings:
     workers: Annotated[Workers, Parameter(converter=_workers)] = 1
     """How many processes share the port, 1 to 256; auto is one for each core there is to use."""
 
+    hang_s: Annotated[float, seconds(2, 3600)] = 10.0
+    """How long the loop of a worker may stand still before the worker is replaced (2 to 3600 s)."""
+
     log_level: LogLevel = "info"
     """The least severe lines that are logged."""
 

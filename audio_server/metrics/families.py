@@ -132,6 +132,12 @@ CERTIFICATE_ENDS = Family(
     (("server",), ("client_ca",)),
     sparse=True,
 )
+WORKER_ENDS = counters(
+    "audio_server_worker_ends_total",
+    "Processes of workers that ended without being asked to, by how.",
+    "how",
+    ["ended", "hung", OTHER],
+)
 COLLECTIONS = histogram(
     "audio_server_full_collection_seconds",
     "How long full collections of garbage stopped the loop.",
@@ -160,15 +166,19 @@ FAMILIES = (
     CALLS,
     LOOP_LAG,
     COLLECTIONS,
+    WORKER_ENDS,
     CERTIFICATE_ENDS,
 )
 
 PID_AT = 0
 """Where the process has its id."""
 
+BEATS_AT = 1
+"""Where it counts how often its loop has run."""
+
 
 def _starts() -> dict[str, int]:
-    starts, at = {}, PID_AT + 1
+    starts, at = {}, BEATS_AT + 1
     for family in FAMILIES:
         starts[family.name] = at
         at += family.size
@@ -176,7 +186,7 @@ def _starts() -> dict[str, int]:
 
 
 _STARTS = _starts()
-SIZE = PID_AT + 1 + sum(family.size for family in FAMILIES)
+SIZE = BEATS_AT + 1 + sum(family.size for family in FAMILIES)
 """How many numbers a process has."""
 
 

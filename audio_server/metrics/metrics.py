@@ -10,6 +10,7 @@ import os
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Mapping, MutableSequence
 from contextlib import asynccontextmanager
+from enum import Enum
 from typing import TypeAlias
 
 import trio
@@ -38,6 +39,7 @@ _CORRECTIONS = of.start_of(of.LED_CORRECTIONS)
 _TAKES, _LED_FAULTS = _places(of.TAKES), _places(of.LED_FAULTS)
 _REFUSED, _DROPPED = _places(of.CONNECTIONS_REFUSED), _places(of.CONNECTIONS_DROPPED)
 _REQUESTS, _CALLS_OPEN = _places(of.REQUESTS_REFUSED), _places(of.CALLS_OPEN)
+_WORKER_ENDS = _places(of.WORKER_ENDS)
 _CALLS = of.places(of.CALLS)
 _CERTIFICATES = _places(of.CERTIFICATE_ENDS)
 _METHODS = {f"/{method}": method for method in of.METHODS}
@@ -72,10 +74,15 @@ class Metrics(RpcMeter, DeviceMeter):
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """A block in which it is counted how late the loop is."""
+        self._beat()  # a loop that hangs at once has run, too
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch_lag, self.lagged)
             yield
             nursery.cancel_scope.cancel()
+
+    def worker_ended(self, how: Enum) -> None:
+        """Count a worker's process that ended unasked; `how` is a `workers.process.End`."""
+        self._add(_WORKER_ENDS.get(how.value, _WORKER_ENDS[of.OTHER]))
 
     def collected(self, pause_s: float) -> None:
         """A full collection has stopped the loop for so long."""
@@ -87,7 +94,12 @@ class Metrics(RpcMeter, DeviceMeter):
 
     def lagged(self, late_s: float) -> None:
         """A task ran this long after it was due."""
+        self._beat()
         self._observe(of.LOOP_LAG, late_s)
+
+    def _beat(self) -> None:
+        """Show the process that watches this one that the loop runs."""
+        self._numbers[of.BEATS_AT] += 1.0
 
     def certificate_ends(self, file: str, at: float) -> None:
         """A certificate of this file expires then, in seconds since 1970."""

@@ -39,6 +39,10 @@ class SharedRegistry:
         """Return the counters of this process; row 0 is that of a process without a number."""
         return Metrics(self._rows[number])
 
+    def beats(self, number: int) -> float:
+        """Return a count that the loop of a worker keeps raising."""
+        return self._rows[number][of.BEATS_AT]
+
     def text(self) -> str:
         """All of it, for Prometheus."""
         return render(self._readings())

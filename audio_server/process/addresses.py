@@ -148,15 +148,7 @@ def _named(make: Make, address: Address) -> socket.socket:
 
 def listening_socket(address: Address) -> socket.socket:
     """Return a socket that listens. Raises `OSError`."""
-    return _listening(bound_socket(address))
-
-
-def shared_socket(address: Address) -> socket.socket:
-    """Return a socket that listens beside those of other processes. Raises `OSError`."""
-    return _listening(bound_socket(address, shared=True))
-
-
-def _listening(sock: socket.socket) -> socket.socket:
+    sock = bound_socket(address)
     try:
         sock.listen(BACKLOG)
     except BaseException:

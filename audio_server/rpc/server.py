@@ -75,7 +75,7 @@ class Server:
 
     async def run(
         self,
-        listeners: Sequence[trio.SocketListener],
+        listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -93,7 +93,9 @@ class Server:
                 nursery.cancel_scope.cancel()
 
     async def _accept(
-        self, listeners: Sequence[trio.SocketListener], task_status: trio.TaskStatus[None]
+        self,
+        listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
+        task_status: trio.TaskStatus[None],
     ) -> None:
         """Serve all that come, until no more are taken and those that came have gone."""
         acceptor = Acceptor(self._serve, self._limiter.make_room)

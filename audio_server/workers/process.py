@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 import structlog
 import trio
 
+from audio_server.process.addresses import Address
+from audio_server.process.watchdog import wait_hung
 from audio_server.workers.descriptor_passing import DescriptorSender
 from audio_server.workers.mailbox import Mailbox
 from audio_server.workers.messages import Drain
+from audio_server.workers.sockets import WorkerSockets
 
 SETTLED_S = 10.0
 """A worker that lived so long did not end at once."""
@@ -28,6 +35,9 @@ PAUSE_MAX_S = 10.0
 REAP_S = 2.0
 """How long a process that was killed may take to be gone."""
 
+TRACEBACK_S = 1.0
+"""How long one that hangs has to write where, after SIGABRT."""
+
 Attach: TypeAlias = Callable[[int, trio.abc.Stream], Awaitable[None]]
 """Told of every process, by the worker's number, with a stream on which it may be asked. To be
 closed by whoever is told, who returns when the process is gone."""
@@ -35,15 +45,47 @@ closed by whoever is told, who returns when the process is gone."""
 log = structlog.get_logger()
 
 
+class End(Enum):
+    """Why a process has ended that was not to end."""
+
+    ENDED = "ended"
+    """By itself, or by a signal of somebody else."""
+
+    HUNG = "hung"
+    """It hung, and was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How it is seen that a worker hangs: `beats` is a count that its loop keeps raising, which
+    may stay the same for `patience_s`."""
+
+    beats: Callable[[], float]
+    patience_s: float
+
+
 class WorkerProcess:
     """Worker number `number`, whichever process that is; `post` is the newest one's.
 
-    `attach` is told of each process.
+    `attach` is told of each process, which listens on `addresses`. `ended` is told each time one
+    ends unasked, and why.
     """
 
-    def __init__(self, number: int, attach: Attach | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        attach: Attach | None = None,
+        *,
+        addresses: Sequence[Address] = (),
+        watch: Watch | None = None,
+        ended: Callable[[End], None] = lambda _: None,
+    ) -> None:
         self.number = number
         self._attach = attach
+        self._addresses = addresses
+        self._watch = watch
+        self._ended = ended
+        self._end = End.ENDED
         self.post = Mailbox()
         self.handover = DescriptorSender()
         self.ready = trio.Event()
@@ -63,7 +105,8 @@ class WorkerProcess:
         """Keep a process until `drain`. A cancel kills it.
 
         `command` starts it. It gets the news on standard input, and inherits the files `fds` and
-        two ends whose numbers are its last arguments: of `handover`, and of what `attach` has.
+        those whose numbers are its last arguments: the ends of `handover` and of what `attach`
+        has, and the sockets to listen on.
         Raises `ChildProcessError` if the first one ends before it is ready.
         """
         quick_ends = 0
@@ -75,6 +118,7 @@ class WorkerProcess:
                 raise ChildProcessError(errno.ECHILD, reason)
             quick_ends = quick_ends + 1 if trio.current_time() < settled_at else 0
             if not self._draining.is_set():
+                self._ended(self._end)
                 await self._pause(status, pause_s(quick_ends))
 
     async def _pause(self, status: int, seconds: float) -> None:
@@ -84,41 +128,46 @@ class WorkerProcess:
 
     async def _run_process(self, command: Sequence[str], fds: Sequence[int]) -> int:
         """Run a process to its end; gives its exit status."""
+        self._end = End.ENDED
         asking, asked = socket.socketpair()
-        with asking, asked, self.handover.open() as handover:
-            process = await self._start(command, fds, handover, asked)
-            return await self._attend(process, asking)
+        with (
+            asking,
+            asked,
+            self.handover.open() as handover,
+            closing(WorkerSockets(self._addresses)) as sockets,
+        ):
+            ends = handover.fileno(), asked.fileno(), *sockets.fds
+            with handover, asked:
+                process = await self._start(command, fds, ends)
+            return await self._attend(_Running(process, sockets), asking)
 
     async def _start(
-        self,
-        command: Sequence[str],
-        fds: Sequence[int],
-        handover: socket.socket,
-        asked: socket.socket,
+        self, command: Sequence[str], fds: Sequence[int], ends: Sequence[int]
     ) -> trio.Process:
         self.post = Mailbox()
-        with handover, asked:
-            ends = handover.fileno(), asked.fileno()
-            return await trio.lowlevel.open_process(
-                [*command, *map(str, ends)],
-                stdin=subprocess.PIPE,
-                pass_fds=(*fds, *ends),
-                env=_environment(),
-            )
+        return await trio.lowlevel.open_process(
+            [*command, *map(str, ends)],
+            stdin=subprocess.PIPE,
+            pass_fds=(*fds, *ends),
+            env=_environment(),
+        )
 
-    async def _attend(self, process: trio.Process, asking: socket.socket) -> int:
+    async def _attend(self, running: _Running, asking: socket.socket) -> int:
         """See to a process until its end, which a cancel hastens."""
+        process = running.process
         log.info("worker started", worker=self.number, pid=process.pid)
         assert process.stdin is not None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.post.deliver, process.stdin)
-                nursery.start_soon(self._kill_hung, process)
+                nursery.start_soon(self._end_deaf, running)
                 nursery.start_soon(self.handover.run)
+                if self._watch is not None:
+                    nursery.start_soon(self._end_hung, running, self._watch)
                 if self._attach is not None:
                     stream = trio.SocketStream(trio.socket.from_stdlib_socket(asking))
                     nursery.start_soon(self._attach, self.number, stream)
-                status = await process.wait()
+                status = await running.wait()
                 nursery.cancel_scope.cancel()
         finally:
             process.kill()
@@ -127,10 +176,52 @@ class WorkerProcess:
             await trio.aclose_forcefully(process.stdin)
         return status
 
-    async def _kill_hung(self, process: trio.Process) -> None:
+    async def _end_deaf(self, running: _Running) -> None:
+        """End a process that does not read what it is told."""
         await self.post.wait_full()
-        log.error("worker hangs", worker=self.number)
-        process.kill()
+        await self._end_now(running, "it does not read")
+
+    async def _end_hung(self, running: _Running, watch: Watch) -> None:
+        """End a process whose loop stands still; one that drains has a deadline of its own."""
+        await wait_hung(watch.beats, watch.patience_s)
+        if self._draining.is_set():
+            return
+        await self._end_now(running, f"its loop stood still for {watch.patience_s:g} s")
+
+    async def _end_now(self, running: _Running, reason: str) -> None:
+        log.error("worker hangs", worker=self.number, pid=running.process.pid, reason=reason)
+        self._end = End.HUNG
+        await running.end_hung()
+
+
+class _Running:
+    """A process, and the sockets on which it listens."""
+
+    def __init__(self, process: trio.Process, sockets: WorkerSockets) -> None:
+        self.process = process
+        self._sockets = sockets
+        self._waiting = trio.CancelScope()
+
+    async def wait(self) -> int:
+        """Return its exit status when it has ended, or cannot even be killed (a disk that hangs):
+        that of a killed one then."""
+        try:
+            with self._waiting:
+                return await self.process.wait()
+            return -signal.SIGKILL
+        finally:
+            self._sockets.close()  # nobody accepts what would come to them
+
+    async def end_hung(self) -> None:
+        """Take the port from it, have it write where it hangs, and kill it."""
+        self._sockets.close()
+        self.process.send_signal(signal.SIGABRT)
+        with trio.move_on_after(TRACEBACK_S):
+            await self.process.wait()
+        self.process.kill()
+        with trio.move_on_after(REAP_S):
+            await self.process.wait()
+        self._waiting.cancel()
 
 
 def pause_s(quick_ends: int) -> float:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import trio
 
-from audio_server.process.addresses import (
-    Address,
-    bind_all,
-    bound_socket,
-    share,
-    shared_socket,
-)
+from audio_server.process.addresses import BACKLOG, Address, bind_all, bound_socket, share
 
 
 @contextmanager
@@ -39,7 +33,59 @@ def _reserved(address: Address) -> socket.socket:
     return sock
 
 
-def listen(addresses: Sequence[Address]) -> list[trio.SocketListener]:
-    """Listen on addresses that are reserved, beside other processes. Raises `OSError`."""
-    socks = bind_all(addresses, shared_socket)
-    return [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in socks]
+class WorkerSockets:
+    """The sockets of one worker's process, which inherits them and alone listens on them.
+
+    The supervisor keeps them too, so that it can take the port from a worker that hangs: as long
+    as one listens, the kernel gives it its share of all new connections.
+    """
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        """Bind them. Raises `OSError`."""
+        self._socks = bind_all(addresses, _unheard) if addresses else []
+
+    @property
+    def fds(self) -> list[int]:
+        """The files that the process inherits."""
+        return [sock.fileno() for sock in self._socks]
+
+    def close(self) -> None:
+        """Let no connection come to the process any more, whatever it does."""
+        for sock in self._socks:
+            silence(sock)
+            sock.close()
+        self._socks.clear()
+
+
+def _unheard(address: Address) -> socket.socket:
+    return bound_socket(address, shared=True)
+
+
+def listen(fds: Sequence[int]) -> list[SharedListener]:
+    """Listen on inherited sockets. Raises `OSError`."""
+    return [SharedListener(socket.socket(fileno=fd)) for fd in fds]
+
+
+class SharedListener(trio.abc.Listener[trio.SocketStream]):
+    """A listener on a socket that another process has too: closing it silences the socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.listen(BACKLOG)
+        self.socket = trio.socket.from_stdlib_socket(sock)
+        self._accepting = trio.SocketListener(self.socket)
+
+    async def accept(self) -> trio.SocketStream:
+        """As that of `trio.SocketListener`."""
+        return await self._accepting.accept()
+
+    async def aclose(self) -> None:
+        """Listen no more, here and in the other process."""
+        if self.socket.fileno() >= 0:
+            silence(self.socket)
+        await self._accepting.aclose()
+
+
+def silence(sock: socket.socket | trio.socket.SocketType) -> None:
+    """Stop listening on a socket, in every process that has it."""
+    with suppress(OSError):  # it did not listen
+        sock.shutdown(socket.SHUT_RDWR)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
@@ -22,7 +22,6 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import open_repository
-from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.names import NameStore
 from audio_server.fleet.remote_fleet import RemoteFleet
@@ -39,7 +38,7 @@ from audio_server.web.server import open_pages
 from audio_server.workers.directory import Directory
 from audio_server.workers.messages import Reload
 from audio_server.workers.parent_watch import ABORT_S
-from audio_server.workers.process import Attach, WorkerProcess
+from audio_server.workers.process import Watch, WorkerProcess
 from audio_server.workers.router import Router
 from audio_server.workers.sockets import reserved
 from audio_server.workers.worker_config import Editions, WorkerConfig, nameless_file
@@ -82,13 +81,20 @@ async def supervise(
         port = addresses[0].port
         confirms = store is not None
         board_fd = stack.enter_context(nameless_file())
-        boot = WorkerConfig(settings, workers, addresses, (), confirms, board_fd)
+        boot = WorkerConfig(settings, workers, (), confirms, board_fd)
         board = SharedRegistry(workers, board_fd)
         meter = board.row()
         registry = Directory(workers, store=store)
         fleet = RemoteFleet(registry.worker_of, names)
         house = Context(settings, port, repository, fleet, stop, board.text)
-        crew = WorkerPool(workers, registry, fleet.attach, store, meter)
+        start = partial(
+            WorkerProcess, attach=fleet.attach, addresses=addresses, ended=meter.worker_ended
+        )
+        processes = {
+            number: start(number, watch=Watch(partial(board.beats, number), settings.hang_s))
+            for number in range(1, workers + 1)
+        }
+        crew = WorkerPool(processes, Router(registry, processes, store, meter))
         editions = stack.enter_context(closing(Editions(boot)))
         await editions.write(repository.clips, crew.give)
         repository.used_by(partial(_change_clips, editions, crew))
@@ -135,17 +141,9 @@ async def _change_clips(editions: Editions, crew: WorkerPool, clips: Sequence[Cl
 class WorkerPool:
     """All workers, numbered from 1, and what goes to and fro between them."""
 
-    def __init__(
-        self,
-        workers: int,
-        registry: Directory,
-        attach: Attach | None = None,
-        store: ModeStore | None = None,
-        meter: Instrumentation | None = None,
-    ) -> None:
-        numbers = range(1, workers + 1)
-        self._workers = {number: WorkerProcess(number, attach) for number in numbers}
-        self._relay = Router(registry, self._workers, store, meter)
+    def __init__(self, workers: Mapping[int, WorkerProcess], relay: Router) -> None:
+        self._workers = workers
+        self._relay = relay
 
     @property
     def size(self) -> int:

@@ -12,6 +12,7 @@ supervisor starts another one.
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import socket
 import sys
@@ -58,13 +59,14 @@ log = structlog.get_logger()
 
 
 def main() -> None:
-    """Be worker number `argv[1]`; open files are the pipe to write to, the socket of `handover`
-    and the one on which it is asked.
+    """Be worker number `argv[1]`; open files are the pipe to write to, the socket of `handover`,
+    the one on which it is asked, and those to listen on.
 
     News comes by standard input. Ends with status 0 when told to, or when the supervisor is gone.
     """
     spare_old_objects()
-    number, uplink_fd, handover_fd, asked_fd = map(int, sys.argv[1:])
+    faulthandler.enable()  # a loop that hangs tells where on SIGABRT
+    number, uplink_fd, handover_fd, asked_fd, *listening_fds = map(int, sys.argv[1:])
     handover = socket.socket(fileno=handover_fd)
     boot = take_boot(handover)
     queue_stderr()
@@ -72,21 +74,26 @@ def main() -> None:
     configure_logs(boot.settings.log_format, boot.settings.log_level)
     follow_supervisor(sys.stdin.fileno(), within_s=boot.settings.grace_s + ABORT_S)
     try:
-        trio.run(_run, number, boot, uplink_fd, handover, asked_fd)
+        trio.run(_run, number, boot, uplink_fd, handover, asked_fd, listening_fds)
     except Exception:
         log.exception("worker failed")
         raise SystemExit(1) from None
 
 
 async def _run(
-    number: int, boot: WorkerConfig, uplink_fd: int, handover: socket.socket, asked_fd: int
+    number: int,
+    boot: WorkerConfig,
+    uplink_fd: int,
+    handover: socket.socket,
+    asked_fd: int,
+    listening_fds: Sequence[int],
 ) -> None:
     stop = trio.Event()
     asked = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=asked_fd)))
     async with trio.open_nursery() as nursery:
         await nursery.start(_obey_sigterm, stop)
         news = trio.lowlevel.FdStream(sys.stdin.fileno())
-        listeners, uplink = listen(boot.addresses), Uplink(uplink_fd)
+        listeners, uplink = listen(listening_fds), Uplink(uplink_fd)
         await run_worker(number, boot, listeners, uplink, news, handover, asked, stop)
         nursery.cancel_scope.cancel()
 
@@ -94,7 +101,7 @@ async def _run(
 async def run_worker(
     number: int,
     boot: WorkerConfig,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
     uplink: Uplink,
     news: trio.abc.ReceiveStream,
     handover: socket.socket,

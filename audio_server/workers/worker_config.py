@@ -20,7 +20,6 @@ from typing import Any, BinaryIO
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.process.addresses import Address
 from audio_server.settings import Settings
 
 _SIZE = struct.Struct("=Q")
@@ -32,7 +31,6 @@ class WorkerConfig:
 
     settings: Settings
     workers: int
-    addresses: Sequence[Address]
     clips: Sequence[Clip]
     confirms: bool = False
     """Whether the supervisor says when a mode is kept."""

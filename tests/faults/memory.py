@@ -49,7 +49,7 @@ def server(folder: Path, *, tls: bool) -> Iterator[tuple[visits.Ports, int]]:
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             _wait_open(port, http)
-            token = (folder / "data/http-token").read_text().strip() if tls else None
+            token = _token(folder / "data/http-token") if tls else None
             yield visits.Ports(port, http, token), process.pid
         finally:
             process.terminate()
@@ -68,6 +68,12 @@ def _wait_open(*ports: int) -> None:
                     break
             except OSError:
                 time.sleep(0.05)
+
+
+def _token(file: Path) -> str:
+    while not file.exists():  # made a little later than the port is open
+        time.sleep(0.05)
+    return file.read_text().strip()
 
 
 def resident_kb(pid: int) -> int:

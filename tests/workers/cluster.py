@@ -105,7 +105,7 @@ async def open_cluster(
 ) -> AsyncIterator[Cluster]:
     """Workers that run for as long as the block."""
     cluster = Cluster(workers)
-    boot = WorkerConfig(Settings(), workers, (), clips, store is not None)
+    boot = WorkerConfig(Settings(), workers, clips, store is not None)
     read_fd, write_fd = os.pipe()
     async with trio.open_nursery() as nursery:
         relay = Router(Directory(workers, store=store), cluster.workers, store)

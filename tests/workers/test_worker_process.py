@@ -7,13 +7,24 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 import trio
 
+from audio_server.process import watchdog
 from audio_server.process.cores import worker_count
+from audio_server.workers import process
 from audio_server.workers.messages import Moved
-from audio_server.workers.process import PAUSE_MAX_S, PAUSE_S, WorkerProcess, pause_s
+from audio_server.workers.process import (
+    PAUSE_MAX_S,
+    PAUSE_S,
+    End,
+    Watch,
+    WorkerProcess,
+    pause_s,
+)
+from audio_server.workers.sockets import WorkerSockets
 
 READS = "import sys; sys.stdin.read(1)"
 """Ends when it has been told something, or the supervisor is gone."""
@@ -76,9 +87,79 @@ async def test_one_that_hangs_is_killed_and_another_one_started(log) -> None:
             worker.post.send(Moved("x" * 64, 1))  # far more than the pipe takes
             await trio.lowlevel.checkpoint()
         assert log.find("worker hangs")
-        assert (await log.wait("worker ended"))["status"] == -signal.SIGKILL
+        assert (await log.wait("worker ended"))["status"] == -signal.SIGABRT
         await log.wait("worker started", 2)
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("program_text", "stops", "status"),
+    [
+        ("import time; time.sleep(1000)", False, -signal.SIGABRT),
+        ("import time; time.sleep(1000)", True, -signal.SIGKILL),
+        (
+            "import signal, time; signal.signal(6, signal.SIG_IGN); time.sleep(1000)",
+            False,
+            -signal.SIGKILL,
+        ),
+    ],
+    ids=["hangs", "stopped", "ignores"],
+)
+async def test_one_whose_loop_stands_still_is_replaced(
+    program_text: str, stops: bool, status: int, log, monkeypatch
+) -> None:
+    monkeypatch.setattr(watchdog, "START_S", 0.5)
+    monkeypatch.setattr(process, "TRACEBACK_S", 0.3)
+    ends: list[End] = []
+    worker = WorkerProcess(1, watch=Watch(lambda: 0.0, 0.5), ended=ends.append)
+    worker.on_ready()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, program(program_text), ())
+        pid = (await log.wait("worker started"))["pid"]
+        if stops:
+            os.kill(pid, signal.SIGSTOP)
+        assert (await log.wait("worker hangs"))["reason"] == "its loop stood still for 0.5 s"
+        assert (await log.wait("worker ended"))["status"] == status
+        await log.wait("worker started", 2)
+        nursery.cancel_scope.cancel()
+    assert ends[0] is End.HUNG
+
+
+class Unkillable:
+    """A process that waits for a disk that does not answer: no signal reaches it."""
+
+    pid = 4711
+    stdin = None
+
+    async def wait(self) -> int:
+        await trio.sleep_forever()
+
+    def kill(self) -> None:
+        pass
+
+    def send_signal(self, number: int) -> None:
+        pass
+
+
+async def test_one_that_cannot_be_killed_is_given_up(autojump_clock) -> None:
+    stuck: Any = Unkillable()
+    running = process._Running(stuck, WorkerSockets(()))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.end_hung)
+        with trio.fail_after(10):
+            assert await running.wait() == -signal.SIGKILL
+
+
+async def test_one_that_hangs_in_a_drain_is_left_to_its_deadline(log, monkeypatch) -> None:
+    monkeypatch.setattr(watchdog, "START_S", 0.5)
+    worker = WorkerProcess(1, watch=Watch(lambda: 0.0, 0.5))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, program("import time; time.sleep(1000)"), ())
+        await log.wait("worker started")
+        worker.drain()
+        await trio.sleep(1.5)
+        nursery.cancel_scope.cancel()
+    assert [line["event"] for line in log.lines] == ["worker started"]
 
 
 FOLLOWS = """

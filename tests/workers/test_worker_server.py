@@ -143,6 +143,20 @@ async def test_a_worker_that_is_asked_to_end_drains_and_is_replaced(server) -> N
         assert await (await met(stack, server, "one", 1)).mode() == 2
 
 
+async def test_a_worker_that_hangs_is_replaced_and_tells_where(tmp_path: Path) -> None:
+    async with open_server("--workers", "2", "--hang-s", "2", folder=tmp_path) as server:
+        os.kill(server.pids[1], signal.SIGSTOP)
+        assert (await server.log.wait("worker hangs"))["worker"] == 1
+        await server.log.wait("worker ready", 3)
+        for number in range(10):
+            with trio.fail_after(5):
+                async with server.device(f"device-{number}"):
+                    pass
+        os.kill(server.pids[2], signal.SIGABRT)  # as it is sent to one that hangs
+        await server.log.wait("Fatal Python error: Aborted")
+        assert (await server.log.wait("worker ended", 2))["status"] == -signal.SIGABRT
+
+
 def run(*flags: str) -> str:
     """The one line of a server that cannot start."""
     command = [sys.executable, "-m", "audio_server", "--workers", "2", *flags]
