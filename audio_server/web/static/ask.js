@@ -27,10 +27,15 @@ export function wording(error) {
   return BROKEN;
 }
 
+let leaving = null;
+
+// Once, however many requests are refused: a second one would begin the navigation anew.
 export function toLogin() {
-  const here = location.pathname + location.search;
-  location.replace(`/login?next=${encodeURIComponent(here)}`);
-  return new Promise(() => {});  // the page is leaving: nothing shall happen after
+  leaving ??= new Promise(() => {  // the page is leaving: nothing shall happen after
+    const here = location.pathname + location.search;
+    location.replace(`/login?next=${encodeURIComponent(here)}`);
+  });
+  return leaving;
 }
 
 // The answer's JSON. Raises `Refusal`.

@@ -3,7 +3,7 @@
 // Not by EventSource or fetch: a browser allows six connections to a server, for all its tabs together,
 // and a stream holds one for as long as its page is open. WebSockets are counted apart from those.
 
-import { AWAY, Refusal, ask } from "./ask.js";
+import { Refusal, ask } from "./ask.js";
 
 const FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 5000;
 const SILENT_MS = 45_000;  // the server says something each 15 s
@@ -96,7 +96,7 @@ class Stream {
       await ask("/api/about");
       if (this.#failures >= BLOCKED_AFTER) this.#state(new Refusal(0, BLOCKED));
     } catch (error) {
-      if (!this.#stopped) this.#state(error instanceof Refusal ? error : new Refusal(0, AWAY));
+      if (!this.#stopped) this.#state(error);
     }
   }
 }
