@@ -16,6 +16,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from trio_util import AsyncValue
 
 from audio_server.rpc.io.tls import break_cycle
+from audio_server.rpc.trusted_proxies import PeerLimits
 from audio_server.web.connection import (
     AT_ONCE,
     KEEPALIVE_S,
@@ -36,13 +37,17 @@ log = structlog.get_logger()
 
 
 async def serve_connections(
-    app: Any, listeners: Sequence[Listener], over: trio.Event, keepalive_s: float = KEEPALIVE_S
+    app: Any,
+    listeners: Sequence[Listener],
+    over: trio.Event,
+    keepalive_s: float = KEEPALIVE_S,
+    peers: PeerLimits | None = None,
 ) -> None:
     """Serve an ASGI application until `over`, and then for `END_S`. Closes the listeners.
 
     What goes wrong with a connection is logged and ends that connection. A cancel ends all at once.
     """
-    connections = Connections(app, keepalive_s)
+    connections = Connections(app, keepalive_s, peers)
     async with trio.open_nursery() as serving:
         await serving.start(connections.abort_when_cancelled)
         async with trio.open_nursery() as accepting:
@@ -57,11 +62,11 @@ async def serve_connections(
 class Connections:
     """Those that are open now."""
 
-    def __init__(self, app: Any, keepalive_s: float = KEEPALIVE_S) -> None:
+    def __init__(self, app: Any, keepalive_s: float, peers: PeerLimits | None) -> None:
         self._app = ASGIWrapper(app)
         self._config = make_config(keepalive_s)
         self._context = WorkerContext(None)
-        self._places = Places()
+        self._places = Places(peers)
         self._outgoing = Outgoing()
         self._turns = trio.CapacityLimiter(AT_ONCE)
         self._open: set[trio.socket.SocketType] = set()

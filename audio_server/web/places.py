@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from audio_server.rpc.admission import client_network
+from audio_server.rpc.limits import Limits
 from audio_server.rpc.rate_limit import Buckets, Rate
+from audio_server.rpc.trusted_proxies import PeerLimits
 from audio_server.web.origins import is_loopback
 from audio_server.web.visit import Stage, Visit
 
@@ -49,9 +51,13 @@ class Entrance(NamedTuple):
 
 
 class Places:
-    """Who has one. It calls `end` of a visit that has to give way, once."""
+    """Who has one. It calls `end` of a visit that has to give way, once.
 
-    def __init__(self) -> None:
+    A proxy that `peers` trusts stands for a crowd: it may take as much as this machine itself.
+    """
+
+    def __init__(self, peers: PeerLimits | None = None) -> None:
+        self._peers = peers or PeerLimits(Limits())
         self._by_stage: dict[Stage, dict[Visit, None]] = {stage: {} for stage in Stage}
         self._by_place: dict[str, dict[Visit, None]] = {}
         self._fruitless = Buckets(FRUITLESS)
@@ -62,7 +68,8 @@ class Places:
     def enter(self, host: str, end: Callable[[], None], now: float) -> Entrance:
         """A place for a new connection from `host`; `leave` gives it back."""
         place = client_network(host)
-        is_near = is_loopback(host) or is_loopback(place)
+        is_proxy = self._peers.of(host) is self._peers.of_proxies
+        is_near = is_proxy or is_loopback(host) or is_loopback(place)
         if not is_near and not self._fruitless.has_token(place, now):
             return Entrance(None, "rate")
         evicted, reason = self._make_room(place, is_near)

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from audio_server.process.addresses import open_listeners
+from audio_server.rpc.trusted_proxies import PeerLimits
 from audio_server.settings import DEFAULT_HTTP, Address, parse_address
 from audio_server.web.context import Context
 from audio_server.web.origins import is_loopback
@@ -104,8 +105,10 @@ async def _serve(house: Context, listeners: Sequence[trio.SocketListener], way: 
             nursery = await stack.enter_async_context(trio.open_nursery())
             nursery.start_soon(_keep, house.fleet, house.over)
             app, secured = make_app(house, way.entry), [way.secured(each) for each in listeners]
-            keepalive_s = house.settings.http_keepalive_s
-            await serve_connections(app, secured, house.over, keepalive_s)
+            settings = house.settings
+            peers = PeerLimits(settings.limits, settings.trusted_proxies)
+            keepalive_s = settings.http_keepalive_s
+            await serve_connections(app, secured, house.over, keepalive_s, peers)
     except* Exception:
         log.exception("pages failed")
 

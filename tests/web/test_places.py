@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
+from audio_server.rpc.limits import Limits
+from audio_server.rpc.trusted_proxies import PeerLimits
 from audio_server.web import places
 from audio_server.web.places import FRUITLESS, Entrance, Places
 from audio_server.web.visit import Stage, Visit
@@ -109,6 +112,15 @@ def test_this_machine_may_take_all(door: Door) -> None:
     for host in (LOCAL, "::1", "::ffff:127.0.0.1", LOCAL):
         door.served(host)
     assert door.enter().reason == "full"
+
+
+def test_a_trusted_proxy_may_take_all_and_comes_as_often_as_it_likes(door: Door) -> None:
+    door.places = Places(PeerLimits(Limits(), [ip_network("10.0.0.0/24")]))
+    burst, _ = FRUITLESS
+    assert {come_and_go(door, "10.0.0.7", 0) for _ in range(2 * burst)} == {None}
+    for host in ("10.0.0.7", "::ffff:10.0.0.7", "10.0.0.7", "10.0.0.7"):
+        door.served(host)
+    assert door.enter("10.0.0.7").reason == "full"
 
 
 def test_those_that_are_served_leave_places_for_probes(

@@ -24,6 +24,7 @@ class WebServer:
         own = ["--port", str(free_port()), "--http", self.http, "--grace-s", "2"]
         folders = ["--clips", str(clips), "--cache", str(folder), "--data", str(folder)]
         self._command = [sys.executable, "-m", "audio_server", *own, *folders, *flags]
+        self.has_token = False
         self._log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
