@@ -40,11 +40,10 @@ from audio_server.process.gc_policy import collecting
 from audio_server.process.rlimits import most_connections
 from audio_server.process.sd_notify import keep_manager_informed
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
-from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
 from audio_server.service.device_service import DeviceService
 from audio_server.service.services import all_services
-from audio_server.settings import OFF, Settings
+from audio_server.settings import OFF, LimitSettings, Settings
 from audio_server.state.modes import open_modes
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
@@ -313,12 +312,12 @@ async def _end(server: Server, devices: Devices) -> None:
     await server.drain()
 
 
-def make_limits(settings: Settings, most_connections: int | None = None) -> Limits:
+def make_limits(settings: Settings, most_connections: int | None = None) -> LimitSettings:
     """Bounds of the connections: unless told otherwise, never fewer than devices are let in, and
     in any case no more than `most_connections`."""
     limits = settings.limits
     wanted = limits.max_connections
-    if wanted == Limits().max_connections:
+    if wanted == LimitSettings().max_connections:
         wanted = max(wanted, settings.max_devices)
     return replace(limits, max_connections=min(wanted, most_connections or wanted))
 

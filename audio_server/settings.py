@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 from cyclopts import Parameter, Token
+from cyclopts.validators import Number
 
 from audio_server.clips.folder import default_clips as shipped_clips
 from audio_server.files.home import base_folder, expanded, is_nowhere
 from audio_server.rpc.limits import Limits, check_together
+from audio_server.rpc.rate_limit import Rate
 from audio_server.rpc.trusted_proxies import Network
-from audio_server.validators import seconds, whole
 
 PlayWhilePlaying = Literal["restart", "ignore", "queue"]
 ModeWhilePlaying = Literal["keep", "stop", "switch"]
@@ -64,6 +66,58 @@ def parse_address(text: str) -> Address | None:
     if parts is None or port is None or not parts.hostname or parts.netloc != text or "@" in text:
         raise ValueError(f'"{text}" is neither off nor HOST:PORT')
     return Address(parts.hostname, port)
+
+
+_RATE_MOST = 1_000_000
+
+
+def whole(least: int, most: int | None = None) -> Parameter:
+    """A whole number from `least` to `most`."""
+    return Parameter(converter=_exact_int, validator=Number(gte=least, lte=most))
+
+
+def seconds(least: float, most: float) -> Parameter:
+    """A time from `least` to `most`."""
+    return Parameter(validator=(_finite, Number(gte=least, lte=most)))
+
+
+def rate() -> Parameter:
+    """A `Rate` that lets something through, written as its two numbers with a comma between."""
+    return Parameter(converter=_rate, n_tokens=1, metavar="BURST,PER_S")
+
+
+def bounds_of(parameter: Parameter) -> str:
+    """The bounds of a number in words; empty for what has none."""
+    validators = parameter.validator
+    for bounds in validators if isinstance(validators, tuple) else ():
+        if isinstance(bounds, Number):
+            return f"{bounds.gte} " + ("or more" if bounds.lte is None else f"to {bounds.lte}")
+    return ""
+
+
+def _exact_int(_: Any, tokens: Sequence[Token]) -> int:
+    """The library would round 1.5 to 2; a wrong value is an error."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f'"{tokens[0].value}" is not a whole number') from None
+
+
+def _finite(_: Any, value: float) -> None:
+    if not isfinite(value):
+        raise ValueError("Must be a number of seconds.")
+
+
+def _rate(_: Any, tokens: Sequence[Token]) -> Rate:
+    text = tokens[0].value
+    try:
+        burst, per_s = text.split(",")
+        found = int(burst), float(per_s)
+    except ValueError:
+        raise ValueError(f'"{text}" is not BURST,PER_S') from None
+    if not (1 <= found[0] <= _RATE_MOST and 0 < found[1] <= _RATE_MOST):
+        raise ValueError(f'"{text}" is no rate: 1 or more at once, above 0 a second')
+    return found
 
 
 def default_clips() -> Path:
@@ -135,7 +189,32 @@ def _not_empty(_: Any, value: str) -> None:
         raise ValueError("A host name or address is needed.")
 
 
-def _limits(_: Any, value: Limits) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings(Limits):
+    """The bounds of connections, and those of each device."""
+
+    presses: Annotated[Rate, rate()] = (50, 20)
+    """Presses of one device, on whatever connections: more than a thumb does, and room for what was
+    pressed while it was off line. Past it acknowledgements wait, and nothing is lost."""
+
+
+def _annotate_limits() -> None:
+    """Give the fields of `Limits` their parameters, here since `rpc` knows no command line."""
+    for name, hint in get_type_hints(Limits, include_extras=True).items():
+        if hint == Rate:
+            parameter, kind = rate(), hint
+        else:
+            least, most = hint.__metadata__[0]
+            kind = hint.__origin__
+            parameter = whole(least, most) if kind is int else seconds(least, most)
+        for owner in (LimitSettings, LimitSettings.__init__):
+            owner.__annotations__[name] = Annotated[kind, parameter]
+
+
+_annotate_limits()
+
+
+def _limits(_: Any, value: LimitSettings) -> None:
     check_together(value)
 
 
@@ -156,7 +235,7 @@ LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
 MaxDevices = Annotated[int, whole(1)]
 GraceS = Annotated[float, seconds(0, 300)]
 # Not on the help page, which they would double: `audio-server limits` shows them.
-LimitTable = Annotated[Limits, Parameter(show=False, validator=_limits)]
+LimitTable = Annotated[LimitSettings, Parameter(show=False, validator=_limits)]
 
 
 @Parameter(name="*")
@@ -227,7 +306,7 @@ class Settings:
     max_devices: MaxDevices = 10_000
     """How many devices a worker takes at once; one more is answered RESOURCE_EXHAUSTED."""
 
-    limits: LimitTable = field(default_factory=Limits)
+    limits: LimitTable = field(default_factory=LimitSettings)
     """What a peer may ask of a connection."""
 
     grace_s: GraceS = 10.0

@@ -12,8 +12,7 @@ from cyclopts import Parameter, Token
 
 from audio_server.cli.change import tell
 from audio_server.cli.errors import CommandError
-from audio_server.settings import ConfigFile, Folder
-from audio_server.validators import whole
+from audio_server.settings import ConfigFile, Folder, whole
 
 STDIN = Path("-")
 

@@ -11,8 +11,7 @@ from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
 from audio_server.process.output import say, say_error
-from audio_server.settings import ConfigFile, Folder
-from audio_server.validators import whole
+from audio_server.settings import ConfigFile, Folder, whole
 
 HINT = "A server that runs reads its clips again on SIGHUP, or when its page is asked to."
 

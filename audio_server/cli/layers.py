@@ -17,14 +17,13 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
 from audio_server.files.home import expanded
 from audio_server.files.small_file import text_of
-from audio_server.rpc.limits import Limits
-from audio_server.settings import Settings
+from audio_server.settings import LimitSettings, Settings
 
 PREFIX = "AUDIO_SERVER_"
 TABLE = "limits"
 NAMES = frozenset(
     [setting.name for setting in fields(Settings) if setting.name != TABLE]
-    + [f"{TABLE}.{limit.name}" for limit in fields(Limits)]
+    + [f"{TABLE}.{limit.name}" for limit in fields(LimitSettings)]
 )
 """The settings as they are written in the file, those of a table after its name and a dot."""
 

@@ -9,12 +9,10 @@ from textwrap import wrap
 from cyclopts import Parameter
 
 from audio_server.process.output import say
-from audio_server.rpc.limits import Limits
 from audio_server.rpc.rate_limit import Rate
-from audio_server.settings import ConfigFile, LimitTable
-from audio_server.validators import bounds_of
+from audio_server.settings import ConfigFile, LimitSettings, LimitTable, bounds_of
 
-_DEFAULTS = Limits()
+_DEFAULTS = LimitSettings()
 _WIDTH = 96
 _HEAD = (
     "# Of each worker. A pair is a rate: so many at once, and so many a second in the long run.",
@@ -29,7 +27,7 @@ def limits(*, limits: LimitTable = _DEFAULTS, config: ConfigFile = None) -> None
 
     Parameters
     ----------
-    limits: Limits
+    limits: LimitSettings
         As the server has them.
     config: Path
         TOML file of settings, as the server has it.
@@ -39,7 +37,7 @@ def limits(*, limits: LimitTable = _DEFAULTS, config: ConfigFile = None) -> None
     arguments = app["limits"].assemble_argument_collection(parse_docstring=True)
     say(*_HEAD)
     values = astuple(limits)
-    for limit, value in zip(fields(Limits), values, strict=True):
+    for limit, value in zip(fields(LimitSettings), values, strict=True):
         flag = f"--limits.{limit.name.replace('_', '-')}"
         for line in _described(arguments[flag].parameter):
             say(f"# {line}")

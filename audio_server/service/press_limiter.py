@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import trio
 
-from audio_server.rpc.limits import Limits
 from audio_server.rpc.rate_limit import Buckets, Rate, TokenBucket
 
-PRESSES = Limits().presses
+PRESSES: Rate = (50, 20)
 """The default rate of presses."""
 
 

@@ -8,11 +8,10 @@ from typing import get_type_hints
 import pytest
 
 from audio_server.cli.layers import VARIABLES
-from audio_server.rpc.limits import Limits, check_together
-from audio_server.settings import Settings
-from audio_server.validators import bounds_of
+from audio_server.rpc.limits import check_together
+from audio_server.settings import LimitSettings, Settings, bounds_of
 
-DEFAULTS = {limit.name: limit.default for limit in fields(Limits)}
+DEFAULTS = {limit.name: limit.default for limit in fields(LimitSettings)}
 
 
 def flag(name: str) -> str:
@@ -23,9 +22,9 @@ def variable(name: str) -> str:
     return f"AUDIO_SERVER_LIMITS_{name.upper()}"
 
 
-def shifted(by: int) -> Limits:
-    """Limits of which none is the default."""
-    return Limits(
+def shifted(by: int) -> LimitSettings:
+    """LimitSettings of which none is the default."""
+    return LimitSettings(
         **{
             name: (default[0] + by, default[1] + by) if isinstance(default, tuple) else default + by
             for name, default in DEFAULTS.items()
@@ -37,7 +36,7 @@ def text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def table(limits: Limits) -> str:
+def table(limits: LimitSettings) -> str:
     values = {name: getattr(limits, name) for name in DEFAULTS}
     lines = [f"{n} = {list(v) if isinstance(v, tuple) else v}" for n, v in values.items()]
     return "\n".join(["[limits]", *lines])
@@ -57,18 +56,18 @@ def test_each_limit_by_flag_or_else_environment_or_else_file(serve, monkeypatch,
 def test_what_is_not_given_keeps_its_default(serve, tmp_path) -> None:
     (tmp_path / "settings.toml").write_text("port = 7\n[limits]\nidle_s = 7\n")
     given = serve("--config", "settings.toml", "--limits.max-streams", "7")
-    assert given == Settings(port=7, limits=Limits(idle_s=7, max_streams=7))
-    assert serve().limits == Limits()
+    assert given == Settings(port=7, limits=LimitSettings(idle_s=7, max_streams=7))
+    assert serve().limits == LimitSettings()
 
 
 def test_each_number_has_bounds_that_hold_its_default() -> None:
-    for name, hint in get_type_hints(Limits, include_extras=True).items():
+    for name, hint in get_type_hints(LimitSettings, include_extras=True).items():
         default = DEFAULTS[name]
         if isinstance(default, tuple):
             continue
         least, most = bounds_of(hint.__metadata__[-1]).split(" to ")
         assert float(least) <= default <= float(most)
-    check_together(Limits())
+    check_together(LimitSettings())
 
 
 WRONG = [
@@ -147,7 +146,7 @@ def test_the_list_is_a_file_of_settings(serve, run_command, tmp_path) -> None:
     listed = run_command("limits", "--limits.resets=7,7.5", "--limits.idle-s", "7")
     assert (listed.returncode, listed.stderr) == (0, "")
     (tmp_path / "settings.toml").write_text(listed.stdout)
-    wanted = Limits(resets=(7, 7.5), idle_s=7)
+    wanted = LimitSettings(resets=(7, 7.5), idle_s=7)
     assert serve("--config", "settings.toml").limits == wanted
     assert run_command("limits", "--config", "settings.toml").stdout == listed.stdout
 

@@ -28,14 +28,16 @@ from audio_server.app import serve_until
 from audio_server.identity.dev_certs import make_dev_certs
 from audio_server.process import gc_policy
 from audio_server.rpc.limits import Limits
-from audio_server.settings import Settings
+from audio_server.settings import LimitSettings, Settings
 from audio_server.web import connection
 
 TIMES = 5
 SHIPPED = Path(__file__).parents[2] / "clips"
 MANY = (1_000_000, 1_000.0)
-OPEN = Limits(max_unauthenticated=1_000, abandoned=MANY)
-QUICK = Limits(max_unauthenticated=1_000, abandoned=MANY, handshake_s=0.2, preface_s=0.2, idle_s=1)
+OPEN = LimitSettings(max_unauthenticated=1_000, abandoned=MANY)
+QUICK = LimitSettings(
+    max_unauthenticated=1_000, abandoned=MANY, handshake_s=0.2, preface_s=0.2, idle_s=1
+)
 
 
 @pytest.fixture(autouse=True)

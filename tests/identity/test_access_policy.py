@@ -10,7 +10,7 @@ import trio.testing
 
 from audio_server.errors import SetupError
 from audio_server.identity.access_policy import AccessPolicy
-from audio_server.rpc.limits import Limits
+from audio_server.settings import LimitSettings
 
 
 @pytest.mark.parametrize("missing", ["tls_cert", "tls_key"])
@@ -51,7 +51,7 @@ def test_a_server_of_this_machine_alone_says_nothing(host, settings, logged) -> 
 
 
 async def test_how_long_a_handshake_may_take(settings, autojump_clock) -> None:
-    guard = AccessPolicy(settings(tls=True, limits=Limits(handshake_s=3)))
+    guard = AccessPolicy(settings(tls=True, limits=LimitSettings(handshake_s=3)))
     _, far = trio.testing.memory_stream_pair()
     assert await guard.secure(far) is None
     assert trio.current_time() == 3

@@ -32,7 +32,7 @@ from audio_server.rpc.client import channel_over, open_channel
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
 from audio_server.service.device_service import DeviceService
-from audio_server.settings import Settings
+from audio_server.settings import LimitSettings, Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
 
 SHIPPED = Path(__file__).parents[2] / "clips"
@@ -263,7 +263,7 @@ async def _wait_logged(logs: list[Any], event: str) -> None:
 
 
 async def test_limits_reach_connections_and_presses(tmp_path: Path) -> None:
-    limits = Limits(max_unauthenticated=1, presses=(1, 0.1))
+    limits = LimitSettings(max_unauthenticated=1, presses=(1, 0.1))
     settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, limits=limits)
     async with trio.open_nursery() as nursery:
         port = await nursery.start(serve_until, trio.Event(), settings)
@@ -280,12 +280,12 @@ async def test_limits_reach_connections_and_presses(tmp_path: Path) -> None:
 
 
 def test_a_number_of_connections_that_is_asked_for_counts() -> None:
-    settings = Settings(limits=Limits(max_connections=50), max_devices=100)
+    settings = Settings(limits=LimitSettings(max_connections=50), max_devices=100)
     assert make_limits(settings).max_connections == 50
 
 
-@pytest.mark.parametrize("limits", [Limits(), Limits(max_connections=50)])
-def test_never_more_connections_than_files(limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [LimitSettings(), LimitSettings(max_connections=50)])
+def test_never_more_connections_than_files(limits: LimitSettings) -> None:
     settings = Settings(limits=limits, max_devices=100_000)
     assert make_limits(settings, most_connections=20).max_connections == 20
 
