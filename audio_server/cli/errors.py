@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Iterator
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from audio_server.client.errors import ServerError
-from audio_server.process.output import say_error
+from audio_server.process.output import forget, say_error
 
 REFUSED, USAGE, INTERRUPTED, READER_GONE = 1, 2, 128 + 2, 128 + 13
 
@@ -25,7 +24,7 @@ def exit_status(error: BaseException) -> int | None:
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
         return INTERRUPTED
     if any(isinstance(cause, BrokenPipeError) for cause in causes):
-        _forget_stdout()
+        forget(sys.stdout)
         return READER_GONE
     lines = [_line(cause) for cause in causes]
     if None in lines:
@@ -74,8 +73,3 @@ def _unknown(word: str, app: App | None) -> str:
 def _os_line(error: OSError) -> str:
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason
-
-
-def _forget_stdout() -> None:
-    """Python flushes standard output at exit, and would complain of the broken pipe then."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,7 @@ Only our own styles do, which rich adds last. The linter forbids `print` everywh
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -24,8 +25,19 @@ def say(*lines: object) -> None:
 
 
 def say_error(*lines: object) -> None:
-    """Print lines to standard error."""
-    _write(sys.stderr, lines)
+    """Print lines to standard error. A file that refuses them changes nothing else."""
+    try:
+        _write(sys.stderr, lines)
+    except OSError:
+        forget(sys.stderr)
+
+
+def forget(stream: TextIO) -> None:
+    """Let a stream whose file refuses output have no file any more.
+
+    Python flushes it at exit, and would then fail once more, with a status of its own.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say_json(document: object, *, indent: int | None = 2) -> None:

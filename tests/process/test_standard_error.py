@@ -107,3 +107,23 @@ def test_a_server_that_cannot_start_says_why_and_is_no_hostage() -> None:
     with stalled_pipe() as stderr:
         mute = subprocess.run(command, stderr=stderr, check=False, timeout=ENDS_WITHIN_S)
     assert mute.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "status"), [(("nonsense",), 2), (("devices", "--url", "http://127.0.0.1:1"), 1)]
+)
+@pytest.mark.parametrize("end", ["full", "gone"])
+def test_an_error_that_cannot_be_written_has_its_status(
+    argv: tuple[str, ...], status: int, end: str
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    full = os.open("/dev/full", os.O_WRONLY)
+    done = subprocess.run(
+        [sys.executable, "-m", "audio_server", *argv],
+        stderr=full if end == "full" else writing,
+        check=False,
+    )
+    os.close(writing)
+    os.close(full)
+    assert done.returncode == status
