@@ -118,7 +118,7 @@ class Access:
             return PROXIED if is_proxied(asked) else None
         if (given := asked.headers.get("authorization")) is not None:
             return self._bearer(asked, login, given)
-        if not login.is_cookie(asked.cookies.get(login.cookie_name, ""), time.time()):
+        if not login.is_cookie(login.cookie_of(asked), time.time()):
             return NO_TOKEN
         return None if _is_safe(asked) or _is_ours(asked) else NOT_OURS
 

@@ -16,6 +16,9 @@ from starlette.websockets import WebSocketDisconnect
 
 FAILED: Final = "the server failed at that; its log says more"
 
+PATH_SHOWN_MAX: Final = 200
+"""Characters of a path in the log; a peer may send 16 KiB."""
+
 log = structlog.get_logger()
 
 
@@ -54,6 +57,6 @@ class Edge:
         log.error(
             "request failed",
             peer=client.host if client else "",
-            path=scope["path"],
+            path=scope["path"][:PATH_SHOWN_MAX],
             exc_info=faults,
         )

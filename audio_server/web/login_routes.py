@@ -74,7 +74,7 @@ def _log_in(entry: Admitted, login: Login) -> Handler:
 
 def _log_out(login: Login) -> Handler:
     async def log_out(request: Request) -> Response:
-        await login.end(request.cookies.get(login.cookie_name, ""), time.time())
+        await login.end(login.cookie_of(request), time.time())
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(login.cookie_name, httponly=True, samesite="strict")
         return answer

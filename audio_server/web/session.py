@@ -61,5 +61,5 @@ class Session:
         asked = HTTPConnection(self._scope)
         if (given := asked.headers.get("authorization")) is not None:
             return self._login.is_token(given.partition(" ")[2].strip())
-        cookie = asked.cookies.get(self._login.cookie_name, "")
+        cookie = self._login.cookie_of(asked)
         return self._login.is_cookie(cookie, time.time())

@@ -133,6 +133,17 @@ async def test_what_is_no_cookie(value: str) -> None:
     assert await status(gate(), "GET", "/api/about", **headers) == 401
 
 
+@pytest.mark.parametrize("beside", ['x="%s"', "x=%s", "%s", ";%s;"])
+@pytest.mark.parametrize("much", ["\\" * 16_000, '\\"' * 8_000, ";" * 16_000, "a=b;" * 4_000])
+async def test_a_cookie_is_found_beside_much_else_at_once(beside: str, much: str) -> None:
+    given = cookie()["cookie"]
+    start = time.process_time()
+    for value in (f"{beside % much}; {given}", f"{given}; {beside % much}"):
+        assert await status(gate(), "GET", "/api/about", cookie=value) == 200
+    assert await status(gate(), "GET", "/api/about", cookie=beside % much) == 401
+    assert time.process_time() - start < 0.3
+
+
 async def test_what_was_logged_out_stays_so(tmp_path: Path) -> None:
     file, now = tmp_path / "http-ended", time.time()
     login = Login(TOKEN, KEY, EndedSessions(file))
