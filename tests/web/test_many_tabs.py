@@ -6,7 +6,7 @@ import time
 
 import pytest
 from browser import DevicePage
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 from web_server import WebServer
 
 TABS = 12
@@ -83,4 +83,32 @@ def test_more_tabs_than_may_watch_are_told_why(chromium: Browser, web_server: We
     assert page.evaluate(STOP) == 200
     first.close()
     expect(page.locator("#notice")).to_be_empty(timeout=15_000)
+    context.close()
+
+
+def test_loads_that_take_long_leave_connections_to_a_stop(
+    chromium: Browser, web_server: WebServer
+) -> None:
+    """Eight pages of clips whose waveforms the server is slow to draw."""
+    context = chromium.new_context()
+    held: list[Route] = []
+    context.route("**/waveform?*", lambda route: held.append(route))
+    pages = [context.new_page() for _ in range(8)]
+    for page in pages:
+        page.goto(f"{web_server.url}/clips")
+        expect(page.locator("#clips > *")).to_have_count(3)
+    pages[0].wait_for_timeout(300)
+    assert 1 <= len(held) <= 2
+    assert pages[0].evaluate(STOP) == 200
+    context.close()
+
+
+def test_a_proxy_that_lets_no_websocket_through_is_named(
+    chromium: Browser, web_server: WebServer
+) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.route_web_socket("**/api/**", lambda socket: socket.close())
+    page.goto(web_server.url)
+    expect(page.locator("#notice")).to_contain_text("a proxy must pass Upgrade", timeout=15_000)
     context.close()

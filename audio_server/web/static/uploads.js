@@ -2,6 +2,7 @@
 
 import { jsonOf, reason, toLogin, wording } from "./ask.js";
 import { button, make, setText } from "./dom.js";
+import { inTurn } from "./slots.js";
 
 const DONE_MS = 4000;
 const BROKEN_OFF = "Not sent: the server is away, or the file cannot be read any more. Try again.";
@@ -20,7 +21,8 @@ export class Uploads {
   async send(file, method, path, words) {
     const line = new Line(file.name);
     this.#list.append(line.element);
-    const { status, text } = await send(file, method, path, (part) => line.at(part));
+    const begin = () => send(file, method, path, (part) => line.at(part));
+    const { status, text } = await inTurn("upload", begin);
     if (status === 401) await toLogin();
     if (status < 200 || status >= 300) {
       line.failed(status ? reason(text, status) : BROKEN_OFF);

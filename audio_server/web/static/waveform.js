@@ -23,7 +23,7 @@ export class Waveform {
     this.#shown = version;
     try {
       const load = () => ask(`${path}/waveform?points=${POINTS}`, { priority: "low" });
-      const { peaks } = await inTurn(load);
+      const { peaks } = await inTurn("load", load);
       if (version !== this.#shown) return;
       this.element.replaceChildren(drawing(peaks, "rest"), drawing(peaks, "heard"));
     } catch (error) {
