@@ -10,6 +10,12 @@ from typing import Final
 # so are the joiners that hold an emoji together.
 _REFUSED: Final = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+LENGTH_MAX: Final = 1024
+"""In characters. No file has a longer name, however it is composed; and to compose text takes time
+that grows with the square of its length: seconds for 20,000 characters."""
+
+_SHOWN: Final = 40
+
 _INVISIBLE: Final = ("Cf", "Zs", "Mn")
 
 
@@ -21,8 +27,10 @@ def clean_name(text: str) -> str:
     """Return a name as it is kept: composed (NFC), each kind of space as a plain one, none around.
 
     Raises `BadName` for control characters, surrogates, separators of lines, what changes the
-    direction of text, and for a name with nothing to see in it.
+    direction of text, for a name with nothing to see in it, and for one that is too long.
     """
+    if len(text) > LENGTH_MAX:
+        raise BadName(f"a name has at most {LENGTH_MAX} characters")
     composed = unicodedata.normalize("NFC", text.strip())
     for char in composed:
         _check(char)
@@ -33,8 +41,14 @@ def clean_name(text: str) -> str:
 
 
 def same_name(text: str) -> str:
-    """Return a form that is equal for names that look the same: composed or not (NFC, NFD)."""
-    return unicodedata.normalize("NFC", text)
+    """Return a form that is equal for names that look the same: composed or not (NFC, NFD).
+    Longer text than any name is returned as it is."""
+    return unicodedata.normalize("NFC", text) if len(text) <= LENGTH_MAX else text
+
+
+def shortened(text: str) -> str:
+    """Return text for an error, which says no more of a long name than tells it apart."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _check(char: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_server.names import BadName, clean_name, same_name
+from audio_server.names import LENGTH_MAX, BadName, clean_name, same_name, shortened
 
 ORDINARY = {
     "Recording at 9.22.20\u202fPM": "Recording at 9.22.20 PM",
@@ -67,3 +67,12 @@ def test_a_name_is_clean_once_and_for_all(text: str) -> None:
 def test_forms_of_a_name_are_equal(text: str) -> None:
     forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
     assert same_name(forms[0]) == same_name(forms[1])
+
+
+def test_long_text_is_not_composed() -> None:
+    """It would take hours: the time grows with the square of the length."""
+    text = "a" + "\u0315\u0300\u0327" * 1_000_000
+    assert same_name(text) == text
+    with pytest.raises(BadName, match=f"a name has at most {LENGTH_MAX} characters"):
+        clean_name(text)
+    assert shortened(text) == f"{text[:40]}..."

@@ -22,7 +22,7 @@ from collections.abc import Set as AbstractSet
 from audio_server.clips.errors import ClipError, NoSuchClip, as_text
 from audio_server.clips.suffixes import Meant, meant_as, split_name
 from audio_server.files.folders import NAME_MAX_BYTES
-from audio_server.names import BadName, clean_name, same_name
+from audio_server.names import BadName, clean_name, same_name, shortened
 
 _NUMBER = re.compile(r"([0-9]+)(-|[ _]+(?:-[ _]*)?)(?=.)", re.DOTALL)
 
@@ -30,9 +30,6 @@ _SUFFIX = re.compile(r"\.(?=[0-9]*[A-Za-z])[0-9A-Za-z]{1,10}")
 
 _SHOWN_MAX = 5
 """How many clips an error names."""
-
-_LENGTH_SHOWN = 40
-"""How many characters of a name that is too long an error shows."""
 
 _WIDER_MAX = 3
 """How many digits more may be tried where other files have the names that clips should get."""
@@ -94,9 +91,9 @@ def clean_title(title: str) -> str:
     try:
         name = clean_name(title)
     except BadName as error:
-        raise ClipError(repr(title), f"is no name for a file: {error}") from error
+        raise ClipError(repr(shortened(title)), f"is no name for a file: {error}") from error
     if "/" in name or "\\" in name:
-        raise ClipError(repr(title), "is no name for a file: it separates folders")
+        raise ClipError(repr(shortened(title)), "is no name for a file: it separates folders")
     check_locale(name)
     return name
 
@@ -115,9 +112,8 @@ def check_length(name: str, max_bytes: int) -> None:
     """Raise `ClipError` for the name of a file that the file system has no room for."""
     size = len(os.fsencode(name))
     if size > max_bytes:
-        shown = name if len(name) <= _LENGTH_SHOWN else f"{name[:_LENGTH_SHOWN]}..."
         reason = f"File name too long: {size} bytes, and the file system takes {max_bytes}"
-        raise ClipError(shown, reason)
+        raise ClipError(shortened(name), reason)
 
 
 # -- finding
@@ -140,12 +136,16 @@ class Finder:
         key = same_name(name)
         found = next((level[key] for level in self._levels if key in level), None)
         if found is None:
-            raise NoSuchClip(name, "there is no such clip")
+            raise NoSuchClip(_asked(name), "there is no such clip")
         exact = [file for called, file in found if called == name]
         files = exact if len(exact) == 1 else [file for _, file in found]
         if len(files) > 1:
-            raise ClipError(name, f"is one of several clips: {_some(files)}")
+            raise ClipError(_asked(name), f"is one of several clips: {_some(files)}")
         return files[0]
+
+
+def _asked(name: str) -> str:
+    return name if len(name) <= NAME_MAX_BYTES else shortened(name)
 
 
 def find(names: Sequence[str], name: str) -> str:

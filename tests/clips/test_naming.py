@@ -172,3 +172,11 @@ def test_an_error_names_only_some_of_many() -> None:
     names = [f"{number:02}-a.wav" for number in range(50)]
     with pytest.raises(ClipError, match=r"00-a\.wav, .*04-a\.wav and 45 more$"):
         Finder(names).find("a")
+
+
+def test_an_error_shows_no_more_of_a_long_name_than_it_must() -> None:
+    name = "a" + "\u0315\u0300\u0327" * 1_000_000
+    for act in (lambda: find(["00-a.wav"], name), lambda: clean_title(name)):
+        with pytest.raises(ClipError) as refused:
+            act()
+        assert len(str(refused.value)) < 200
