@@ -9,6 +9,7 @@ import codecs
 import io
 import sys
 import unicodedata
+from contextlib import suppress
 from functools import partial
 
 OUTPUT, ERRORS = "audio-server-output", "audio-server-errors"
@@ -27,7 +28,8 @@ def configure_encoding_errors() -> None:
     """Have standard output and error take every character, whatever their encoding."""
     for stream, name in ((sys.stdout, OUTPUT), (sys.stderr, ERRORS)):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=name)
+            with suppress(OSError):  # its file has been exchanged, and cannot be told from
+                stream.reconfigure(errors=name)
 
 
 def _substitute(error: UnicodeError, *, keeps_width: bool) -> tuple[str | bytes, int]:

@@ -26,10 +26,10 @@ from audio_server.process.queued_stderr import QueuedStderr
 from audio_server.settings import LogFormat, LogLevel
 
 Event = MutableMapping[str, Any]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
 VALUE_MAX_CHARS = 1000
 """How much of a value is logged; what follows is seldom news, and a line is to stay readable."""
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class LogStream:

@@ -31,6 +31,7 @@ from audio_server.process.gc_policy import collecting, spare_old_objects
 from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
 from audio_server.process.rlimits import most_connections
+from audio_server.process.standard_files import prepare_standard_files
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
 from audio_server.settings import OFF
@@ -69,6 +70,7 @@ def main() -> None:
     number, uplink_fd, handover_fd, asked_fd, *listening_fds = map(int, sys.argv[1:])
     handover = socket.socket(fileno=handover_fd)
     boot = take_boot(handover)
+    prepare_standard_files()
     queue_stderr()
     structlog.contextvars.bind_contextvars(worker=number)
     configure_logs(boot.settings.log_format, boot.settings.log_level)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +18,7 @@ from free_ports import free_port
 from audio_server.cli.check import EMPTY_SETTINGS, PREFACE
 
 SERVES_WITHIN_S = 30.0
-ENDS_WITHIN_S = 15.0
+ENDS_WITHIN_S = 30.0
 
 
 class Standing:
@@ -69,6 +71,18 @@ def standing(*flags: str, **files: int | None) -> Iterator[Standing]:
             yield server
         finally:
             process.kill()
+
+
+@contextmanager
+def stalled_terminal() -> Iterator[int]:
+    """A terminal whose output was stopped, as Ctrl-S does."""
+    far, near = pty.openpty()
+    termios.tcflow(near, termios.TCOOFF)
+    try:
+        yield near
+    finally:
+        os.close(far)
+        os.close(near)
 
 
 @contextmanager

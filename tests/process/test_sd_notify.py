@@ -120,6 +120,7 @@ def test_a_manager_that_reads_nothing_blocks_nothing(manager: Manager) -> None:
         ("", "", None),
         ("-5", "", None),
     ],
+    ids=["for all", "for this one", "for another", "zero", "empty", "negative"],  # no pid in a name
 )
 def test_how_often_is_asked_for(
     usec: str, pid: str, seconds: float | None, monkeypatch: pytest.MonkeyPatch

@@ -7,17 +7,24 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from standing import ENDS_WITHIN_S, stalled_pipe, standing
+from standing import ENDS_WITHIN_S, stalled_pipe, stalled_terminal, standing
 
 LAST_LINES_S = 1.0
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_stalled_pipe_stops_no_server_and_no_sigterm(workers: str) -> None:
-    with stalled_pipe() as stderr, standing("--workers", workers, stderr=stderr) as server:
+@pytest.mark.parametrize(
+    ("stalled", "workers"), [(stalled_pipe, "1"), (stalled_pipe, "2"), (stalled_terminal, "1")]
+)
+def test_a_stalled_pipe_or_terminal_stops_no_server_and_no_sigterm(
+    stalled: Callable[[], AbstractContextManager[int]], workers: str, tmp_path: Path
+) -> None:
+    flags = ("--workers", workers, "--cache", str(tmp_path / "cache"))
+    with stalled() as stderr, standing(*flags, stderr=stderr) as server:
         server.offend(20)
         assert server.answers()
         assert server.stop() == 0
