@@ -136,7 +136,7 @@ class Slot:
         if self._limiter is not None and not self._is_authenticated:
             self._limiter.forget(self)
         self._is_authenticated = True
-        self._end = None  # which leads back here: what is old is never collected
+        self._end = None  # which leads back here: a cycle (`process.gc_policy`)
 
     def leave(self) -> None:
         """Give the place back. Any number of times."""

@@ -19,7 +19,7 @@ from audio_server.rpc.headers import Request
 from audio_server.rpc.inbound import TakeAtOnce
 from audio_server.rpc.stream import RpcStream
 
-# Both are without state as long as nobody listens to grpclib's events.
+# Both are without state: grpclib's events have no listeners here.
 _CODEC = ProtoCodec()
 _DISPATCH = _DispatchServerEvents()
 
@@ -41,7 +41,7 @@ class FrameWriter(Protocol):
 
 
 class ServerCall(Stream[Any, Any]):
-    """What a handler gets. Receiving and sending are atomic under cancellation.
+    """The object that a handler gets. Receiving and sending are atomic under cancellation.
 
     Raises `GRPCError` when the call ends from outside; an undecodable message is INTERNAL
     and the client's fault. The connection closes the call when its handler returns.
@@ -71,20 +71,20 @@ class ServerCall(Stream[Any, Any]):
 
     @property
     def transport(self) -> trio.abc.Stream:
-        """What its connection runs over; not to be read from or written to."""
+        """The stream of the connection; neither read from it nor write to it."""
         return self._rpc.connection.transport
 
     @property
     def scope(self) -> trio.CancelScope:
-        """What the handler runs in."""
+        """The cancel scope of the handler."""
         return self._rpc.scope
 
     def identified(self) -> None:
-        """Whose call it is is known and proved: its connection is no stranger's any more."""
+        """Mark the caller's id as known and proved: its connection counts as authenticated."""
         self._rpc.connection.identified(self._rpc)
 
     def revoke(self) -> None:
-        """The client may not make this call any more: when its connection has no other, it ends."""
+        """Withdraw the client's right to this call: without another call its connection ends."""
         self._rpc.connection.revoke()
 
     def log_peer_error(self, reason: str, **details: object) -> None:
@@ -97,11 +97,10 @@ class ServerCall(Stream[Any, Any]):
         return None if data is None else self.decode(data)
 
     async def recv_bytes(self, at_once: TakeAtOnce) -> bytes | None:
-        """The client's next message as it came, to be decoded unless it is known by its bytes;
-        None when it has ended its side.
+        """Return the client's next message undecoded; None when it has ended its side.
 
-        Messages that come meanwhile are shown to `at_once`, which must not block; those that it
-        takes do not wake this task. What it raises is raised here.
+        Messages that come meanwhile are offered to `at_once`, which must not block; those that it
+        takes do not wake this task. An error that it raises is raised here.
         """
         return await self._rpc.receive_message(at_once)
 
@@ -144,12 +143,13 @@ class ServerCall(Stream[Any, Any]):
         return self._rpc.room(spare_bytes=0) > 0
 
     def send_nowait(self, framed: bytes) -> None:
-        """Queue one message that is serialised and framed; for who has seen that there is room."""
+        """Queue one message that is serialised and framed; the caller has checked that there is
+        room."""
         self._rpc.send_nowait(framed)
 
     def when_quiet(self, do: Callable[[], None]) -> None:
-        """Have something done soon, but after what other clients wait for when there are many of
-        them. It must not block; if it raises, that ends the connection."""
+        """Run `do` soon, after the urgent work of other clients when there is much of it. It must
+        not block; if it raises, that ends the connection."""
         self._rpc.connection.when_quiet(do)
 
     async def open_writer(self) -> FrameWriter:

@@ -86,11 +86,11 @@ class ClientConnection(Connection):
                 super()._on_event(event, calls)
 
     def _expect_grpc(self, stream: RpcStream, headers: dict[bytes, bytes]) -> None:
-        """A web server answers HTTP/2 too, and what it says is no message."""
+        """Refuse the answer of a plain web server: it speaks HTTP/2 too, but no gRPC."""
         kind = headers.get(b"content-type", CONTENT_TYPE.encode())
         if not kind.startswith(CONTENT_TYPE.encode()):
             http_status = headers.get(b":status", b"")
-            reason = f"what answers speaks no gRPC (HTTP {http_status.decode('latin-1')})"
+            reason = f"the server speaks no gRPC (HTTP {http_status.decode('latin-1')})"
             stream.fail(GRPCError(status_of_http(http_status), reason))
 
     def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
@@ -283,7 +283,7 @@ async def open_channel(
 ) -> AsyncIterator[Channel]:
     """Connect, over TLS if there is a context for it, else in plaintext.
 
-    Raises `OSError` when nobody answers there or the handshake fails.
+    Raises `OSError` when no server answers there or the handshake fails.
     """
     transport: trio.abc.Stream = await trio.open_tcp_stream(host, port)
     if ssl_context is not None:

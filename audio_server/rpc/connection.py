@@ -50,7 +50,8 @@ def code_of(goaway: Frame) -> str:
 
 
 class Connection(Dispatcher):
-    """What both ends share. `run` serves it and closes the transport; the rest is for streams."""
+    """The common part of both ends. `run` serves it and closes the transport; the rest is for
+    streams."""
 
     client_side = False
 
@@ -65,7 +66,7 @@ class Connection(Dispatcher):
         super().__init__(ConnectionState(limits, client_side=self.client_side), limits)
         self.peer = Peer(transport)
         self.reading_stopped = False
-        """Whether nothing will be read any more, so that no window will open."""
+        """Whether reading has ended, so that no window will open."""
         self._finished = False
         self._is_accused = False  # by a GOAWAY with an error, which is logged once
         self._lingers = False
@@ -84,11 +85,11 @@ class Connection(Dispatcher):
 
     @property
     def transport(self) -> trio.abc.Stream:
-        """What it runs over; not to be read from or written to."""
+        """The stream under the connection; neither read from it nor write to it."""
         return self._transport
 
     def get_peer(self) -> Peer:
-        """Who is at the other end (named as grpclib calls it)."""
+        """Return the other end (named as grpclib calls it)."""
         return self.peer
 
     # For the streams
@@ -102,7 +103,7 @@ class Connection(Dispatcher):
         return busy
 
     def flush_soon(self) -> None:
-        """Have what waits written; gives up a peer that lets too much of it wait."""
+        """Have waiting bytes written; give up a peer that lets too many of them wait."""
         if len(self.http2.out) > self.limits.max_waiting_bytes:
             self.abort("the peer does not read")
         self._write_buffer.flush_soon()
@@ -112,17 +113,17 @@ class Connection(Dispatcher):
         self._write_buffer.write_now(frame)
 
     def identified(self, stream: RpcStream) -> None:
-        """It is known whose call this is, and so who the peer is."""
+        """The caller's id is known, and so is the peer."""
 
     def revoke(self) -> None:
-        """The peer is not who it was taken for any more."""
+        """The peer has lost the right to its calls."""
 
     def log_peer_error(self, reason: str, **details: object) -> None:
-        """The peer's fault is to be logged."""
+        """Log a fault of the peer."""
 
     def when_quiet(self, do: Callable[[], None]) -> None:
-        """Have something done when what other peers wait for has been. It must not block; if it
-        fails, it ends this connection alone."""
+        """Run `do` once the urgent work of other peers is done. It must not block; if it fails, it
+        ends this connection alone."""
         if self._scheduler is None:
             self._do(do)
         else:
@@ -157,7 +158,7 @@ class Connection(Dispatcher):
             self._nursery.cancel_scope.cancel()
 
     def finish(self) -> None:
-        """End the connection as if the peer had closed it: what waits to be sent still is."""
+        """End the connection as if the peer had closed it: waiting bytes are still sent."""
         self._finished = True
         self._alarm.cancel()
 
@@ -175,7 +176,7 @@ class Connection(Dispatcher):
                 self._write_buffer.start(self._nursery)
                 await self._read_all(self._nursery)
                 self.flush_soon()
-                # What is left are calls that were told to end, and the last bytes on their way.
+                # The rest are calls that are ending, and the last bytes on their way.
                 give_up_at = trio.current_time() + self.limits.close_timeout_s
                 self._nursery.cancel_scope.deadline = give_up_at
         finally:
@@ -227,14 +228,14 @@ class Connection(Dispatcher):
         self.streams.clear()
         self._nursery = None
 
-    # Reading, and what is due when nothing comes
+    # Reading, and deadlines while nothing arrives
 
     async def _read(self, calls: trio.Nursery) -> None:
-        """Read until the peer has closed or `finish` is called; see to what is due meanwhile.
+        """Read until the peer has closed or `finish` is called; keep deadlines meanwhile.
 
-        The alarm is not put off by what is received, which would cost more than receiving: when
-        it rings, it is seen what is due. Raises `PeerSilentError` when a sign of life does not
-        come, and `PeerError` when the peer had its time for something that it owes.
+        The alarm is not moved by each byte received, which would cost more than receiving: when it
+        rings, the deadlines are checked. Raises `PeerSilentError` when a sign of life is missing,
+        and `PeerError` when another deadline of the peer has passed.
         """
         while not self._finished:
             self._alarm = trio.CancelScope(deadline=self._timers.next_at(idle=self._may_idle))
@@ -254,7 +255,7 @@ class Connection(Dispatcher):
             await self._pause()
 
     def _take(self, calls: trio.Nursery, data: bytes) -> bool:
-        """Take what the peer sends; False if that takes more than a turn, or it is to pause."""
+        """Take bytes of the peer; False if they need more than a turn, or the peer must pause."""
         self._timers.on_readable(trio.current_time())
         self._frames.add(data)
         return self._take_frames(calls) and not self._delay_s
@@ -277,7 +278,7 @@ class Connection(Dispatcher):
             self._alarm_at(due_at)
 
     def _alarm_at(self, due_at: float) -> None:
-        """See what is due then, at the latest."""
+        """Check the deadlines at that time, at the latest."""
         self._alarm.deadline = min(self._alarm.deadline, due_at)
 
     async def _pause(self) -> None:
@@ -296,7 +297,7 @@ class Connection(Dispatcher):
         """Whether the connection is there for nothing just now."""
         return False
 
-    # What the peer does
+    # Acts of the peer
 
     def _count_answer(self) -> None:
         self._answers_waiting += 1

@@ -1,4 +1,4 @@
-"""What frames mean for the calls of a connection."""
+"""Frames of a connection, mapped to its calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audio_server.rpc.stream import RpcStream
 
 
 class Dispatcher(ABC):
-    """The calls of a connection by the ids of their streams, and what happens to them.
+    """The calls of a connection by the ids of their streams, and the effects of frames on them.
 
     Nothing here blocks, and nothing is raised that concerns one call alone.
     """
@@ -28,7 +28,7 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def flush_soon(self) -> None:
-        """Have what waits written."""
+        """Have waiting bytes written."""
 
     @abstractmethod
     def _on_settled(self) -> None:
@@ -47,7 +47,7 @@ class Dispatcher(ABC):
         self.flush_soon()
 
     def release(self, stream: RpcStream) -> None:
-        """Forget a call that is over on the wire and has no task any more."""
+        """Forget a call that is over on the wire and has no task left."""
         if stream.has_handler or self.http2.is_open(stream.id):
             return
         if self.streams.pop(stream.id, None) is not None:
@@ -60,7 +60,7 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def _count_answer(self) -> None:
-        """What the peer sent made h2 answer it."""
+        """A frame of the peer made h2 queue an answer."""
 
     # From the peer
 
@@ -111,7 +111,7 @@ class Dispatcher(ABC):
             self.release(stream)
 
     def _on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
-        """The peer sent what it may not on this stream; the others go on."""
+        """Reset a stream on which the peer broke a rule; the others go on."""
         stream.fail(error)
 
     def _on_reset(self, event: events.StreamReset) -> None:

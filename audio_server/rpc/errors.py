@@ -1,4 +1,4 @@
-"""What goes wrong on a connection, named for whose doing it was."""
+"""Errors of a connection, named by whose fault they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from h2.errors import ErrorCodes
 class PeerError(Exception):
     """The peer broke HTTP/2 or one of our limits: the connection ends with this GOAWAY.
 
-    `reason` is sent to the peer, and so is a fixed phrase; `detail`, in whatever words, is logged.
+    `reason` is sent to the peer, and is a fixed phrase; `detail`, a library's words, is logged.
     """
 
     def __init__(self, code: ErrorCodes, reason: str, detail: str = "") -> None:

@@ -1,7 +1,7 @@
-"""The headers of a request: is it one, is it gRPC, and what does it ask for.
+"""The headers of a request: checked as HTTP/2, checked as gRPC, and read.
 
 Statuses follow the gRPC documents: "gRPC over HTTP2", "Compression", "HTTP to gRPC Status
-Code Mapping"; what breaks HTTP/2 itself follows RFC 9113 sections 8.1.1 and 8.2.
+Code Mapping"; faults of HTTP/2 itself follow RFC 9113 sections 8.1.1 and 8.2.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TIMEOUT = re.compile(r"[0-9]{1,8}[HMSmun]")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request asks for, checked."""
+    """A request, checked."""
 
     path: str
     metadata: _Metadata
@@ -46,8 +46,8 @@ class Request:
 def parse_request(headers: RawHeaders, limits: Limits) -> Request:
     """Check a request's headers.
 
-    Raises `MalformedRequestError` for what is no HTTP/2 request and `RefusedRequestError` for
-    what is no gRPC request; both are the client's fault and concern its stream alone.
+    Raises `MalformedRequestError` for headers that are no HTTP/2 request and `RefusedRequestError`
+    for those that are no gRPC request; both are the client's fault and concern its stream alone.
     """
     fields = _fields(headers)
     _check_http(fields)
@@ -138,7 +138,7 @@ def _metadata(headers: RawHeaders) -> _Metadata:
 
 
 def _text(value: bytes) -> str:
-    """A value as text: ASCII if it is right, and whatever it is readable for those who check."""
+    """Return a value as text: ASCII if it is valid, else a readable form for the checks."""
     return value.decode("latin-1")
 
 

@@ -1,7 +1,7 @@
-"""What comes on one call: whole messages in, and windows given back for them.
+"""The inbound half of a call: whole messages in, and windows credited for them.
 
-A message is indivisible (design, trap 2): receiving takes it only when all of it is there, so a
-cancel has taken nothing.
+A message is indivisible: receiving takes it only when all of it is there, so a cancel has taken
+nothing.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class InboundHalf:
         self._at_once: TakeAtOnce | None = None
         self._fault: Exception | None = None
 
-    # What the connection tells
+    # Called by the connection
 
     def feed(self, data: bytes, flow_bytes: int) -> None:
         """Take the payload of a DATA frame that cost `flow_bytes` of window.
@@ -106,7 +106,7 @@ class InboundHalf:
             self.scope.cancel()
 
     def notify(self) -> None:
-        """Wake whoever waits on this stream, to look again."""
+        """Wake the task that waits on this stream, to check again."""
         if self._changed is not None:
             self._changed.set()
             self._changed = None
@@ -126,10 +126,11 @@ class InboundHalf:
         return self.headers
 
     async def receive_message(self, at_once: TakeAtOnce | None = None) -> bytes | None:
-        """The next whole message, without its prefix; None when the peer has ended its side.
+        """Return the next whole message, without its prefix; None when the peer has ended its side.
 
-        Messages that come meanwhile are shown to `at_once`, and those that it takes are not
-        received: waking a task costs more than most messages do. What it raises is raised here.
+        Fast path: messages that come meanwhile are offered to `at_once`, and those that it takes
+        are not received, since waking a task costs more than most messages do. An error that it
+        raises is raised here. Benchmark: docs/performance.md, "Presses without wakes".
 
         Raises the call's failure. A cancelled receive has taken nothing.
         """
@@ -164,7 +165,7 @@ class InboundHalf:
         return message
 
     def _are_taken(self) -> bool:
-        """Whether whoever waits for messages has taken all there are without being woken."""
+        """Return whether the waiting reader took all messages without being woken."""
         for _ in range(_AT_ONCE_MAX):
             if not self._is_taken(self._reader.peek()):
                 return False
@@ -209,7 +210,7 @@ class InboundHalf:
         self._spent_bytes = 0
 
     def give_back_all(self) -> None:
-        """The call is over: what nobody will read no longer counts against the connection."""
+        """Credit the unread messages of a call that is over to the connection's window."""
         if self._held_bytes:
             self.connection.consumed(self.id, self._held_bytes)
             self._held_bytes = self._spent_bytes = 0

@@ -1,4 +1,4 @@
-"""What a server tells of its connections and calls to whoever counts them."""
+"""Counts that a server reports of its connections and calls."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from grpclib.const import Status
 
 
 class Instrumentation:
-    """Counts nothing: subclass it. Every method is called where it happens, and must not block.
+    """Counts nothing: subclass it. Every method is called in the midst of an event; none may block.
 
-    Reasons are a few fixed words each, never what a peer has sent.
+    Reasons are a few fixed words each, never a peer's own text.
     """
 
     def connection_opened(self) -> None:
@@ -30,4 +30,4 @@ class Instrumentation:
         """A request was accepted, for the method of this path."""
 
     def call_ended(self, path: str, status: Status) -> None:
-        """A call that had begun is over; `status` is what the client was told, or would be."""
+        """A call that had begun is over; `status` is the one for the client, sent or not."""

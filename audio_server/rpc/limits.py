@@ -40,11 +40,11 @@ class Limits:
     closed. The default is `max_devices` where that is more; open files bound it too."""
 
     max_unauthenticated: Annotated[int, Range(1, 1_000_000)] = 100
-    """Connections from one address (of IPv6: one /56) that have not yet said who they are."""
+    """Unauthenticated connections from one address (of IPv6: one /56)."""
 
     abandoned: Pace = (200, 20)
-    """Connections from one address that ended before they said who they are; past it more are
-    closed at once. Those of devices cost nothing."""
+    """Connections from one address that ended unauthenticated; past it more are closed at once.
+    Those of devices cost nothing."""
 
     handshake_s: Annotated[float, Range(0.1, 600)] = 10.0
     """How long a TLS handshake may take."""
@@ -98,7 +98,7 @@ class Limits:
     header_block_s: Annotated[float, Range(0.1, 600)] = 5.0
     """From the first to the last frame of a header block."""
 
-    # What waits, for us or for the peer
+    # Waiting bytes, in and out
 
     stream_window_bytes: Annotated[int, Range(_KIB, 16 * _MIB)] = 64 * _KIB
     """Receive window of a stream."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MAX_CHARS = 200
-"""What such words may add to a line."""
+"""The most that a library's words add to a line."""
 
 
 def log_text(words: str | bytes) -> str:

@@ -66,12 +66,12 @@ class MessageReader:
 
     @property
     def partial_bytes(self) -> int:
-        """What is there of the message under way; where it is not 0 a stream may not end."""
+        """Bytes of the message under way that have come; unless it is 0 a stream may not end."""
         return len(self._buffer) - self._whole_bytes
 
     @property
     def missing_bytes(self) -> int:
-        """What the message under way lacks, as far as is known; 0 when there is none."""
+        """Known number of bytes that the message under way lacks; 0 when there is none."""
         have = self.partial_bytes
         if not have:
             return 0

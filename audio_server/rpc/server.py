@@ -26,7 +26,7 @@ Numbering = Callable[[trio.abc.Stream], int]
 """Gives an accepted connection its number, which no other one has."""
 
 Securing = Callable[[trio.abc.Stream], Awaitable[trio.abc.Stream | None]]
-"""Gives what a connection goes on over, such as TLS; None for one that it has ended."""
+"""Returns the stream that a connection goes on over, such as TLS; None for one that it ended."""
 
 log = structlog.get_logger()
 
@@ -139,7 +139,7 @@ class Server:
             await self._serve_on(stream, number, slot)
 
     async def _secured(self, transport: trio.abc.Stream, slot: Slot) -> trio.abc.Stream | None:
-        """What a connection goes on over. A drain waits for no handshake."""
+        """Return the stream that a connection goes on over. A drain waits for no handshake."""
         if self._secure is None:
             return transport
         with trio.CancelScope() as scope:
@@ -192,9 +192,9 @@ class Server:
             scope.cancel()
 
     async def drain(self) -> None:
-        """Tell every client to go and end its calls, all at once; `run` then returns.
+        """Ask every client to leave and end its calls, all at once; `run` then returns.
 
-        One that is stalled delays nobody, but `run` waits for it: bound that with a deadline.
+        A stalled client delays no other, but `run` waits for it: bound that with a deadline.
         """
         self._stop_admitting()
         async with trio.open_nursery() as nursery:

@@ -1,7 +1,7 @@
-"""The server's end: requests become handlers of their own task, with one edge round each.
+"""The server's end: requests become handlers in tasks of their own, with one edge round each.
 
-An edge is where a fault stops: whatever a handler raises becomes that call's status, and
-whatever a peer does ends at most its own connection.
+An edge is where a fault stops: an error of a handler becomes that call's status, and an act of a
+peer ends at most its own connection.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ class ServerConnection(Connection):
                 self._timers.identities_settled()
 
     async def _see_off(self, stream: RpcStream) -> None:
-        """A status behind what the peer does not take is not kept for ever."""
+        """Reset a stream whose status the peer does not take in time."""
         with trio.move_on_after(self.limits.unread_s) as patience:
             await stream.wait_sent()
         if patience.cancelled_caught:
@@ -229,7 +229,7 @@ class ServerConnection(Connection):
     async def _run_handler(
         self, call: ServerCall, stream: RpcStream, method: Handler
     ) -> GRPCError | None:
-        """Run a handler; what went wrong, as the status that the client is to get."""
+        """Run a handler; return its failure as the status for the client."""
         failure: GRPCError | None = None
         try:
             with stream.scope:

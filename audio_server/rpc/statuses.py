@@ -1,4 +1,4 @@
-"""What ends a call without a gRPC status, as one.
+"""gRPC statuses for calls that end without one.
 
 Sources: "gRPC over HTTP2" (section "Errors") and "HTTP to gRPC Status Code Mapping".
 """

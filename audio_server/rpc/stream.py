@@ -1,9 +1,8 @@
 """One call on a connection: whole messages in, whole messages out.
 
-It stands where grpclib expects its own `grpclib.protocol.Stream`, and differs in what matters
-on trio: a message is indivisible. Receiving takes a message only when all of it is there, and
-sending queues all of it or, when cancelled before, nothing; so a cancel never splices two
-messages (design, trap 2).
+It stands where grpclib expects its own `grpclib.protocol.Stream`, and differs where trio needs it:
+a message is indivisible. Receiving takes a message only when all of it is there, and sending queues
+all of it or, when cancelled before, nothing; so a cancel never splices two messages.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
 Headers = list[tuple[str, str]]
 
 SPARE_BYTES = 4096
-"""Of the connection's window, so much is left to single messages. A peer that gives this window
-back only for what it has read would else lose its acknowledgements behind sound that it leaves
-unread."""
+"""Bytes of the connection's window that are left to single messages. A peer that credits this
+window only for bytes that it has read would otherwise lose its acknowledgements behind sound that
+it leaves unread."""
 
 
 class RpcStream(InboundHalf):
     """The two directions of one call. One task reads, one writes; `Connection` feeds it.
 
-    Nobody closes a stream: it is over when both ends said so or one has reset it.
+    A stream needs no close: it is over when both ends have ended it or one has reset it.
     """
 
     __slots__ = ("_pending", "_trailers", "has_handler", "is_identified", "local_ended",
@@ -49,16 +48,16 @@ class RpcStream(InboundHalf):
     # Sending
 
     def room(self, *, spare_bytes: int = SPARE_BYTES) -> int:
-        """How many bytes would leave at once: what windows and socket take; else 0.
+        """Return the number of bytes that would leave at once, through windows and socket; else 0.
 
-        The last `spare_bytes` of the connection's window are not for those who ask here.
+        The last `spare_bytes` of the connection's window are not for callers of this.
         """
         if self._pending or self.local_ended or self.connection.is_busy:
             return 0
         return self.connection.http2.window(self.id, spare_bytes=spare_bytes)
 
     def send_nowait(self, frames: bytes) -> None:
-        """Take whole framed messages; what the windows do not take is kept in order.
+        """Take whole framed messages; bytes past the windows are kept in order.
 
         Callers keep to `room`: past `Limits.max_waiting_bytes` the peer is given up. On a stream
         that is over the bytes are dropped.
@@ -100,7 +99,7 @@ class RpcStream(InboundHalf):
             await self._wait_change()
 
     def flush(self) -> None:
-        """Hand over what the windows take, and the trailers once nothing is before them."""
+        """Send the bytes that the windows take, and the trailers once no bytes are before them."""
         if self._pending:
             sent = self.connection.http2.send_data(self.id, self._pending)
             self._pending = self._pending[sent:]
@@ -115,7 +114,7 @@ class RpcStream(InboundHalf):
             await self._wait_change()
 
     async def send_message(self, framed: bytes) -> None:
-        """Queue one framed message, once what was sent before has left.
+        """Queue one framed message, once the bytes before it have left.
 
         Raises the call's failure. A cancelled send has sent nothing, a finished one all.
         """
@@ -123,7 +122,7 @@ class RpcStream(InboundHalf):
         self.send_nowait(framed)
 
     async def wait_message_room(self) -> None:
-        """Return when what was sent before has left. Raises the call's failure."""
+        """Return when the bytes before have left. Raises the call's failure."""
         await trio.lowlevel.checkpoint_if_cancelled()
         while not self.room(spare_bytes=0):
             self._raise_failure()
@@ -142,11 +141,11 @@ class RpcStream(InboundHalf):
         self._trailers = None
         http2 = self.connection.http2
         http2.send_headers(self.id, trailers, end_stream=True)
-        # Only a reset tells a peer that is still sending that nobody listens (section 8.1).
+        # Only a reset stops a peer that is still sending (section 8.1).
         http2.reset(self.id, ErrorCodes.NO_ERROR)
         self.connection.release(self)
 
-    # What `grpclib.server.Stream` calls
+    # Called by `grpclib.server.Stream`
 
     def accept(self) -> None:
         """Answer the request with the headers that every gRPC answer begins with."""
@@ -177,7 +176,7 @@ class RpcStream(InboundHalf):
         self.connection.release(self)
 
     def drop(self) -> None:
-        """Nothing can be sent any more, nor what waited to be."""
+        """Drop the bytes that wait: nothing can be sent from now on."""
         self.local_ended = True
         self._pending = b""
         self._trailers = None

@@ -1,15 +1,15 @@
-"""Why a TLS handshake failed, in words for whoever began it."""
+"""Reasons of failed TLS handshakes, in words for the client."""
 
 from __future__ import annotations
 
 import ssl
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
-"""What OpenSSL calls an answer that is no TLS, by its version."""
+"""OpenSSL's names for an answer that is no TLS, by its version."""
 
 
 def handshake_fault(error: BaseException) -> str:
-    """One line; `error` is what the handshake raised in the first place."""
+    """Return one line; `error` is the first cause of the failed handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {error.verify_message}"
     if not isinstance(error, ssl.SSLError):

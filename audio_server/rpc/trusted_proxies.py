@@ -46,15 +46,15 @@ class PeerLimits:
 def proxy_limits(limits: Limits) -> Limits:
     """Return the limits of a connection that carries `FACTOR` clients.
 
-    What one client may do stays as it is: sizes of messages and headers, the window of a stream,
-    times. What all of them together may do, or hold up, is as much wider.
+    Bounds on one client stay as they are: sizes of messages and headers, the window of a stream,
+    times. Bounds on all of them together are as much wider.
     """
     streams = max(limits.max_streams, STREAMS)
     window_bytes = min(streams * limits.stream_window_bytes, _LARGEST_WINDOW_BYTES)
     return replace(
         limits,
         max_streams=streams,
-        # So that calls whose messages are not read cannot use up what the others need.
+        # So that calls with unread messages cannot use up the window of the others.
         connection_window_bytes=max(limits.connection_window_bytes, window_bytes),
         max_unauthenticated=limits.max_unauthenticated * FACTOR,
         max_unidentified_calls=limits.max_unidentified_calls * FACTOR,

@@ -34,7 +34,7 @@ _TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
 _SENDING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
 _INCREMENT = struct.Struct(">I")
 _FIELD_BYTES = 32
-"""What each header adds to a header list (RFC 9113 section 6.5.2)."""
+"""Overhead of each header in a header list (RFC 9113 section 6.5.2)."""
 _FRAME_HEADER = struct.Struct(">IBI")
 """Size and kind together, flags, stream."""
 
@@ -56,7 +56,7 @@ _REASONS = {
 
 
 def _peer_error(error: ProtocolError) -> PeerError:
-    """What h2 found, in a phrase of ours: its own may tell of objects in memory."""
+    """Return a phrase of ours for an error of h2: h2's own may name objects in memory."""
     code = ErrorCodes(error.error_code)
     reason = _REASONS.get(code, "a frame that HTTP/2 does not allow here")
     return PeerError(code, reason, str(error))
@@ -86,7 +86,7 @@ class ConnectionState:
         )
         self.out = bytearray()
         self.spoke = False
-        """Whether headers or data were sent since somebody last made this False."""
+        """Whether headers or data were sent since this was last set to False."""
         self._h2 = HardenedConnection(config)
         slim(self._h2)
         self._h2.local_settings.update({
@@ -115,16 +115,16 @@ class ConnectionState:
     # Receiving
 
     def receive(self, frame: Frame) -> list[Event]:
-        """Take one whole frame; acknowledgements that it calls for are added to `out`.
+        """Take one whole frame; acknowledgements that it needs are added to `out`.
 
-        Raises `PeerError` for what ends the connection.
+        Raises `PeerError` for a frame that ends the connection.
         """
         try:
             if frame.type == SETTINGS:
                 self._h2.announce(frame.payload)
             events = self._h2.receive_data(frame.raw)
         except ProtocolError as error:
-            # h2 has shut its state machine; the GOAWAY is sent by whoever catches this.
+            # h2 has shut its state machine; the caller sends the GOAWAY.
             self._h2.clear_outbound_data_buffer()
             self._dead = True
             raise _peer_error(error) from error
@@ -150,10 +150,11 @@ class ConnectionState:
         return frame.payload
 
     def take_window(self, frame: Frame) -> bool:
-        """The short way for a WINDOW_UPDATE that is right: whether its window has grown.
+        """Fast path for a valid WINDOW_UPDATE: return whether its window has grown.
 
-        If not, the frame has to go through `receive`, which finds out what is wrong with it, or
-        passes it over.
+        If not, the frame must go through `receive`, which finds its fault or ignores it. Invariant:
+        windows are as h2 would have them (a Hypothesis test). Benchmark: docs/performance.md, "A
+        short way for WINDOW_UPDATE".
         """
         if len(frame.payload) != _INCREMENT.size or self._dead:
             return False
@@ -181,10 +182,10 @@ class ConnectionState:
         self._collect()
 
     def ensure_window(self, stream_id: int, size: int) -> None:
-        """See to it that the peer may send the `size` bytes that a message still lacks.
+        """Let the peer send the `size` bytes that a message still lacks.
 
-        What is consumed is given back late, and a window may be smaller than a message: without
-        this a message could wait for ever for its second half.
+        Consumed bytes are credited late, and a window may be smaller than a message: without this a
+        message could wait for ever for its second half.
         """
         stream = self._h2.streams.get(stream_id)
         if stream is None or stream.state_machine.state not in _TAKING_DATA:
@@ -327,6 +328,6 @@ class ConnectionState:
         self.out += frame.serialize()
 
     def break_cycles(self) -> None:
-        """The connection is over: nothing can be received any more."""
+        """Release h2's objects: the connection is over."""
         self._dead = True
         self._h2._frame_dispatch_table.clear()

@@ -1,7 +1,7 @@
-"""Whether a peer keeps measure: frames that are legal one by one and an attack in numbers.
+"""Bounds on frames that are legal one by one and an attack in numbers.
 
-The forms are those of nghttp2 (buckets for resets and for what is merely odd), of Envoy (empty
-DATA, PRIORITY, WINDOW_UPDATE) and of gRPC's C core (PING strikes); the numbers are in `Limits`.
+The forms are those of nghttp2 (buckets for resets and for odd frames), of Envoy (empty DATA,
+PRIORITY, WINDOW_UPDATE) and of gRPC's C core (PING strikes); the numbers are in `Limits`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _FIRST_COUNTED_STREAM = 17
 
 
 class FloodGuard:
-    """Counts what one peer does. Every method raises `PeerError` ENHANCE_YOUR_CALM past a limit."""
+    """Counts the frames of one peer. Every method raises `PeerError` ENHANCE_YOUR_CALM past a
+    limit."""
 
     __slots__ = ("_buckets", "_limits", "_pinged_at", "_strikes")
 
@@ -79,7 +80,8 @@ class FloodGuard:
                 raise PeerError(ErrorCodes.ENHANCE_YOUR_CALM, "too_many_pings")
 
     def delay_s(self, stream_id: int, now: float) -> float:
-        """A call was opened: for how long nothing is to be read, that calls keep to their rate."""
+        """Return the time for which reading must pause after a new call, so that calls keep their
+        rate."""
         if stream_id < _FIRST_COUNTED_STREAM:
             return 0.0
         delay_s = self._bucket("calls", self._limits.calls, now).book(now)

@@ -1,8 +1,8 @@
 """Bytes of a peer cut into whole HTTP/2 frames, before h2 sees any of them.
 
-h2 keeps the protocol's state; this reader in front of it refuses what no good peer sends
-and h2 would buffer, count or trip over: overlong frames, endless header blocks, frame types
-it does not know. It holds at most one frame, and what was read with it (RFC 9113 section 4).
+h2 keeps the protocol's state; this reader in front of it refuses frames that no good peer sends
+and h2 would buffer, count or fail on: overlong frames, endless header blocks, unknown types. It
+holds at most one frame, and the bytes that were read with it (RFC 9113 section 4).
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class FrameReader:
         return self._block_stream != 0
 
     def add(self, data: bytes) -> None:
-        """Take what has come. `next` is to be called until it gives no frame before there is
-        more."""
+        """Add bytes of the peer. Call `next` until it returns no frame before the next call of
+        this."""
         self._data = self._data[self._at :] + data
         self._at = 0
 
@@ -76,7 +76,7 @@ class FrameReader:
             return None
         at, have = self._at, len(self._data)
         if have - at < FRAME_HEADER_BYTES:
-            self.add(b"")  # what has been read is not kept
+            self.add(b"")  # bytes that were read are not kept
             return None
         high, low, kind, flags, stream_id = _header_at(self._data, at)
         length = high << 16 | low

@@ -1,12 +1,12 @@
-"""h2's state machine, mended where it is no server for the open.
+"""h2's state machine, hardened for a server on the open Internet.
 
-What differs from h2, each point for a reason that was seen on the wire:
+Differences from h2, each for a fault that was seen on the wire:
 - too many streams, trailers without an end, and a wrong content-length concern one stream, and
   never end the connection; so HPACK stays in step and the other calls go on;
-- frames for a stream that was reset are passed over, for they were sent before the reset came
+- frames for a stream that was reset are ignored, for they were sent before the reset came
   (RFC 9113 section 5.1, "closed"); h2 answers each with another reset;
-- what a peer can make us remember is bounded: closed streams, settings nobody knows, and the
-  table of our HPACK encoder;
+- memory that a peer can fill is bounded: closed streams, unknown settings, and the table of our
+  HPACK encoder;
 - of a setting that comes several times in one SETTINGS frame each value counts, in order (section
   6.5.3); h2 sees the last one only;
 - a header block that cannot be decoded is COMPRESSION_ERROR, a reset of an idle stream an error.
@@ -37,7 +37,7 @@ _SETTINGS = frozenset(SettingCodes)
 _SETTING = struct.Struct(">HI")
 
 Taken = tuple[list[Frame], list[Event]]
-"""What a frame makes us send, and what it means."""
+"""The frames that answer a frame, and its events."""
 
 
 class CompressionError(ProtocolError):
@@ -86,7 +86,7 @@ class _Stream(H2Stream):
 
 
 class HardenedConnection(H2Connection):
-    """The protocol state of a connection; `ProtocolError` is what ends it."""
+    """The protocol state of a connection; `ProtocolError` ends it."""
 
     MAX_CLOSED_STREAMS = 256
 
@@ -98,7 +98,7 @@ class HardenedConnection(H2Connection):
 
     @property
     def open_inbound_streams(self) -> int:
-        """0: the limit is kept by whoever accepts the streams, and answered REFUSED_STREAM."""
+        """0: the server that accepts the streams keeps the limit, and answers REFUSED_STREAM."""
         # h2 forgets closed streams as a side effect of counting the open ones.
         super().open_inbound_streams  # noqa: B018
         return 0
@@ -137,7 +137,7 @@ class HardenedConnection(H2Connection):
     def _handle_data_on_closed_stream(
         self, events: list[Event], exc: StreamClosedError, frame: DataFrame
     ) -> Taken:
-        """Give the connection its window back; reset what is closed by this very frame."""
+        """Credit the connection's window; reset the streams that this very frame closed."""
         if not exc._events and self._stream_is_closed_by_end(exc.stream_id):
             raise StreamClosedError(exc.stream_id) from exc
         frames, events = super()._handle_data_on_closed_stream(events, exc, frame)

@@ -26,13 +26,13 @@ class HeaderEncoder(Encoder):
     def __init__(self) -> None:
         super().__init__()
         self._announced = MAX_TABLE_BYTES  # HTTP/2's initial value
-        self._smallest = MAX_TABLE_BYTES  # of what was announced since the last header block
+        self._smallest = MAX_TABLE_BYTES  # of the values announced since the last header block
         self._is_due = False
 
     def announce(self, table_bytes: int) -> None:
         """The peer has set its SETTINGS_HEADER_TABLE_SIZE: one value of possibly several."""
         size = min(table_bytes, MAX_TABLE_BYTES)
-        # A reduction is to be answered (RFC 9113 section 4.3.1) even where ours is smaller still.
+        # A reduction needs an answer (RFC 9113 section 4.3.1) even where ours is smaller still.
         self._is_due |= table_bytes < self._announced or size != self.header_table.maxsize
         self._smallest = min(size, self._smallest)
         self._announced = table_bytes

@@ -1,5 +1,5 @@
-"""What a peer owes in time: a sign of life, its preface, the end of a header block, a call, and
-whose its calls are."""
+"""Deadlines of a peer: a sign of life, its preface, the end of a header block, a call, and the
+proof of its identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IDENTIFY_S = 1.0
 
 
 class PeerTimers:
-    """Knows when a peer's time is up. Times are trio's; nobody is woken by it."""
+    """Knows which deadlines of a peer have passed. Times are trio's; it wakes no task."""
 
     __slots__ = ("_block_since", "_frames", "_limits", "_pinged_at", "_started_at",
                  "_unidentified_since", "called_at", "received_at")  # fmt: skip

@@ -1,9 +1,10 @@
-"""One task that hears the sockets of many connections.
+"""One task that reads the sockets of many connections.
 
-To wait for a socket with a task of its own costs two passes of the scheduler, and a system call
-that arms the socket anew; for the few bytes that a device says that is more than all they bring
-about. Here the sockets are in an epoll of ours, in which they stay armed. trio waits for that one
-as for any file, and what is ready is then heard where it is found.
+Fast path of a reading task for each connection: to wait for a socket in a task of its own costs two
+passes of the scheduler, and a system call that arms the socket anew, which is more than the work of
+the few bytes that a device sends. Here the sockets stay armed in an epoll of ours. trio waits for
+that one as for any file, and ready sockets are read in this task (docs/performance.md, "Reads
+without wakes").
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from audio_server.rpc.io.fair_queue import WIDTH, ReadScheduler
 log = structlog.get_logger()
 
 OnReadable = Callable[[], None]
-"""Takes what a socket has to say. Must not block, and raises nothing."""
+"""Reads a socket. Must not block, and raises nothing."""
 
 
 class Poller:
-    """Hears up to `WIDTH` sockets in a turn of the loop, each as often as the others.
+    """Reads up to `WIDTH` sockets in a turn of the loop, each as often as the others.
 
-    `run` is its one task. When that is cancelled nobody is heard any more: end them first or with
-    it. Whoever makes it closes it, after all who use it; it does not close the sockets.
+    `run` is its one task. Its cancel ends all reading: end the connections first or with it. The
+    creator closes it, after all connections; it does not close the sockets.
     """
 
     __slots__ = ("_epoll", "_on_readable", "_scheduler")
@@ -39,7 +40,7 @@ class Poller:
         self._epoll = select.epoll()
 
     def close(self) -> None:
-        """Nobody may be added any more."""
+        """Close the epoll. Add no socket after this."""
         self._epoll.close()
 
     def add(self, fd: int, on_readable: OnReadable) -> None:
@@ -53,18 +54,20 @@ class Poller:
         self._epoll.unregister(fd)
 
     async def run(self) -> NoReturn:
-        """Hear, for ever. Costs nothing while nobody says anything."""
+        """Read ready sockets, for ever. Costs nothing while all are silent."""
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             while self._hear_some() == WIDTH:
                 await trio.lowlevel.checkpoint()
 
     def _hear_some(self) -> int:
-        """Hear whoever has waited longest; how many there were."""
+        """Read the sockets that have waited longest; return their number."""
         ready = self._epoll.poll(0, WIDTH)
         self._scheduler.count(len(ready))
         for fd, _ in ready:
-            if on_readable := self._on_readable.get(fd):  # what one has said may have ended another
+            if on_readable := self._on_readable.get(
+                fd
+            ):  # bytes of one socket may have ended another
                 self._hear_one(fd, on_readable)
         return len(ready)
 
@@ -80,5 +83,5 @@ class Poller:
 
 
 def is_possible() -> bool:
-    """Whether this system has what a poller needs."""
+    """Return whether this system has an epoll."""
     return sys.platform == "linux"

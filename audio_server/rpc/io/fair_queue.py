@@ -1,10 +1,9 @@
-"""How much of what peers send is taken in one turn of the loop.
+"""A bound on the bytes of peers that are processed in one turn of the loop.
 
-When a thousand devices send at once, all their readers are woken in the same turn, and all that
-their bytes bring about runs in the next few: turns of a hundred milliseconds, in which no sound
-is sent. Only so many readers go through the turnstile in one turn; the rest wait in line while
-sound, timers and writes have their turn in between. A storm then costs the storm time, and
-nobody else.
+When a thousand devices send at once, all their readers are woken in the same turn, and the work of
+their bytes runs in the next few: turns of a hundred milliseconds, in which no sound is sent. Only
+so many readers proceed in one turn; the rest wait in line while sound, timers and writes have their
+turn in between. A storm then delays the storm, and no other device.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task
 
 WIDTH = 16
-"""How many go through in a turn. What one brings about takes about a tenth of a millisecond."""
+"""Readers that proceed in a turn. Each causes about a tenth of a millisecond of work."""
 
 NEWCOMER = WIDTH
 """For how many a connection's first bytes count: they bring a device with all its tasks."""
 
 
 class ReadScheduler:
-    """Lets `WIDTH` through in one turn of the loop, in the order they came.
+    """Lets `WIDTH` readers proceed in one turn of the loop, in the order of their arrival.
 
-    What can wait until it is quiet is done when nobody is in line, or one thing in each turn.
+    Work that is not urgent is done when no reader is in line, or one piece in each turn.
     """
 
     __slots__ = ("_is_open", "_line", "_passed", "_quiet", "_task")
@@ -67,7 +66,7 @@ class ReadScheduler:
             self._task = None
 
     async def run(self) -> NoReturn:
-        """Turn, for ever. Costs nothing while nobody goes through."""
+        """Start turn after turn, for ever. Costs nothing without readers."""
         self._is_open = False
         try:
             while True:
@@ -84,7 +83,8 @@ class ReadScheduler:
             self._quiet.popleft()()
 
     def _stand_open(self) -> None:
-        """Nobody turns it any more, and who is told to end must come through to do so."""
+        """Let all readers proceed: `run` has ended, and a cancelled reader must get through to
+        end."""
         self._is_open = True
         self._passed = -sys.maxsize
         _wake(self._line, sys.maxsize)

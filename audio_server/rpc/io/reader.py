@@ -17,13 +17,14 @@ from audio_server.rpc.io.fair_queue import NEWCOMER, ReadScheduler
 _READ_BYTES = 16 * 1024
 
 Take = Callable[[bytes], bool]
-"""Takes bytes, and says whether that was all that is to be done with them. Must not block."""
+"""Takes bytes, and returns whether they are dealt with completely. Must not block."""
 
 
 class Reader:
-    """Reads from a transport; from a plain socket with one system call for what is there.
+    """Reads from a transport; from a plain socket with one system call for all bytes that are
+    there.
 
-    With a `scheduler` bytes are taken when it lets this source through.
+    With a `scheduler` bytes are taken when it lets this reader proceed.
     """
 
     __slots__ = ("_fd", "_poller", "_scheduler", "_take", "_task", "_transport", "_width")
@@ -33,7 +34,7 @@ class Reader:
         self._scheduler = scheduler
         self._width = NEWCOMER
         self._poller: Poller | None = None
-        self._task: Task | None = None  # who reads, while the poller hears
+        self._task: Task | None = None  # the task in `read`, while the poller reads
         self._take: Take | None = None
         self._fd = -1
         if isinstance(transport, trio.SocketStream) and sys.platform != "win32":
@@ -45,10 +46,10 @@ class Reader:
             self._poller = poller
 
     async def read(self, take: Take) -> bool:
-        """Have all that comes taken, until `take` says that it has left something to be done.
+        """Pass all bytes to `take`, until it reports that work is left.
 
-        Returns whether that is so; False when the peer has closed. Raises what the transport
-        raises, and what `take` does. Cancelling it loses nothing.
+        Returns whether work is left; False when the peer has closed. Raises the errors of the
+        transport and of `take`. Cancelling it loses nothing.
         """
         while True:
             if self._poller is not None:
@@ -58,10 +59,10 @@ class Reader:
                 return bool(data)
 
     async def linger(self) -> None:
-        """Say that we are done, and throw away what comes until the peer is done too.
+        """Shut down the sending side, and discard bytes until the peer closes.
 
-        A socket that is closed with bytes unread is reset, and the reset may overtake the
-        GOAWAY that says why. Raises nothing; for plain sockets only.
+        A socket that is closed with bytes unread is reset, and the reset may overtake the GOAWAY
+        with the reason. Raises nothing; for plain sockets only.
         """
         if isinstance(self._transport, trio.SocketStream):
             with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -76,10 +77,10 @@ class Reader:
         try:
             return bool(await trio.lowlevel.wait_task_rescheduled(self._abort))
         finally:
-            self._task = self._take = None  # who is heard is what holds this source
+            self._task = self._take = None  # the poller's callback holds this reader
 
     def _on_readable(self) -> None:
-        """Take what there is, and wake the task for what is to be done then."""
+        """Take the bytes that are there, and wake the task if work is left."""
         try:
             heard = self._take_some()
         except Exception as error:  # this connection's, and not the poller's
@@ -89,7 +90,7 @@ class Reader:
                 self._wake(Value(heard))
 
     def _take_some(self) -> bool | None:
-        """What `read` is to return, None if it goes on."""
+        """Return the result for `read`, None if it goes on."""
         assert self._take is not None
         try:
             data = os.read(self._fd, _READ_BYTES)
@@ -106,7 +107,7 @@ class Reader:
         return Abort.SUCCEEDED
 
     def _leave_poller(self) -> Task | None:
-        """Who waited, unless it has been cancelled, by what was just taken even."""
+        """Return the waiting task, unless it was cancelled, perhaps by the bytes just taken."""
         task, self._task = self._task, None
         if task is not None and self._poller is not None:
             self._poller.remove(self._fd)

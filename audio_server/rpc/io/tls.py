@@ -14,9 +14,9 @@ import trio
 
 
 async def shake_hands(stream: trio.SSLStream[Any]) -> None:
-    """Do the handshake of a stream, which refers to itself no more, however that ends.
+    """Do the handshake of a stream, and break the stream's reference to itself, however it ends.
 
-    Raises what `do_handshake` raises. A cancel leaves the stream unusable, as it does there.
+    Raises the errors of `do_handshake`. A cancel leaves the stream unusable, as it does there.
     """
     try:
         await stream.do_handshake()

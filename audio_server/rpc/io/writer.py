@@ -1,14 +1,14 @@
-"""Bytes on their way to a socket: one write a connection for all that is due together.
+"""Bytes on their way to a socket: one write a connection for all bytes that are due together.
 
-Whoever has bytes for the peer adds them to the connection's buffer and calls `flush_soon`.
-The flush itself happens later in the same scheduler tick or early in the next, so that an
-acknowledgement, an LED frame and sound leave in one write. On a plain socket a shared
-`BatchWriter` writes for all connections, without waking a task for each; what the socket does not
-take, and everything on other streams (TLS, memory), is written by a task of the outbox's own,
-which lives only as long as something waits.
+A producer adds bytes for the peer to the connection's buffer and calls `flush_soon`. The flush
+itself happens later in the same scheduler tick or early in the next, so that an acknowledgement, an
+LED frame and sound leave in one write. Fast path: on a plain socket a shared `BatchWriter` writes
+for all connections, without waking a task for each; bytes that the socket does not take, and those
+of other streams (TLS, memory), are written by a task of the buffer's own, which exists only while
+bytes wait.
 
-`write_now` is for what is due alone, as the refill of a take is: it spares the buffer and the
-flusher's turns.
+`write_now` is for a frame that is due alone, as the refill of a take is: it avoids the buffer and
+the turns of the batch writer (docs/performance.md, "A short way for refills").
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 
 
 def _nothing() -> None:
-    """What is done when a closed outbox has been written."""
+    """Called when the last bytes of a closed buffer have been written."""
 
 
 class BatchWriter:
-    """One task that writes what the outboxes of many connections hold."""
+    """One task that writes the buffers of many connections."""
 
     __slots__ = ("_due", "_task")
 
@@ -83,7 +83,7 @@ class BatchWriter:
 
 
 class WriteBuffer:
-    """What waits to be written to one transport.
+    """The bytes that wait to be written to one transport.
 
     `data` is filled by the owner; `drained` is called whenever all of it has been written.
     Does not close the transport.
@@ -137,10 +137,10 @@ class WriteBuffer:
             self._drain_in(self._nursery)
 
     def write_now(self, data: bytes) -> None:
-        """Write what does not wait for anything else that may be due, and comes after all of it.
+        """Write a frame that does not wait for other bytes that may be due, and comes after all of
+        them.
 
-        What the socket does not take, and what cannot be written yet, waits as if it had been
-        added to `data`.
+        Bytes that the socket does not take, or that cannot be written yet, wait in `data`.
         """
         if self._fd < 0 or self.data or self._nursery is None:
             self.data += data
@@ -155,11 +155,11 @@ class WriteBuffer:
             nursery.start_soon(self.drain)
         except RuntimeError:
             # A client's calls are tasks elsewhere: one may end after the connection's own tasks
-            # have. The connection then drains what waits as its last act.
+            # have. The connection then drains the waiting bytes as its last act.
             self._marked = False
 
     def flush_nowait(self) -> None:
-        """Write what the socket takes now; the rest is written when it takes more."""
+        """Write the bytes that the socket takes now; the rest follows when it takes more."""
         if self._write_some():
             self._marked = False
             self._drained()
@@ -167,7 +167,7 @@ class WriteBuffer:
             self._drain_in(self._nursery)
 
     def close(self) -> None:
-        """Nothing may touch the transport any more: it is about to be closed."""
+        """Touch the transport no more: it is about to be closed."""
         self.broken = True
         self._drained = _nothing
         self._nursery = None
@@ -180,7 +180,7 @@ class WriteBuffer:
         return self.broken or not self.data
 
     def _write(self, data: bytes | bytearray) -> int:
-        """How much the socket took. All of it if it is broken: nobody will."""
+        """Return the number of bytes that the socket took: all of them if it is broken."""
         try:
             return os.write(self._fd, data)
         except BlockingIOError:
@@ -190,10 +190,10 @@ class WriteBuffer:
             return len(data)
 
     async def drain(self) -> None:
-        """Write until nothing waits. Raises nothing: a lost peer only marks the box broken.
+        """Write until no byte waits. Raises nothing: a lost peer only marks the buffer broken.
 
-        So does a cancel in the middle of a write to a stream that is no socket: nobody knows how
-        much of it has left.
+        So does a cancel in the middle of a write to a stream that is no socket: the number of bytes
+        that have left is then unknown.
         """
         try:
             while self.data and not self.broken:
