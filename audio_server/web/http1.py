@@ -82,6 +82,7 @@ class Http1(H11Protocol):
         super().__init__(app, config, context, task_group, state, *addresses_and_send)
         self.connection = TidyConnection(h11.SERVER, config.h11_max_incomplete_size)
         self._visit = visit
+        self._method = b""
 
     async def handle(self, event: Any) -> None:
         """Take what has come. Bytes behind the end of the connection are dropped."""
@@ -98,6 +99,7 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         self._visit.begin()
+        self._method = request.method
         if request.http_version not in VERSIONS:
             await self._refuse(505)
         elif not _is_upgrade(request):
@@ -147,7 +149,8 @@ class Http1(H11Protocol):
             *self.config.response_headers("h11"),
         ]
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=text))
+        if self._method != b"HEAD":
+            await self._send_h11_event(h11.Data(data=text))
         await self._send_h11_event(h11.EndOfMessage())
 
 

@@ -27,7 +27,8 @@ CHUNKED = (
     b"transfer-encoding: chunked\r\n\r\n12;a=b\r\n" + STOP + b"\r\n0\r\nx: y\r\n\r\n"
 )
 WEBSOCKET = upgrade("/api/devices/changes")
-SEEDS = [GET, POST, CHUNKED, WEBSOCKET, WEBSOCKET + frame(b"hello"), GET + POST]
+HEAD = b"HEAD" + GET[3:]
+SEEDS = [HEAD, GET, POST, CHUNKED, WEBSOCKET, WEBSOCKET + frame(b"hello"), GET + POST]
 
 PIECES = [
     b"",
@@ -168,6 +169,22 @@ async def test_what_is_no_request_is_answered_in_our_words(
     assert not any(
         name in text.lower() for name in (b"h11", b"starlette", b"not found", b"illegal")
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        HEAD.replace(b"HTTP/1.1", b"HTTP/2.0"),
+        HEAD.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\nx\r\n"),
+        HEAD.replace(b"HEAD / ", b"HEAD /nothing "),
+        HEAD.replace(b"HEAD / ", b"HEAD /api/clips/bell/sound "),
+    ],
+)
+async def test_an_answer_to_head_has_no_body(said: bytes, raw: Raw) -> None:
+    said = said.replace(HOST, HOST + b"connection: close\r\n")
+    answer = await raw.exchange(said, closes=False)
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert answer.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
