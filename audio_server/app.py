@@ -3,7 +3,7 @@
     serve
     ├─ devices      one nursery a device: event intake, status, audio
     ├─ connections  one nursery a connection: reader, writer, one task a call
-    └─ pages        what a browser is shown; it ends last, and nothing depends on it
+    └─ pages        the web UI; it ends last, and nothing depends on it
 
 Connections are ended before devices, so that every take has closed by then.
 """
@@ -49,7 +49,7 @@ from audio_server.web.context import Context
 from audio_server.web.server import open_pages
 
 TAKES_END_S = 0.5
-"""How long a stopping server waits for the `is_end` of what plays."""
+"""Time that a stopping server gives to the `is_end` of the takes."""
 
 log = structlog.get_logger()
 
@@ -296,7 +296,8 @@ async def serve_on(
 
 
 async def _abort_if_cancelled(server: Server, *, task_status: trio.TaskStatus[None]) -> None:
-    """Whoever cancels all of it waits for no farewells; at the end there are none."""
+    """End all connections without GOAWAYs when everything is cancelled; after a drain there are
+    none."""
     try:
         task_status.started()
         await trio.sleep_forever()

@@ -1,4 +1,4 @@
-"""What a user can put right before a server runs, said in one line that names the file."""
+"""Faults that a user can mend before a server runs, in one line that names the file."""
 
 from __future__ import annotations
 

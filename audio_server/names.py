@@ -20,14 +20,14 @@ _INVISIBLE: Final = ("Cf", "Zs", "Mn")
 
 
 class BadName(ValueError):
-    """A text cannot be a name; says why in one line. The fault of the one who gave it."""
+    """A text cannot be a name; `str()` is the reason in one line. The fault of its author."""
 
 
 def clean_name(text: str) -> str:
     """Return a name as it is kept: composed (NFC), each kind of space as a plain one, none around.
 
-    Raises `BadName` for control characters, surrogates, separators of lines, what changes the
-    direction of text, for a name with nothing to see in it, and for one that is too long.
+    Raises `BadName` for control characters, surrogates, separators of lines, characters that change
+    the direction of text, for a name with nothing to see in it, and for one that is too long.
     """
     if len(text) > LENGTH_MAX:
         raise BadName(f"a name has at most {LENGTH_MAX} characters")

@@ -167,7 +167,7 @@ class OpenFolder:
             os.unlink(_plain(name), dir_fd=self._fd)
 
     def discard(self, part: str) -> None:
-        """Remove a file that is of no use any more, if that can be done."""
+        """Remove a file that is no longer needed, if that is possible."""
         with suppress(OSError):
             os.unlink(part, dir_fd=self._fd)
 

@@ -8,8 +8,8 @@ import pwd
 from pathlib import Path
 
 NOWHERE = Path(os.devnull)
-"""Stands for a folder that has no place: nothing can be made in it, so that whatever would be kept
-there is not kept, as on a disk that cannot be written to."""
+"""Stands for a folder without a place: nothing can be made in it, so that its content is not kept,
+as on a disk that cannot be written to."""
 
 
 def home_folder() -> Path | None:

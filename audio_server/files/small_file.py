@@ -1,5 +1,5 @@
-"""Small files of settings and secrets, which others write: read within bounds, with one kind of
-error whatever is there instead. Everything here blocks, but never for long.
+"""Small files of settings and secrets, written by others: read within bounds, with one kind of
+error for any other content. Everything here blocks, but never for long.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _read(path: Path, max_bytes: int, pipes: bool) -> bytes:
 
 
 def text_of(content: bytes) -> str:
-    """Return the text of a file in UTF-8, or in whatever encoding its byte order mark names; the
+    """Return the text of a file in UTF-8, or in the encoding that its byte order mark names; the
     mark is left out. Raises `UnicodeDecodeError`."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):

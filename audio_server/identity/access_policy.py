@@ -1,6 +1,6 @@
-"""What a server asks of whoever connects, put together from its settings.
+"""The proofs that a server asks of its peers, combined from its settings.
 
-Each setting asks for something more: with `tls_client_ca` and `tokens` a device needs both.
+Each setting adds a proof: with `tls_client_ca` and `tokens` a device needs both.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ log = structlog.get_logger()
 
 
 class AccessPolicy:
-    """Lets connections in through `secure`, and calls through `admit`; `at_work` must be entered.
+    """Admits connections by `secure`, and calls by `admit`; `at_work` must be entered.
 
-    Making one reads the files; raises `SetupError` for what cannot be used.
+    Making one reads the files; raises `SetupError` for an unusable one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,7 +40,8 @@ class AccessPolicy:
         return self._identity.admit(call, device_id)
 
     async def secure(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
-        """What a connection goes on over; None for one that is over. As `TlsAcceptor.secure`."""
+        """Return the stream that a connection goes on over; None if it is over. As
+        `TlsAcceptor.secure`."""
         return await self._door.secure(transport) if self._door else transport
 
     def reload(self) -> None:
@@ -63,12 +64,12 @@ class AccessPolicy:
             nursery.cancel_scope.cancel()
 
     def warn(self, addresses: Iterable[Sequence[object]]) -> None:
-        """Say what whoever reaches these socket addresses could do."""
+        """Warn of the rights of any peer that reaches these socket addresses."""
         if all(_is_loopback(str(address[0])) for address in addresses):
             return
         if isinstance(self._identity, NoAuth):
             log.warning(
-                "whoever reaches the port can be any device", see="--tls-client-ca, --tokens"
+                "any peer that reaches the port can be any device", see="--tls-client-ca, --tokens"
             )
         elif self._door is None:
             log.warning("tokens are sent in the clear", see="--tls-cert")

@@ -1,11 +1,11 @@
-"""Whether a call is from the device that it names.
+"""The proof that a call is from the device that it names.
 
-Every call is checked before anything else becomes of it: no device is looked up or made, no
-session touched. So a stranger learns nothing about which devices there are, and can take over
-none. What each answer says is the same whether the device exists or not.
+Every call is checked before anything else is done with it: no device is looked up or made, no
+session touched. So a peer without proof learns nothing about the devices that exist, and can take
+over none. Each answer is the same whether the device exists or not.
 
 As gRPC has it, UNAUTHENTICATED is for credentials that are missing or not valid, and
-PERMISSION_DENIED for valid ones that are somebody else's.
+PERMISSION_DENIED for valid ones of another device.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from audio_server.identity.tokens import Enrolment, hash_token
 
 
 class Caller(Protocol):
-    """What a call says of who makes it: grpclib's `Stream` does."""
+    """The credentials of a call, as grpclib's `Stream` has them."""
 
     metadata: Any
-    """A multi-dict of what came with the call."""
+    """A multi-dict of the call's metadata."""
 
     peer: Any
-    """Who is at the other end; `cert()` is its certificate, if TLS asked for one."""
+    """The other end; `cert()` is its certificate, if TLS asked for one."""
 
     def log_peer_error(self, reason: str, **details: object) -> None:
-        """Log what is wrong with the call."""
+        """Log a fault of the call."""
 
     def revoke(self) -> None:
-        """What admitted the call is withdrawn: it is nobody's any more."""
+        """Withdraw the admission of the call."""
 
 
 class Authenticator(Protocol):
     """A way to know a device."""
 
     def admit(self, call: Caller, device_id: str) -> AbstractContextManager[None]:
-        """A block in which the call is known to be from `device_id`.
+        """Give a block in which the call is proved to be from `device_id`.
 
         Entering raises `GRPCError` UNAUTHENTICATED or PERMISSION_DENIED, the caller's fault. When
-        what admitted it is withdrawn, the block is cancelled and raises UNAUTHENTICATED.
+        the credentials are withdrawn, the block is cancelled and raises UNAUTHENTICATED.
         """
 
 
 class NoAuth:
-    """Everybody is who he says."""
+    """Believes every id."""
 
     def admit(self, call: Caller, device_id: str) -> AbstractContextManager[None]:
         """Admit the call."""
@@ -76,8 +76,8 @@ class Certificates:
 
 
 class Tokens:
-    """A token for each device, sent as `authorization: Bearer ...`; `enrolments` are replaced
-    with `use`. Nobody is admitted before."""
+    """A token for each device, sent as `authorization: Bearer ...`; `use` replaces `enrolments`.
+    Before the first call of it no device is admitted."""
 
     def __init__(self) -> None:
         self._enrolments: Mapping[str, Enrolment] = {}
@@ -85,7 +85,7 @@ class Tokens:
         self._nobody = Enrolment("", secrets.token_bytes(32), "")
 
     def use(self, enrolments: Mapping[str, Enrolment]) -> None:
-        """Go by these from now on; calls with a token that is not valid any more end at once."""
+        """Admit by these from now on; calls with a token that has become invalid end at once."""
         self._enrolments = enrolments
         for scope, admitted in self._admitted.items():
             now = enrolments.get(admitted.device_id)
@@ -131,7 +131,7 @@ def common_names(cert: Mapping[str, Any] | None) -> list[str]:
 
 
 def _is_token(call: Caller, token_hash: bytes) -> bool:
-    """Whether the call has this token. The same work whatever it has, and whoever it names."""
+    """Return whether the call has this token. The work is the same for every id and every token."""
     given = call.metadata.getall("authorization", []) if call.metadata is not None else []
     scheme, _, token = str(given[0]).partition(" ") if len(given) == 1 else ("", "", "")
     is_same = hmac.compare_digest(hash_token(token), token_hash)

@@ -46,7 +46,7 @@ class Expiry(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What the files held when they were last read."""
+    """The content of the files when they were last read."""
 
     digest: bytes
     expiries: list[Expiry]
@@ -112,7 +112,7 @@ class CertificateWatch:
         return True
 
     def _read(self) -> _Found:
-        """Return what the files hold, if they can be used; raises `SetupError`."""
+        """Return the content of the files, if it is usable; raises `SetupError`."""
         if self._cert is None or self._key is None:
             return _Found(b"", [])
         digest = _digest(self._paths)

@@ -23,7 +23,7 @@ from audio_server.files.folders import OpenFolder
 VALID = dt.timedelta(days=365)
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
-"""What the server's certificate is always good for."""
+"""The names that the server's certificate always has."""
 
 _CLOCKS_DIFFER = dt.timedelta(hours=1)
 
@@ -40,7 +40,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Whoever signs certificates."""
+    """An authority that signs certificates."""
 
     cert: x509.Certificate
     key: CertificateKey
@@ -48,7 +48,7 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class DevCerts:
-    """What is in the folder; `ca` is what both sides trust."""
+    """The certificates of a folder; `ca` is the one that both sides trust."""
 
     ca: Path
     server: Pair

@@ -26,7 +26,7 @@ class TlsError(SetupError):
 def server_context(
     cert: Path, key: Path, client_ca: Path | None, *, alpn: str = ALPN
 ) -> ssl.SSLContext:
-    """What a server speaks TLS with; with `client_ca` each client must have a certificate of it.
+    """Return the TLS context of a server; with `client_ca` each client needs a certificate of it.
 
     Reads the files; raises `TlsError`.
     """
@@ -45,9 +45,8 @@ def server_context(
 def client_context(
     ca: Path | None = None, cert: Path | None = None, key: Path | None = None
 ) -> ssl.SSLContext:
-    """What a client speaks TLS with. Without `ca` it trusts what the system trusts; `cert` and
-    `key` are what it shows of itself. Reads the files; raises `TlsError`.
-    """
+    """Return the TLS context of a client. Without `ca` it trusts the authorities of the system;
+    `cert` and `key` are its own certificate. Reads the files; raises `TlsError`."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
     if ca is None:
         context.load_default_certs()
@@ -88,7 +87,7 @@ def _load_authorities(context: ssl.SSLContext, ca: Path) -> None:
 
 
 def _refuse_password(key: Path) -> NoReturn:
-    """Without this OpenSSL would ask whoever sits at the terminal."""
+    """Without this OpenSSL would ask for a password on the terminal."""
     raise TlsError(key, "is encrypted; the server needs a key without a password")
 
 

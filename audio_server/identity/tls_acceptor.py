@@ -66,7 +66,7 @@ class TlsAcceptor:
 
 
 class InTurn(trio.abc.Stream):
-    """A transport whose readers get what has come in turns.
+    """A transport whose readers take their bytes in turns.
 
     When a thousand devices come back at once their handshakes would be one long turn of the loop;
     so they are many short ones, with sound and timers in between.
@@ -97,7 +97,7 @@ class InTurn(trio.abc.Stream):
 
 
 async def _shake_hands(stream: trio.SSLStream[trio.abc.Stream], within_s: float) -> str | None:
-    """What was wrong with a handshake; None when all is well."""
+    """Return the fault of a handshake; None if it succeeded."""
     try:
         with trio.fail_after(within_s):
             await shake_hands(stream)

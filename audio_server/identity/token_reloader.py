@@ -19,9 +19,9 @@ log = structlog.get_logger()
 
 
 class TokenReloader:
-    """Keeps `tokens` as the file `path` has them. `run` must be running.
+    """Keeps `tokens` equal to the file `path`. `run` must be running.
 
-    Making one reads the file; raises `TokenError`. No file means that nobody is enrolled.
+    Making one reads the file; raises `TokenError`. A missing file means that no device is enrolled.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The file of device tokens: which devices are enrolled, and the hash of each one's token.
+"""The file of device tokens: the enrolled devices, and the hash of each one's token.
 
-A token is 32 random bytes, so its hash can be fast: nobody can try 2^256 of them. (Slow hashes
-are for what people think up.) Who reads the file can neither be a device nor learn its token.
+A token is 32 random bytes, so its hash can be fast: 2^256 of them cannot be tried. (Slow hashes are
+for passwords that people choose.) A reader of the file can neither be a device nor learn its token.
 
 Everything here blocks.
 """
@@ -25,7 +25,7 @@ from audio_server.files.folders import OpenFolder, lock
 from audio_server.files.small_file import read_small, text_of
 
 TOKENS_FILE = "tokens.json"
-"""What the file is called in the data folder."""
+"""Name of the file in the data folder."""
 
 VERSION = 1
 
@@ -41,12 +41,12 @@ _HASH_BYTES = 32
 
 
 class TokenError(SetupError):
-    """The file of tokens, or what was to be done to it, is not as it should be."""
+    """The file of tokens is unusable, or a change of it is impossible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What is known of a device that has a token."""
+    """The record of a device that has a token."""
 
     device_id: str
     token_hash: bytes
@@ -58,7 +58,7 @@ Enrolments = dict[str, Enrolment]
 
 
 def hash_token(token: str) -> bytes:
-    """What is kept of a token, or whatever else was sent as one: 32 bytes."""
+    """Return the hash of a token, or of any other text in its place: 32 bytes."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
@@ -74,7 +74,7 @@ def read_tokens(path: Path) -> Enrolments:
         return _parse(path, content)
     except TokenError:
         raise
-    except Exception as error:  # whatever is wrong with it: brackets nested too deep, for one
+    except Exception as error:  # any fault of the content: brackets nested too deep, for one
         raise TokenError(path, "is not a file of tokens") from error
 
 

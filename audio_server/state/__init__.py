@@ -1,5 +1,5 @@
-"""What outlives the server: the mode and the name of every device, in one SQLite file.
+"""The durable state: the mode and the name of every device, in one SQLite file.
 
-`file` is the file and blocks; `modes` keeps it off the loop and is what devices see, and
-`names` what people see. `notes` are what goes to and fro.
-"""
+`file` is the file, and blocks; `keeper` opens and replaces it off the loop, `generations` guards
+its log; `modes` is the store that devices use, and `names` that of operators. `record` is one
+batch."""

@@ -1,12 +1,12 @@
 """The SQLite file of modes and names: opened, read and written. Everything here blocks.
 
 The journal is a write-ahead log and `synchronous` is NORMAL: a transaction that has been written
-survives the death of the process at any instant, for the system has it. A power cut may take what
-the system had not yet put on the disk (on Linux about the last half minute), but never leaves the
-file in between. FULL would put a disk's flush before every acknowledgement of a press.
+survives the death of the process at any instant, for the system has it. A power cut may take the
+writes that the system had not yet put on the disk (on Linux about the last half minute), but never
+leaves the file in between. FULL would put a disk's flush before every acknowledgement of a press.
 
 The lock on the file is held as long as it is open (`locking_mode` EXCLUSIVE), so a second server
-cannot work on it; the system lets go of it when a process dies.
+cannot work on it; the system releases it when a process dies.
 
 The log is emptied by this module alone, for each new one needs a name (`generations`).
 """
@@ -43,7 +43,7 @@ SCHEMA = (
     "CREATE TABLE names (device_id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID",
     generations.SCHEMA,
 )
-"""What was done to the file, oldest first; its `user_version` says how much of it."""
+"""The migrations of the file, oldest first; its `user_version` is the number of those done."""
 
 # How long another process may take to let go of the file; one that serves never does.
 _BUSY_S = 1.0
@@ -59,15 +59,15 @@ log = structlog.get_logger()
 
 
 class StateDamaged(SetupError):
-    """The file is no SQLite file any more, or is not what was written."""
+    """The file is no SQLite file, or differs from the one that was written."""
 
 
 class StateFile:
     """An open file. Used by one thread at a time.
 
-    Every method raises `StateDamaged` for a file that is not what was written, `StateLost` for
-    one that is no longer the file of its name, and `sqlite3.Error` or `OSError` for what a disk
-    does; after any of them, close it.
+    Every method raises `StateDamaged` for a file that differs from the one that was written,
+    `StateLost` for one that is no longer the file of its name, and `sqlite3.Error` or `OSError` for
+    faults of the disk; after any of them, close it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +76,7 @@ class StateFile:
         self.found: bytes | None = None
         """The generation that was found in the file; None in a new one."""
         self.generation = b""
-        """What `found` will be when this file is opened again."""
+        """The value of `found` when this file is opened again."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         _set_foreign_log_aside(path)
@@ -115,8 +115,8 @@ class StateFile:
         self._files.remember(base)
 
     def check(self) -> None:
-        """Raise `StateLost` if this is no longer the file of its name, or others have written to
-        it: what is written then is not there after a restart."""
+        """Raise `StateLost` if this is no longer the file of its name, or if it has a foreign log:
+        writes would then be lost at a restart."""
         self._files.check()
 
     def drop_log(self) -> None:
@@ -133,11 +133,11 @@ class StateFile:
             return Record(modes, dict(self._rows("SELECT device_id, name FROM names")))
 
     def _rows(self, query: str) -> Iterator[tuple[str, Any]]:
-        """Rows of devices; what no server has written is left out."""
+        """Return the rows of devices; rows that no server has written are left out."""
         return (row for row in self._db.execute(query) if is_device_id(row[0]))
 
     def write(self, notes: Record) -> None:
-        """Keep these, all in one transaction; what is blank takes no room."""
+        """Store rows, all in one transaction; a blank one takes no room."""
         kept = notes.without_blanks()
         self._files.check()
         with _named(self.path):
@@ -165,7 +165,7 @@ class StateFile:
             raise
 
     def close(self) -> None:
-        """Let go of the file. Raises nothing: what was written is written."""
+        """Close the file. Raises nothing: all writes are done."""
         try:
             self._db.close()
         except sqlite3.Error:
@@ -188,7 +188,7 @@ def _set_foreign_log_aside(path: Path) -> None:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """What SQLite says, as whose doing it is."""
+    """Turn an error of SQLite into one named by whose fault it is."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,8 +1,8 @@
-"""Which log belongs to which database. Everything here blocks.
+"""The log that belongs to a database. Everything here blocks.
 
 SQLite replays every log that lies beside a database and is whole in itself, also one of another
 database or of another day. So a `state.db` restored from a backup beside the log of a server that
-was killed would become what it was before, or a mixture. Here each generation of the log has a
+was killed would turn into its former content, or a mixture. Here each generation of the log has a
 random name, which is in the database before the log begins, and which the log's first transaction
 repeats: a log without the name in the database is not of this database.
 """

@@ -1,5 +1,5 @@
 """The state file off the loop: opened when there is something to write, checked, and made anew from
-memory when it is damaged, deleted or replaced. One thread at a time does what blocks.
+memory when it is damaged, deleted or replaced. One thread at a time does the blocking work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class Memory(Protocol):
-    """What the file is a copy of."""
+    """The memory of which the file is a copy."""
 
     def learn(self, found: Record, unwritten: Record) -> None:
         """Take in the file's notes, read for the first time; `unwritten` ones are newer."""
@@ -99,7 +99,7 @@ class FileKeeper:
     async def _begin_anew(self, error: StateDamaged | StateLost) -> None:
         self._count(error)
         # Before the old file is closed: SQLite then knows that it was moved, and leaves alone
-        # the log of whatever has taken its place.
+        # the log of the file in its place.
         aside = await self._in_thread(self._make_room, error)
         await self.close()
         self._generation = None
@@ -131,7 +131,7 @@ class FileKeeper:
             log.warning("state file set aside", reason=str(error), **facts)
 
     async def _in_thread(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
-        """Run what blocks; one at a time, also when a cancel has given up on one before."""
+        """Run blocking work, one piece at a time, also after a cancel has abandoned one."""
         return await trio.to_thread.run_sync(
             work, *args, abandon_on_cancel=True, limiter=self._one_thread
         )

@@ -1,14 +1,14 @@
-"""Modes that outlive the server, and names: a `ModeStore` on a file, off the loop, in batches.
+"""Durable modes and names: a `ModeStore` on a file, off the loop, in batches.
 
-Devices read and write memory, which never blocks. What changes is collected, and one thread at a
-time writes it: while it writes, the next batch grows, so that any number of presses share a
-transaction. `wait_durable` is where a press waits for its own batch before it is acknowledged;
-its LEDs and its sound have gone their way by then.
+Devices read and write memory, which never blocks. Changes are collected, and one thread at a time
+writes them: while it writes, the next batch grows, so that any number of presses share a
+transaction. A press waits in `wait_durable` for its own batch before it is acknowledged; its LEDs
+and its sound do not wait.
 
 A disk that fails costs durability, never service: presses are acknowledged from memory, there is
-one warning, and now and then the file is tried again with all that it has missed. One that hangs
-counts as one that fails, until it has answered. A file that is deleted or replaced by others is
-noticed with the next batch, at the latest after `LOOK_S`, and made anew from memory.
+one warning, and the file is tried again from time to time with everything that it has missed. A
+disk that hangs counts as one that fails, until it has answered. A file that is deleted or replaced
+is noticed with the next batch, at the latest after `LOOK_S`, and made anew from memory.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ LAST_WRITE_S = 2.0
 """How long the last batch may take when the server stops."""
 
 STATE_FILE = "state.db"
-"""What the file is called in the data folder."""
+"""Name of the file in the data folder."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """What is written together; `kept` is set when it is as safe as it gets."""
+    """Rows that are written together; `kept` is set when they are durable, or cannot be."""
 
     notes: Record = field(default_factory=Record)
     kept: trio.Event = field(default_factory=trio.Event)
@@ -133,11 +133,11 @@ class FileModeStore:
     # Its life
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Read the file, say `started`, then write what changes until cancelled.
+        """Read the file, report `started`, then write changes until cancelled.
 
         Raises `StateUnusable` before that for a file that is another server's. A damaged file is
-        set aside, and one that cannot be written is warned of and tried again. When cancelled
-        what is left is written, within `LAST_WRITE_S`.
+        set aside; one that cannot be written causes a warning and is tried again. A cancel writes
+        the rest, within `LAST_WRITE_S`.
         """
         await self._write(Record())
         self._is_running = True
@@ -189,7 +189,7 @@ class FileModeStore:
     # As `FileKeeper` sees it
 
     def learn(self, found: Record, unwritten: Record) -> None:
-        """Take in what the file had: it counts where nothing has been put."""
+        """First successful read: stored values apply unless already overwritten in memory."""
         self._notes = self._next.notes.over(unwritten.over(found)).without_blanks()
 
     def everything(self) -> Record:
@@ -197,7 +197,7 @@ class FileModeStore:
         return self._notes.over(Record())
 
     async def _fail(self, error: Exception, notes: Record) -> None:
-        """Go on from memory; nobody waits for a batch that is left lying."""
+        """Go on from memory, and release the presses that wait for an abandoned batch."""
         self._warn(str(error))
         self._put_back(notes)
         self._next.kept.set()
@@ -212,7 +212,7 @@ class FileModeStore:
     def _succeed(self) -> None:
         if self._failing:
             self._failing = False
-            if self._next.kept.is_set():  # nobody waits for it, but from now on somebody may
+            if self._next.kept.is_set():  # no press waits for it yet, but one may from now on
                 self._next.kept = trio.Event()
             log.info("modes are kept in the file again", path=str(self._path))
 

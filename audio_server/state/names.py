@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class FileNames:
-    """What people call devices, as `store` keeps it."""
+    """The names of devices in `store`."""
 
     def __init__(self, store: FileModeStore) -> None:
         self._store = store

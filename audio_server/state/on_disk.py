@@ -15,7 +15,7 @@ from pathlib import Path
 from audio_server.errors import SetupError
 
 LOG_SUFFIX = "-wal"
-"""What SQLite appends to a database's name for its write-ahead log."""
+"""SQLite's suffix for the write-ahead log of a database."""
 
 IN_USE = "in use by another server; each needs a --data of its own"
 
@@ -60,8 +60,8 @@ class OpenFiles:
         self._log_header = b""
 
     def remember(self, mark: bytes) -> None:
-        """Take the files as they are now for those that are right; `mark` are bytes of this
-        database alone, which are in its file whatever is in its log."""
+        """Accept the present files as the right ones; `mark` are bytes of this database alone,
+        which are in its file independently of its log."""
         self._mark = mark
         self._database = os.fstat(self._fd)
         self._log_status = _status(self.log)
@@ -123,14 +123,14 @@ def set_aside(path: Path, why: str = "corrupt") -> Path | None:
 
 
 def set_log_aside(path: Path) -> Path:
-    """Move the log of a database that nobody has open out of the way; as `set_aside`."""
+    """Move the log of a database that is not open anywhere out of the way; as `set_aside`."""
     with not_in_use(path):
         return _move_log(path)
 
 
 def set_others_log_aside(path: Path) -> Path | None:
-    """Move what lies where the log of our own database was; gives where it is now, if anything
-    was there. This process must have the database open. Raises `OSError`."""
+    """Move any file in the place of our own database's log; return its new place, if there was one.
+    This process must have the database open. Raises `OSError`."""
     return _move_log(path) if os.path.lexists(log_of(path)) else None
 
 

@@ -1,4 +1,4 @@
-"""What the state file keeps of devices."""
+"""The content of the state file for each device."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Record:
-    """By device: its mode, and what people call it. What is the same as nothing, mode 0 and no
-    name (None), is here to be forgotten."""
+    """By device: its mode, and its name. Mode 0 without a name (None) stands for a row that is
+    deleted."""
 
     modes: OrderedDict[str, int] = field(default_factory=OrderedDict)
     names: dict[str, str | None] = field(default_factory=dict)

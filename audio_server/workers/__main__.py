@@ -4,7 +4,7 @@ import signal
 
 if __name__ == "__main__":
     # Ctrl-C and a hangup go to all processes of a terminal, and are the supervisor's to answer.
-    # Whatever is imported before this is time in which they would end the worker with a traceback.
+    # Signals during earlier imports would end the worker with a traceback.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,6 +1,6 @@
-"""What one worker knows of its devices: whether it has each, and in which mode that is.
+"""The knowledge of one worker about its devices: whether it has each, and its mode.
 
-It follows the registry, which explains how; there is no I/O here.
+It follows the directory, which explains the rules; there is no I/O here.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class OwnershipCache:
         return mode
 
     def hear(self, news: Granted | Moved) -> bool:
-        """Take in what the registry says, unless it is known, or something newer is. Returns
-        whether it was news."""
+        """Take an answer of the directory, unless it is known or out of date. Returns whether it
+        was new."""
         known = self._known.get(news.device_id)
         if known is not None and news.tenure <= known.tenure:
             return False
@@ -57,7 +57,7 @@ class OwnershipCache:
         return True
 
     def change(self, device_id: str, mode: int) -> Changed:
-        """A device that is here has a new mode; gives what the registry is to be told."""
+        """Note the new mode of a device that is here; return the message for the directory."""
         known = self._known[device_id]
         known.mode = mode
         return Changed(self._worker, device_id, known.tenure, mode)

@@ -1,9 +1,9 @@
-"""What workers boot with, and clips that change while they run: files that are handed over.
+"""The configuration of workers, and clips that change while they run: files passed by descriptor.
 
-Each worker has a socket for this alone. The supervisor sends the descriptor of what it boots with
-before the process is there, and of the same with other clips whenever they have changed; the
-worker says with a byte that it has seen to that. A file that has been handed over never changes, so
-nobody has to wait for anybody, and a worker always has the newest in the end.
+Each worker has a socket for this alone. The supervisor sends the descriptor of the configuration
+before the process is there, and of one with other clips whenever they have changed; the worker
+confirms each with a byte. A file that has been passed never changes, so no process waits for
+another, and a worker always has the newest in the end.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class DescriptorSender:
 
     @contextmanager
     def open(self) -> Iterator[socket.socket]:
-        """For one process, which boots with what was given last. Gives the other end, which is
-        the caller's to close."""
+        """Serve one process, which starts with the last file. Returns the other end, which the
+        caller closes."""
         near, far = socket.socketpair()
         near.setblocking(False)
         with near:
@@ -54,7 +54,7 @@ class DescriptorSender:
                 self._taken.value = self._given  # the next one boots with it
 
     def give(self, fd: int) -> None:
-        """Hand a file over. It stays the caller's, who may close it once another was given."""
+        """Pass a file. It stays the caller's, who may close it once another was passed."""
         self._newest = fd
         if self._socket is not None:
             with suppress(OSError):  # the process is gone, or about to be for it takes nothing
@@ -62,7 +62,7 @@ class DescriptorSender:
                 self._given += 1
 
     async def wait_taken(self) -> None:
-        """Return when the process that is there plays what was given last, or has gone."""
+        """Return when the present process plays the clips of the last file, or has gone."""
         mark = self._given
         await self._taken.wait_value(lambda taken: taken >= mark)
 
@@ -75,14 +75,14 @@ class DescriptorSender:
 
 
 def take_boot(end: socket.socket) -> WorkerConfig:
-    """What the process boots with: the first that is handed over. Blocks."""
+    """Return the configuration of this process: the first file that is passed. Blocks."""
     return _unpack(_received(end))
 
 
 async def take_clips(end: socket.socket, devices: Devices) -> None:
-    """The worker's end: have `devices` play what is handed over, until the supervisor is gone.
+    """The worker's end: have `devices` play the clips of each file, until the supervisor is gone.
 
-    What fails is logged, and then the old clips are played on.
+    A fault is logged, and then the old clips stay.
     """
     while True:
         await trio.lowlevel.wait_readable(end)

@@ -8,21 +8,21 @@ calls of a connection stay there. Within one worker, take-over is by call (`devi
 device is at one worker at a time, so all its calls must reach the same one. But a device that
 comes back may come back to another worker. The contract then asks for three things. The device is
 in the mode it was left in, and an acknowledged press counts. Its calls at the old worker end at
-once. And whatever those do later changes nothing.
+once. And their later acts change nothing.
 
 How it works
 ============
 
-Only the registry decides at which worker a device is. The time in which one worker has it without
+Only the directory decides at which worker a device is. The time in which one worker has it without
 a break is a tenure; tenures of a device are numbered, and later ones have larger numbers. Calls
-are numbered by their arrival so that all processes of the machine agree on the order (`numbers`).
-These messages do the rest:
+are numbered by their arrival so that all processes of the machine agree on the order
+(`connection_ids`). These messages do the rest:
 
-    a call arrives at worker A        A -> registry   Claim    the device, and when the call came
-    A has the device, or gets it      registry -> A   Granted  the tenure, and the mode to go on in
-                                      registry -> B   Moved    to the worker that had the device
-    B has it by a newer call          registry -> A   Refused
-    a press changes the mode          A -> registry   Changed  the device, tenure and new mode
+    a call arrives at worker A        A -> directory  Claim    the device, and when the call came
+    A has the device, or gets it      directory -> A  Granted  the tenure, and the mode to go on in
+                                      directory -> B  Moved    to the worker that had the device
+    B has it by a newer call          directory -> A  Refused
+    a press changes the mode          A -> directory  Changed  the device, tenure and new mode
 
 Only the first call of a connection waits for an answer; where the device has a call open on the
 same connection, the next one is attached at once. A call is claimed first, without any lock, and
@@ -30,7 +30,7 @@ then attached as in a server of one process: look-up-or-create, in one synchrono
 end of the claim. A claim of the worker that has the device changes nothing: its other calls there
 go on, whatever connections they are on.
 
-All workers write into one pipe, and the registry takes its messages in the order in which they
+All workers write into one pipe, and the directory takes its messages in the order in which they
 lie there. That order is the truth, and it agrees with what a device has seen. A write is in the
 pipe when it returns. A press is acknowledged after its `Changed` has been written; a device that
 has got the acknowledgement and then connects elsewhere is claimed there later still. So the claim
@@ -38,7 +38,7 @@ lies behind the change, and the grant carries the new mode. (With one socket per
 supervisor could read the claim first. Sending copies of all modes to all workers instead would
 make each press wait until the slowest of them has confirmed.)
 
-What follows, race by race
+Consequences, race by race
 ==========================
 
 - A press that the old worker handles after the claim of the new one: its `Changed` is of an older
@@ -46,18 +46,18 @@ What follows, race by race
   ended call doing something later.
 - A press handled before the claim counts, acknowledged or not.
 - The take-over does not wait for the old worker: it may be stuck. Until it reads `Moved` it
-  serves calls that the device has left, and all that comes of it is dropped here.
+  serves calls that the device has left, and all their messages are dropped here.
 - A call that lay in the queue of a busy worker while the device went to another one arrived before
   the claim of that one, and is refused. A call that is newer wins, whatever the age of its
   connection.
 - A device that goes from A to B and back before A has read `Moved`: the call back is on another
   connection, so it is claimed, and the answer lies behind `Moved`, which ends the older calls.
-- A worker that is killed takes nothing with it: what it has acknowledged lies in the pipe. The
+- A worker that is killed takes nothing with it: its acknowledged changes lie in the pipe. The
   one that replaces it knows nothing, claims everything, and begins tenures of its own, so answers
   to the one before do not confuse it.
 - A press waits for nothing but a full pipe, which is a supervisor that does not run.
 
-Memory is bounded: what is known of the devices that claimed longest ago is forgotten, all but
+Memory is bounded: the entries of the devices that claimed longest ago are forgotten, all but
 their modes, which are the store's. When one of those comes back, all other workers are told.
 
 There is no I/O here and no time. Modes that outlast a restart are the store's: the supervisor has
@@ -93,7 +93,7 @@ class Owner:
 
 
 class Directory:
-    """What the supervisor knows of all devices. `workers` are numbered from 1."""
+    """The supervisor's knowledge of all devices. `workers` are numbered from 1."""
 
     def __init__(
         self, workers: int, *, store: ModeStore | None = None, known_max: int = KNOWN_MAX
@@ -106,7 +106,7 @@ class Directory:
         self._has_forgotten = False
 
     def begin(self, worker: int) -> None:
-        """A process of a worker is there; what is still answered to one before it is void."""
+        """Note a new process of a worker; answers to the one before it are void."""
         self._lives[worker] += 1
 
     def claim(self, claim: Claim) -> News:

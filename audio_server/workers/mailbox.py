@@ -11,7 +11,7 @@ WAITING_MAX_BYTES = 1024 * 1024
 
 
 class Mailbox:
-    """A worker's letter box. Whoever puts something in it never waits."""
+    """The messages for one worker. Putting one in never waits."""
 
     def __init__(self, *, max_bytes: int = WAITING_MAX_BYTES) -> None:
         self._waiting = bytearray()
@@ -32,7 +32,7 @@ class Mailbox:
         await self._full.wait()
 
     async def deliver(self, stream: trio.abc.SendStream) -> None:
-        """Deliver what is sent until cancelled or the worker has gone. Leaves the stream open."""
+        """Deliver messages until cancelled or the worker has gone. Leaves the stream open."""
         try:
             while True:
                 await self._some.wait()

@@ -1,4 +1,4 @@
-"""What a worker and the supervisor say to each other: one JSON line a message.
+"""The messages between a worker and the supervisor: one JSON line each.
 
 Lines of all workers share one pipe, so each must be written whole: none is longer than
 `LINE_MAX_BYTES`, which POSIX promises to write in one piece.
@@ -87,10 +87,10 @@ class Reload:
 
 
 Up: TypeAlias = Ready | Claim | Changed
-"""What workers say."""
+"""Messages of workers."""
 
 Down: TypeAlias = Granted | Refused | Moved | Kept | Drain | Reload
-"""What the supervisor says."""
+"""Messages of the supervisor."""
 
 _UP: dict[str, type[Up]] = {kind.__name__: kind for kind in (Ready, Claim, Changed)}
 _DOWN: dict[str, type[Down]] = {

@@ -39,7 +39,7 @@ class _Line:
     """Calls of one connection that wait for the same answer.
 
     They go on in the order they came, each when the one before has: the later of two calls of a
-    kind is to be the newer to the device, and trio wakes those who wait for one event in any order.
+    kind must be the newer to the device, and trio wakes the waiters of one event in any order.
     """
 
     __slots__ = ("_is_answered", "_turns", "arrival", "is_refused")
@@ -136,7 +136,7 @@ class Ownership:
         return line
 
     def _tidy(self, device_id: str) -> None:
-        """Forget lines in which nobody will wait any more."""
+        """Forget lines without waiting calls."""
         lines = self._lines.get(device_id, {})
         for connection in [number for number, line in lines.items() if line.is_over]:
             del lines[connection]
@@ -144,7 +144,7 @@ class Ownership:
             self._lines.pop(device_id, None)
 
     def hear(self, news: Granted | Refused | Kept) -> None:
-        """Take in an answer, and wake whoever waits for it."""
+        """Take an answer, and wake the calls that wait for it."""
         if isinstance(news, Kept):
             self._on_kept(news)
             return
@@ -156,7 +156,7 @@ class Ownership:
         self._tidy(news.device_id)
 
     def moved(self, news: Moved) -> bool:
-        """Take in that another worker has a device. Returns whether it is to be released here."""
+        """Note that another worker has a device. Returns whether it must be released here."""
         return self._replica.hear(news)
 
     # As a `ModeStore`
@@ -173,8 +173,8 @@ class Ownership:
             self._unkept.setdefault(device_id, _Unkept()).changes[changed.tenure] += 1
 
     async def wait_durable(self, device_id: str) -> None:
-        """Return when what was put is where no claim of another worker can be before it, and
-        where the supervisor confirms, when it has."""
+        """Return when the last mode is written where no claim of another worker can be before it,
+        and, with a supervisor that confirms, when it has."""
         await self._uplink.wait_written()
         unkept = self._unkept.get(device_id)
         if unkept is not None:

@@ -8,13 +8,13 @@ import threading
 import time
 
 ABORT_S = 2.0
-"""How long after the grace time workers that are still there end, come what may."""
+"""Time after the grace time at which the remaining workers end in any case."""
 
 
 def follow_supervisor(news_fd: int, *, within_s: float) -> None:
-    """End this process, whatever it does, so long after the other end of a pipe has been closed.
+    """End this process in any case, so long after the other end of a pipe has been closed.
 
-    Reads nothing: what comes through the pipe is for whoever else has it.
+    Reads nothing: the bytes in the pipe are for its other readers.
     """
     follow = threading.Thread(target=_follow, args=(news_fd, within_s), daemon=True)
     follow.start()

@@ -39,8 +39,8 @@ TRACEBACK_S = 1.0
 """How long one that hangs has to write where, after SIGABRT."""
 
 Attach: TypeAlias = Callable[[int, trio.abc.Stream], Awaitable[None]]
-"""Told of every process, by the worker's number, with a stream on which it may be asked. To be
-closed by whoever is told, who returns when the process is gone."""
+"""Called for every process, with the worker's number and a stream for questions to it. It closes
+the stream, and returns when the process is gone."""
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class End(Enum):
     """Why a process has ended that was not to end."""
 
     ENDED = "ended"
-    """By itself, or by a signal of somebody else."""
+    """By itself, or by a signal from outside."""
 
     HUNG = "hung"
     """It hung, and was killed."""
@@ -67,8 +67,8 @@ class Watch:
 class WorkerProcess:
     """Worker number `number`, whichever process that is; `post` is the newest one's.
 
-    `attach` is told of each process, which listens on `addresses`. `ended` is told each time one
-    ends unasked, and why.
+    `attach` is called for each process, which listens on `addresses`. `ended` is called each time
+    one ends unasked, with the reason.
     """
 
     def __init__(
@@ -104,9 +104,9 @@ class WorkerProcess:
     async def run(self, command: Sequence[str], fds: Sequence[int]) -> None:
         """Keep a process until `drain`. A cancel kills it.
 
-        `command` starts it. It gets the news on standard input, and inherits the files `fds` and
-        those whose numbers are its last arguments: the ends of `handover` and of what `attach`
-        has, and the sockets to listen on.
+        `command` starts it. It reads messages on standard input, and inherits the files `fds` and
+        those whose numbers are its last arguments: its ends of the descriptor socket and of the
+        stream for questions, and the sockets to listen on.
         Raises `ChildProcessError` if the first one ends before it is ready.
         """
         quick_ends = 0
@@ -177,7 +177,7 @@ class WorkerProcess:
         return status
 
     async def _end_deaf(self, running: _Running) -> None:
-        """End a process that does not read what it is told."""
+        """End a process that does not read its messages."""
         await self.post.wait_full()
         await self._end_now(running, "it does not read")
 
@@ -210,7 +210,7 @@ class _Running:
                 return await self.process.wait()
             return -signal.SIGKILL
         finally:
-            self._sockets.close()  # nobody accepts what would come to them
+            self._sockets.close()  # no process accepts the connections that would come to them
 
     async def end_hung(self) -> None:
         """Take the port from it, have it write where it hangs, and kill it."""
@@ -233,5 +233,6 @@ def pause_s(quick_ends: int) -> float:
 
 
 def _environment() -> dict[str, str]:
-    """A worker imports what the supervisor imports, and nothing from where it was started."""
+    """A worker imports the modules of the supervisor, and none from the folder it was started
+    in."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"}

@@ -1,4 +1,4 @@
-"""What the workers say, answered by the registry, on its way to their post."""
+"""Messages of the workers, answered by the directory, on their way to the mailboxes."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class WorkerSockets:
         return [sock.fileno() for sock in self._socks]
 
     def close(self) -> None:
-        """Let no connection come to the process any more, whatever it does."""
+        """Keep new connections from the process, in whatever state it is."""
         for sock in self._socks:
             silence(sock)
             sock.close()

@@ -1,8 +1,8 @@
-"""The process that a user starts when there are to be many: it keeps the workers.
+"""The process that a user starts for several workers: it keeps them.
 
     supervise
-    ├─ relay      takes what the workers say, asks the registry, posts the answers
-    └─ workers    one task a process: its life, the delivery of its post
+    ├─ router     takes messages of the workers, asks the directory, mails the answers
+    └─ workers    one task a process: its life, the delivery of its messages
 
 It prepares the clips once, for all, also when they change, and reserves the port; no device ever
 talks to it.
@@ -44,7 +44,7 @@ from audio_server.workers.sockets import reserved
 from audio_server.workers.worker_config import Editions, WorkerConfig, nameless_file
 
 TAKEN_S = 10.0
-"""How long whoever changes the clips waits for the workers to play them."""
+"""Time that a change of the clips waits for the workers to play them."""
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ async def supervise(
     """Serve devices with `settings.workers` processes until `stop` is set, then drain them all.
 
     As `serve_until`, which is one process: gives the port to `task_status.started` when all
-    workers accept connections, and raises what that raises. A cancel kills the workers.
+    workers accept connections, and raises the same errors. A cancel kills the workers.
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
     # Each worker has a policy of its own; here the files are checked, and followed for all.
@@ -139,7 +139,7 @@ async def _change_clips(editions: Editions, crew: WorkerPool, clips: Sequence[Cl
 
 
 class WorkerPool:
-    """All workers, numbered from 1, and what goes to and fro between them."""
+    """All workers, numbered from 1, and the messages between them."""
 
     def __init__(self, workers: Mapping[int, WorkerProcess], relay: Router) -> None:
         self._workers = workers
@@ -157,7 +157,7 @@ class WorkerPool:
     ) -> None:
         """Keep the workers until they are drained; started when all of them are ready.
 
-        They boot with what was given last. Raises `ChildProcessError` where one cannot even
+        They start with the last configuration. Raises `ChildProcessError` where one cannot even
         start. A cancel kills them.
         """
         with _pipe() as (read_fd, write_fd):
@@ -187,8 +187,8 @@ class WorkerPool:
             worker.handover.give(boot_fd)
 
     async def wait_taken(self) -> None:
-        """Return when all workers play what was given last; one that takes too long, which is
-        busy or hangs, is named in the log, and takes it later."""
+        """Return when all workers play the last clips; a worker that takes too long, busy or hung,
+        is named in the log, and takes them later."""
         deadline = trio.current_time() + TAKEN_S
         for worker in self._workers.values():
             with trio.move_on_at(deadline) as patience:
@@ -209,7 +209,7 @@ class WorkerPool:
 
 @contextmanager
 def _pipe() -> Iterator[tuple[int, int]]:
-    """A pipe whose reading end is closed by whoever reads it."""
+    """Make a pipe; the reader closes the reading end."""
     read_fd, write_fd = os.pipe()
     try:
         yield read_fd, write_fd

@@ -14,8 +14,8 @@ from audio_server.workers.messages import LINE_MAX_BYTES, Up, encode
 class Uplink:
     """Writes messages, in order, each whole. Does not close the pipe, whose end `fd` is.
 
-    What the pipe does not take waits here. That is bounded by the calls of the worker: each waits
-    for its own message before it goes on.
+    Messages that the pipe does not take wait here. They are bounded by the calls of the worker:
+    each waits for its own message before it goes on.
     """
 
     def __init__(self, fd: int) -> None:
@@ -35,7 +35,7 @@ class Uplink:
             self._some.set()
 
     async def wait_written(self) -> None:
-        """Return when all messages that were sent before are in the pipe, or nobody reads it.
+        """Return when all earlier messages are in the pipe, or its reader is gone.
 
         Does not yield if they are already.
         """
@@ -44,7 +44,7 @@ class Uplink:
             await self._written.wait_value(lambda written: written >= mark)
 
     async def run(self) -> None:
-        """Write what had to wait, until cancelled."""
+        """Write waiting messages, until cancelled."""
         while True:
             await self._some.wait()
             await trio.lowlevel.wait_writable(self._fd)
@@ -52,7 +52,7 @@ class Uplink:
                 self._some = trio.Event()
 
     def _write(self) -> bool:
-        """Write what the pipe takes; whether that was all."""
+        """Write the bytes that the pipe takes; return whether those were all."""
         written = 0
         try:
             while self._waiting:

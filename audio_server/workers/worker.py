@@ -1,13 +1,13 @@
 """The process of one worker.
 
     run_worker
-    ├─ uplink    writes what the pipe to the supervisor did not take at once
-    ├─ news      what the supervisor says, until it is gone
-    ├─ station   answers what the supervisor asks of the devices, for the pages
-    └─ serve_on  the server, as in one process
+    ├─ uplink      writes the messages that the pipe to the supervisor did not take at once
+    ├─ messages    those of the supervisor, until it is gone
+    ├─ ipc_server  answers questions about the devices, for the pages
+    └─ serve_on    the server, as in one process
 
-It drains when the supervisor says so or is gone. SIGTERM drains this worker alone, and then the
-supervisor starts another one.
+It drains on a message of the supervisor, or when that is gone. SIGTERM drains this worker alone,
+and then the supervisor starts another one.
 """
 
 from __future__ import annotations
@@ -110,11 +110,10 @@ async def run_worker(
     asked: trio.abc.Stream,
     stop: trio.Event,
 ) -> None:
-    """Serve devices until `stop` is set, or `news` tells to drain or ends; then drain.
+    """Serve devices until `stop` is set, or `news` has a drain or ends; then drain.
 
-    Clips that are handed over by `handover` are played from then on. What is `asked` of the
-    devices is answered, if there are pages where somebody could look. Closes the listeners, `news`
-    and `asked`.
+    Clips that `handover` passes are played from then on. Questions on `asked` about the devices are
+    answered, if there are pages. Closes the listeners, `news` and `asked`.
     """
     meter = SharedRegistry(boot.workers, boot.board_fd).row(number)
     replica = OwnershipCache(number, lambda device_id: device_id in devices.by_id)
@@ -158,7 +157,7 @@ async def _hear(
     guard: AccessPolicy,
     stop: trio.Event,
 ) -> None:
-    """Take what the supervisor says."""
+    """Act on messages of the supervisor."""
     lines = LineReader()
     async with news:
         while data := await news.receive_some(_READ_BYTES):

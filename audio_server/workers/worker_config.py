@@ -1,8 +1,8 @@
-"""What every worker starts with, handed over in memory.
+"""The configuration of every worker, passed in memory.
 
 The clips are those of the supervisor, ready to play: a worker that is started later has the same
-clips as its siblings, whatever has become of their folder, and it has them at once. When they
-change there is a new file, and what has been written is never written again.
+clips as its siblings, in whatever state their folder is, and it has them at once. When they change
+there is a new file; a file that was written is never written again.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class WorkerConfig:
 
 
 class Editions:
-    """The file of what workers boot with, and after it a new one whenever the clips change.
+    """The configuration file of workers, and a new one whenever the clips change.
 
-    `close` it when no worker is to be started any more.
+    `close` it when no worker will be started.
     """
 
     def __init__(self, boot: WorkerConfig) -> None:
@@ -78,8 +78,8 @@ def pack(boot: WorkerConfig, fd: int) -> None:
 
 
 def unpack(fd: int) -> WorkerConfig:
-    """What was packed. Any number of processes may read at the same time, and other threads run
-    meanwhile."""
+    """Return the packed data. Any number of processes may read at the same time, and other threads
+    run meanwhile."""
     size = os.fstat(fd).st_size
     boot, at = _read(fd, 0)
     clips = []
@@ -98,7 +98,7 @@ def _dump(file: BinaryIO, thing: object) -> None:
 
 
 def _read(fd: int, at: int) -> tuple[Any, int]:
-    """What was dumped at a place, and where the next is."""
+    """Return the object dumped at a position, and the position of the next."""
     (size,) = _SIZE.unpack(os.pread(fd, _SIZE.size, at))
     at += _SIZE.size
     return pickle.loads(os.pread(fd, size, at)), at + size

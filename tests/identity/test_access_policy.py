@@ -37,8 +37,8 @@ def test_a_server_in_the_open_says_what_it_does_not_ask(address, settings, logge
     for asked in ({}, {"tls": True}, {"tokens": "required"}, {"mutual": True}):
         AccessPolicy(settings(**asked)).warn([("127.0.0.1", 50051), address])
     assert [entry["event"] for entry in logged] == [
-        "whoever reaches the port can be any device",
-        "whoever reaches the port can be any device",
+        "any peer that reaches the port can be any device",
+        "any peer that reaches the port can be any device",
         "tokens are sent in the clear",
     ]
     assert {entry["log_level"] for entry in logged} == {"warning"}
