@@ -16,7 +16,7 @@ from typing import Any
 from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
 from audio_server.files.home import expanded
-from audio_server.files.small_file import text_of
+from audio_server.files.small_file import read_small, text_of
 from audio_server.settings import LimitSettings, Settings
 
 PREFIX = "AUDIO_SERVER_"
@@ -26,6 +26,8 @@ NAMES = frozenset(
     + [f"{TABLE}.{limit.name}" for limit in fields(LimitSettings)]
 )
 """The settings as they are written in the file, those of a table after its name and a dot."""
+
+FILE_MAX_BYTES = 1024 * 1024
 
 LISTS = frozenset({"trusted_proxies"})
 """Settings that may be written as lists in the file."""
@@ -81,7 +83,7 @@ def _fill(arguments: ArgumentCollection, name: str, value: str, origin: str) -> 
 def _read(path: Path) -> dict[str, str]:
     """The file's keys, all of them names of settings, and their values as on a command line."""
     try:
-        content = tomllib.loads(text_of(path.read_bytes()))
+        content = tomllib.loads(text_of(read_small(path, FILE_MAX_BYTES, pipes=True)))
     except UnicodeDecodeError:
         raise CycloptsError(msg=f"{path}: not a TOML file: it is not UTF-8.") from None
     except RecursionError:

@@ -13,17 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from audio_server.errors import SetupError
 from audio_server.files.folders import OpenFolder
+from audio_server.files.small_file import read_small
 
 VALID = dt.timedelta(days=365)
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 """The names that the server's certificate always has."""
+
+_FILE_MAX_BYTES = 1024 * 1024
 
 _CLOCKS_DIFFER = dt.timedelta(hours=1)
 
@@ -94,9 +98,9 @@ def _make_authority(ca: Pair) -> Authority:
 
 def _load(ca: Pair) -> Authority:
     try:
-        cert = x509.load_pem_x509_certificate(ca.cert.read_bytes())
-        key = serialization.load_pem_private_key(ca.key.read_bytes(), None)
-    except (ValueError, TypeError) as error:
+        cert = x509.load_pem_x509_certificate(read_small(ca.cert, _FILE_MAX_BYTES))
+        key = serialization.load_pem_private_key(read_small(ca.key, _FILE_MAX_BYTES), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SetupError(ca.cert, "is no authority that was made here") from error
     if not isinstance(key, CertificateKey) or key.public_key() != cert.public_key():
         raise SetupError(ca.key, f"is not the key of {ca.cert}")

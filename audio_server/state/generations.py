@@ -85,8 +85,8 @@ def _name_in_file(path: Path) -> bytes | None:
 
 def _read(log: Path) -> bytes:
     try:
-        return log.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
+        return log.read_bytes() if log.is_file() else b""  # a pipe would be waited for
+    except FileNotFoundError:
         return b""
 
 

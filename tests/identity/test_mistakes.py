@@ -62,3 +62,28 @@ def test_a_mistake_is_one_line(line, complaint, capsys) -> None:
     assert (exit.value.code, said.out) == (2, "")
     assert complaint in said.err
     assert said.err.count("\n") == 1
+
+
+def make_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**30)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, make_huge, lambda path: path.write_bytes(b"[" * 9999)])
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("audio-server dev-certs .", "ca.pem"),
+        ("audio-server --data . --tokens required --http off --port 0", "tokens.json"),
+        ("audio-server --tls-cert cert --tls-key key --http off --port 0", "cert"),
+        ("audio-server --config settings.toml --limits.idle-s x", "settings.toml"),
+        ("audio-device --tls-ca ca --script connect", "ca"),
+    ],
+)
+def test_whatever_lies_where_a_file_should_be_is_one_line(line, name, make, tmp_path, capsys):
+    make(tmp_path / name)
+    program, *words = shlex.split(line)
+    with pytest.raises(SystemExit) as exit:
+        MAINS[program](words)
+    said = capsys.readouterr()
+    assert (exit.value.code, said.out, said.err.count("\n")) == (2, "", 1)
