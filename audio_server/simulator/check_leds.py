@@ -13,12 +13,15 @@ from typing import NamedTuple, TypeAlias
 
 from audio_server.simulator.buttons import Action, Button
 from audio_server.simulator.events import LED_COUNT, EventSent
-from audio_server.simulator.playing import PlayingLine
-from audio_server.simulator.verdict import Limits, Report, Rule
+from audio_server.simulator.playing import Look, Looks, PlayingLine
+from audio_server.simulator.verdict import Limits, Report, Rule, ServerRules
 
 Frame: TypeAlias = tuple[int | None, ...]
 FrameOf: TypeAlias = Callable[[int, bool], Frame]
 """The LEDs, 0xRRGGBBAA each, of a mode that is playing (True) or idle."""
+
+ErrorFrameOf: TypeAlias = Callable[[int], Frame]
+"""The LEDs of a mode in error."""
 
 LEAST_MODES = 5
 MOST_MODES = 64
@@ -30,9 +33,9 @@ class _Mode(NamedTuple):
     mode: int
     total: int | None = None
 
-    def after(self, button: Button) -> set[_Mode]:
+    def after(self, button: Button, rules: ServerRules) -> set[_Mode]:
         if button is Button.STOP:
-            return {_Mode(0, self.total)}
+            return {_Mode(0, self.total)} if rules.stop_goes == "home" else {self}
         if button is not Button.MODE:
             return {self}
         following = self.mode + 1
@@ -52,18 +55,24 @@ class LedCheck:
     def __init__(
         self,
         limits: Limits,
-        frame_of: FrameOf,
-        modes: int | None,
+        frames: tuple[FrameOf, ErrorFrameOf],
+        clips: int | None,
+        rules: ServerRules,
         line: PlayingLine,
         report: Report,
+        erred: Callable[[float], None],
+        note: Callable[[float, str], None],
         *,
         others: bool = False,
     ) -> None:
         self._limits = limits
-        self._frame_of = frame_of
+        self._frame_of, self._error_frame_of = frames
+        self._rules = rules
+        self._clips = clips
+        self._erred, self._note = erred, note
         self._line = line
         self._report = report
-        self._modes = modes
+        self._modes = None if clips is None else max(clips, LEAST_MODES)
         self._others = others
         self._threads: set[_Thread] = {(mode, 0) for mode in self._all()}
         self._presses: list[Button] = []
@@ -75,15 +84,30 @@ class LedCheck:
         self._online = False
         self._free_until_s = float("-inf")
         self._undisturbed = True
+        self._is_theirs = False
         self._quiet_s = float("-inf")
         self._settled_s = float("-inf")
         self._again_s = float("-inf")
+
+    def judge_by(self, rules: ServerRules) -> None:
+        """Go on with other settings of the server."""
+        self._rules = rules
+
+    def shows_error(self, at_s: float) -> bool:
+        """Whether the error is shown, and may be."""
+        is_due = Look.ERROR in self._line.allowed(at_s, self._limits.soon_s)
+        return is_due and self._shown is not None and self._look_of(self._shown) is Look.ERROR
+
+    def unasked(self) -> None:
+        """An operator has something played."""
+        self._is_theirs = True
 
     # What happens
 
     def connected(self, at_s: float) -> None:
         """The start-up sequence begins: any full frame is right until the state is due."""
         self._shown, self._frames, self._online, self._undisturbed = None, 0, True, True
+        self._is_theirs = False
         self._free_until_s = self._quiet_s = at_s + self._limits.startup_s
         self._again_s = float("-inf")
 
@@ -93,6 +117,12 @@ class LedCheck:
         self.forget_unacked()
         if not wanted:
             self._threads |= {(_Mode(0, mode.total), 0) for mode, _ in self._threads}
+
+    def taken_over(self) -> None:
+        """The device is on another connection, where its mode may change."""
+        self._online = False
+        self._unacked, self._presses = None, []
+        self._threads = {(mode, 0) for mode in self._all()}
 
     def forget_unacked(self) -> None:
         """`EventStream` is gone: its last event may have been applied, or not."""
@@ -124,12 +154,20 @@ class LedCheck:
             self._report(
                 at_s, Rule.LEDS, f"a set left out LED {', '.join(missing)}: it turns black"
             )
+        is_answered = self._is_answered(at_s)
         self._frames += leds != self._shown
         self._shown, self._shown_s = leds, at_s
-        if at_s < self._free_until_s or missing or self._follow(at_s, leds):
+        if missing or self._follow(at_s, leds) or at_s < self._free_until_s:
             return
-        if not self._is_of_others(leds):
+        if not is_answered or not self._is_of_others(at_s, leds):
             self._report(at_s, Rule.LEDS, f"{self._name(leds)} is no state that was asked for")
+
+    def _is_answered(self, at_s: float) -> bool:
+        """Whether what is shown follows from all presses: what else comes may be an operator's."""
+        if not self._presses or self._shown is None:
+            return True
+        playing = self._line.allowed(at_s, self._limits.soon_s)
+        return any(self._fits(mode, playing, self._shown) for mode in self._states(self._presses))
 
     def tick(self, at_s: float) -> None:
         """Once nothing has changed for long enough, what is shown must be the state."""
@@ -142,13 +180,20 @@ class LedCheck:
     # What follows
 
     def _follow(self, at_s: float, leds: Frame) -> bool:
-        """Keep the threads on which `leds` is, or was after the last frame, the state."""
+        """Keep the threads on which `leds` is, or was after the last frame, the state.
+
+        While any frame is right only the error says something, as no start-up sequence shows it.
+        """
         playing = self._line.allowed(at_s, self._limits.soon_s)
+        if at_s < self._free_until_s:
+            playing &= {Look.ERROR}
         kept = {thread for thread in self._ahead() if self._fits(thread[0], playing, leds)}
         if kept:
             passed = min(done for _, done in kept)
             self._threads = {(mode, done - passed) for mode, done in kept}
             del self._presses[:passed]
+            if self._look_of(leds) is Look.ERROR:
+                self._erred(at_s)
         return bool(kept)
 
     def _ahead(self) -> set[_Thread]:
@@ -159,7 +204,7 @@ class LedCheck:
                 (after, number + 1)
                 for mode, done in found
                 if done == number
-                for after in mode.after(button)
+                for after in mode.after(button, self._rules)
             }
         return found
 
@@ -168,19 +213,41 @@ class LedCheck:
         states: set[_Mode] = set()
         for number, button in enumerate(presses):
             states |= {mode for mode, done in self._threads if done == number}
-            states = {after for mode in states for after in mode.after(button)}
+            states = {after for mode in states for after in mode.after(button, self._rules)}
         return states | {mode for mode, done in self._threads if done >= len(presses)}
 
-    def _fits(self, mode: _Mode, playing: frozenset[bool], leds: Frame) -> bool:
-        return any(self._frame_of(mode.mode, value) == leds for value in playing)
+    def _fits(self, mode: _Mode, looks: Looks, leds: Frame) -> bool:
+        return any(self._frame(mode.mode, look) == _drawn(leds) for look in looks)
 
-    def _is_of_others(self, leds: Frame) -> bool:
-        """Whether others may have led to this; then it is where all goes on from."""
-        either = frozenset((False, True))
-        states = {mode for mode in self._all() if self._fits(mode, either, leds)}
+    def _frame(self, mode: int, look: Look) -> Frame | None:
+        """What a mode looks like; None for a mode that has a clip and so is in no error."""
+        if look is not Look.ERROR:
+            return _drawn(self._frame_of(mode, look is Look.PLAYING))
+        has_clip = self._clips is not None and mode < self._clips
+        return None if has_clip else _drawn(self._error_frame_of(mode))
+
+    def _look_of(self, leds: Frame) -> Look | None:
+        """What LED 1 shows in a frame; None for a frame of no state."""
+        found = (
+            look
+            for mode, _ in self._threads
+            for look in Look
+            if self._fits(mode, frozenset({look}), leds)
+        )
+        return next(found, None)
+
+    def _is_of_others(self, at_s: float, leds: Frame) -> bool:
+        """Whether operators may have led to this; then it is where all goes on from."""
+        states = {mode for mode in self._all() if self._fits(mode, frozenset(Look), leds)}
         if not self._others or not states:
             return False
         self._threads, self._presses = {(mode, 0) for mode in states}, []
+        self._is_theirs = True
+        self._note(at_s, f"{self._name(leds)} was shown, which this device did not ask for")
+        if self._look_of(leds) is Look.ERROR:
+            self._line.erred(at_s)
+        else:
+            self._line.calmed(at_s)
         return True
 
     def _all(self) -> set[_Mode]:
@@ -190,7 +257,7 @@ class LedCheck:
         if self._shown is None:
             self._report(at_s, Rule.LEDS, "no LED frame came after connecting")
             return
-        if self._undisturbed and self._frames < 2 and not self._others:
+        if self._undisturbed and self._frames < 2 and not self._is_theirs:
             self._undisturbed = False
             self._report(at_s, Rule.LEDS, "no start-up sequence was shown")
         if self._shown_s < self._again_s:
@@ -202,8 +269,6 @@ class LedCheck:
         playing = self._line.allowed(at_s, 0.0)
         fitting = {mode for mode in states if self._fits(mode, playing, shown)}
         if not fitting:
-            if self._is_of_others(shown):
-                return
             due = self._name_due(states, playing)
             self._report(at_s, Rule.LEDS, f"{self._name(shown)} is shown, but {due} is due")
         self._threads, self._presses = {(mode, 0) for mode in fitting or states}, []
@@ -212,16 +277,21 @@ class LedCheck:
 
     def _name(self, leds: Frame) -> str:
         for mode in range(MOST_MODES):
-            for playing in (False, True):
-                if self._frame_of(mode, playing) == leds:
-                    return _state_name(mode, playing)
+            for look in Look:
+                if self._frame(mode, look) == _drawn(leds):
+                    return _state_name(mode, look)
         return "a frame of no state"
 
-    def _name_due(self, states: set[_Mode], playing: frozenset[bool]) -> str:
+    def _name_due(self, states: set[_Mode], playing: Looks) -> str:
         if len(states) != 1 or len(playing) != 1:
             return "another"
         return _state_name(next(iter(states)).mode, next(iter(playing)))
 
 
-def _state_name(mode: int, playing: bool) -> str:
-    return f"mode {mode} {'playing' if playing else 'idle'}"
+def _state_name(mode: int, look: Look) -> str:
+    return f"mode {mode} {look.value}"
+
+
+def _drawn(leds: Frame) -> Frame:
+    """What a device draws of a frame: it owns LED 0, and ignores the intensity."""
+    return tuple(None if led is None else led >> 8 for led in leds[1:])

@@ -1,6 +1,6 @@
 """The part of the oracle that judges sound: grammar, packets, pace, and takes with their causes.
 
-A take is caused by a press of Play and ends by itself, by Stop or by the next Play. How late its
+A take is caused by a press and ends by itself or by another one (`playing.Effect`). How late its
 packets may be is judged against a player that started at the first packet; how early, and how long
 a cut is heard, against one that started with the press: what holds up a first packet on its way
 makes neither a rush of those behind it nor a late Stop. While the device does not read nothing can
@@ -9,12 +9,17 @@ be late, and what is read at once afterwards is no rush: the server sent it on t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from audio_server.simulator.buttons import Button
 from audio_server.simulator.events import PACKET_S, PacketReceived
+from audio_server.simulator.playing import QUEUE_MAX, Effect
 from audio_server.simulator.toc import packet_fault
 from audio_server.simulator.verdict import Limits, Report, Rule
+from audio_server.wire.audio import SILENCE
+
+RESUMES_S = 0.5
+"""A take that starts unasked so soon after a reconnect or a Stop resumes what was ended."""
 
 
 @dataclass(slots=True)
@@ -41,11 +46,28 @@ class _Take:
 
 
 class SoundCheck:
-    """Follows one `ServerAudioStream` after the other."""
+    """Follows one `ServerAudioStream` after the other.
 
-    def __init__(self, limits: Limits, report: Report) -> None:
+    `is_in_error` says whether the error is shown, which explains that no take starts. `unasked` is
+    told of a take that nothing pressed here has caused, and whether it resumes what
+    a lost connection or a Stop had ended, which no operator is likely to have asked for.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        report: Report,
+        unasked: Callable[[float, bool], None],
+        is_in_error: Callable[[float], bool],
+    ) -> None:
         self._limits = limits
         self._report = report
+        self.cuts = 0  # of takes that nothing pressed here has cut
+        self._unasked = unasked
+        self._is_in_error = is_in_error
+        self._queued = 0
+        self._interrupted = False
+        self._opened_s = float("-inf")
         self._take: _Take | None = None
         self._asked: list[float] = []
         self._awaited = False
@@ -60,6 +82,7 @@ class SoundCheck:
     def opened(self, at_s: float) -> None:
         """The stream is there (again); nothing was asked of it yet, or it was asked early."""
         self._open = True
+        self._opened_s = at_s
         self._paused_s = None
         self._resumed_s, self._backlog_s = at_s, float("inf")
 
@@ -67,13 +90,36 @@ class SoundCheck:
         """The stream is gone. Not `wanted`: the server ended it, so no take may be open."""
         if self._take is not None and not wanted:
             self._report(at_s, Rule.GRAMMAR, "the audio stream ended inside a take, without is_end")
+        self._interrupted = self._take is not None or bool(self._asked) or self._queued > 0
         self._open = self._awaited = False
+        self._queued = 0
         self._take = None
 
     def forget(self) -> None:
         """The connection is gone: what was pressed on it no longer asks for anything."""
         self._asked.clear()
         self._awaited, self._stopped_s = False, None
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the stream is there, and read."""
+        return self._open and self._paused_s is None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a take that starts now was asked for."""
+        return bool(self._asked)
+
+    def excuse(self, at_s: float) -> None:
+        """Another press is about to end what is shown: is it why no take has started yet?"""
+        if self._awaited and self._is_in_error(at_s):
+            self._awaited = False
+
+    def erred(self, at_s: float, *, goes_on: bool) -> None:
+        """The error is shown instead of a take; what plays is cut, unless it `goes_on`."""
+        self._awaited = False
+        if self._take is not None and self._take.cut_s is None and not goes_on:
+            self._take.cut_s = at_s
 
     def paused(self, at_s: float) -> None:
         self._paused_s = at_s
@@ -86,15 +132,20 @@ class SoundCheck:
 
     # What is pressed
 
-    def pressed(self, at_s: float, button: Button) -> None:
-        if button is Button.PLAY:
-            self._asked.append(at_s)
-            self._awaited, self._stopped_s = self._open, None
-        elif button is Button.STOP:
-            self._awaited, self._stopped_s = False, at_s
-        else:
-            return
-        if self._take is not None and self._take.cut_s is None:
+    def pressed(self, at_s: float, effect: Effect) -> None:
+        match effect:
+            case Effect.START:
+                self._asked.append(at_s)
+                self._awaited, self._stopped_s, self._queued = self._open, None, 0
+            case Effect.MAYBE:
+                self._asked.append(at_s + self._limits.lead_s)
+                self._stopped_s = None
+            case Effect.QUEUE:
+                self._queued = min(self._queued + 1, QUEUE_MAX)
+            case Effect.CUT:
+                self._awaited, self._stopped_s, self._queued = False, at_s, 0
+        is_cut = effect in (Effect.START, Effect.CUT)
+        if is_cut and self._take is not None and self._take.cut_s is None:
             self._take.cut_s = at_s
 
     # What is heard
@@ -110,13 +161,14 @@ class SoundCheck:
             return
         self._count(at_s, self._take)
         if packet.is_end:
-            self._end(at_s, self._take)
+            self._end(at_s, self._take, is_cut=packet.data == SILENCE)
 
     def _start(self, at_s: float) -> None:
         if self._take is not None:
             self._report(at_s, Rule.GRAMMAR, "is_start came inside a take")
         if not self._asked:
-            self._report(at_s, Rule.UNASKED, "a take started although nobody pressed Play")
+            self._unasked(at_s, self._resumes(at_s))
+            self._stopped_s = None
         asked_s = self._asked.pop(0) if self._asked else at_s
         self._awaited = False
         backlog = at_s < self._resumed_s + self._limits.tolerance_s
@@ -124,6 +176,12 @@ class SoundCheck:
         stalled = self._paused_s is not None or started_s < at_s
         asked_s = min(asked_s, started_s)
         self._take = _Take(asked_s, started_s, stalled=stalled, cut_s=self._stopped_s)
+
+    def _resumes(self, at_s: float) -> bool:
+        after_s = self._opened_s if self._interrupted else float("-inf")
+        if self._stopped_s is not None:
+            after_s = max(after_s, self._stopped_s)
+        return at_s <= after_s + RESUMES_S
 
     def _count(self, at_s: float, take: _Take) -> None:
         self._check_late(at_s, take)
@@ -142,8 +200,15 @@ class SoundCheck:
             text = f"sound ran dry: packet {take.packets} was {late_s * 1000:.0f} ms late"
             self._report_once(at_s, take, Rule.LATE, text)
 
-    def _end(self, at_s: float, take: _Take) -> None:
+    def _end(self, at_s: float, take: _Take, *, is_cut: bool) -> None:
         self._take = None
+        if is_cut:
+            self._queued = 0
+            self.cuts += take.cut_s is None and not take.stalled
+        if self._queued:
+            self._queued -= 1
+            self._asked.append(max(at_s, take.started_s + take.packets * PACKET_S))
+            self._awaited = self._open
         if take.cut_s is not None and not take.stalled and take.cut_s >= self._resumed_s:
             self._check_felt(max(at_s, take.asked_s + take.packets * PACKET_S), take)
 
@@ -168,7 +233,7 @@ class SoundCheck:
             self._report_once(heard_s, take, Rule.STOP, text)
 
     def _expire(self, at_s: float) -> None:
-        if self._awaited:
+        if self._awaited and not self._is_in_error(at_s):
             self._report(at_s, Rule.SILENT, "Play was pressed, but no take started")
         self._asked.clear()
         self._awaited = False

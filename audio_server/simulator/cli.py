@@ -82,7 +82,7 @@ def _scripted(options: Options, steps: list[Step]) -> int:
 
 def _verdict(fleet: Sequence[Judged]) -> Iterator[str]:
     for judged in fleet:
-        yield from judged.report.lines(judged.violations, takes=len(fleet) == 1)
+        yield from judged.report.lines(judged.violations, judged.notes, takes=len(fleet) == 1)
     count = sum(len(judged.violations) for judged in fleet)
     yield "contract kept" if not count else f"contract broken {count} times"
 

@@ -15,8 +15,8 @@ from audio_server.process.terminal import cancel_on_signal, keyboard, next_keys,
 from audio_server.simulator.buttons import Button
 from audio_server.simulator.connect import connecting
 from audio_server.simulator.device import VirtualDevice
+from audio_server.simulator.judge import Judge
 from audio_server.simulator.options import Options
-from audio_server.simulator.oracle import Oracle
 from audio_server.simulator.outputs import open_outputs
 from audio_server.simulator.report import Report
 from audio_server.simulator.screen import Screen
@@ -65,7 +65,7 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
         whole_takes=options.whole_takes,
         token=options.token,
     )
-    oracle = Oracle(options.limits, modes=options.modes, others=True)
+    oracle = Judge(options.limits, told=options.told, modes=options.modes, others=True)
     report = Report(device.device_id, began_s)
     face = Widgets(device, options.address, oracle)
     device.observers += [oracle.feed, report, face]
@@ -80,7 +80,7 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
         device.switch_off()
         await device.wait_off()
         nursery.cancel_scope.cancel()
-    return list(report.lines(oracle.violations, takes=False))
+    return list(report.lines(oracle.violations, oracle.notes, takes=False))
 
 
 async def _obey(device: VirtualDevice, keyboard: int) -> None:

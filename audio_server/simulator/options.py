@@ -16,7 +16,12 @@ import cyclopts
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from audio_server.simulator.verdict import Limits
+from audio_server.simulator.verdict import (
+    Limits,
+    ModeWhilePlaying,
+    PlayWhilePlaying,
+    StopGoes,
+)
 
 
 def _valid_id(_: Any, value: str) -> None:
@@ -56,7 +61,8 @@ Script = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 Target = Annotated[str | None, Parameter(allow_leading_hyphen=True, validator=_valid_target)]
 Play = Annotated[bool | None, Parameter(negative="--no-play")]
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=1000))]
-Modes = Annotated[int | None, Parameter(validator=Number(gte=5))]
+Modes = Annotated[int | None, Parameter(validator=Number(gte=1))]
+Found = Parameter(show_default=lambda _: "found out")
 Milliseconds = Annotated[int, Parameter(validator=Number(gte=0, lte=60_000))]
 
 
@@ -111,7 +117,21 @@ class Options:
     """With --script: the seed of random steps."""
 
     modes: Modes = None
-    """How many clips the server has, to judge where modes wrap. Default: found out."""
+    """How many clips the server has, to judge where modes wrap, and which modes have no clip and
+    show the error. Default: found out."""
+
+    play_while_playing: Annotated[PlayWhilePlaying | None, Found] = None
+    """What the server is set to, to judge what Play does while a clip plays."""
+
+    mode_while_playing: Annotated[ModeWhilePlaying | None, Found] = None
+    """The same of Mode while a clip plays."""
+
+    stop_goes: Annotated[StopGoes | None, Found] = None
+    """The same of the mode after Stop."""
+
+    alone: bool = False
+    """No operator acts on the device, and no other device has its id: what it did not ask for is
+    a breach. Without this it is a note."""
 
     lead_ms: Milliseconds = 300
     """The lead that the server is set to, to judge its pace."""
@@ -130,6 +150,16 @@ class Options:
         """The server, as people write it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The settings of the server that are known."""
+        values = {
+            "play_while_playing": self.play_while_playing,
+            "mode_while_playing": self.mode_while_playing,
+            "stop_goes": self.stop_goes,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def limits(self) -> Limits:

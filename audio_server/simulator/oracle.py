@@ -1,8 +1,8 @@
 """The contract oracle: told what happened to a device, it says what the server did wrong.
 
 Pure: no tasks, no I/O, no clock of its own. It is fed with everything that happens, in order, and
-asked to `tick` in between, so that what is missing is noticed too. It judges by the default
-behaviour settings.
+asked to `tick` in between, so that what is missing is noticed too. It judges by the settings that
+it is told; `judge.Judge` finds out those that are not known.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
 from audio_server.simulator.buttons import Action, Button
 from audio_server.simulator.check_acks import AckCheck
-from audio_server.simulator.check_leds import Frame, FrameOf, LedCheck
+from audio_server.simulator.check_leds import ErrorFrameOf, Frame, FrameOf, LedCheck
 from audio_server.simulator.check_sound import SoundCheck
 from audio_server.simulator.events import (
     Call,
@@ -28,8 +28,11 @@ from audio_server.simulator.events import (
     ReadingResumed,
     RequestUnclear,
 )
-from audio_server.simulator.playing import PlayingLine
-from audio_server.simulator.verdict import Limits, Rule, Violation
+from audio_server.simulator.playing import Effect, PlayingLine
+from audio_server.simulator.verdict import Limits, Note, Rule, ServerRules, Violation
+
+TAKEN_OVER = "ABORTED"
+"""How a call ends that a newer one of the same device has taken over."""
 
 
 def stock_frame(mode: int, playing: bool) -> Frame:
@@ -37,12 +40,19 @@ def stock_frame(mode: int, playing: bool) -> Frame:
     return leds(State(mode, playing=mode if playing else None))
 
 
+def stock_error_frame(mode: int) -> Frame:
+    """The frame that it shows where a clip is missing or cannot be read."""
+    return leds(State(mode, error=True))
+
+
 class Oracle:
     """Judges what one device sees of a server, over any number of connections.
 
-    `modes` is how many clips the server has; None: unknown, at least five. `frame_of` maps a state
-    to its LEDs. With `others` operators may press and play as well, which it cannot see: a take or
-    a state that nobody asked for here is theirs then. `violations` grows as rules are broken.
+    `modes` is how many clips the server has; None: unknown, and there are at least five modes.
+    `frame_of` and `error_frame_of` map a state to its LEDs, `rules` are the server's settings. With
+    `others` operators and other devices of the same id may act as well, which it cannot see: a take
+    or a state that nothing here asked for is theirs then, and so is a take-over; `notes` tells of
+    them. `violations` grows as rules are broken.
     """
 
     def __init__(
@@ -51,29 +61,94 @@ class Oracle:
         *,
         modes: int | None = None,
         frame_of: FrameOf = stock_frame,
+        error_frame_of: ErrorFrameOf = stock_error_frame,
+        rules: ServerRules = ServerRules(),  # noqa: B008 - it never changes
         others: bool = False,
     ) -> None:
+        self.rules = rules
         self.violations: list[Violation] = []
+        self.notes: list[Note] = []
+        self._acts = 0
+        self._limits = limits
         self._others = others
-        self._line = PlayingLine(limits)
-        self._sound = SoundCheck(limits, self._report)
+        self._line = PlayingLine(limits, rules)
+        self._sound = SoundCheck(limits, self._report, self._unasked, self._is_in_error)
         self._acks = AckCheck(limits, self._report)
-        self._leds = LedCheck(limits, frame_of, modes, self._line, self._report, others=others)
+        frames = frame_of, error_frame_of
+        self._leds = LedCheck(
+            limits,
+            frames,
+            modes,
+            rules,
+            self._line,
+            self._report,
+            self._erred,
+            self._of_others,
+            others=others,
+        )
         self._sent: EventSent | None = None
+        self._effect = Effect.NONE
+        self._taken_over_s: float | None = None
+        self._left_open: set[Call] = set()
+
+    @property
+    def acts(self) -> int:
+        """How many acts of operators it takes to explain what was seen."""
+        return self._acts + self._sound.cuts
 
     def _report(self, at_s: float, rule: Rule, text: str) -> None:
-        if rule is not Rule.UNASKED or not self._others:
-            self.violations.append(Violation(at_s, rule, text))
+        self.violations.append(Violation(at_s, rule, text))
+
+    def _note(self, at_s: float, text: str) -> None:
+        self.notes.append(Note(at_s, text))
+
+    def _of_others(self, at_s: float, text: str) -> None:
+        self._acts += 1
+        self._note(at_s, text)
+
+    def _unasked(self, at_s: float, resumes: bool) -> None:
+        if not self._others or resumes:
+            text = "a take started although nobody pressed Play"
+            self._report(at_s, Rule.UNASKED, text)
+            return
+        self._line.unasked()
+        self._leds.unasked()
+        self._of_others(at_s, "a take started that this device did not ask for")
+
+    def _is_in_error(self, at_s: float) -> bool:
+        """Whether the error is shown as it may be. It goes on without a frame where a press in a
+        mode without a clip is followed by another one."""
+        return self._leds.shows_error(at_s)
+
+    def _erred(self, at_s: float) -> None:
+        """The error is shown, as it is where the clip is missing or cannot be read."""
+        if not self._line.is_error:
+            self._note(at_s, "the error was shown: a mode has no clip, or a bad one")
+        self._line.erred(at_s)
+        self._sound.erred(at_s, goes_on=self.rules.play_while_playing == "queue")
+
+    def judge_by(self, rules: ServerRules) -> None:
+        """Go on with other settings of the server."""
+        self.rules = rules
+        self._line.judge_by(rules)
+        self._leds.judge_by(rules)
+
+    def can_play(self, at_s: float) -> bool:
+        """Whether the server may take the device for one that plays."""
+        return self._line.can_play(at_s)
 
     def tick(self, at_s: float) -> None:
         """Notice what is due by `at_s` and has not come."""
         self._sound.tick(at_s)
         self._acks.tick(at_s)
         self._leds.tick(at_s)
+        self._check_left_open(at_s)
 
     def feed(self, at_s: float, event: Event) -> None:
         """Take one event; `at_s` never goes back. Has the shape of an `Observer`."""
         self.tick(at_s)
+        if self._taken_over_s is not None and isinstance(event, EventSent | EventAcked | LedsSet):
+            return  # what is said on calls that have ended is nobody's
         match event:
             case Connected() | Disconnected() | CallLost() | CallReopened():
                 self._feed_connection(at_s, event)
@@ -99,10 +174,16 @@ class Oracle:
             case CallLost(call, reason):
                 self._lost(at_s, call, reason)
             case CallReopened(call):
-                if call is Call.AUDIO:
-                    self._sound.opened(at_s)
+                self._reopened(at_s, call)
+
+    def _reopened(self, at_s: float, call: Call) -> None:
+        if self._taken_over_s is not None:
+            self._connected(at_s)  # it takes over in its turn, and is as after a reconnect
+        elif call is Call.AUDIO:
+            self._sound.opened(at_s)
 
     def _connected(self, at_s: float) -> None:
+        self._taken_over_s = None
         self._line.reset(at_s)
         self._sound.opened(at_s)
         self._leds.connected(at_s)
@@ -110,6 +191,7 @@ class Oracle:
     def _disconnected(self, at_s: float, reason: str) -> None:
         if reason:
             self._report(at_s, Rule.LOST, f"the connection was lost: {reason}")
+        self._taken_over_s = None
         self._sent = None
         self._acks.forget()
         self._sound.closed(at_s, wanted=not reason)
@@ -118,6 +200,11 @@ class Oracle:
         self._line.reset(at_s)
 
     def _lost(self, at_s: float, call: Call, reason: str) -> None:
+        self._left_open.discard(call)
+        is_taken_over = self._others and reason.partition(":")[0] == TAKEN_OVER
+        if is_taken_over or self._taken_over_s is not None:
+            self._taken_over(at_s, call, reason)
+            return
         self._report(at_s, Rule.LOST, f"the server ended {call.value}: {reason}")
         if call is Call.AUDIO:
             self._sound.closed(at_s, wanted=False)
@@ -127,20 +214,49 @@ class Oracle:
             self._acks.forget()
             self._leds.forget_unacked()
 
+    def _taken_over(self, at_s: float, call: Call, reason: str) -> None:
+        """Another connection of the same id has the device now: a take still has to be closed."""
+        if call is Call.AUDIO:
+            self._sound.closed(at_s, wanted=False)
+            self._line.audio_lost(at_s)
+        if self._taken_over_s is not None:
+            return
+        self._taken_over_s = at_s
+        self._left_open = {Call.STATUS, Call.AUDIO} - {call}
+        self._note(
+            at_s, f"another connection with this device's id took over ({call.value}: {reason})"
+        )
+        self._sent = None
+        self._acks.forget()
+        self._sound.forget()
+        self._leds.taken_over()
+
+    def _check_left_open(self, at_s: float) -> None:
+        """A take-over ends all calls of the connection. An `EventStream` is not read until used."""
+        if self._taken_over_s is None or at_s <= self._taken_over_s + self._limits.soon_s:
+            return
+        for call in self._left_open - (set() if self._sound.is_reading else {Call.AUDIO}):
+            self._report(
+                at_s, Rule.LOST, f"{call.value} stayed open when the device was taken over"
+            )
+        self._left_open = set()
+
     def _feed_events(self, at_s: float, event: EventSent | EventAcked) -> None:
         if isinstance(event, EventAcked):
             self._acks.acked(at_s, event.ack)
-            if (button := self._pressed()) is not None:
-                self._line.acked(at_s, button)
+            if self._pressed() is not None:
+                self._line.acked(at_s, self._effect)
                 self._leds.acked(at_s)
             self._sent = None
             return
         self._sent = event
+        self._sound.excuse(at_s)
         self._acks.sent(at_s, event)
         self._leds.sent(at_s, event)
         if (button := self._pressed()) is not None:
-            self._sound.pressed(at_s, button)
-            self._line.pressed(at_s, button)
+            self._effect = self._line.effect(at_s, button)
+            self._sound.pressed(at_s, self._effect)
+            self._line.pressed(at_s, self._effect)
 
     def _pressed(self) -> Button | None:
         """The button of the event that has no ack yet, if it was a press of one."""

@@ -17,9 +17,10 @@ from audio_server.simulator.events import (
     LedsSet,
     PacketReceived,
 )
-from audio_server.simulator.verdict import Violation
+from audio_server.simulator.verdict import Note, Violation
 
 SHOWN_TAKES = 20
+SHOWN_NOTES = 10
 
 
 @dataclass(slots=True)
@@ -78,13 +79,19 @@ class Report:
         if self.takes and self.takes[-1].ended == "still open":
             self.takes[-1].ended = ended
 
-    def lines(self, violations: Sequence[Violation], *, takes: bool) -> Iterator[str]:
-        """One line about the device, one for each take if so wanted, one for each violation."""
+    def lines(
+        self, violations: Sequence[Violation], notes: Sequence[Note], *, takes: bool
+    ) -> Iterator[str]:
+        """One line about the device, one for each take if so wanted, each note and violation."""
         yield f"{self._device_id}: {self._summary()}"
         for number, take in enumerate(self.takes[:SHOWN_TAKES] if takes else [], 1):
             yield f"  take {number} at {self._since(take.started_s)}: {_length(take)}, {take.ended}"
         if takes and len(self.takes) > SHOWN_TAKES:
             yield f"  and {len(self.takes) - SHOWN_TAKES} takes more"
+        for note in notes[:SHOWN_NOTES]:
+            yield f"  note at {self._since(note.at_s)}: {note}"
+        if len(notes) > SHOWN_NOTES:
+            yield f"  and {len(notes) - SHOWN_NOTES} notes more"
         for violation in violations:
             yield f"  BROKEN at {self._since(violation.at_s)}: {violation} ({violation.rule.value})"
 

@@ -13,13 +13,13 @@ from audio_server.simulator.connect import connecting
 from audio_server.simulator.describe import describe
 from audio_server.simulator.device import OpenChannel, VirtualDevice
 from audio_server.simulator.events import Event
+from audio_server.simulator.judge import Judge
 from audio_server.simulator.options import Options
-from audio_server.simulator.oracle import Oracle
 from audio_server.simulator.outputs import open_outputs
 from audio_server.simulator.report import Report
 from audio_server.simulator.script import Step
 from audio_server.simulator.script_runner import ScriptRunner
-from audio_server.simulator.verdict import Limits, Violation
+from audio_server.simulator.verdict import Limits, Note, Violation
 from audio_server.simulator.widgets import Widgets
 
 TICK_S = 0.05
@@ -37,7 +37,9 @@ class Judged:
             whole_takes=options.whole_takes,
             token=options.token,
         )
-        self.oracle = Oracle(options.limits, modes=options.modes)
+        self.oracle = Judge(
+            options.limits, told=options.told, modes=options.modes, others=not options.alone
+        )
         self.report = Report(device_id, trio.current_time())
         self._options = options
         self._began_s = trio.current_time()
@@ -51,9 +53,14 @@ class Judged:
         self.device.observers += [self.oracle.feed, self.report, self._performer]
 
     @property
-    def violations(self) -> list[Violation]:
+    def violations(self) -> Sequence[Violation]:
         """The violations so far."""
         return self.oracle.violations
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """What the contract allows and a reader of the verdict should know."""
+        return self.oracle.notes
 
     async def run(self, steps: Sequence[Step]) -> None:
         """Follow the script, wait for events that are due, switch off. Raises `CannotConnect`."""
@@ -87,7 +94,7 @@ def _due_s(limits: Limits) -> float:
     return limits.lead_s + limits.soon_s + limits.tolerance_s
 
 
-async def tick(oracle: Oracle) -> None:
+async def tick(oracle: Judge) -> None:
     """Have an oracle notice missing events, until cancelled."""
     while True:
         await trio.sleep(TICK_S)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
+
+PlayWhilePlaying: TypeAlias = Literal["restart", "ignore", "queue"]
+ModeWhilePlaying: TypeAlias = Literal["keep", "stop", "switch"]
+StopGoes: TypeAlias = Literal["home", "keep"]
 
 
 class Rule(Enum):
@@ -34,6 +38,31 @@ class Violation:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the contract allows and a reader of the verdict should know."""
+
+    at_s: float
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+PLAY_WHILE_PLAYING: tuple[PlayWhilePlaying, ...] = ("restart", "ignore", "queue")
+MODE_WHILE_PLAYING: tuple[ModeWhilePlaying, ...] = ("keep", "stop", "switch")
+STOP_GOES: tuple[StopGoes, ...] = ("home", "keep")
+"""The values of each setting; the defaults of the contract come first."""
+
+
+class ServerRules(NamedTuple):
+    """Settings of a server that change single cells of the contract's table."""
+
+    play_while_playing: PlayWhilePlaying = "restart"
+    mode_while_playing: ModeWhilePlaying = "keep"
+    stop_goes: StopGoes = "home"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from audio_server.simulator.events import (
     LedsSet,
     PacketReceived,
 )
-from audio_server.simulator.oracle import Oracle
+from audio_server.simulator.judge import Judge
 from audio_server.simulator.playout import Playout
 
 KEPT_LINES = 100
@@ -39,7 +39,7 @@ class Line:
 class Widgets:
     """An observer of one device; `screen` draws it. Attach it after the oracle, if there is one."""
 
-    def __init__(self, device: VirtualDevice, address: str, oracle: Oracle | None = None) -> None:
+    def __init__(self, device: VirtualDevice, address: str, oracle: Judge | None = None) -> None:
         self.address = address
         self.playout = Playout()
         self.leds: tuple[int | None, ...] = LEDS_OFF

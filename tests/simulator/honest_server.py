@@ -26,12 +26,12 @@ LEAD_S = 0.3
 PACKET_S = 0.02
 REPLY_S = 0.005
 PLAY, STOP = Button.PLAY, Button.STOP
-STARTUP = ((0, False), (7, True), (1, False))
+STARTUP = ((7, True), (6, True), (1, False))
 
 
 def frame_of(mode: int, playing: bool) -> tuple[int, ...]:
     """A made-up LED table: one frame for each state."""
-    return (0xFFFFFFFF, 2 if playing else 1, mode % 256, 0, 0, 0)
+    return (0xFFFFFFFF, 0x2FF if playing else 0x1FF, (mode % 256) << 8 | 0xFF, 0, 0, 0)
 
 
 @dataclass

@@ -62,8 +62,10 @@ class StubServer:
         nursery: trio.Nursery,
         *,
         closed: Callable[[], None] = lambda: None,
+        devices: Any = None,
     ) -> None:
         self.service = service
+        self.devices = devices
         self.closed = closed
         self.reachable = True
         self.transports: list[trio.abc.Stream] = []

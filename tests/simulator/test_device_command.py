@@ -56,7 +56,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
         (("--id", "not this", "--script", "connect"), "1 to 64 characters"),
         (("--port", "0"), "--port"),
         (("--volume", "3"), "--volume"),
-        (("--modes", "4", "--script", "connect"), "--modes"),
+        (("--modes", "0", "--script", "connect"), "--modes"),
         (("--script", "connect", "--record", "a.mp3"), "a recording is .opus or .wav"),
         (("--script", "connect", "--pcm", "/no/such/file"), "/no/such/file"),
         (("--script", "connect", "--devices", "2", "--pcm", "-"), "for one device"),
