@@ -35,6 +35,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "stop_goes": ("keep", "home", "keep"),
     "grace_s": ("0", "2.5", "300"),
     "workers": ("2", "3", "4"),
+    "hang_s": ("2", "30.5", "3600"),
     "log_level": ("debug", "warning", "error"),
     "log_format": ("human", "json", "human"),
 }
