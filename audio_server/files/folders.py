@@ -144,7 +144,7 @@ class OpenFolder:
             os.link(_plain(part), _plain(name), src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
         except FileExistsError:
             raise
-        except OSError:
+        except (OSError, NotImplementedError):  # the latter from Python, for systems without
             if self.holds(name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
             self.rename(part, name)
@@ -158,7 +158,7 @@ class OpenFolder:
 
     def touch(self, name: str) -> None:
         """Note that a file has been used now, where that can be noted."""
-        with suppress(OSError):
+        with suppress(OSError, NotImplementedError):
             os.utime(_plain(name), dir_fd=self._fd, follow_symlinks=False)
 
     def remove(self, name: str) -> None:
