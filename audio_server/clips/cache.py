@@ -1,9 +1,9 @@
 """Encoded clips in a folder, so that a sound file is decoded once.
 
-An entry is found by what its sound file holds, not by the name of that. It is a digest and the
-rest; the digest is of that and of the entry's name. So one that was damaged, cut short, renamed or
-written by another version is no entry, and is made anew. The folder is not trusted beyond that:
-whatever is in an entry is checked before it is played.
+An entry is found by the content of its sound file, not by its name. It begins with a digest of the
+rest and of the entry's name. So an entry that was damaged, cut short, renamed or written by another
+version is made anew. The folder is not trusted beyond that: all fields of an entry are checked
+before it is played.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Entry(NamedTuple):
 
 
 def content_key(file: BufferedReader) -> str:
-    """Names what `file` holds (and the format of the cache), from its current position on."""
+    """Return a name for the rest of `file`, and for the format of the cache."""
     return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-{FORMAT}"
 
 
@@ -120,8 +120,8 @@ class Cache:
             self._warn("clips cannot be cached here", error)
 
     def trim(self, keys: Collection[str]) -> None:
-        """Delete the entries that were not used for longest, until what is left fits. Those of
-        `keys` are in use and stay, even if they do not fit."""
+        """Delete the entries that were not used for longest, until the others fit. Those of `keys`
+        are in use and stay, even if they do not fit."""
         if self._max_bytes is None or not self._may_have_grown:
             return
         self._may_have_grown = False
@@ -133,10 +133,10 @@ class Cache:
         except OSError as error:
             self._warn("old clips cannot be deleted here", error)
 
-    def _warn(self, what: str, error: OSError) -> None:
+    def _warn(self, text: str, error: OSError) -> None:
         if not self._warned:
             self._warned = True
-            _log.warning("%s: %s (%s)", self._folder, what, error.strerror)
+            _log.warning("%s: %s (%s)", self._folder, text, error.strerror)
 
 
 def _trim(folder: OpenFolder, max_bytes: int, keys: Collection[str]) -> None:
@@ -151,7 +151,7 @@ def _trim(folder: OpenFolder, max_bytes: int, keys: Collection[str]) -> None:
 
 
 def _entries(folder: OpenFolder) -> Iterable[_Entry]:
-    """The entries of a folder; what was left of others by a writer that was killed is deleted."""
+    """Yield the entries of a folder; delete the incomplete files of writers that were killed."""
     for file in folder.entries():
         match = _ENTRY.fullmatch(file.name)
         if not (match or is_part(file.name)):

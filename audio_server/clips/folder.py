@@ -18,9 +18,9 @@ Entry = os.DirEntry[str]
 
 
 class ClipFile(NamedTuple):
-    """A file that is a clip. `name` is what it is called, and `path` where it is: the same but
-    while the folder is being changed (`journal`). One that is not sure is a clip if there is sound
-    in it: its name does not say."""
+    """A file that is a clip. `name` is its name and `path` its place, which differ only while the
+    folder is being changed (`journal`). If it is not `is_sure`, since its name does not say, it is
+    a clip only if there is sound in it."""
 
     name: str
     path: Path
@@ -34,8 +34,8 @@ class ClipFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is in a folder: the files that may be clips, in order, and the names of what is left
-    out though it may have been meant as a clip, each with the reason."""
+    """The files of a folder that may be clips, in order, and the names of those left out, each with
+    the reason. Files that nobody takes for clips are in neither."""
 
     files: list[ClipFile] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def look_into(folder: Path) -> Found:
     """Return the clips of a folder by file name: the first one is mode 0, the next mode 1, ...
 
     Plain order of characters, as in `LC_ALL=C ls`: 10 comes before 2, so number them 02, 10.
-    Only regular files count (links to them too), not what is in folders inside. Raises
+    Only regular files count (links to them too), not the content of folders inside. Raises
     `ClipError` where the folder cannot be read.
     """
     try:

@@ -1,6 +1,6 @@
 """What can be done to a folder of clips. Each change is made whole or not at all.
 
-Clips keep their titles whatever is done: where the change of one clip would move another one, or
+Clips keep their titles in every change: where the change of one clip would move another one, or
 have its title read as something else, all files get new numbers.
 
 All of this blocks, and waits a while for changes of the same folder by other threads or processes.
@@ -150,7 +150,7 @@ class _Change:
             self.do(journal_for(renames))
 
     def do(self, journal: Journal) -> None:
-        """Do it; what gets a hidden name by it is deleted."""
+        """Make a change; files that get a hidden name by it are deleted."""
         do(self.folder, journal)
 
 

@@ -2,8 +2,8 @@
 
 The steps are written to a hidden file first. From that moment the clips are listed as they will be,
 however many steps are done; so a server that is killed half-way leaves the old clips or the new
-ones and nothing in between, even where the folder cannot be written to any more. The next change
-of the folder does the rest first.
+ones and nothing in between, even where the folder can no longer be written to. The next change of
+the folder does the rest first.
 
 A journal renames files to names that are free, so that the names tell what has been done. Where
 clips swap names, a first journal has them go `through` names that are free, and a second one from
@@ -63,7 +63,7 @@ class Journal:
             yield name, name if is_taken else new
 
     def first(self) -> Mapping[str, str]:
-        """Return what is renamed to what before the journal of `rest` is made."""
+        """Return the renames that come before the journal of `rest`."""
         return self.through or self.renames
 
     def rest(self) -> Journal:
@@ -90,10 +90,10 @@ def journal_for(renames: Mapping[str, str]) -> Journal:
 
 
 def read_journal(folder: OpenFolder) -> Journal:
-    """Return what is to be done in a folder; `NOTHING` where there is no journal.
+    """Return the unfinished change of a folder; `NOTHING` where there is no journal.
 
-    One that is not obeyed, whatever it is, counts as none and is warned of. Raises `ClipError` for
-    one that cannot be read.
+    A journal that is not obeyed counts as none and is warned of. Raises `ClipError` for one that
+    cannot be read.
     """
     try:
         return _read(folder)
@@ -119,8 +119,8 @@ def _read(folder: OpenFolder) -> Journal:
 
 
 def _checked(fields: Any) -> Journal:
-    """Return a journal that could have been written here. Raises `ForeignJournal`, and what Python
-    raises for fields that are missing or of another type."""
+    """Return a journal that could have been written here. Raises `ForeignJournal`, and
+    the errors of Python for fields that are missing or of another type."""
     journal = Journal(dict(fields["renames"]), dict(fields["through"]))
     names = [*journal.renames, *journal.renames.values(), *journal.through.values()]
     if not all(isinstance(name, str) and is_plain(name) for name in names):
@@ -175,7 +175,7 @@ def _undo(folder: OpenFolder, journal: Journal) -> None:
 
 
 def finish(folder: OpenFolder) -> None:
-    """Do what is left of a journal, if there is one, and delete what nothing needs any more."""
+    """Finish a change that was begun, if there is one, and delete files that nothing needs."""
     journal = read_journal(folder)
     if journal is NOTHING:
         if not folder.holds(PLAN):
@@ -217,7 +217,7 @@ def _free_name(name: str, there: Collection[str]) -> str:
 
 
 def _sweep(folder: OpenFolder) -> None:
-    """Delete what a change has left that was killed. The folder is locked against others."""
+    """Delete the files that a killed change left. The folder is locked against others."""
     for name in folder.names():
         if is_part(name):
             folder.discard(name)

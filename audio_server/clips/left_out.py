@@ -18,7 +18,7 @@ class LeftOut:
     """What is left out of the clips of one folder, as it was read last.
 
     `files` gives the name of each file the reason, in words. `no_sound` has the keys of content in
-    which no sound was found, so that it is not looked for again.
+    which no sound was found, so that it is not decoded again.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class LeftOut:
         self.no_sound: set[str] = set()
 
     def note(self, folder: Path, files: Mapping[str, str]) -> None:
-        """Keep what is left out now; log one warning that names all, if one of them is new."""
+        """Keep the files that are left out now; log one warning that names all, if one is new."""
         is_news = not files.keys() <= self.files.keys()
         self.files = dict(files)
         if is_news:
@@ -40,6 +40,6 @@ def _named(files: Mapping[str, str]) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name in one line, whatever is in it."""
+    """Return a name in one line of printable text."""
     chars = as_text(name)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in chars)

@@ -46,7 +46,7 @@ def digits_for(clips: int) -> int:
 
 def title_of_file(name: str) -> str:
     """Return the title for a clip that is made of a file of this name: without folders, suffix and
-    number. Only what looks like a suffix is one: "Vol. 2" stays whole."""
+    number. Only letters and digits make a suffix, and one letter at least: "Vol. 2" stays whole."""
     name = name.rpartition("/")[2]
     stem, suffix = split_name(name)
     has_suffix = meant_as(name) is Meant.SOUND or _SUFFIX.fullmatch(suffix)

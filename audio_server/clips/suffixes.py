@@ -1,4 +1,4 @@
-"""What the name of a file in a folder of clips says about it, before it is opened."""
+"""Names of files in a folder of clips: which are sound, and which are not complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PLAYLISTS = {".cue", ".m3u", ".m3u8", ".pls"}
 _SETTINGS = {".toml", ".json", ".yaml", ".yml", ".ini", ".cfg", ".db", ".py", ".sh"}
 
 COMPANIONS: Final = frozenset(_TEXT | _PICTURES | _PLAYLISTS | _SETTINGS)
-"""Suffixes of what people keep beside their sound."""
+"""Suffixes of documents, pictures, playlists and settings, which are kept beside sound."""
 
 _DOCUMENTS = {"README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS", "CHANGELOG"}
 
@@ -49,7 +49,7 @@ _CONTROL = (".aria2", ".st")
 
 
 class Meant(Enum):
-    """What a file of some name is meant as."""
+    """The purpose of a file, as far as its name tells."""
 
     SOUND = auto()
     """A clip: if it cannot be read as sound, that is an error."""
@@ -61,7 +61,7 @@ class Meant(Enum):
     """Half a download, or a backup: no clip, even if there is sound in it."""
 
     COMPANION = auto()
-    """A hidden file, a document, a picture: no clip, as everybody expects."""
+    """A hidden file, a document, a picture: no clip, and no surprise."""
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -72,7 +72,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def meant_as(name: str) -> Meant:
-    """Return what a file of this name is meant as."""
+    """Return the purpose that the name of a file tells."""
     stem, suffix = split_name(name)
     suffix = suffix.lower()
     if name.startswith(".") or suffix in COMPANIONS or name.upper() in _DOCUMENTS:
