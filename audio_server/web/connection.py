@@ -10,13 +10,13 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from audio_server.identity.tls_acceptor import InTurn
+from audio_server.web.app_channel import Tasks
 from audio_server.web.http1 import Http1
 from audio_server.web.outgoing import Outgoing
 from audio_server.web.visit import Visit
@@ -27,6 +27,9 @@ READ_S: Final = 30
 KEEPALIVE_S: Final = 75.0
 """How long a connection may be silent after a request, as it comes: longer than the 60 s after
 which load balancers close idle ones, or a request of theirs would now and then meet our close."""
+
+QUEUE_MAX: Final = 2
+"""How many reads of a body may wait for the application: there are a thousand connections."""
 
 READ_BYTES: Final = 16 * 1024
 AT_ONCE: Final = 8
@@ -106,7 +109,7 @@ class Connection(TCPServer):
             parse_socket_addr(socket.family, name)
             for name in (socket.getpeername(), socket.getsockname())
         ]
-        async with TaskGroup() as tasks:
+        async with Tasks() as tasks:
             self._task_group = tasks
             ends = (is_tls, *addresses, self.protocol_send)
             self.protocol: Any = Http1(
@@ -145,6 +148,10 @@ class Connection(TCPServer):
         with trio.move_on_after(CLOSE_S, shield=True), suppress(trio.BusyResourceError):
             await self.stream.aclose()
         self._visit.end()
+
+    async def _initiate_server_close(self) -> None:
+        await self.protocol.handle(Closed())
+        await self._close()
 
     async def _read_data(self) -> None:
         while (data := await self._read()) is not None:
@@ -191,6 +198,7 @@ def make_config(keepalive_s: float = KEEPALIVE_S) -> Config:
     config.include_server_header = False
     config.read_timeout = None
     config.keep_alive_timeout = keepalive_s
+    config.max_app_queue_size = QUEUE_MAX
     config.websocket_max_message_size = MESSAGE_MAX_BYTES
     config.websocket_ping_interval = 1.0  # any: a `WebSocketStream` has its own
     return config

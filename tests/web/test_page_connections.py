@@ -20,6 +20,7 @@ from audio_server.web.visit import visit_of
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 MUCH = b"GET /much HTTP/1.1\r\nhost: localhost\r\n\r\n"
+LATE = b"GET /late HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000000\r\n\r\n"
 ANSWER = b"HTTP/1.1 200"
 
 
@@ -56,7 +57,10 @@ class Pages:
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Says hello; and to those who ask for much, without end."""
+    """Says hello, after a while to those who ask for that; and to those who ask for much, without
+    end."""
+    if scope["path"] == "/late":
+        await trio.sleep(0.1)
     if (visit := visit_of(scope)) is not None:
         visit.admit()
     if scope["path"] != "/much":
@@ -223,3 +227,17 @@ async def test_nothing_is_left_of_a_connection_though_nothing_is_collected(pages
     finally:
         gc.enable()
     assert left == []
+
+
+async def test_a_body_that_nobody_reads_holds_no_place(pages: Pages) -> None:
+    """What comes of it waits for an application that has answered and gone."""
+    for _ in range(3):
+        async with await pages.connect() as stream:
+            with trio.fail_after(5), suppress(trio.BrokenResourceError):
+                await stream.send_all(LATE)
+                await stream.send_all(bytes(9_000_000))
+                while await stream.receive_some():
+                    pass
+    pages.over.set()
+    with trio.fail_after(0.4):  # it waits for half a second for connections that are there
+        await pages.has_ended.wait()
