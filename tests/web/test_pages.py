@@ -162,7 +162,7 @@ async def test_an_address_that_was_asked_for_must_be_free() -> None:
 async def test_the_default_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     (taken,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     at = f"127.0.0.1:{taken.socket.getsockname()[1]}"
-    monkeypatch.setattr(server, "DEFAULT", at)
+    monkeypatch.setattr(server, "DEFAULT_HTTP", at)
     with structlog.testing.capture_logs() as logs:
         async with open_pages(house := house_at(at)):
             house.ready.set()
