@@ -12,6 +12,7 @@ from cyclopts import Parameter, Token
 
 from audio_server.cli.change import tell
 from audio_server.cli.errors import CommandError
+from audio_server.clips.errors import NotSound
 from audio_server.settings import ConfigFile, Folder, whole
 
 STDIN = Path("-")
@@ -49,18 +50,18 @@ def add(
     sample_format: SampleFormat | None = None,
     config: ConfigFile = None,
 ) -> None:
-    """Add a clip that gets the next mode: a file of any format FFmpeg reads, or a recording.
+    """Add a clip that gets the next mode: a sound file of any common format, or a recording.
 
     Parameters
     ----------
     file: Path
-        The file; - is standard input, which may be raw sound. Ctrl-C ends a recording.
+        The file; - is standard input. Ctrl-C ends a recording.
     clips: Path
         Folder of clips that it is put into.
     name: str
         What the clip is called, behind its number.  [default: the file's name]
     rate_hz: int
-        Samples a second of raw sound.
+        Samples a second of raw sound, which standard input is where one of these three is given.
     channels: int
         Channels of raw sound.
     sample_format: str
@@ -72,7 +73,12 @@ def add(
     raw = {key: value for key, value in given.items() if value is not None}
     if raw and file != STDIN:
         raise CommandError("--rate, --channels and --format are for raw sound on standard input")
-    tell(_add(file, clips or Path("clips"), name, raw))
+    try:
+        tell(_add(file, clips or Path("clips"), name, raw))
+    except NotSound as error:
+        if file != STDIN or raw:
+            raise
+        raise CommandError(f"{error}; for raw sound give --rate, --channels or --format") from error
 
 
 def _add(file: Path, folder: Path, name: str | None, raw: dict[str, Any]) -> Path:

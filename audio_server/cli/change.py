@@ -68,7 +68,7 @@ def remove(name: str, /, *, clips: Here | None = None, config: ConfigFile = None
 def replace(
     name: str, file: SoundFile, /, *, clips: Here | None = None, config: ConfigFile = None
 ) -> None:
-    """Have a clip be another sound file, of any format FFmpeg reads; it keeps mode and name.
+    """Have a clip be another sound file, of any common format; it keeps mode and name.
 
     Parameters
     ----------
@@ -84,17 +84,11 @@ def replace(
     import trio
 
     from audio_server.clips import folder_ops
-
-    at, old = _find(clips, name)
-    tell(at.folder / folder_ops.replace(at.folder, old, trio.run(_opus, file), at.left_out))
-
-
-async def _opus(file: Path) -> bytes:
-    import trio
-
     from audio_server.clips.convert import opus_of_file
 
-    return await trio.to_thread.run_sync(opus_of_file, file)
+    at, old = _find(clips, name)
+    opus = trio.run(opus_of_file, file)
+    tell(at.folder / folder_ops.replace(at.folder, old, opus, at.left_out))
 
 
 class _Folder(NamedTuple):

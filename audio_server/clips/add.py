@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import trio
 
+from audio_server.clips.convert import opus_of_file
 from audio_server.clips.folder_ops import place
 from audio_server.clips.loader import find_left_out
 from audio_server.clips.naming import clean_title, title_of_file
+from audio_server.clips.recording import record_file, record_raw
 from audio_server.clips.suffixes import check_complete
 
 STDIN = "standard input"
 """What stands for the name of a file in errors about a stream."""
+
+
+_RAW: dict[str, Any] = {"rate_hz": 48_000, "channels": 1, "sample_format": "s16le"}
 
 
 async def add_clip(
@@ -21,17 +26,17 @@ async def add_clip(
     folder: Path,
     *,
     name: str | None = None,
-    rate_hz: int = 48_000,
-    channels: int = 1,
-    sample_format: str = "s16le",
+    rate_hz: int | None = None,
+    channels: int | None = None,
+    sample_format: str | None = None,
 ) -> Path:
     """Add a clip that comes last in `folder` and so gets the next mode; returns its path.
 
     A file is copied where the server would pass it through, and made into such an Ogg
-    Opus file otherwise. A stream is read until it ends: raw PCM as the last three
-    arguments say, or a sound file, which is told by its first bytes. SIGINT ends a stream
-    like its end does, since Ctrl-C is how one stops a recorder; so call this in the main
-    thread. The stream stays the caller's to close.
+    Opus file otherwise. A stream is read until it ends. It is a sound file of any format that
+    the server takes; or raw PCM where one of the last three arguments is given, which are 48,000,
+    1 and "s16le" by default. SIGINT ends a stream like its end does, since Ctrl-C is how one
+    stops a recorder; so call this in the main thread. The stream stays the caller's to close.
 
     The file is called by a number that sorts last and `name` (by default the source's).
     It appears whole or not at all, whether this fails or is cancelled, and never in
@@ -40,16 +45,14 @@ async def add_clip(
     title = clean_title(name or _title(source))
     if isinstance(source, Path):
         check_complete(source.name)
-    # FFmpeg is loaded by those who use it, not by those who ask what there is to use.
-    from audio_server.clips.convert import opus_of_file
-    from audio_server.clips.recording import record
-
+    raw = {"rate_hz": rate_hz, "channels": channels, "sample_format": sample_format}
+    given = {key: value for key, value in raw.items() if value is not None}
     if isinstance(source, Path):
-        opus = await trio.to_thread.run_sync(opus_of_file, source)
+        opus = await opus_of_file(source)
+    elif given:
+        opus = await record_raw(source, STDIN, **_RAW | given)
     else:
-        opus = await record(
-            source, STDIN, rate_hz=rate_hz, channels=channels, sample_format=sample_format
-        )
+        opus = await record_file(source, STDIN)
     left_out = await find_left_out(folder)
     return folder / await trio.to_thread.run_sync(place, folder, title, opus, left_out)
 

@@ -24,13 +24,13 @@ import msgspec
 
 from audio_server.clips.clip import Source
 from audio_server.clips.encoded_clip import EncodedClip
-from audio_server.clips.opus import is_sendable
+from audio_server.clips.opus import PACKET_MAX_BYTES, is_sendable
 from audio_server.files.folders import OpenFolder, is_part
 from audio_server.files.home import is_nowhere
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same source would be encoded otherwise, or stored otherwise."""
 
 CACHE_MAX_MIB = 1024
@@ -43,7 +43,6 @@ PART_MAX_S = 3600
 """A file that was not complete after so long never will be: its writer was killed."""
 
 _DIGEST_BYTES = 32
-_PACKET_MAX_BYTES = 1276  # a byte of head and the largest frame (RFC 6716, section 3.2.1)
 _ENTRY = re.compile(r"([0-9a-f]{64}-[0-9]+)\.(clip|peaks)")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
@@ -60,7 +59,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     """What an entry of a clip begins with; the packets follow, one after the other."""
 
     source: _Source
-    sizes: list[Annotated[int, msgspec.Meta(ge=1, le=_PACKET_MAX_BYTES)]]
+    sizes: list[Annotated[int, msgspec.Meta(ge=1, le=PACKET_MAX_BYTES)]]
 
 
 class _Entry(NamedTuple):

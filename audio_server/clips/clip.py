@@ -7,18 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
+from audio_server.clips.encoded_clip import Source
 from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a clip was made from, as it is in its file."""
-
-    codec: str
-    rate_hz: int
-    channels: int
-    passed_through: bool
-    """True where the packets are the file's own, bit for bit."""
+__all__ = ["Clip", "Source"]
 
 
 @dataclass(frozen=True, slots=True)

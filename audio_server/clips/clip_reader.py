@@ -1,4 +1,4 @@
-"""Files made into clips, each read no more often than it must be. Everything here blocks."""
+"""Files made into clips, each read no more often than it must be."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
 
 import trio
 
 from audio_server.clips.cache import Cache, content_key
 from audio_server.clips.clip import Clip
+from audio_server.clips.decoder import Decoder
 from audio_server.clips.errors import ClipDamaged, ClipError, NotSound
 from audio_server.clips.folder import ClipFile
 
@@ -46,6 +48,14 @@ class Loaded:
     identity: Identity | None = field(default=None, compare=False, repr=False)
 
 
+class _Unknown(NamedTuple):
+    """A file that has to be decoded; to be closed."""
+
+    opened: BufferedReader
+    status: os.stat_result
+    key: str
+
+
 class ClipReader:
     """Reads files of a folder. `known` are clips that were loaded before, and `no_sound` the keys
     of content in which no sound was found; more are added to it.
@@ -61,30 +71,39 @@ class ClipReader:
         self._known = {one.key: one.clip for one in known}
 
     def look_up(self, file: ClipFile) -> Loaded | None:
-        """Return the clip of a file if it is known or cached; None if it has to be decoded."""
-        return self._read(file, decode=False)
-
-    def read(self, file: ClipFile) -> Loaded:
-        """Return the clip of a file, decoded and cached if need be. Runs in a worker thread of
-        trio, and stops within a packet when it is cancelled."""
-        loaded = self._read(file, decode=True)
-        assert loaded is not None
-        return loaded
-
-    def _read(self, file: ClipFile, *, decode: bool) -> Loaded | None:
+        """Return the clip of a file if it is known or cached; None if it has to be decoded.
+        Blocks."""
         with _named(file):
-            same = self._unchanged.get(_identity(file.path.stat()))
-            if same is not None:
-                return replace(same, file=file.name, clip=same.clip.called(file.stem))
-            with _open(file.path) as opened:
-                status = os.fstat(opened.fileno())
-                _check(file, status)
-                key = content_key(opened)
-                clip = self._known.get(key) or self._cached(file, key)
-                if clip is None and decode:
-                    clip = self._decoded(file, opened, key)
-        if clip is None:
-            return None
+            found = self._find(file)
+        if isinstance(found, Loaded):
+            return found
+        found.opened.close()
+        return None
+
+    async def read(self, file: ClipFile, decoder: Decoder) -> Loaded:
+        """Return the clip of a file, decoded and cached if need be. A cancel stops it at once."""
+        with _named(file):
+            found = await trio.to_thread.run_sync(self._find, file)
+            if isinstance(found, Loaded):
+                return found
+            with found.opened:
+                clip = await self._decoded(file, found, decoder)
+        return Loaded(file.name, found.key, clip, _settled(found.status))
+
+    def _find(self, file: ClipFile) -> Loaded | _Unknown:
+        """The clip of a file, or the file, opened, for which there is none."""
+        same = self._unchanged.get(_identity(file.path.stat()))
+        if same is not None:
+            return replace(same, file=file.name, clip=same.clip.called(file.stem))
+        with ExitStack() as stack:
+            opened = stack.enter_context(_open(file.path))
+            status = os.fstat(opened.fileno())
+            _check(file, status)
+            key = content_key(opened)
+            clip = self._known.get(key) or self._cached(file, key)
+            if clip is None:
+                stack.pop_all()
+                return _Unknown(opened, status, key)
         return Loaded(file.name, key, clip.called(file.stem), _settled(status))
 
     def _cached(self, file: ClipFile, key: str) -> Clip | None:
@@ -95,17 +114,15 @@ class ClipReader:
             return None
         return Clip.from_packets(file.stem, encoded.packets, encoded.source)
 
-    def _decoded(self, file: ClipFile, opened: BufferedReader, key: str) -> Clip:
-        # FFmpeg is loaded only when there is something to read: a warm start is instant.
-        from audio_server.clips.ingest import ingest
-
+    async def _decoded(self, file: ClipFile, found: _Unknown, decoder: Decoder) -> Clip:
         try:
-            encoded = ingest(file.path, opened, checkpoint=trio.from_thread.check_cancelled)
+            encoded = await decoder.ingest(file.path, found.opened)
         except (NotSound, ClipDamaged):
-            self._no_sound.add(key)
+            self._no_sound.add(found.key)
             raise
-        self._cache.put(key, encoded)
-        return Clip.from_packets(file.stem, encoded.packets, encoded.source)
+        await trio.to_thread.run_sync(self._cache.put, found.key, encoded)
+        packets, source = encoded.packets, encoded.source
+        return await trio.to_thread.run_sync(Clip.from_packets, file.stem, packets, source)
 
 
 @contextmanager

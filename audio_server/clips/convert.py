@@ -9,30 +9,35 @@ from typing import BinaryIO
 
 import trio
 
+from audio_server.clips.decoder import open_decoder
+from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.errors import ClipError
-from audio_server.clips.ingest import ingest
 from audio_server.clips.ogg import write_opus
 
 
-def opus_of_file(path: Path) -> bytes:
+async def opus_of_file(path: Path) -> bytes:
     """The file at `path` as an Ogg Opus file: its own bytes where they will do.
 
-    Runs in a worker thread of trio and stops when it is cancelled. Raises `ClipError`.
+    Raises `ClipError`. A cancel stops the work at once.
     """
     try:
-        with path.open("rb") as file:
-            return opus_of(path, file)
+        with await trio.to_thread.run_sync(path.open, "rb") as file:
+            return await opus_of(path, file)
     except OSError as error:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
 
 
-def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int | None = None) -> bytes:
-    """The same of an open file; `path` is what it is called in errors. Raises `ClipTooLarge` for
-    one that would have more packets of 20 ms."""
-    check = trio.from_thread.check_cancelled
-    prepared = ingest(path, file, checkpoint=check, max_packets=max_packets)
-    if not prepared.source.passed_through:
-        return opus_bytes(prepared.packets)
+async def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int | None = None) -> bytes:
+    """The same of an open file of the system; `path` is its name in errors. Raises `ClipTooLarge`
+    for one that would have more packets of 20 ms."""
+    async with open_decoder() as decoder:
+        encoded = await decoder.ingest(path, file, max_packets=max_packets)
+    return await trio.to_thread.run_sync(_opus_file, encoded, file)
+
+
+def _opus_file(encoded: EncodedClip, file: BinaryIO) -> bytes:
+    if not encoded.source.passed_through:
+        return opus_bytes(encoded.packets)
     file.seek(0)
     return file.read()
 

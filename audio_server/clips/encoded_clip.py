@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from audio_server.clips.clip import Source
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a clip was made from, as it is in its file."""
+
+    codec: str
+    rate_hz: int
+    channels: int
+    passed_through: bool
+    """True where the packets are the file's own, bit for bit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 
-from audio_server.clips.opus import RATE_HZ
-from audio_server.wire.audio import PACKET_MS
+from audio_server.clips.mix import MonoMixer
+from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
 
 BIT_RATE_BPS = 64_000
 """Target for mono: transparent for speech and good for music, 160 bytes a packet."""
@@ -17,21 +16,10 @@ _OPTIONS = {
     "application": "audio",
     "vbr": "on",
     "compression_level": "10",
-    "frame_duration": str(PACKET_MS),
+    "frame_duration": str(PACKET_SAMPLES * 1000 // RATE_HZ),
     # With DTX silence would become packets of one byte, which decoders may treat as lost.
     "dtx": "0",
 }
-
-
-RATE_MIN_HZ, RATE_MAX_HZ = 1000, 768_000
-"""What is resampled. At 1 Hz a file of a few kilobytes would last for hours."""
-
-
-def check_rate(rate_hz: int) -> None:
-    """Raises `ValueError` for a sample rate that no sound has."""
-    if not RATE_MIN_HZ <= rate_hz <= RATE_MAX_HZ:
-        allowed = f"{RATE_MIN_HZ} to {RATE_MAX_HZ}"
-        raise ValueError(f"a sample rate of {rate_hz} Hz is out of range ({allowed})")
 
 
 class OpusEncoder:
@@ -45,33 +33,32 @@ class OpusEncoder:
 
     def __init__(self, bit_rate_bps: int = BIT_RATE_BPS) -> None:
         self._encoder = _open_encoder(bit_rate_bps)
-        self._resampler: AudioResampler | None = None
+        self._mixer: MonoMixer | None = None
         self._shape: object = None
 
     def push(self, frame: AudioFrame) -> list[bytes]:
         """The packets that are ready after `frame`. Its shape may differ from the last one's.
 
-        Raises `ValueError` for a sample rate that `check_rate` does not let pass.
+        Raises `Refused` for a shape that cannot be mixed down.
         """
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        ready = [] if shape == self._shape else self._drain_resampler()
-        if self._resampler is None:
-            check_rate(frame.sample_rate)
-            self._resampler = AudioResampler("s16", "mono", RATE_HZ)
+        ready = [] if shape == self._shape else self._drain_mixer()
+        if self._mixer is None:
+            self._mixer = MonoMixer(frame)
             self._shape = shape
-        return ready + self._encode(self._resampler.resample(frame))
+        return ready + self._encode(self._mixer.push(frame))
 
     def finish(self) -> list[bytes]:
         """The packets that were still held back. Nothing may be pushed after this."""
-        ready = self._drain_resampler()
+        ready = self._drain_mixer()
         # The encoder is opened by its first frame; before that there is nothing to flush.
         if self._encoder.is_open:
             ready += [bytes(packet) for packet in self._encoder.encode(None)]
         return ready
 
-    def _drain_resampler(self) -> list[bytes]:
-        resampler, self._resampler = self._resampler, None
-        return self._encode(resampler.resample(None)) if resampler else []
+    def _drain_mixer(self) -> list[bytes]:
+        mixer, self._mixer = self._mixer, None
+        return self._encode(mixer.finish()) if mixer else []
 
     def _encode(self, frames: list[AudioFrame]) -> list[bytes]:
         return [bytes(packet) for frame in frames for packet in self._encoder.encode(frame)]

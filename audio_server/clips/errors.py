@@ -39,6 +39,10 @@ class ClipTooLarge(ClipError):
     """A file is larger than a clip may be, or its sound is longer."""
 
 
+class UploadTooSlow(ClipError):
+    """A file comes so slowly that others would wait for it for long."""
+
+
 class ClipsFixed(ClipError):
     """The clips of this folder cannot be changed."""
 

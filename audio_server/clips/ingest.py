@@ -1,180 +1,247 @@
-"""A sound file of any kind made into Opus packets: passed through or transcoded.
+"""A sound file of any kind made into Opus packets: passed through, or decoded and encoded.
 
-Imports FFmpeg, so it is imported only when there is something to read: a start from
-the cache does without.
+Runs in a decoder process (`decoder_process`), since files come from anywhere and FFmpeg reads them.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import av
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.packet import Packet
 
-from audio_server.clips.clip import Source
-from audio_server.clips.encoded_clip import EncodedClip
+from audio_server.clips.encoded_clip import Source
 from audio_server.clips.encoder import OpusEncoder
-from audio_server.clips.errors import ClipDamaged, ClipTooLarge, NotSound
-from audio_server.clips.opus import is_sendable
-from audio_server.wire.audio import PACKET_MS
+from audio_server.clips.faults import Fault, Refused
+from audio_server.clips.formats import CODECS, OPTIONS
+from audio_server.clips.ogg_opus import (
+    NotPlainOpus,
+    Piece,
+    can_pass,
+    channels_of,
+    read_opus,
+)
+from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
 
-_log = logging.getLogger(__name__)
+PACKETS_FREE, PACKETS_A_S = 10_000, 2_000
+"""So many packets may hold next to nothing; beyond that they are 0.5 ms long on average. The
+shortest in use are 0.8 ms (TrueHD)."""
 
-# What is called a clip must not reach out, to the network or to other files, as a playlist would.
-_OPTIONS = {"protocol_whitelist": "none"}
+
+class Sink(Protocol):
+    """Where packets go. Each method may raise `Refused` to stop the work."""
+
+    def check(self, samples: int = 0) -> None:
+        """Account for one step of the work, and for so many samples at 48 kHz that it decoded."""
+
+    def put(self, packet: bytes) -> None:
+        """Take the next packet."""
+
+    def again(self) -> None:
+        """Forget all packets so far."""
 
 
-def ingest(
-    path: Path | str,
-    file: BinaryIO,
-    *,
-    checkpoint: Callable[[], None],
-    max_packets: int | None = None,
-) -> EncodedClip:
-    """The sound of `file`, which stays the caller's to close; `path` is its name in errors.
+class Damage:
+    """How much of a file does not decode."""
+
+    def __init__(self) -> None:
+        self.good = self.broken = 0
+        self.is_unsupported = False
+
+    def judge(self) -> None:
+        """Raise `Refused` for a file that is mostly noise to its decoder: a scratch is none."""
+        if self.broken > self.good:
+            unsupported = self.is_unsupported and not self.good
+            raise Refused(Fault.UNSUPPORTED if unsupported else Fault.MOSTLY_DAMAGED)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count whether the block decodes. What does not is left out, as players do."""
+        try:
+            yield
+        except av.MemoryError:
+            raise
+        except av.FFmpegError as error:
+            self.broken += 1
+            self.is_unsupported = isinstance(error, av.PatchWelcomeError)
+        else:
+            self.good += 1
+
+
+def ingest(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
+    """Put the sound of `file`, which stays the caller's to close, into `sink`.
 
     Takes the best audio stream (FFmpeg's choice: the default one, else the first).
-    `checkpoint` is called once a packet and may raise to stop the work.
-    Raises `ClipError` where there is nothing that can be played, and `ClipTooLarge` as soon as
-    there would be more than `max_packets`.
+    Raises `Refused` for a file that cannot be a clip.
     """
-    check = _Check(path, checkpoint, max_packets)
-    try:
-        prepared = _pass_through(path, file, check) or _transcode(path, file, check)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise ClipDamaged(path, _unreadable(error)) from error
-    if not prepared.packets:
-        raise ClipDamaged(path, "has no sound in it")
-    return prepared
-
-
-def _unreadable(error: Exception) -> str:
-    return f"cannot be read as sound ({getattr(error, 'strerror', None) or error})"
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """What is asked once a packet: whether to go on."""
-
-    path: Path | str
-    checkpoint: Callable[[], None]
-    max_packets: int | None
-
-    def __call__(self, packets: Sequence[bytes]) -> None:
-        self.checkpoint()
-        if self.max_packets is not None and len(packets) > self.max_packets:
-            minutes = self.max_packets * PACKET_MS / 60_000
-            raise ClipTooLarge(self.path, f"is longer than {minutes:g} minutes")
-
-
-def _pass_through(path: Path | str, file: BinaryIO, check: _Check) -> EncodedClip | None:
-    """The packets as they are in the file, or None where one of them cannot be sent.
-
-    Each is decoded once, to nothing: a packet that is not valid Opus breaks the audio of
-    a stock device for the rest of its connection.
-    """
-    packets: list[bytes] = []
-    with _open_audio(path, file) as (container, stream):
-        if container.format.name != "ogg" or not _is_plain_opus(stream):
-            return None
-        decoder = av.CodecContext.create("libopus", "r")
-        decoder.layout = "mono"
-        for packet in _demux(container, stream):
-            check(packets)
-            data = bytes(packet)
-            if not (is_sendable(data) and _decodes(decoder, data)):
-                return None
-            packets.append(data)
-        check(packets)
-        return EncodedClip(packets, _describe(stream, passed_through=True))
-
-
-def _is_plain_opus(stream: AudioStream) -> bool:
-    """Opus that is mono, and whose header asks for no gain, which a device knows nothing of.
-
-    OpusHead is 8 bytes of magic, version, channels, pre-skip (2), rate (4), gain (2), ...
-    (RFC 7845, section 5.1).
-    """
-    head = stream.codec_context.extradata or b""
-    return head[:8] == b"OpusHead" and head[9] == 1 and head[16:18] == b"\0\0"
-
-
-def _decodes(decoder: AudioCodecContext, data: bytes) -> bool:
-    try:
-        return bool(decoder.decode(av.Packet(data)))
-    except av.InvalidDataError:
-        return False
-
-
-def _transcode(path: Path | str, file: BinaryIO, check: _Check) -> EncodedClip:
-    """Decode, mix down, resample and encode. What does not decode is left out, as players do."""
-    encoder = OpusEncoder()
-    packets: list[bytes] = []
-    good = broken = 0
-    with _open_audio(path, file) as (container, stream):
-        source = _describe(stream, passed_through=False)
-        for packet in _demux(container, stream, flush=True):
-            check(packets)
-            try:
-                frames = packet.decode()
-            except av.InvalidDataError:
-                broken += 1
-                continue
-            good += 1
-            for frame in frames:
-                packets += encoder.push(frame)
-        packets += encoder.finish()
-        check(packets)
-    _judge_damage(path, good, broken)
-    return EncodedClip(packets, source)
-
-
-def _judge_damage(path: Path | str, good: int, broken: int) -> None:
-    """A scratch is a warning; a file that is mostly noise to its decoder is an error."""
-    if broken > good:
-        raise ClipDamaged(path, "cannot be read as sound (most of it does not decode)")
-    if broken:
-        _log.warning("%s: %d of %d packets do not decode", path, broken, good + broken)
+    with _faults_named():
+        try:
+            return _ingest_opus(file, sink)
+        except NotPlainOpus:
+            return _transcode(file, sink)
 
 
 @contextmanager
-def _open_audio(path: Path | str, file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """The best audio stream of `file`, read from its beginning."""
-    with _open(path, file) as container:
-        stream = container.streams.best("audio")
-        if not isinstance(stream, AudioStream):
-            raise NotSound(path, "has no audio in it")
-        if getattr(stream, "codec_context", None) is None:  # the types say that there is one
-            raise ClipDamaged(path, "cannot be read as sound (an unknown codec)")
-        yield container, stream
+def _faults_named() -> Iterator[None]:
+    """Give errors of libraries a name of ours."""
+    try:
+        yield
+    except (MemoryError, av.MemoryError) as error:
+        raise Refused(Fault.MEMORY) from error
+    except av.FFmpegError as error:
+        raise Refused(Fault.DAMAGED) from error
+    except OSError as error:
+        raise Refused(Fault.INPUT) from error
 
 
-def _open(path: Path | str, file: BinaryIO) -> InputContainer:
+# -- Ogg Opus
+
+
+def _ingest_opus(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
+    passable, channels = True, 0
+    for piece in read_opus(file):
+        sink.check()
+        passable = passable and can_pass(piece)
+        channels = channels or channels_of(piece.head)
+    if passable and _pass_through(file, sink):
+        return Source("opus", RATE_HZ, channels, passed_through=True), Damage()
+    sink.again()
+    damage = _transcode_opus(file, sink)
+    return Source("opus", RATE_HZ, channels, passed_through=False), damage
+
+
+def _pass_through(file: BinaryIO, sink: Sink) -> bool:
+    """Put the packets as they are in the file; False where one of them is no valid Opus.
+
+    Each is decoded once, to nothing: a packet that is not valid breaks the audio of a stock device
+    for the rest of its connection.
+    """
+    decoder = opus_decoder()
+    for piece in read_opus(file):
+        sink.check(PACKET_SAMPLES)
+        try:
+            if not decoder.decode(av.Packet(piece.data)):
+                return False
+        except av.InvalidDataError:
+            return False
+        sink.put(piece.data)
+    return True
+
+
+def _transcode_opus(file: BinaryIO, sink: Sink) -> Damage:
+    """Decode each link by its own head, without what the container drops, and encode."""
+    encoder, damage = OpusEncoder(), Damage()
+    head, decoder = b"", opus_decoder()
+    for piece in read_opus(file):
+        if piece.head is not head:
+            head, decoder = piece.head, opus_decoder(piece.head)
+        frames: list[AudioFrame] = []
+        with damage.counted():
+            frames = decoder.decode(av.Packet(piece.data))
+        for frame in frames:
+            _encode(encoder, sink, _cut(frame, piece))
+        sink.check()
+    _finish(encoder, sink, damage)
+    return damage
+
+
+def opus_decoder(head: bytes | None = None) -> AudioCodecContext:
+    """A decoder of mono; with a `head` of what that says, which applies its gain and pre-skip."""
+    decoder = av.AudioCodecContext.create("libopus", "r")
+    assert isinstance(decoder, AudioCodecContext)
+    if head is None:
+        decoder.layout = "mono"
+    else:
+        decoder.extradata = head
+    return decoder
+
+
+def _cut(frame: AudioFrame, piece: Piece) -> AudioFrame | None:
+    """The frame without the samples at its end that are not to be heard."""
+    kept = frame.samples - piece.dropped
+    if kept == frame.samples:
+        return frame
+    if kept <= 0:
+        return None
+    short = AudioFrame(frame.format.name, frame.layout.name, kept)
+    short.sample_rate = frame.sample_rate
+    size = kept * frame.layout.nb_channels * frame.format.bytes
+    short.planes[0].update(bytes(frame.planes[0])[:size])
+    return short
+
+
+# -- all other formats
+
+
+def _transcode(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
+    """Decode, mix down, resample and encode."""
+    encoder, damage, pace = OpusEncoder(), Damage(), _Pace()
+    with _open(file) as container:
+        stream = _best_audio(container)
+        for packet in container.demux(stream):
+            frames: list[AudioFrame] = []
+            with damage.counted():
+                frames = packet.decode()
+            for frame in frames:
+                _encode(encoder, sink, frame)
+            pace.check(frames)
+            sink.check()
+        codec = stream.codec_context
+        source = Source(codec.codec.canonical_name, codec.sample_rate, codec.channels, False)
+    _finish(encoder, sink, damage)
+    return source, damage
+
+
+class _Pace:
+    """Notices a file whose sound is cut into far more packets than any encoder makes: a packet
+    costs the same work, however short its sound is."""
+
+    def __init__(self) -> None:
+        self._allowed: float = PACKETS_FREE
+
+    def check(self, frames: Sequence[AudioFrame]) -> None:
+        """Account for a packet, which held `frames`. Raises `Refused`."""
+        self._allowed -= 1
+        self._allowed += sum(PACKETS_A_S * one.samples / (one.sample_rate or 1) for one in frames)
+        if self._allowed < 0:
+            raise Refused(Fault.TIME)
+
+
+def _open(file: BinaryIO) -> InputContainer:
     file.seek(0)
     try:
         # Tags are not played: whatever their encoding, they never decide over the sound.
-        return av.open(file, "r", options=_OPTIONS, metadata_errors="replace")
+        return av.open(file, "r", options=OPTIONS, metadata_errors="replace")
+    except av.MemoryError:
+        raise
     except (av.FFmpegError, ValueError) as error:
-        raise NotSound(path, _unreadable(error)) from error
+        raise Refused(Fault.FORMAT) from error
 
 
-def _demux(
-    container: InputContainer, stream: AudioStream, *, flush: bool = False
-) -> Iterator[Packet[AudioStream]]:
-    """The packets of a stream; with `flush` also the empty one that ends decoding."""
-    for packet in container.demux(stream):
-        if packet.size or flush:
-            yield packet
+def _best_audio(container: InputContainer) -> AudioStream:
+    stream = container.streams.best("audio")
+    if not isinstance(stream, AudioStream):
+        raise Refused(Fault.NO_AUDIO)
+    codec = getattr(stream, "codec_context", None)  # the types say that there is one
+    if codec is None or codec.name not in CODECS:
+        raise Refused(Fault.CODEC)
+    codec.thread_count = 1
+    return stream
 
 
-def _describe(stream: AudioStream, *, passed_through: bool) -> Source:
-    codec = stream.codec_context
-    return Source(codec.codec.canonical_name, codec.sample_rate, codec.channels, passed_through)
+def _encode(encoder: OpusEncoder, sink: Sink, frame: AudioFrame | None) -> None:
+    if frame is None or not frame.samples:
+        return
+    for packet in encoder.push(frame):
+        sink.put(packet)
+
+
+def _finish(encoder: OpusEncoder, sink: Sink, damage: Damage) -> None:
+    damage.judge()
+    for packet in encoder.finish():
+        sink.put(packet)

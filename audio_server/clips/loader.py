@@ -1,4 +1,4 @@
-"""A folder of sound files made into clips, in worker threads."""
+"""A folder of sound files made into clips, in threads and in decoder processes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import trio
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip import Clip
 from audio_server.clips.clip_reader import ClipReader, Loaded
+from audio_server.clips.decoder import open_decoder
 from audio_server.clips.errors import ClipDamaged, ClipError, NotSound
 from audio_server.clips.folder import ClipFile, look_into, no_clips
 from audio_server.clips.left_out import LeftOut
@@ -21,6 +22,9 @@ __all__ = ["ClipError", "Loaded", "Progress", "find_left_out", "load_clips", "lo
 
 Progress = Callable[[int, int], None]
 """Called with how many files are done and how many there are, first with none done."""
+
+PROCESSES_MAX = 4
+"""How many files are decoded at the same time, on however many cores: each may take memory."""
 
 TURN_S = 0.05
 """How long a thread loads files before it says how many."""
@@ -38,19 +42,19 @@ async def load_files(
     progress: Progress | None = None,
     known: Sequence[Loaded] = (),
     but: str = "",
-    threads: int | None = None,
+    processes: int | None = None,
     left_out: LeftOut | None = None,
 ) -> list[Loaded]:
     """Return the clips of `folder`; its index in the list is the mode of a clip.
 
     A file that holds what one of `known` held is that clip again, whatever it is called now. Of
-    the rest what was prepared once is read from `cache`; the others are passed through or
-    transcoded in so many threads, by default as there are cores, and stored there. Raises
-    `ClipError` for the first file, in order, that is meant as a clip and cannot be read, and where
-    there is none; that of the name `but` is not read.
+    the rest what was encoded once is read from `cache`; the others are passed through or
+    transcoded in so many processes, by default as there are cores but at most `PROCESSES_MAX`, and
+    stored there. Raises `ClipError` for the first file, in order, that is meant as a clip and
+    cannot be read, and where there is none; that of the name `but` is not read.
 
     Files without a suffix of sound are clips if there is sound in them. What is left out is noted
-    in `left_out`. A cancel stops the work within a packet; what was finished stays cached.
+    in `left_out`. A cancel stops the work at once; what was finished stays cached.
     """
     found = await trio.to_thread.run_sync(look_into, folder)
     files = [file for file in found.files if file.name != but]
@@ -58,7 +62,7 @@ async def load_files(
     left_out = LeftOut() if left_out is None else left_out
     reader = ClipReader(cache, known, left_out.no_sound)
     work = _Work(files, reader, progress or (lambda done, total: None))
-    loaded = await work.run(threads or os.cpu_count() or 1)
+    loaded = await work.run(processes or _processes())
     left_out.note(folder, found.left_out | work.left_out)
     if not loaded and not but:
         raise no_clips(folder)
@@ -77,7 +81,7 @@ async def find_left_out(folder: Path) -> Collection[str]:
     with TemporaryDirectory() as nowhere:
         reader = ClipReader(Cache(Path(nowhere)), (), set())
         work = _Work(unsure, reader, lambda done, total: None)
-        await work.run(os.cpu_count() or 1)
+        await work.run(_processes())
     return work.left_out
 
 
@@ -91,14 +95,14 @@ class _Work:
         self._results: dict[ClipFile, Loaded | ClipError] = {}
         self._told = 0
 
-    async def run(self, threads: int) -> list[Loaded]:
+    async def run(self, processes: int) -> list[Loaded]:
         self._progress(0, len(self._files))
         await self._look_up_all()
         rest = [file for file in self._files if file not in self._results]
         todo = iter(rest)
         async with trio.open_nursery() as nursery:
-            for _ in range(min(threads, len(rest))):
-                nursery.start_soon(self._read_all, todo, trio.CapacityLimiter(1))
+            for _ in range(min(processes, len(rest))):
+                nursery.start_soon(self._read_all, todo)
         return [result for file in self._files if (result := self._result(file))]
 
     async def _look_up_all(self) -> None:
@@ -125,18 +129,17 @@ class _Work:
                 return True
         return False
 
-    async def _read_all(self, todo: Iterator[ClipFile], limiter: trio.CapacityLimiter) -> None:
+    async def _read_all(self, todo: Iterator[ClipFile]) -> None:
         """Load one file after the other; several tasks share `todo`."""
-        for file in todo:
-            # An error is kept, not raised: the others go on into the cache, and which of two
-            # errors is told does not depend on which thread was first.
-            try:
-                self._results[file] = await trio.to_thread.run_sync(
-                    self._reader.read, file, limiter=limiter
-                )
-            except ClipError as error:
-                self._results[file] = error
-            self._tell()
+        async with open_decoder() as decoder:
+            for file in todo:
+                # An error is kept, not raised: the others go on into the cache, and which of two
+                # errors is told does not depend on which process was first.
+                try:
+                    self._results[file] = await self._reader.read(file, decoder)
+                except ClipError as error:
+                    self._results[file] = error
+                self._tell()
 
     def _tell(self) -> None:
         for done in range(self._told + 1, len(self._results) + 1):
@@ -159,3 +162,7 @@ class _Work:
             for file, result in self._results.items()
             if isinstance(result, (NotSound, ClipDamaged)) and not file.is_sure
         }
+
+
+def _processes() -> int:
+    return min(os.cpu_count() or 1, PROCESSES_MAX)

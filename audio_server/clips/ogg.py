@@ -1,31 +1,126 @@
-"""Opus packets written as an Ogg Opus file (RFC 7845)."""
+"""Ogg pages (RFC 3533), and Opus packets written as an Ogg Opus file (RFC 7845)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
-from typing import BinaryIO
-
-import av
+import struct
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import BinaryIO, NamedTuple
 
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
 
 PRE_SKIP_SAMPLES = 312
-"""What libopus answers late, and a player of files drops (a device does not)."""
+"""The delay of libopus, which a player of files drops (a device does not)."""
+
+CONTINUED, FIRST, LAST = 1, 2, 4
+"""Flags of a page: it begins inside a packet; it begins, it ends a logical stream."""
+
+_HEAD = struct.Struct("<4sBBqIIIB")
+_CRC_AT = 22
+_LACES_MAX = 255
+_PAGE_MAX_BYTES = _HEAD.size + _LACES_MAX + _LACES_MAX * 255
+_CHUNK_BYTES = 1 << 18
+_PACKETS_A_PAGE = 50  # a second: what a player has to read before it can go on
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+class Page(NamedTuple):
+    """A page as it is in a file. `granule` is -1 where no packet ends in it."""
+
+    flags: int
+    granule: int
+    serial: int
+    number: int
+    laces: bytes
+    """Sizes of the segments; one below 255 ends a packet."""
+    body: bytes
+
+
+def read_pages(file: BinaryIO) -> Iterator[Page]:
+    """The pages from the current position on; bytes that are no page, or a damaged one, are
+    skipped. Needs the memory of a few pages, whatever the file says."""
+    buffer = b""
+    while data := file.read(_CHUNK_BYTES):
+        buffer = yield from _pages_of(buffer + data, is_all=False)
+    yield from _pages_of(buffer, is_all=True)
+
+
+def _pages_of(data: bytes, *, is_all: bool) -> Generator[Page, None, bytes]:
+    """The pages in `data`; returns the rest, which may be the beginning of one."""
+    at = 0
+    while (at := data.find(b"OggS", at)) >= 0:
+        end = at + _size(data, at)
+        if end > len(data) and not is_all:
+            return data[at:]
+        if _checksum(data[at:end]) == data[at + _CRC_AT : at + _CRC_AT + 4]:
+            yield _parse(data[at:end])
+            at = end
+        else:
+            at += 1
+    return data[-3:]
+
+
+def _size(data: bytes, at: int) -> int:
+    """Size of the page at `at`; the largest possible one where its head is not whole."""
+    laces_at = at + _HEAD.size
+    laces_end = laces_at + (data[laces_at - 1] if laces_at <= len(data) else _LACES_MAX)
+    if laces_end > len(data):
+        return _PAGE_MAX_BYTES
+    return laces_end - at + sum(data[laces_at:laces_end])
+
+
+def _parse(page: bytes) -> Page:
+    _, _, flags, granule, serial, number, _, count = _HEAD.unpack_from(page)
+    end = _HEAD.size + count
+    return Page(flags, granule, serial, number, page[_HEAD.size : end], page[end:])
+
+
+def _checksum(page: bytes) -> bytes:
+    """The CRC of a page as it is stored.
+
+    Ogg's CRC is that of zlib with every bit order reversed, begun with zero and not inverted.
+    """
+    blank = b"".join((page[:_CRC_AT], bytes(4), page[_CRC_AT + 4 :]))
+    crc = zlib.crc32(blank.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return crc.to_bytes(4, "big").translate(_REVERSED)
+
+
+# -- writing
 
 
 def write_opus(file: BinaryIO, packets: Sequence[bytes]) -> None:
     """Write the packets (48 kHz, mono, 20 ms each) bit for bit; `file` stays open.
 
-    The same packets make the same file: no random serial number, no version of a library.
+    The same packets make the same file: its serial number is made from them.
     """
-    with av.open(file, "w", format="ogg", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libopus", rate=RATE_HZ, layout="mono")
-        container.start_encoding()
-        for index, data in enumerate(packets):
-            packet = av.Packet(data)
-            packet.stream = stream
-            packet.time_base = Fraction(1, RATE_HZ)
-            packet.pts = packet.dts = index * PACKET_SAMPLES - PRE_SKIP_SAMPLES
-            packet.duration = PACKET_SAMPLES
-            container.mux(packet)
+    serial = zlib.crc32(b"".join(packets))
+    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, PRE_SKIP_SAMPLES, RATE_HZ, 0, 0)
+    file.write(_page(FIRST, 0, serial, 0, [head]))
+    file.write(_page(0, 0, serial, 1, [b"OpusTags" + struct.pack("<I4sI", 4, b"opus", 0)]))
+    done = 0
+    for number, group in enumerate(_grouped(packets), start=2):
+        done += len(group)
+        flags = LAST if done == len(packets) else 0
+        file.write(_page(flags, done * PACKET_SAMPLES, serial, number, group))
+
+
+def _grouped(packets: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """The packets of one page after the other."""
+    group: list[bytes] = []
+    room = _LACES_MAX
+    for packet in packets:
+        laces = len(packet) // 255 + 1
+        if len(group) == _PACKETS_A_PAGE or laces > room:
+            yield group
+            group, room = [], _LACES_MAX
+        group.append(packet)
+        room -= laces
+    if group:
+        yield group
+
+
+def _page(flags: int, granule: int, serial: int, number: int, packets: Sequence[bytes]) -> bytes:
+    laces = b"".join(b"\xff" * (len(one) // 255) + bytes([len(one) % 255]) for one in packets)
+    head = _HEAD.pack(b"OggS", 0, flags, granule, serial, number, 0, len(laces))
+    page = b"".join((head, laces, *packets))
+    return b"".join((page[:_CRC_AT], _checksum(page), page[_CRC_AT + 4 :]))

@@ -13,17 +13,23 @@ RATE_HZ = 48_000
 PACKET_SAMPLES = 960
 """Samples in a packet of 20 ms, the only length that the server sends."""
 
+PACKET_MAX_BYTES = 1276
+"""A byte of head and the largest frame (RFC 6716, section 3.2.1). Encoders stay below that for
+20 ms, whatever the bit rate; a packet that is larger is padded, and only keeps others waiting."""
+
 _SILK_SAMPLES = (480, 960, 1920, 2880)
 _HYBRID_SAMPLES = (480, 960)
 _CELT_SAMPLES = (120, 240, 480, 960)
 
 
 def is_sendable(packet: bytes) -> bool:
-    """Whether a device can be sent this packet as it is: mono, 20 ms in all, not empty.
+    """Whether a device can be sent this packet as it is: mono, 20 ms in all, neither empty nor
+    larger than `PACKET_MAX_BYTES`.
 
     Looks at the header only; whether the rest decodes is for a decoder to say.
     """
-    return packet_samples(packet) == PACKET_SAMPLES and not packet[0] & 0x04
+    is_mono_20_ms = packet_samples(packet) == PACKET_SAMPLES and not packet[0] & 0x04
+    return is_mono_20_ms and len(packet) <= PACKET_MAX_BYTES
 
 
 def packet_samples(packet: bytes) -> int:

@@ -7,7 +7,8 @@ from typing import cast
 import av
 from av.audio.codeccontext import AudioCodecContext
 
-from audio_server.clips.encoder import OpusEncoder, check_rate
+from audio_server.clips.encoder import OpusEncoder
+from audio_server.clips.mix import RATE_MAX_HZ, RATE_MIN_HZ
 
 SAMPLE_BYTES = {"u8": 1, "s8": 1} | {
     f"{kind}{bits}{order}": bits // 8
@@ -33,7 +34,9 @@ class RawEncoder:
         if codec not in SAMPLE_BYTES:
             known = ", ".join(SAMPLE_BYTES)
             raise ValueError(f"unknown sample format {sample_format!r} (known: {known})")
-        check_rate(rate_hz)
+        if not RATE_MIN_HZ <= rate_hz <= RATE_MAX_HZ:
+            allowed = f"{RATE_MIN_HZ} to {RATE_MAX_HZ}"
+            raise ValueError(f"a sample rate of {rate_hz} Hz is out of range ({allowed})")
         if not 1 <= channels <= len(_LAYOUTS):
             raise ValueError(f"{channels} channels are out of range (1 to {len(_LAYOUTS)})")
         self._decoder = cast(AudioCodecContext, av.CodecContext.create(f"pcm_{codec}", "r"))

@@ -1,77 +1,110 @@
-"""Sound that is read from a pipe until it ends, or until Ctrl-C ends it."""
+"""Sound that is read from a pipe until it ends, or until Ctrl-C ends it.
+
+It is a sound file of any format, or raw PCM where that is asked for.
+"""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from io import BufferedReader, BytesIO
+from io import BufferedReader
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 import trio
 
 from audio_server.clips.convert import opus_bytes, opus_of
-from audio_server.clips.errors import ClipError
-from audio_server.clips.raw import RawEncoder
+from audio_server.clips.decoder import MAX_PACKETS, PACKETS_A_MINUTE
+from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound
+from audio_server.clips.faults import Fault
 
 LAST_WORDS_S = 1.0
 """After an interrupt the recorder has this long to write what it still holds."""
 
+STREAM_MAX_BYTES = 1 << 30
+"""How large a sound file in a pipe may be: an hour in stereo, 24 bits. It is kept on disk."""
+
 _CHUNK_BYTES = 65_536
-_SOUND_FILES = (b"RIFF", b"RF64", b"OggS", b"fLaC", b".snd", b"FORM", b"ID3")
 
 
-async def record(
+async def record_file(stream: BinaryIO, name: str) -> bytes:
+    """An Ogg Opus file of the sound file that comes in `stream`; `name` is its name in errors.
+
+    It is read whole first, so pieces may be of any size. Raises `ClipError`; for raw PCM, which
+    does not say its shape, that is `NotSound`.
+    """
+    with TemporaryFile() as file:
+        spool = _Spool(file, name)
+        await _read_to_end(stream, name, spool.take)
+        await trio.to_thread.run_sync(spool.finish)
+        return await opus_of(name, file)
+
+
+async def record_raw(
     stream: BinaryIO, name: str, *, rate_hz: int, channels: int, sample_format: str
 ) -> bytes:
-    """An Ogg Opus file of what `stream` holds; `name` is what it is called in errors.
+    """An Ogg Opus file of the raw PCM that comes in `stream`, encoded while it comes.
 
-    Raw PCM is encoded while it comes. Some recorders write a sound file (AU, WAV) to a
-    pipe unless told otherwise; taken for raw that would be noise, so it is recognised.
     Raises `ClipError` where there is no sound in it.
     """
+    from audio_server.clips.raw import RawEncoder  # FFmpeg is loaded for raw sound alone
+
     try:
         encoder = RawEncoder(rate_hz=rate_hz, channels=channels, sample_format=sample_format)
     except ValueError as error:
         raise ClipError(name, str(error)) from error
-    taker = _Taker(encoder)
-    try:
-        await _read_to_end(stream, taker.take)
-    except OSError as error:
-        raise ClipError(name, f"cannot be read ({error.strerror})") from error
-    return await trio.to_thread.run_sync(taker.finish, name)
+    packets: list[bytes] = []
+
+    def take(data: bytes) -> None:
+        packets.extend(encoder.push(data))
+        if len(packets) > MAX_PACKETS:
+            raise Fault.LENGTH.error(name, MAX_PACKETS / PACKETS_A_MINUTE)
+
+    await _read_to_end(stream, name, take)
+    packets += await trio.to_thread.run_sync(encoder.finish)
+    if not packets:
+        raise Fault.SILENT.error(name)
+    return await trio.to_thread.run_sync(opus_bytes, packets)
 
 
-class _Taker:
-    """What has been read so far: packets, or the bytes of a sound file."""
+class _Spool:
+    """Bytes that are put into a file, up to `STREAM_MAX_BYTES`."""
 
-    def __init__(self, encoder: RawEncoder) -> None:
-        self._encoder = encoder
-        self._packets: list[bytes] = []
-        self._file: BytesIO | None = None
-        self._started = False
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._size = 0
 
     def take(self, data: bytes) -> None:
-        if not self._started:
-            self._started = True
-            self._file = BytesIO() if data.startswith(_SOUND_FILES) else None
-        if self._file is not None:
+        self._size += len(data)
+        if self._size > STREAM_MAX_BYTES:
+            raise ClipTooLarge(self._name, f"is larger than {STREAM_MAX_BYTES >> 20} MiB")
+        with self._faults_named():
             self._file.write(data)
-        else:
-            self._packets += self._encoder.push(data)
 
-    def finish(self, name: str) -> bytes:
-        if self._file is not None:
-            return opus_of(name, self._file)
-        self._packets += self._encoder.finish()
-        if not self._packets:
-            raise ClipError(name, "has no sound in it")
-        return opus_bytes(self._packets)
+    def finish(self) -> None:
+        """Write what is still buffered. Raises `NotSound` where nothing came."""
+        if not self._size:
+            raise NotSound(self._name, "has no sound in it")
+        with self._faults_named():
+            self._file.flush()
+
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ClipError(self._name, f"cannot be kept ({error.strerror})") from error
 
 
-async def _read_to_end(stream: BinaryIO, take: Callable[[bytes], None]) -> None:
-    """Hand all that comes to `take`, in a thread. A read that blocks is left to itself."""
-    failure: OSError | None = None
+async def _read_to_end(stream: BinaryIO, name: str, take: Callable[[bytes], None]) -> None:
+    """Hand all that comes to `take`, in a thread. A read that blocks is left to itself.
+
+    Raises `ClipError`, also what `take` raises of it.
+    """
+    failure: ClipError | None = None
     async with trio.open_nursery() as nursery:
         reading = trio.CancelScope()
         await nursery.start(_end_by_interrupt, reading)
@@ -79,6 +112,8 @@ async def _read_to_end(stream: BinaryIO, take: Callable[[bytes], None]) -> None:
             with reading:
                 await _hand_over(stream, take)
         except OSError as error:
+            failure = ClipError(name, f"cannot be read ({error.strerror})")
+        except ClipError as error:
             failure = error
         nursery.cancel_scope.cancel()
     if failure is not None:

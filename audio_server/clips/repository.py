@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar, TypeVarTuple, Unpack
 
@@ -21,6 +20,7 @@ from audio_server.clips import folder_ops
 from audio_server.clips.cache import CACHE_MAX_MIB, Cache
 from audio_server.clips.clip import Clip
 from audio_server.clips.clip_info import ClipInfo, entries_of
+from audio_server.clips.convert import opus_bytes
 from audio_server.clips.errors import ClipError, ClipsFixed
 from audio_server.clips.folder import why_fixed
 from audio_server.clips.left_out import LeftOut
@@ -33,8 +33,11 @@ from audio_server.clips.upload import UPLOAD_MAX_MIB, receive
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-UPLOADS_MAX = 4
-"""How many files may come at the same time; one more waits."""
+UPLOADS_MAX = 16
+"""How many files may come at the same time; one more waits. Each is bounded in time (`upload`)."""
+
+DECODED_MAX = 2
+"""How many of those that have come are decoded at the same time: each may take memory."""
 
 Use: TypeAlias = Callable[[Sequence[Clip]], Awaitable[None]]
 """Has other clips played from now on; returns when they are."""
@@ -67,6 +70,7 @@ class Repository:
         self._use: Use = _use_nowhere
         self._change = trio.Lock()
         self._uploads = trio.CapacityLimiter(UPLOADS_MAX)
+        self._decoding = trio.CapacityLimiter(DECODED_MAX)
         self._drawing = trio.CapacityLimiter(1)
         self._left_out = left_out or LeftOut()
         self._shown = _Shown(loaded)
@@ -96,8 +100,8 @@ class Repository:
     async def peaks(self, name: str, points: int) -> list[float]:
         """The waveform of a clip, as `peaks.peaks` has it."""
         one = self._shown.loaded[self.find(name).mode]
-        draw = partial(peaks, one.clip, points, one.key, self._cache)
-        drawn = await trio.to_thread.run_sync(draw, limiter=self._drawing)
+        async with self._drawing:
+            drawn = await peaks(one.clip, points, one.key, self._cache)
         await self._trim()
         return drawn
 
@@ -121,7 +125,7 @@ class Repository:
             await self._reload()
 
     async def upload(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
-        """Add a sound file of that name, of any format FFmpeg reads; it gets the next mode."""
+        """Add a sound file of that name, of any common format; it gets the next mode."""
         title = clean_title(title_of_file(name))
         check_complete(name)
         await self._in_folder(folder_ops.check_room, title)
@@ -169,7 +173,9 @@ class Repository:
     async def _receive(self, name: str, parts: AsyncIterable[bytes]) -> bytes:
         await self._check_free()
         async with self._uploads:
-            return await receive(name, parts, self.folder, max_bytes=self.max_bytes)
+            return await receive(
+                name, parts, self.folder, max_bytes=self.max_bytes, decoding=self._decoding
+            )
 
     @asynccontextmanager
     async def _changing(self, name: str | None = None) -> AsyncIterator[str]:
@@ -200,14 +206,13 @@ class Repository:
         self.version.value += 1
 
     async def _load(self, *, but: str = "") -> list[Loaded]:
-        # One thread: each of them waits for the same lock of the interpreter as the loop does,
-        # and what plays comes first.
+        # One process: what plays comes first.
         return await load_files(
             self.folder,
             cache=self._cache,
             known=self._shown.loaded,
             but=but,
-            threads=1,
+            processes=1,
             left_out=self._left_out,
         )
 
@@ -264,7 +269,4 @@ async def _use_nowhere(clips: Sequence[Clip]) -> None:
 
 
 def _ogg(clip: Clip) -> bytes:
-    # FFmpeg is loaded by those who use it.
-    from audio_server.clips.convert import opus_bytes
-
     return opus_bytes(list(clip.sound()))

@@ -2,47 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
 import trio
 
-from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound
+from audio_server.clips.convert import opus_of
+from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound, UploadTooSlow
 from audio_server.wire.audio import PACKET_MS
 
 UPLOAD_MAX_MIB = 64
 SOUND_MAX_S = 3600
 
+START_S = 10.0
+"""How long an upload may take to get going."""
+
+RATE_MIN_BYTES_A_S = 16 << 10
+"""How fast it has to come from then on, on average: few connections are slower."""
+
+UPLOAD_S = 900.0
+"""How long it may take in all. Where files of more than 900 MiB are allowed, that is longer:"""
+
+UPLOAD_BYTES_A_S = 1 << 20
+
 _PACKETS_MAX = SOUND_MAX_S * 1000 // PACKET_MS
 
 
-async def receive(name: str, parts: AsyncIterable[bytes], folder: Path, *, max_bytes: int) -> bytes:
+async def receive(
+    name: str,
+    parts: AsyncIterable[bytes],
+    folder: Path,
+    *,
+    max_bytes: int,
+    decoding: trio.CapacityLimiter,
+) -> bytes:
     """An Ogg Opus file of the file that comes, which is called `name` in errors.
 
-    It is kept in `folder` meanwhile, in a file without a name, so nothing is left behind. Raises
-    `ClipTooLarge` as soon as it is too large, and `ClipError` for one that cannot be played.
+    It is kept in `folder` meanwhile, in a file without a name, so nothing is left behind. A place
+    of `decoding` is taken once it is there. Raises `ClipTooLarge` as soon as it is too large,
+    `UploadTooSlow`, and `ClipError` for one that cannot be played.
     """
-    # FFmpeg is loaded by those who use it.
-    from audio_server.clips.convert import opus_of
-
     async with _temporary(folder) as file:
-        size = 0
-        async for part in parts:
+        size, start, rest = 0, trio.current_time(), aiter(parts)
+        total_s = max(UPLOAD_S, max_bytes / UPLOAD_BYTES_A_S)
+        while (part := await _next(name, rest, start + min(total_s, due_s(size)))) is not None:
             size += len(part)
             if size > max_bytes:
                 raise ClipTooLarge(name, f"is larger than {max_bytes / 2**20:g} MiB")
-            await _write(file, part, name)
+            await _write(name, partial(file.write, part))
         if not size:
             raise NotSound(name, "is empty")
-        return await trio.to_thread.run_sync(lambda: opus_of(name, file, max_packets=_PACKETS_MAX))
+        await _write(name, file.flush)
+        async with decoding:
+            return await opus_of(name, file, max_packets=_PACKETS_MAX)
 
 
-async def _write(file: BinaryIO, part: bytes, name: str) -> None:
+def due_s(size: int) -> float:
+    """When the next part of an upload is due, in seconds from its start, after so many bytes."""
+    return START_S + size / RATE_MIN_BYTES_A_S
+
+
+async def _next(name: str, parts: AsyncIterator[bytes], due_at: float) -> bytes | None:
+    """The next part; None at the end. Raises `UploadTooSlow`."""
+    with trio.move_on_at(due_at):
+        return await anext(parts, None)
+    raise UploadTooSlow(name, f"comes too slowly (at least {RATE_MIN_BYTES_A_S >> 10} KiB/s)")
+
+
+async def _write(name: str, write: Callable[[], object]) -> None:
     try:
-        await trio.to_thread.run_sync(file.write, part)
+        await trio.to_thread.run_sync(write)
     except OSError as error:
         raise ClipError(name, f"cannot be kept ({error.strerror})") from error
 

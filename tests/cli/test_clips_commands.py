@@ -100,10 +100,19 @@ def test_add_raw_sound_from_a_pipe(format, kind, rate_hz, channels, say, stdin, 
     assert [file.name for file in (tmp_path / "clips").iterdir()] == ["00-recording.opus"]
 
 
-def test_add_raw_sound_that_is_not_described(say, stdin) -> None:
+@pytest.mark.parametrize("given", [["--rate", "48000"], ["--channels", "1"], ["--format", "s16"]])
+def test_add_raw_sound_that_is_half_described(given, say, stdin) -> None:
     stdin(tone("h", rate_hz=48000, channels=1, seconds=0.3))
-    say("clips", "add", "-")
+    say("clips", "add", *given, "-")
     assert 0.3 <= listed(say)[0]["duration_s"] <= 0.3 + 2 * PACKET_S
+
+
+def test_raw_sound_that_is_not_described_is_an_error_that_says_how(fail, stdin, tmp_path) -> None:
+    stdin(tone("h", rate_hz=48000, channels=1, seconds=0.3))
+    said = fail("clips", "add", "-")
+    assert said.startswith("audio-server: standard input: cannot be read as sound")
+    assert "for raw sound give --rate, --channels or --format" in said
+    assert not list(tmp_path.glob("clips/*"))
 
 
 def test_add_a_file_which_gets_the_next_mode(say) -> None:

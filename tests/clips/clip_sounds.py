@@ -124,10 +124,11 @@ def ogg_edited(data: bytes, old: bytes, new: bytes) -> bytes:
     """The file with bytes replaced by as many others, and checksums that are right again."""
     assert len(old) == len(new)
     assert data.count(old) == 1
-    return b"".join(_sealed(head, body) for head, body in ogg_pages(data.replace(old, new)))
+    return b"".join(ogg_sealed(head, body) for head, body in ogg_pages(data.replace(old, new)))
 
 
-def _sealed(head: bytes, body: bytes) -> bytes:
+def ogg_sealed(head: bytes, body: bytes) -> bytes:
+    """The page with a checksum that is right."""
     blank = head[:22] + bytes(4) + head[26:]
     return head[:22] + _ogg_crc(blank + body).to_bytes(4, "little") + head[26:] + body
 

@@ -73,19 +73,21 @@ def mostly_invalid(path: Path) -> None:
         write_opus(file, [SILENCE] * 5 + [bytes([30 << 3 | 1, 1, 2, 3])] * 30)
 
 
+UNKNOWN = r"cannot be read as sound \(an unknown format"
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
     "no samples": (no_samples, "has no sound in it"),
-    "a picture": (picture, "has no audio in it"),
+    "a picture": (picture, UNKNOWN),
     "junk": (lambda path: path.write_bytes(junk(20_000)), "(cannot be read as|has no) "),
     "text": (lambda path: path.write_text("Just a note.\n" * 50), "(cannot be read as|has no) "),
-    "a head alone": (header_only, r"cannot be read as sound \(Invalid data"),
-    "a playlist": (playlist, r"cannot be read as sound \(Operation not permitted"),
-    "a list of neighbours": (list_of_neighbours, r"cannot be read as sound \("),
+    "a head alone": (header_only, UNKNOWN),
+    "a playlist": (playlist, UNKNOWN),
+    "a list of neighbours": (list_of_neighbours, UNKNOWN),
     "an unknown codec": (wav_of(kind=0x7777), r"cannot be read as sound \(an unknown codec"),
     "hours of a few bytes": (wav_of(rate_hz=1), r"cannot be read as sound \(a sample rate of 1 Hz"),
     "too fast": (wav_of(rate_hz=10**9), r"cannot be read as sound \(a sample rate of 1000000000"),
-    "a call": (call, r"cannot be read as sound \(Invalid data"),
+    "a call": (call, UNKNOWN),
     "a dangling link": (lambda path: path.symlink_to("nowhere"), r"cannot be read \(No such"),
     "damaged": (damaged, "has no sound in it"),
     "mostly invalid": (mostly_invalid, r"cannot be read as sound \(most of it"),

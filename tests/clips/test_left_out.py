@@ -249,7 +249,7 @@ async def test_it_is_warned_of_once(
 async def test_junk_is_read_once(
     running: Repository, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audio_server.clips.ingest.ingest", None)
+    monkeypatch.setattr("audio_server.clips.decoder.Decoder.ingest", None)
     await running.reload()
     assert len(running.clips) == 2
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import trio
 from clip_sounds import chirp, write_sound
 
-from audio_server.clips import folder, ingest
+from audio_server.clips import folder
 from audio_server.clips.folder import ClipFile, clip_files, default_clips
-from audio_server.clips.loader import load_clips
+from audio_server.clips.loader import load_clips, load_files
 from audio_server.clips.suffixes import is_clip_name
 
 
@@ -79,40 +77,10 @@ async def test_progress_counts_files(tmp_path: Path) -> None:
     assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-async def test_cancel_stops_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread cannot be cancelled; this one ends because it asks, once a packet."""
-    (tmp_path / "a.wav").write_bytes(b"some sound")
-    asked = 0
-
-    def endless(path: Path, file: object, *, checkpoint: Callable[[], None]) -> None:
-        nonlocal asked
-        trio.from_thread.run_sync(scope.cancel)
-        while True:
-            asked += 1
-            checkpoint()
-
-    monkeypatch.setattr(ingest, "ingest", endless)
-    with trio.CancelScope() as scope:
-        await load_clips(tmp_path, cache=tmp_path / ".cache")
-    assert scope.cancelled_caught
-    assert asked == 1
-    assert not (tmp_path / ".cache").exists()
-
-
-class Enough(Exception):
-    """What stops the work in a test."""
-
-
-@pytest.mark.parametrize(("file", "codec"), [("a.opus", "libopus"), ("a.wav", "pcm_s16le")])
-def test_checkpoint_is_asked_at_every_packet(tmp_path: Path, file: str, codec: str) -> None:
-    asked = 0
-
-    def checkpoint() -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 5:
-            raise Enough
-
-    path = write_sound(tmp_path / file, chirp(48_000, 2.0), codec=codec)
-    with path.open("rb") as opened, pytest.raises(Enough):
-        ingest.ingest(path, opened, checkpoint=checkpoint)
+@pytest.mark.parametrize("processes", [1, 2, 5])
+async def test_files_are_shared_by_processes(tmp_path: Path, processes: int) -> None:
+    for index in range(5):
+        write_sound(tmp_path / f"{index}.wav", chirp(8_000, 0.1 + index / 10), rate_hz=8_000)
+    loaded = await load_files(tmp_path, cache=tmp_path / ".cache", processes=processes)
+    assert [one.file for one in loaded] == [f"{index}.wav" for index in range(5)]
+    assert [round(one.clip.duration_s, 1) for one in loaded] == [0.1, 0.2, 0.3, 0.4, 0.5]

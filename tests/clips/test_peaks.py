@@ -28,7 +28,7 @@ async def clip(tmp_path: Path) -> Clip:
 
 
 async def test_it_is_as_loud_as_the_sound(clip: Clip, tmp_path: Path) -> None:
-    found = peaks(clip, 40, "key", Cache(tmp_path))
+    found = await peaks(clip, 40, "key", Cache(tmp_path))
     assert len(found) == 40
     for second, level in enumerate(LEVELS):
         inside = found[10 * second + 2 : 10 * second + 8]
@@ -37,30 +37,30 @@ async def test_it_is_as_loud_as_the_sound(clip: Clip, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("points", [1, 2, 7, 803, 804, 4000])
 async def test_any_number_of_points(points: int, clip: Clip, tmp_path: Path) -> None:
-    found = peaks(clip, points, "key", Cache(tmp_path))
+    found = await peaks(clip, points, "key", Cache(tmp_path))
     assert len(found) == points
     assert max(found) == pytest.approx(0.8, abs=0.05)
     assert all(0 <= point <= 1 for point in found)
 
 
 @pytest.mark.parametrize("points", [0, -1, 4001])
-def test_too_few_or_too_many(points: int, tmp_path: Path) -> None:
+async def test_too_few_or_too_many(points: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1 to 4000 points"):
-        peaks(Clip.from_packets("a", [SILENCE]), points, "key", Cache(tmp_path))
+        await peaks(Clip.from_packets("a", [SILENCE]), points, "key", Cache(tmp_path))
 
 
 async def test_it_is_decoded_once(
     clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = Cache(tmp_path)
-    first = peaks(clip, 100, "key", cache)
+    first = await peaks(clip, 100, "key", cache)
     kept = (tmp_path / "key.peaks").read_bytes()
     monkeypatch.setattr(Clip, "sound", lambda self: [SILENCE] * self.packets)
-    assert peaks(clip, 100, "key", cache) == first
+    assert await peaks(clip, 100, "key", cache) == first
     (tmp_path / "key.peaks").write_bytes(kept[:-1])
-    assert max(peaks(clip, 100, "key", cache)) == 0
+    assert max(await peaks(clip, 100, "key", cache)) == 0
 
 
 async def test_without_a_cache(clip: Clip, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert max(peaks(clip, 10, "key", Cache(tmp_path / "file"))) > 0.7
+    assert max(await peaks(clip, 10, "key", Cache(tmp_path / "file"))) > 0.7

@@ -17,7 +17,7 @@ from audio_server.web.api.sounds import Sounds
 from audio_server.web.context import Context
 
 SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)
-FILE: Final = Content("application/octet-stream", "a sound file of any format FFmpeg reads", None)
+FILE: Final = Content("application/octet-stream", "a sound file of any common format", None)
 
 BUSY: Final = {503: "too many clips are being listened to"}
 UNKNOWN: Final = {404: "no such clip"}

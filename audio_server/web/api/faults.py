@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip
+from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip, UploadTooSlow
 from audio_server.fleet.names import BadName
 from audio_server.web.api.operation import Problem
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NoSuchClip, 404),
     (ClipTooLarge, 413),
+    (UploadTooSlow, 408),
     (ClipsFixed, 403),
     (ClipError, 422),
     (BadName, 422),

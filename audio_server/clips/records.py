@@ -1,0 +1,71 @@
+"""What a decoder process says: records of a kind and a few bytes, read with bounds."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+
+_HEAD = struct.Struct("<BH")
+
+INGEST, LEVELS = b"i", b"l"
+"""What can be asked for, of a file that is sent along: the packets of a sound file; how loud
+packets are, which are in the file as records."""
+
+RECORD_MAX_BYTES = 0xFFFF
+
+LEVELS_A_PACKET = 4
+"""A level, a byte, is kept for every 5 ms."""
+
+
+class Kind(IntEnum):
+    """Kinds of records."""
+
+    READY = 1
+    """The process has started and takes requests."""
+    PACKET = 2
+    """The next Opus packet."""
+    AGAIN = 3
+    """The packets so far are void; others follow."""
+    LEVELS = 4
+    """How loud the next moments are, a byte each."""
+    DONE = 5
+    """The end; JSON of facts."""
+    REFUSED = 6
+    """The end: JSON of a fault's name and its number."""
+
+
+class BadRecord(Exception):
+    """Bytes that no decoder process of ours would say."""
+
+
+def encode_record(kind: Kind, data: bytes = b"") -> bytes:
+    """A record as it is sent; `data` has at most `RECORD_MAX_BYTES`."""
+    return _HEAD.pack(kind, len(data)) + data
+
+
+class RecordReader:
+    """Records out of pieces of any size."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def push(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
+        """The records that are whole with `data`. Raises `BadRecord`."""
+        data, at = self._rest + data, 0
+        self._rest = b""
+        while at + _HEAD.size <= len(data):
+            kind, size = _HEAD.unpack_from(data, at)
+            end = at + _HEAD.size + size
+            if end > len(data):
+                break
+            yield _kind(kind), data[at + _HEAD.size : end]
+            at = end
+        self._rest = data[at:]
+
+
+def _kind(number: int) -> Kind:
+    try:
+        return Kind(number)
+    except ValueError as error:
+        raise BadRecord from error
