@@ -55,6 +55,7 @@ class MonoMixer:
 def _average(frame: AudioFrame) -> Graph:
     """A graph that gives all channels of frames like this one the same share."""
     graph = Graph()
+    graph.threads = 1  # the process may start none
     shape = f"sample_rate={frame.sample_rate}:sample_fmt={frame.format.name}"
     times = f"time_base=1/{frame.sample_rate}"
     source = graph.add("abuffer", f"{shape}:{times}:channel_layout={frame.layout.name}")
