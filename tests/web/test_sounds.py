@@ -62,3 +62,21 @@ async def test_files_of_many_clips_have_a_sum(monkeypatch: pytest.MonkeyPatch) -
     assert await shared.of("rain") is held[1]
     held.clear()
     assert (await shared.of("song")).data.startswith(b"OggS")
+
+
+async def test_so_many_listen_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sounds, "LISTENERS_MAX", 2)
+    shared, scope = Sounds(shelf_of(CLIPS)), scope_of("GET", "/", {"host": HOST}, "10.0.0.9")
+
+    async def listen() -> None:
+        answer = answer_part(Request(scope), await shared.of("bell"), "audio/ogg")
+        await answer(scope, trio.sleep_forever, Slow().send)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(listen)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        with pytest.raises(Problem, match="try again"):
+            await shared.of("bell")
+        nursery.cancel_scope.cancel()
+    assert (await shared.of("bell")).data

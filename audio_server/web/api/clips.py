@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from audio_server.web.api import models
+from audio_server.web.api.at_once import AtOnce
 from audio_server.web.api.bodies import Parts
 from audio_server.web.api.operation import JSON_CLIPS_BYTES, ApiRequest, Content, Operation
 from audio_server.web.api.ranges import answer_part
@@ -20,6 +21,10 @@ SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)
 FILE: Final = Content("application/octet-stream", "a sound file of any common format", None)
 
 BUSY: Final = {503: "too many clips are being listened to"}
+DRAWING: Final = {503: "too many waveforms are being drawn"}
+DRAWINGS_MAX: Final = 64
+"""Waveforms that are asked for at a time; they are drawn one after the other."""
+
 UNKNOWN: Final = {404: "no such clip"}
 FIXED: Final = {403: "nothing can be changed here, or only a page of this server may do that"}
 UNCLEAR: Final = {422: "a file is no clip, or several clips have that title; nothing has changed"}
@@ -38,6 +43,7 @@ class ClipOperations:
     def __init__(self, house: Context) -> None:
         self._repository = house.repository
         self._sounds = Sounds(house.repository)
+        self._drawing = AtOnce(DRAWINGS_MAX, "too many waveforms are being drawn")
 
     @property
     def all(self) -> Sequence[Operation]:
@@ -90,7 +96,7 @@ class ClipOperations:
                 self.draw_clip,
                 models.Waveform,
                 query=models.Points,
-                problems=unknown,
+                problems=unknown | DRAWING,
             ),
             Operation(
                 "GET",
@@ -109,7 +115,9 @@ class ClipOperations:
 
     async def draw_clip(self, asked: ApiRequest) -> models.Waveform:
         """A clip's waveform, to look at."""
-        peaks = await self._repository.peaks(asked.named("name"), asked.query.points)
+        self._drawing.check()
+        with self._drawing.counted():
+            peaks = await self._repository.peaks(asked.named("name"), asked.query.points)
         return models.Waveform(peaks)
 
     async def get_sound(self, asked: ApiRequest) -> Response:

@@ -11,10 +11,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from audio_server.clips.repository import Repository
+from audio_server.web.api.at_once import AtOnce
 from audio_server.web.api.operation import Problem
 
 SOUNDS_MAX_BYTES: Final = 128 * 1024 * 1024
 """Of all clips that are being listened to: some hours of sound. One is always possible."""
+
+LISTENERS_MAX: Final = 64
+"""Answers with sound at a time: each may be read slowly, and takes the place of a connection."""
+
+BUSY: Final = "too many clips are being listened to"
 
 PART_BYTES: Final = 64 * 1024
 """What a connection holds of it while it is sent."""
@@ -23,11 +29,12 @@ PART_BYTES: Final = 64 * 1024
 class Sound:
     """A clip's file. It is kept while an answer holds it."""
 
-    __slots__ = ("__weakref__", "clip", "data")
+    __slots__ = ("__weakref__", "clip", "data", "listeners")
 
-    def __init__(self, clip: object, data: bytes) -> None:
+    def __init__(self, clip: object, data: bytes, listeners: AtOnce) -> None:
         self.clip = clip  # so that no other clip gets its identity
         self.data = data
+        self.listeners = listeners
 
 
 class Sounds:
@@ -37,22 +44,24 @@ class Sounds:
         self._clips = clips
         self._made: WeakValueDictionary[int, Sound] = WeakValueDictionary()
         self._making = trio.Lock()
+        self._listeners = AtOnce(LISTENERS_MAX, BUSY)
 
     async def of(self, name: str) -> Sound:
         """The file of a clip. Raises `NoSuchClip`, `ClipError`, or `Problem` where there is no
         room for one more."""
+        self._listeners.check()
         async with self._making:
             clip = self._clips.clips[self._clips.find(name).mode]
             if (sound := self._made.get(id(clip))) is None:
                 self._check_room(len(clip.frames))
-                sound = Sound(clip, await self._clips.sound(name))
+                sound = Sound(clip, await self._clips.sound(name), self._listeners)
                 self._made[id(clip)] = sound
             return sound
 
     def _check_room(self, more_bytes: int) -> None:
         held_bytes = sum(len(sound.data) for sound in self._made.values())
         if held_bytes and held_bytes + more_bytes > SOUNDS_MAX_BYTES:
-            raise Problem(503, "too many clips are being listened to; try again in a while")
+            raise Problem(503, f"{BUSY}; try again in a while")
 
 
 class SoundResponse(Response):
@@ -68,6 +77,10 @@ class SoundResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
+        with self._sound.listeners.counted():
+            await self._answer(scope, send)
+
+    async def _answer(self, scope: Scope, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
         if Request(scope).method != "HEAD":
