@@ -1,7 +1,7 @@
-"""Every setting of the server: its type, its bounds, its default and what it means.
+"""Every setting of the server: its type, its bounds, its default and its meaning.
 
 The command line, the environment and the TOML file are all read from this one class, and the
-help page is its docstrings. Nothing here does I/O but looking where the clips are.
+help page is its docstrings. Nothing here does I/O but the search for the folder of clips.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def rate() -> Parameter:
 
 
 def bounds_of(parameter: Parameter) -> str:
-    """The bounds of a number in words; empty for what has none."""
+    """Return the bounds of a number in words; empty without bounds."""
     validators = parameter.validator
     for bounds in validators if isinstance(validators, tuple) else ():
         if isinstance(bounds, Number):
@@ -132,12 +132,12 @@ def default_cache() -> Path:
 
 
 def default_data() -> Path:
-    """Where what outlives the server is kept, as the XDG base directories have it."""
+    """Return the folder of durable data, as the XDG base directories have it."""
     return base_folder("XDG_STATE_HOME", ".local/state") / "streaming-audio-server"
 
 
 def reachable(host: str) -> str:
-    """Return what to connect to from this machine, where a server listens on `host`."""
+    """Return the host to connect to from this machine, where a server listens on `host`."""
     return "127.0.0.1" if host in ("::", "0.0.0.0", "") else host
 
 
@@ -194,8 +194,8 @@ class LimitSettings(Limits):
     """The bounds of connections, and those of each device."""
 
     presses: Annotated[Rate, rate()] = (50, 20)
-    """Presses of one device, on whatever connections: more than a thumb does, and room for what was
-    pressed while it was off line. Past it acknowledgements wait, and nothing is lost."""
+    """Presses of one device, over all of its connections: more than a thumb does, and room for
+    presses made off line. Past it acknowledgements wait, and nothing is lost."""
 
 
 def _annotate_limits() -> None:
@@ -241,7 +241,7 @@ LimitTable = Annotated[LimitSettings, Parameter(show=False, validator=_limits)]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a server is started with. Values made in Python are taken as they are."""
+    """The settings of a server. Values made in Python are taken as they are."""
 
     host: Host = "127.0.0.1"
     """Address or name to listen on, a name with all its addresses; 0.0.0.0 is every IPv4 address,
@@ -251,7 +251,8 @@ class Settings:
     """TCP port; 0 takes a free one, which the listening line names."""
 
     http: Http = DEFAULT_HTTP
-    """HOST:PORT of the pages for a browser, or off; the default gives way to whoever is there."""
+    """Address of the web UI (HOST:PORT) or off. If the default port is taken, the UI is disabled
+    with a warning."""
 
     http_token_file: File = None
     """File with the operators' token; beyond loopback one is made in the data folder."""
@@ -276,7 +277,7 @@ class Settings:
     """Folder where modes and tokens are kept; off keeps modes in memory, until the server stops."""
 
     tls_cert: File = None
-    """Certificate to serve TLS with (PEM, with what leads to its authority)."""
+    """Certificate to serve TLS with (PEM, with the intermediate certificates)."""
 
     tls_key: File = None
     """Private key of the certificate (PEM, without a password)."""
@@ -289,16 +290,16 @@ class Settings:
 
     trusted_proxies: Networks = ()
     """Addresses or networks of proxies before the port, with commas between: each carries many
-    devices, so that what counts for a connection or an address is a hundred times as much."""
+    devices, so that the limits of a connection or an address are a hundred times as wide."""
 
     lead_ms: LeadMs = 300
     """How far sound is sent ahead of real time, 60 to 2000 ms; Stop is felt within it."""
 
     play_while_playing: PlayWhilePlaying = "restart"
-    """What Play does while a clip plays."""
+    """Effect of Play while a clip plays."""
 
     mode_while_playing: ModeWhilePlaying = "keep"
-    """What Mode does to the clip that plays."""
+    """Effect of Mode on the clip that plays."""
 
     stop_goes: StopGoes = "home"
     """Whether Stop goes back to mode 0 or keeps the mode."""
@@ -307,7 +308,7 @@ class Settings:
     """How many devices a worker takes at once; one more is answered RESOURCE_EXHAUSTED."""
 
     limits: LimitTable = field(default_factory=LimitSettings)
-    """What a peer may ask of a connection."""
+    """Limits on a peer."""
 
     grace_s: GraceS = 10.0
     """How long a stopping server waits for its devices, in seconds (0 to 300)."""

@@ -22,7 +22,7 @@ OF_ALL = {
     "a parameter that is wrong, or a body that is not JSON",
     "the body is too large",
     "the body is not said to be application/json",
-    "the JSON is not what it should be",
+    "the JSON is invalid",
 }
 """What the page says once for all."""
 

@@ -1,4 +1,4 @@
-"""Whether a terminal is to be shown colours, and whether it can be drawn on."""
+"""Whether a terminal shows colours, and whether a program may draw on it."""
 
 from __future__ import annotations
 

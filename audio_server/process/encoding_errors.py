@@ -25,7 +25,7 @@ SIGNS = str.maketrans(*map("".join, zip(_LAMPS, _BARS, _DOTS, strict=True)))
 
 
 def configure_encoding_errors() -> None:
-    """Have standard output and error take every character, whatever their encoding."""
+    """Have standard output and error take every character, in any encoding."""
     for stream, name in ((sys.stdout, OUTPUT), (sys.stderr, ERRORS)):
         if isinstance(stream, io.TextIOWrapper):
             with suppress(OSError):  # its file has been exchanged, and cannot be told from

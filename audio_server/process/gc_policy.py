@@ -1,4 +1,4 @@
-"""When garbage is collected: never at a time at which it would be heard.
+"""The policy of garbage collection: never at a time at which it would be heard.
 
 Memory is freed by reference counts. The rule for every module, and for every library at its edge:
 **a connection that has ended leaves no reference cycle** (`rpc.connection`, `rpc.io.tls`,
@@ -11,18 +11,18 @@ Collections are the net for cycles that are not known yet.
 - **A full collection** looks at every object, hundreds of a device's. Measured: 0.25 to 0.4 us for
   each block of memory, 10 ms at 100 devices, 150 to 175 ms at 900. The interpreter would run one
   whenever the heap has grown by a quarter, that is while devices connect; here it never does. One
-  runs a minute after the last, if it is expected to be short enough for what goes on just then
+  runs a minute after the last, if it is expected to be short enough for the present load
   (`Pauses`). The expectation is the number of allocated blocks, which takes 0.1 ms to count, times
-  what a block costs. So a server with few devices has one each minute, and one with hundreds or
+  the cost of a block. So a server with few devices has one each minute, and one with hundreds or
   thousands when nothing plays.
 - **The last resort**: where resident memory that tasks do not account for has more than doubled
-  since the last full collection, one runs whatever plays. It may make a packet late, where the
+  since the last full collection, one runs during playback too. It may make a packet late, where the
   alternative is a process that is killed for its memory.
 - Objects that are there when the server is ready, mostly modules, are frozen: no collection looks
   at them again.
 
 Left out: the middle generation, which would free cycles that live for seconds but not those that
-live longer, and looks once more at all that devices are made of; and freezing survivors later on,
+live longer, and looks once more at all objects of the devices; and freezing survivors later on,
 which hides their cycles for good.
 """
 
@@ -49,7 +49,7 @@ _YOUNG_OBJECTS = 2_000
 _NEVER = 1_000_000_000
 
 _BLOCK_S = 0.4e-6
-"""What a block costs at least: a small heap that is in the cache tells nothing of a large one."""
+"""The least cost of a block: a small heap that is in the cache predicts nothing of a large one."""
 
 _MARGIN = 1.5
 """A slower machine is expected to take as long for each block as the last time, times this."""
@@ -98,7 +98,7 @@ def spare_old_objects() -> None:
 
 
 class Meter(Protocol):
-    """What a collector asks and tells of its process."""
+    """The process as a collector sees and steers it."""
 
     def playing(self) -> float:
         """Return how many devices play."""
@@ -121,7 +121,7 @@ class Collector:
         self._last_bytes = 0
 
     def freeze(self) -> None:
-        """Collect once and let no later collection look at what is there now."""
+        """Collect once, and exclude the present objects from later collections."""
         gc.collect()
         gc.freeze()
         self._frozen_blocks = sys.getallocatedblocks()
@@ -185,7 +185,7 @@ def _resident_bytes() -> int:
 async def collecting(meter: Meter, lead_s: float) -> AsyncIterator[None]:
     """Collect garbage as long as the block lasts, in the pauses that a lead of sound allows.
 
-    What is there when it begins is frozen until it ends.
+    The objects of its beginning are frozen until it ends.
     """
     collector = Collector(meter, pauses_for(lead_s))
     collector.freeze()

@@ -33,7 +33,7 @@ Clock = Callable[[], float]
 class LogLimiter:
     """Decides which of many events are logged: few of each source, and few in all.
 
-    `now` never goes back. Memory is bounded by what `total` lets through.
+    `now` never goes back. Memory is bounded by the events that `total` lets through.
     """
 
     def __init__(self, each: Rate = EACH, total: Rate = TOTAL) -> None:
@@ -56,7 +56,7 @@ class LogLimiter:
 
 
 class FaultLimiter:
-    """A processor of structlog and a filter of `logging` that drop what exceeds the rates.
+    """A processor of structlog and a filter of `logging` that drop events past the rates.
 
     Peers and devices share one total, so that they cannot use up the lines of faults of our own
     and of libraries, which share the other one. All other events pass. Thread-safe.

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 LINES_MAX = 4096
 BYTES_MAX = 1024 * 1024
-"""What waits is a few seconds of a busy log; more would only be older when it is read at last."""
+"""Bounds of the queue: a few seconds of a busy log; older lines are of little use."""
 
 WRITE_BYTES = select.PIPE_BUF
 """At most so much is written at once, unless one line is longer: a pipe keeps it in one piece, so
@@ -71,7 +71,7 @@ class LogWriter:
             return self._changed.wait_for(self._is_idle, max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        """Have the thread end once the queue is empty; what is written later stays there."""
+        """End the thread once the queue is empty; lines that are written later stay in it."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -124,7 +124,7 @@ class LogWriter:
         while data:
             try:
                 data = data[os.write(self._fd, data) :]
-            except BlockingIOError:  # whoever shares the file has made it non-blocking
+            except BlockingIOError:  # another user of the file has made it non-blocking
                 select.select((), (self._fd,), ())
             except OSError:
                 return False

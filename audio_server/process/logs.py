@@ -1,8 +1,8 @@
 """Logs: lines for eyes on a terminal, JSON lines elsewhere, always on standard error.
 
 Modules say `log = structlog.get_logger()` and log an event with keys; a line about a device
-carries its `device_id`, a line about a peer its address as `peer`. What libraries log by the
-standard library comes out the same way.
+carries its `device_id`, a line about a peer its address as `peer`. Logs of libraries through the
+standard library come out the same way.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ Event = MutableMapping[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 VALUE_MAX_CHARS = 1000
-"""How much of a value is logged; what follows is seldom news, and a line is to stay readable."""
+"""Characters of a value that are logged; the rest is seldom news, and a line stays readable."""
 
 
 class LogStream:
-    """Whatever `sys.stderr` is at the time, for a server that outlives the readers of its logs.
+    """The present `sys.stderr`, for a server that outlives the readers of its logs.
 
     A progress bar takes its place for a while, so that lines appear above the bar.
     """
 
     def write(self, text: str) -> int:
-        """Write what can be written; never raises."""
+        """Write as much as possible; never raises."""
         try:
             return sys.stderr.write(text)
         except (OSError, ValueError):
             return 0
 
     def flush(self) -> None:
-        """Flush what can be flushed; never raises."""
+        """Flush as much as possible; never raises."""
         try:
             sys.stderr.flush()
         except (OSError, ValueError):
@@ -98,7 +98,7 @@ def _human() -> Processor:
 def _configure_standard_library(
     shared: list[Processor], renderer: Processor, threshold: int, limiter: FaultLimiter
 ) -> None:
-    """Libraries are heard from warnings on; what they say below that is not for an operator."""
+    """Log libraries from warnings on; their lines below that are not for an operator."""
     handler = logging.StreamHandler(LogStream())
     handler.addFilter(limiter)
     unwrap = structlog.stdlib.ProcessorFormatter.remove_processors_meta
@@ -118,7 +118,7 @@ def _cut(_: Any, __: str, event: Event) -> Event:
 
 
 def _compact(_: Any, __: str, event: Event) -> Event:
-    """An exception as one short line for each cause: what it was, and where it left our hands."""
+    """Write an exception as one short line for each cause: the error, and our last line of code."""
     exc_info = _pop_exc_info(event)
     if exc_info:
         event["exception"] = " ".join("; ".join(_cause_lines(exc_info[1])).splitlines())
@@ -126,7 +126,8 @@ def _compact(_: Any, __: str, event: Event) -> Event:
 
 
 def _make_printable(_: Any, __: str, event: Event) -> Event:
-    """Values are from peers, files and libraries, and a terminal obeys what is in them."""
+    """Escape values: they are from peers, files and libraries, and a terminal obeys control
+    codes."""
     return {printable(key): _shown(key, value) for key, value in event.items()}
 
 

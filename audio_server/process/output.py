@@ -33,7 +33,7 @@ def say_error(*lines: object) -> None:
 
 
 def forget(stream: TextIO) -> None:
-    """Let a stream whose file refuses output have no file any more.
+    """Detach a stream from a file that refuses output.
 
     Python flushes it at exit, and would then fail once more, with a status of its own.
     """
@@ -68,7 +68,7 @@ def make_console(**options: Any) -> Console:
     from rich.segment import Segment
 
     class PlainTextConsole(Console):
-        """Escapes what reaches the screen as text; rich's own controls are no text."""
+        """Escapes the text on its way to the screen; rich's own controls are no text."""
 
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -49,7 +49,7 @@ class QueuedStderr(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Queue what ends with a newline; what follows waits for more, or for `flush`."""
+        """Queue complete lines; the rest waits for more, or for `flush`."""
         with self._lock:
             whole, newline, self._line = (self._line + text).rpartition("\n")
             self._queue(whole + newline)

@@ -1,4 +1,4 @@
-"""What a service manager is told of this process, by systemd's protocol (sd_notify(3)).
+"""Messages to a service manager, by systemd's protocol (sd_notify(3)).
 
 A unit with `Type=notify` learns when devices are served, when files are read again and when the end
 begins; with `WatchdogSec=` it also learns that the loop runs, and replaces a process whose loop
@@ -20,7 +20,7 @@ START_S = 60.0
 """How much longer the manager is asked to wait while clips are prepared, again and again."""
 
 STOP_S = 30.0
-"""What the end may take beyond the grace time."""
+"""Time that the end may take beyond the grace time."""
 
 
 def notify(*lines: str) -> bool:

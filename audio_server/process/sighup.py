@@ -1,4 +1,4 @@
-"""SIGHUP: files are to be read anew, or the terminal is gone, and then it is the end."""
+"""SIGHUP: a request to read files again, or the loss of the terminal, which ends the server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def put_off_hangups(
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(signal.SIGHUP) as signals:
             task_status.started()
-            async for _ in signals:  # all are taken: what waits when this ends is sent again
+            async for _ in signals:  # all are taken: those that wait at the end are sent again
                 if not until.is_set():
                     nursery.start_soon(_send_again, until)
 

@@ -23,7 +23,7 @@ def open_standard_files() -> None:
     """Open those that are closed on the null device.
 
     Call it before any other file is opened: the next socket would get the number of a closed one,
-    and then what is printed would go to a peer.
+    and output would then go to a peer.
     """
     for fd, name in enumerate(_NAMES):
         if not _is_open(fd):

@@ -1,4 +1,4 @@
-"""A terminal in the hand of somebody: keys one at a time, without Enter, and a way out."""
+"""An interactive terminal: keys one at a time, without Enter, and a way out."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Who may ask for what: one place that every request passes before anything else sees it.
+"""Access control: one place that every request passes before any handler sees it.
 
 A request must, in this order,
- 1. call this server by a name that it can have (an own page of somebody who gave the loopback
-    address a name would otherwise count as ours);
- 2. not be made by a page of somebody else, which browsers say of each request that one makes;
- 3. be for something in `OPEN`, or come from an operator where operators need a token. A browser's
-    cookie counts for what changes something, and for WebSockets, only where it also says that a
-    page of ours asks.
+ 1. name this server by a name that it can have (a foreign page whose author gave the loopback
+    address a name would otherwise count as ours: DNS rebinding);
+ 2. not be made by a foreign page, which browsers declare in each request of such a page;
+ 3. be for a path in `OPEN`, or come from an operator where operators need a token. A browser's
+    cookie authorises changes and WebSockets only where the browser also declares that a page of
+    ours makes the request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from audio_server.web.session import Session
 from audio_server.web.visit import visit_of
 
 OPEN: Final = frozenset({"/healthz", "/readyz", "/login"})
-"""What everybody may ask for, besides `OPEN_FOLDER`: the files of the pages, which hold no news."""
+"""Paths open to every client, besides `OPEN_FOLDER`: the files of the pages, which hold no news."""
 
 OPEN_FOLDER: Final = "/static/"
 
@@ -38,10 +38,10 @@ FORWARDING: Final = frozenset(
     {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
 )
 FORWARDING_PREFIX: Final = "x-forwarded-"
-"""Headers that a proxy adds: then it is not somebody on this machine who asks."""
+"""Headers that a proxy adds: the client is then not on this machine."""
 
 MACHINES: Final = ("/api/", "/metrics")
-"""What begins so is told in words that a token is needed; all else is shown the way to it."""
+"""Paths that begin so are refused in JSON; all others are redirected to the login page."""
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -50,8 +50,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What the way in is like: `loopback` says that nobody but this machine can ask; without a
-    `login` everybody who can is an operator."""
+    """The rules of the endpoint: `loopback` means that only this machine can connect; without a
+    `login` every client that can connect is an operator."""
 
     loopback: bool
     login: Login | None = None
@@ -145,7 +145,7 @@ def refuse_token(
 
 
 def is_foreign(asked: HTTPConnection) -> bool:
-    """Whether a page of somebody else asks. To follow a link from there is no harm."""
+    """Return whether a foreign page makes the request. A link followed from there does no harm."""
     origin, site = asked.headers.get("origin"), asked.headers.get("sec-fetch-site")
     if origin is not None and not _is_ours(asked):
         return True
@@ -154,7 +154,7 @@ def is_foreign(asked: HTTPConnection) -> bool:
 
 
 def is_proxied(asked: HTTPConnection) -> bool:
-    """Whether a proxy says that it hands on a request of somebody else."""
+    """Return whether a proxy declares that it forwards the request of another client."""
     names = [name for name, _ in asked.headers.items()]
     return any(name in FORWARDING or name.startswith(FORWARDING_PREFIX) for name in names)
 
@@ -166,7 +166,7 @@ def _is_open(path: str) -> bool:
 def _is_ours(asked: HTTPConnection) -> bool:
     origin = asked.headers.get("origin")
     if asked.scope.get("scheme") in ("https", "wss") and not (origin or "").startswith("https:"):
-        return False  # somebody on the way can make pages of our name, but not over TLS
+        return False  # an attacker on the way can make pages of our name, but not over TLS
     return is_own_origin(origin, asked.headers.get("host"))
 
 

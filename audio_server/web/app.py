@@ -1,4 +1,4 @@
-"""The routes, and what stands in front of them."""
+"""The routes, and the layers in front of them."""
 
 from __future__ import annotations
 

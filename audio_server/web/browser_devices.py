@@ -77,7 +77,7 @@ class BrowserDevices:
         return self._house.open_channel()
 
     def _hello(self, device_id: str) -> dict[str, Any]:
-        """What a page needs to say in words what LEDs say."""
+        """Return the names and colours with which a page describes LEDs."""
         titles = [(entry.name, entry.seconds) for entry in self._house.repository.entries]
         titles += [("", 0.0)] * (MODES_MIN - len(titles))
         modes = [

@@ -40,7 +40,7 @@ HANDSHAKE_S: Final = 10
 
 PART_BYTES: Final = 64 * 1024
 TAKEN_S: Final = 30
-"""How long a client may take for a part of what it is sent."""
+"""Time for a client to take one part of an answer."""
 
 CLOSE_S: Final = 2.0
 """How long TLS may take to say that it ends: a client that reads nothing does not hear it."""
@@ -48,21 +48,21 @@ CLOSE_S: Final = 2.0
 MESSAGE_MAX_BYTES: Final = 4096
 
 GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
-"""What sending raises on a connection that is closed, or is being closed."""
+"""Errors of sending on a connection that is closed, or is being closed."""
 
 Transport: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class Connection(TCPServer):
-    """One that is HTTP/1.1 whatever a client asks for, and waits for nobody who is not there.
+    """A connection that is HTTP/1.1 in every case, and waits for no client that is gone.
 
-    Hypercorn's waits without end for a client that does not take what is sent, even when the
-    server stops, and for the time of an idle one when there is no client any more.
+    Hypercorn's waits without end for a client that does not read its answer, even when the server
+    stops, and for the idle time when the client is gone.
     """
 
     _is_over = False
 
-    # Any: what Hypercorn wants it calls a TLS stream, and takes the other as well
+    # Any: Hypercorn's type is a TLS stream, but any stream works
     def __init__(
         self,
         app: ASGIWrapper,
@@ -119,7 +119,7 @@ class Connection(TCPServer):
             await self._read_data()
 
     async def protocol_send(self, event: Event) -> None:
-        """What Hypercorn has to send. It is not cancelled half sent: more might follow it."""
+        """Send bytes of Hypercorn. Shielded, since more bytes may follow a part that was cut."""
         if isinstance(event, Updated):
             self._asked_once = True
             if event.idle:
@@ -163,8 +163,8 @@ class Connection(TCPServer):
         await self.idle_task.stop()
 
     async def _read(self) -> bytes | None:
-        """What has come, in a turn of the loop that has few others; nothing at the end, None from a
-        connection that is broken."""
+        """Return received bytes, in a turn of the loop that has few others; empty at the end, None
+        from a broken connection."""
         try:
             data = await self.stream.receive_some(READ_BYTES)
         except GONE:
@@ -185,14 +185,14 @@ class Connection(TCPServer):
 
 
 def socket_of(stream: Transport) -> trio.socket.SocketType:
-    """What is under a connection; to close it ends whatever waits for it."""
+    """Return the stream under a connection; closing it ends all waiting for it."""
     if isinstance(stream, trio.SSLStream):
         return stream.transport_stream.socket
     return stream.socket
 
 
 def make_config(keepalive_s: float = KEEPALIVE_S) -> Config:
-    """What Hypercorn is told."""
+    """Return the events for Hypercorn."""
     config = Config()
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False

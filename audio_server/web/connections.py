@@ -45,7 +45,7 @@ async def serve_connections(
 ) -> None:
     """Serve an ASGI application until `over`, and then for `END_S`. Closes the listeners.
 
-    What goes wrong with a connection is logged and ends that connection. A cancel ends all at once.
+    A fault of a connection is logged and ends that connection. A cancel ends all at once.
     """
     connections = Connections(app, keepalive_s, peers)
     async with trio.open_nursery() as serving:
@@ -123,7 +123,7 @@ class Connections:
             await self._count.wait_value(0)
 
     async def abort_when_cancelled(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """What is being sent is shielded, and so would not end."""
+        """Sending is shielded, and so a cancel alone would not end it."""
         try:
             task_status.started()
             await trio.sleep_forever()

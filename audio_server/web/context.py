@@ -1,4 +1,4 @@
-"""What the pages need to know of the server they belong to."""
+"""The server as its pages see it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,11 @@ class OwnCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`repository` is the clips, which change. `fleet` is all devices, wherever they live; whoever
-    serves the pages runs it. `metrics` is the text for Prometheus, of all processes.
+    """`repository` is the clips, which change. `fleet` is all devices, wherever they live; the
+    server of the pages runs it. `metrics` is the text for Prometheus, of all processes.
 
-    `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when
-    it has, and then whatever still runs for a page ends. `reloads` are called by whoever hears
-    that files are to be read anew.
+    `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when it
+    has, and then the rest of the pages ends. `reloads` are called when files must be read again.
     """
 
     settings: Settings
@@ -65,7 +64,7 @@ class Context:
         self.own_certificate.trust(self.settings.tls_cert)
 
     def reload(self) -> None:
-        """Read anew what the pages have read."""
+        """Read the files of the pages again."""
         for reload in self.reloads:
             reload()
 
@@ -89,7 +88,7 @@ class Context:
 
 
 def _trusting(cert: Path) -> ssl.SSLContext:
-    """Whatever name is in the certificate: the server is asked by itself."""
+    """Accept any name in the certificate: the server asks itself."""
     context = ssl.create_default_context(cafile=str(cert))
     context.set_alpn_protocols(["h2"])
     context.check_hostname = False

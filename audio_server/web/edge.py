@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class SessionEnded(Exception):
-    """What a request was let in with no longer counts."""
+    """The credentials of a request have become invalid."""
 
 
 class Edge:

@@ -1,9 +1,9 @@
-"""How the pages are reached: over TLS or not, with a token or without.
+"""The endpoint of the pages: with or without TLS, with or without a token.
 
-On loopback they are plain HTTP: nobody else can listen, browsers take loopback for safe, and a
+On loopback they are plain HTTP: no other machine can listen, browsers take loopback for safe, and a
 certificate names other hosts. Beyond it they have the server's own certificate, if there is one.
-Over TLS as without it they are HTTP/1.1: HTTP/2 would save a browser connections, of which it
-needs few here, and would be one more thing that strangers can make work with.
+Over TLS as without it they are HTTP/1.1: HTTP/2 would save a browser connections, of which it needs
+few here, and would add work that anonymous clients can cause.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """What a browser opens."""
+        """The URL for a browser."""
         return f"{'https' if self.renewed else 'http'}://{self.address}"
 
     def secured(self, listener: trio.SocketListener) -> Listener:
@@ -73,9 +73,9 @@ class Endpoint:
         return trio.SSLListener(listener, self.renewed.context, https_compatible=True)
 
     def reload(self) -> None:
-        """Read the files anew; one that is bad is logged, and what it said before counts on.
+        """Read the files again; a bad one is logged, and its former content stays in force.
 
-        Another token logs everybody out, and ends what is open with the old one.
+        Another token logs all operators out, and ends their open requests.
         """
         try:
             if self.renewed is not None:
@@ -86,7 +86,7 @@ class Endpoint:
             log.error("files of the pages not reloaded", reason=str(error))
 
     def warn(self) -> None:
-        """Say what whoever listens on the network could learn."""
+        """Warn of the secrets that a listener on the network could learn."""
         if self.token_file is not None and not self.entry.loopback and self.renewed is None:
             log.warning("the operators' token is sent in the clear", see="--tls-cert")
 

@@ -14,7 +14,8 @@ STATIC = Path(__file__).parent / "static"
 
 
 class Files:
-    """What is in `static/`, by name. A browser asks each time whether a file is still the same."""
+    """The files in `static/`, by name. A browser asks each time whether a file is still the
+    same."""
 
     def __init__(self) -> None:
         self._contents = {path.name: path.read_bytes() for path in STATIC.iterdir()}
@@ -25,7 +26,7 @@ class Files:
         return self.answer(request, request.path_params["name"])
 
     def page(self, name: str) -> Callable[[Request], Awaitable[Response]]:
-        """What answers with one file, whatever is asked."""
+        """Return an application that answers every request with one file."""
 
         async def page(request: Request) -> Response:
             return self.answer(request, name)

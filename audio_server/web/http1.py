@@ -1,8 +1,7 @@
-"""HTTP/1.1 of one connection: Hypercorn's, without what a peer could make it stumble over.
+"""HTTP/1.1 of one connection: Hypercorn's, made safe against any bytes of a peer.
 
-What a peer gets wrong is answered in one line or ends its connection; nothing of it is raised.
-Nobody gets HTTP/2 here, whatever is asked for: it has no bound to what it keeps for a client that
-does not read.
+A fault of a peer is answered in one line or ends its connection; it raises no error. No client gets
+HTTP/2 here: it has no bound on the memory for a client that does not read.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ WORDING: Final = {
     501: "the request has a transfer-encoding other than chunked",
     505: "this server speaks HTTP/1.1",
 }
-"""By status; what a library calls it is for the log at most."""
+"""Texts by status; a library's own text is for the log at most."""
 
 
 class HttpStream(HTTPStream):
@@ -47,8 +46,8 @@ class HttpStream(HTTPStream):
         await super().handle(event)
 
     async def app_send(self, message: Any) -> None:
-        """As Hypercorn's, but raises `ClientDisconnect` for an answer that nobody gets any more:
-        one without end would go on."""
+        """As Hypercorn's, but raises `ClientDisconnect` for an answer without a reader: one without
+        an end would go on."""
         if self.closed and message is not None:
             raise ClientDisconnect
         await super().app_send(message)
@@ -85,7 +84,7 @@ class Http1(H11Protocol):
         self._method = b""
 
     async def handle(self, event: Any) -> None:
-        """Take what has come. Bytes behind the end of the connection are dropped."""
+        """Take received bytes. Bytes behind the end of the connection are dropped."""
         if isinstance(event, RawData) and self._is_over:
             return
         await super().handle(event)
@@ -95,7 +94,7 @@ class Http1(H11Protocol):
         return self.connection.their_state is h11.ERROR
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """In the place of what would change to HTTP/2."""
+        """Replaces Hypercorn's change to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         self._visit.begin()
@@ -140,7 +139,7 @@ class Http1(H11Protocol):
         await self.send(Closed())
 
     async def _send_error_response(self, status_code: int) -> None:
-        """Answer what never became a request, in one line of our own."""
+        """Answer bytes that never became a request, in one line of our own."""
         text = f"{WORDING.get(status_code, WORDING[400])}\n".encode()
         headers = [
             (b"content-length", b"%d" % len(text)),

@@ -1,9 +1,9 @@
-"""Who is an operator: whoever has the token, or the cookie that is given for it.
+"""Login of operators: by the token, or by the cookie that is given for it.
 
-A cookie says until when it is good and which session it is, and is signed. So nothing is kept for
-it until it is ended by logging out. The key is the server's own and random: with one that came from
-the token, guesses at the token could be tried as cookies, and those are not counted. Another token
-ends all cookies.
+A cookie carries its expiry and its session, and is signed. So nothing is stored for it until it is
+ended by logging out. The key is the server's own and random: with one derived from the token,
+guesses at the token could be tried as cookies, and those are not counted. Another token ends all
+cookies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SESSION_BYTES: Final = 8
 
 
 class Login:
-    """What is made of one token. Every comparison takes the same time whatever is given."""
+    """The values derived from one token. Every comparison takes the same time for every input."""
 
     def __init__(self, token: str, key: bytes, ended: EndedSessions | None = None) -> None:
         self._key = key
@@ -42,10 +42,10 @@ class Login:
         self.version += 1
 
     def cookie_of(self, asked: HTTPConnection) -> str:
-        """Return the cookie that a request brings; empty where there is none.
+        """Return the cookie of a request; empty where there is none.
 
-        What others have put beside it is only passed over: to take quotes off it costs seconds with
-        `http.cookies` before Python 3.11.10 and 3.12.6, and anybody can send it.
+        Other cookies beside it are skipped: to remove their quotes costs seconds with
+        `http.cookies` before Python 3.11.10 and 3.12.6, and any client can send them.
         """
         pairs = ";".join(asked.headers.getlist("cookie")).split(";")
         named = (pair.partition("=") for pair in pairs)

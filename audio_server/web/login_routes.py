@@ -27,14 +27,14 @@ log = structlog.get_logger()
 
 FORM_MAX_BYTES: Final = 8192
 FORM_S: Final = 10.0
-"""How long a form may be on its way: anybody may send one."""
+"""Time for a form to arrive: any client may send one."""
 
 _OURS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-"""A path of this server. Browsers take `//` and `/\\` for another one, and drop what is white."""
+"""A path of this server. Browsers take `//` and `/\\` for another one, and drop white space."""
 
 
 def login_routes(entry: Admitted, files: Files) -> list[BaseRoute]:
-    """Where nobody needs a token, `/login` leads to the pages."""
+    """Where no token is needed, `/login` leads to the pages."""
     login = entry.login
     if login is None:
         return [Route("/login", _not_needed), Route("/logout", _not_needed, methods=["POST"])]

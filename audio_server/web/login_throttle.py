@@ -1,4 +1,4 @@
-"""How often who may be wrong: whoever guesses tokens is slowed down, and nobody else with him."""
+"""A throttle for wrong tokens: it slows down the address that guesses, and no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ADDRESSES_MAX: Final = 1024
 """How many addresses are told apart; all others that are wrong at the time share one account."""
 
 RETRY_S: Final = 2
-"""When whoever was refused unseen may try again."""
+"""Time until an address that was refused may try again."""
 
 
 class LoginThrottle:

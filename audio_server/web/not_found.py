@@ -1,6 +1,6 @@
-"""What is answered where no page is, or none that takes the method: in words of our own.
+"""Answers for paths without a page, and for methods that a page does not take, in our own words.
 
-An address with a slash too many leads to the one without. The way there is a path: behind a proxy
+An address with a slash too many leads to the one without. The redirect is a path: behind a proxy
 only the browser knows whether it is https.
 """
 
@@ -22,7 +22,7 @@ _WORDS = {
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """The answer to what Starlette has refused, or a route has failed at."""
+    """Return the answer to an error of Starlette or of a route."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     if status == 404 and (path := _without_slash(request)) is not None:

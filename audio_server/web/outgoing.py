@@ -1,7 +1,7 @@
-"""What waits to be sent, of all connections together.
+"""A bound on the bytes that wait to be sent, of all connections together.
 
-Each connection may wait for its client for a while. A thousand that read slowly would all the same
-hold a thousand answers, so their sum is bounded: past it the one that has waited longest is ended.
+Each connection may wait for its client for a while. A thousand that read slowly would still hold a
+thousand answers, so their sum is bounded: past it the one that has waited longest is ended.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Outgoing:
 
     @contextmanager
     def sending(self, size_bytes: int, end: Callable[[], None]) -> Iterator[Callable[[], None]]:
-        """A block that sends so much. `end` may be called within it: then others need the room.
+        """Give a block that sends so many bytes. `end` may be called within it: others need the
+        room.
 
-        What it gives is to be called when a part has been taken: then it waits for no longer than
-        any other.
+        Call the value of the block when a part has been taken: then it counts as waiting anew.
         """
         key = object()
         self._waiting[key] = (size_bytes, end)

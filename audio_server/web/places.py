@@ -51,9 +51,9 @@ class Entrance(NamedTuple):
 
 
 class Places:
-    """Who has one. It calls `end` of a visit that has to give way, once.
+    """The visits that have a place. It calls `end` of a visit that has to give way, once.
 
-    A proxy that `peers` trusts stands for a crowd: it may take as much as this machine itself.
+    A proxy that `peers` trusts stands for many clients: it may take as much as this machine itself.
     """
 
     def __init__(self, peers: PeerLimits | None = None) -> None:

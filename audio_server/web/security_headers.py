@@ -1,4 +1,4 @@
-"""What every answer says for safety's sake."""
+"""Security headers of every answer."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ HEADERS = {
 }
 
 WHERE_TRUSTED = {"cross-origin-opener-policy": "same-origin"}
-"""What browsers ignore, and complain of, where the way to the server is not to be trusted."""
+"""Headers that browsers ignore, and complain of, where the connection is not trusted."""
 
 
 def is_encrypted(asked: HTTPConnection) -> bool:
-    """Whether the browser speaks TLS, with us or with a proxy, which says so. Whoever lies about
-    it only makes a cookie of his own that does not come back."""
+    """Return whether the browser speaks TLS, with us or with a proxy, which declares it. A client
+    that lies about it only gets a cookie that does not come back."""
     forwarded = asked.headers.get("forwarded", "").lower()
     is_proxied = asked.headers.get("x-forwarded-proto", "").lower() == "https"
     return asked.scope["scheme"] == "https" or "proto=https" in forwarded or is_proxied
 
 
 def headers_for(asked: HTTPConnection) -> dict[str, str]:
-    """What the answer says."""
+    """Return the headers of the answer."""
     is_near = may_be_named(asked.headers.get("host"), loopback_only=True)
     return HEADERS | WHERE_TRUSTED if is_near or is_encrypted(asked) else HEADERS
 

@@ -29,10 +29,9 @@ log = structlog.get_logger()
 async def open_pages(house: Context) -> AsyncIterator[None]:
     """Serve the pages of `house` for as long as the block, drain included.
 
-    Raises `OSError` for an address that cannot be used, unless nobody asked for it: where the
-    default is taken there are no pages, and a line says so. Raises `SetupError` for what is wrong
-    with the operators' token or the certificate. What fails later is logged and ends the pages
-    alone.
+    Raises `OSError` for an address that cannot be used, unless it is the default: where that is
+    taken there are no pages, and a warning is logged. Raises `SetupError` for a fault of the
+    operators' token or the certificate. A later fault is logged and ends the pages alone.
     """
     address = parse_address(house.settings.http)
     listeners = await _listen(address) if address else []
@@ -66,7 +65,7 @@ async def _excuse(house: Context) -> None:
 
 def _way_in(house: Context, listeners: Sequence[trio.SocketListener]) -> Endpoint:
     """The way in to all listeners, as careful as the one that can be reached from farthest off."""
-    from audio_server.web.endpoint import way_in  # whoever wants no pages needs none of this
+    from audio_server.web.endpoint import way_in  # a server without pages needs none of this
 
     bound = [listener.socket.getsockname() for listener in listeners]
     names = sorted(bound, key=lambda name: ":" in name[0])  # URLs of IPv4 are easier to type

@@ -1,7 +1,7 @@
-"""What a request was let in with, for as long as it is answered.
+"""The credentials of a request, for as long as it is answered.
 
 An answer may go on for days (server-sent events, a WebSocket). It ends soon after its cookie or its
-token does: nothing more is taken from its client, and nothing more is told to it. One that is sent
+token does: nothing more is read from its client, and nothing more is sent. An answer that is sent
 in one piece is not taken back.
 """
 
@@ -28,7 +28,7 @@ class Session:
         self._version = login.version
 
     def receiving(self, receive: Receive, send: Send) -> Receive:
-        """What comes, until the session ends; then it raises `SessionEnded`."""
+        """Receive until the session ends; then raise `SessionEnded`."""
 
         async def checked() -> Message:
             message = await receive()
@@ -39,7 +39,7 @@ class Session:
         return checked
 
     def sending(self, send: Send) -> Send:
-        """The same for what is sent."""
+        """Send until the session ends; then raise `SessionEnded`."""
 
         async def checked(message: Message) -> None:
             if message["type"] == "websocket.send" or message.get("more_body"):

@@ -17,7 +17,7 @@ from audio_server.files.small_file import read_small, text_of
 from audio_server.settings import Settings
 
 TOKEN_FILE = "http-token"
-"""What the file is called in the data folder."""
+"""Name of the file in the data folder."""
 
 KEY_FILE = "http-key"
 """And the one with the key that signs cookies."""
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 def token_file(settings: Settings, *, loopback: bool) -> Path | None:
-    """Where the token is, or is to be; None where nobody needs one.
+    """Return the path of the token; None where no token is needed.
 
     Raises `SetupError` where one is needed and there is no folder to keep it in.
     """
@@ -53,7 +53,7 @@ def token_file(settings: Settings, *, loopback: bool) -> Path | None:
 
 
 def read_token(path: Path) -> str:
-    """The token, without what is white around it. Raises `SetupError`."""
+    """Return the token, without white space around it. Raises `SetupError`."""
     try:
         token = text_of(read_small(path, FILE_MAX_BYTES)).strip()
     except FileNotFoundError as error:
@@ -70,7 +70,8 @@ def read_token(path: Path) -> str:
 
 
 def cookie_key(settings: Settings) -> bytes:
-    """What cookies are signed with; a new one each time where there is no place to keep it."""
+    """Return the key that signs cookies; a new one each time where there is no folder to keep
+    it."""
     try:
         if settings.data is not None:
             _make(settings.data / KEY_FILE)

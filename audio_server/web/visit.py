@@ -1,8 +1,8 @@
-"""How far a connection of the pages has come: what decides which gives way when there is no room.
+"""The progress of a connection of the pages: it decides which one gives way when all places are
+taken.
 
-A request finds its connection's visit in the ASGI scope (`visit_of`), so that the gate can say that
-it lets the request in.
-"""
+A request finds its connection's visit in the ASGI scope (`visit_of`), so that the access control
+can report that it lets the request in."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Stage(IntEnum):
 
 
 class Visit:
-    """One connection. `end` closes it, `moved` is told of each change of `stage`, and `has_room`
-    says whether one more may be served."""
+    """One connection. `end` closes it, `moved` is called at each change of `stage`, and `has_room`
+    returns whether one more may be served."""
 
     __slots__ = (
         "_has_room",
@@ -71,8 +71,8 @@ class Visit:
         self._move(Stage.ASKING)
 
     def admit(self) -> bool:
-        """The gate lets the request in, for something that is not open to everybody. False where
-        as many are served as may be: then it is to be refused."""
+        """Note that the request was let in, for a path that is not open to every client. False
+        where the number of those is at its bound: then the request must be refused."""
         self.is_known = True
         if not self._has_room():
             return False

@@ -1,7 +1,7 @@
-"""A WebSocket of a page: Hypercorn's, with bounds to what a peer can have it do.
+"""A WebSocket of a page: Hypercorn's, with bounds on the work that a peer can cause.
 
 No extension is agreed on. With permessage-deflate a megabyte is unpacked to a gigabyte before its
-size is looked at, and messages here are small. A peer that answers no ping is gone.
+size is checked, and messages here are small. A peer that answers no ping is gone.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ An empty one costs six bytes to send, and the loop a hundred times as much as th
 KEY_BYTES: Final = 16
 
 EXTENSIONS: Final = b"sec-websocket-extensions"
-"""The header that is not passed on: Hypercorn would agree to what it asks for."""
+"""The header that is dropped: Hypercorn would agree to its extensions."""
 
 
 class WebSocketStream(WSStream):
     """A WebSocket, from the request for it to its end.
 
-    What a peer sends before it was let in waits in the socket until then.
+    Bytes that a peer sends before it was accepted wait in the socket until then.
     """
 
     visit: Visit
@@ -88,7 +88,7 @@ class WebSocketStream(WSStream):
             case CloseConnection() if self.connection.state is ConnectionState.REMOTE_CLOSING:
                 await self._send_wsproto_event(event.response())
                 await self.send(StreamClosed(stream_id=self.stream_id))
-            case CloseConnection(code=code):  # also for what is no WebSocket frame
+            case CloseConnection(code=code):  # also for bytes that are no WebSocket frame
                 await self._give_up(code)
 
     async def _take_part(self, part: Message[Any]) -> None:

@@ -1,4 +1,4 @@
-"""One page and its device: what happens to the device goes to the page, presses come back.
+"""One page and its device: events of the device go to the page, presses come back.
 
 Events are JSON objects, each with its name in `event`; a packet of sound is binary (`pack`).
 """
@@ -59,7 +59,7 @@ class Closing(IntEnum):
 
 
 class Flag(IntEnum):
-    """The first byte of a packet. `CUT`: its take was cut, so what is buffered shall not sound."""
+    """The first byte of a packet. `CUT`: its take was cut, so the page drops its buffered sound."""
 
     START = 1
     END = 2
@@ -76,7 +76,7 @@ def pack(packet: PacketReceived, pcm: bytes) -> bytes:
 
 
 class WebSocketBridge:
-    """Between a WebSocket that is accepted and a device that nobody runs yet.
+    """Connects an accepted WebSocket and a device that does not run yet.
 
     With `pcm` the page cannot decode Opus, and gets sound decoded as well.
     """
@@ -96,9 +96,9 @@ class WebSocketBridge:
         self._scope.cancel()
 
     async def run(self, hello: Hello, version: AsyncValue[int], over: trio.Event) -> None:
-        """Until the page is gone, `end` is called or `over` is set. Closes the WebSocket.
+        """Run until the page is gone, `end` is called or `over` is set. Closes the WebSocket.
 
-        The page is told what `hello` gives first, and again for each `version` of it.
+        The page gets the value of `hello` first, and again for each `version` of it.
         """
         self._device.observers.append(self._observe)
         try:
@@ -202,11 +202,12 @@ class WebSocketBridge:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             client = self._websocket.client
             peer = client.host if client else "local"
-            log.warning("page sent what is no press", peer=peer, error=repr(error)[:200])
+            log.warning("invalid message from browser", peer=peer, error=repr(error)[:200])
             self.end(Closing.UNCLEAR)
 
     def _obey(self, text: str) -> None:
-        """Raises `ValueError`, `KeyError` or `RecursionError` for what no page of ours sends."""
+        """Raises `ValueError`, `KeyError` or `RecursionError` for messages that no page of ours
+        sends."""
         match json.loads(text):
             case {"power": True}:
                 self._device.switch_on()

@@ -1,6 +1,6 @@
-"""The HTTP API: for machines, and for the pages, which use nothing else.
+"""The HTTP API: for programs, and for the pages, which use nothing else.
 
-`models` is what is said either way, `devices` and `clips` are what can be asked for, each with
-a description of itself (`operation`). From these descriptions come both the routes (`resource`)
-and the OpenAPI document (`openapi`), so that neither can say what the other does not.
+`models` are the bodies of requests and answers, `devices` and `clips` are the operations, each with
+a description of itself (`operation`). The routes (`resource`) and the OpenAPI document (`openapi`)
+both come from these descriptions, so that they always agree.
 """

@@ -1,4 +1,4 @@
-"""What the server says of itself: what it is, and what can be asked."""
+"""The server's description of itself and of its API."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AboutOperations:
         )
 
     async def get_about(self, asked: ApiRequest) -> models.About:
-        """What this server is."""
+        """Return the version and the properties of this server."""
         return models.About(
             "streaming-audio-server",
             version(),

@@ -27,11 +27,11 @@ ENTRIES_MAX: Final = DEVICES_MAX + 100
 memory and would hold up the loop."""
 
 FREE_BYTES: Final = 8 * 1024
-"""What each body may have in any case: a press or a Stop is smaller. There are as many as there are
-connections."""
+"""Bytes that each body may have in any case: enough for a press or a Stop. Their number is that of
+the connections."""
 
 ALL_MAX_BYTES: Final = 32 * 1024 * 1024
-"""What is more than that, of all bodies that are on their way."""
+"""Bytes beyond that, of all bodies on their way together."""
 
 SILENT_S: Final = 30.0
 """How long a file may be on its way without a byte."""
@@ -57,7 +57,7 @@ class BodyRoom:
 
 
 class Body:
-    """What has come of one body."""
+    """The bytes of one body so far."""
 
     def __init__(self, room: BodyRoom) -> None:
         self._room = room
@@ -163,7 +163,7 @@ class Parts:
         await self._stream.aclose()
 
     async def drain(self) -> None:
-        """Take the rest and forget it: who is still sending would not hear the answer."""
+        """Read the rest and drop it: a client that is still sending would not read the answer."""
         drained = DRAIN_MAX_BYTES if self._has_stopped else 0
         with trio.move_on_after(DRAIN_S):
             try:

@@ -1,4 +1,4 @@
-"""What can be asked about clips, and done to them."""
+"""Queries and changes of clips."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class ClipOperations:
         return await self.list_clips(asked)
 
     async def replace_clip(self, asked: ApiRequest) -> models.Clips:
-        """Put another sound in the place of a clip; what plays goes on with the old one."""
+        """Replace a clip's audio; a take goes on with the old one."""
         async with _body(asked) as parts:
             await self._repository.replace(asked.named("name"), parts)
         return await self.list_clips(asked)
@@ -157,7 +157,7 @@ class ClipOperations:
 
 @asynccontextmanager
 async def _body(asked: ApiRequest) -> AsyncIterator[Parts]:
-    """The body, the rest of which is taken when the block has an error to tell of."""
+    """Give the body; the rest of it is read when the block fails with an error to answer."""
     async with aclosing(Parts(asked.request)) as parts:
         try:
             yield parts

@@ -1,4 +1,4 @@
-"""What can be asked about devices, and done to them."""
+"""Queries of devices, and actions on them."""
 
 from __future__ import annotations
 
@@ -38,10 +38,9 @@ NO_ROOM: Final = {503: FULL}
 CHANGES: Final = Content(
     EVENTS,
     "`all`: `rows` of all devices; then `changes`: `rows` that have changed, and ids that are "
-    "`gone`; `now` is the server's clock. The server ends it for whoever is too slow; then begin "
-    "again.",
+    "`gone`; `now` is the server's clock. The server ends it for a slow client; then begin again.",
 )
-HAPPENING: Final = Content(EVENTS, "with `follow`: `event`, each a Event")
+HAPPENING: Final = Content(EVENTS, "with `follow`: `event`, each an Event")
 
 
 class DeviceOperations:
@@ -88,7 +87,7 @@ class DeviceOperations:
                 self.rename_device,
                 models.Named,
                 body=models.Rename,
-                problems=NOT_THERE | {422: "the JSON is not what it should be, or that is no name"},
+                problems=NOT_THERE | {422: "the JSON is invalid, or the name is unusable"},
             ),
             Operation(
                 "POST",
@@ -113,7 +112,7 @@ class DeviceOperations:
         return await _answer_rows(await self._fleet.rows())
 
     async def watch_devices(self, asked: ApiRequest) -> Response:
-        """All devices, and then what changes, as server-sent events."""
+        """All devices, and then each change, as server-sent events."""
         if self._fleet.is_full:
             raise Problem(503, full_reason())
         return EventStream(self._fleet.watching(), bytes)
@@ -145,18 +144,18 @@ class DeviceOperations:
         return await self.get_device(asked)
 
     async def stop(self, asked: ApiRequest) -> models.Outcomes:
-        """Cut what plays on devices, and what would follow."""
+        """Stop playback on devices, and empty their queues."""
         return summed_up(await self._fleet.stop(chosen(asked.body.devices)))
 
-    # -- what has happened
+    # -- history
 
     async def list_events_of_device(self, asked: ApiRequest) -> models.Events | Response:
-        """What has happened to a device lately."""
+        """The latest events of a device."""
         await self.get_device(asked)
         return await self._events(asked.named("id"))
 
     async def list_events(self, asked: ApiRequest) -> Response:
-        """What has happened to all devices lately, or what happens from now on."""
+        """The latest events of all devices, or those from now on."""
         device_id = asked.query.device
         if not asked.query.follow:
             return await self._events(device_id)
@@ -175,7 +174,7 @@ def chosen(which: str | Sequence[str]) -> Sequence[str] | None:
 
 
 def summed_up(outcomes: FleetOutcomes) -> models.Outcomes:
-    """What became of it, without a word for each that went well."""
+    """Sum outcomes up: a count of successes, and each failure."""
     gone = [device_id for device_id, one in outcomes.items() if one.result == "gone"]
     failed = {
         device_id: one.reason or "it failed"
@@ -203,7 +202,7 @@ async def answer_list(name: str, items: Iterable[object], **more: float) -> Resp
 
 
 def full_reason() -> str:
-    """Why nobody else may watch or follow, and what to do."""
+    """The refusal of one more subscriber, with the remedy."""
     return f"{FULL} ({WATCHERS_MAX} at most); close one"
 
 

@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 class EventStream(Response, Generic[T]):
-    """What comes through the channel of `opened`, each as the text that `worded` makes of it,
-    until the channel ends or whoever listens is gone."""
+    """Send the items of the channel of `opened`, each as the text that `worded` makes of it,
+    until the channel ends or the client is gone."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """What to answer; None for an error that is ours."""
+    """Return the answer to an error; None for a fault of the server."""
     if isinstance(error, Problem):
         return error
     for kind, status in _STATUSES:

@@ -48,7 +48,7 @@ class LiveEvents:
             await tell(websocket, self._fleet.watching(), bytes)
 
     async def follow(self, websocket: WebSocket) -> None:
-        """Tell what happens, to the device that the query names or to all."""
+        """Send the events of all devices, or of the device that the query names."""
         if await self._accept(websocket):
             device_id = websocket.query_params.get("device")
             await tell(websocket, self._fleet.following(device_id), worded)
@@ -66,8 +66,8 @@ async def tell(
     opened: AbstractContextManager[trio.MemoryReceiveChannel[T]],
     word: Callable[[T], bytes],
 ) -> None:
-    """Send what comes through the channel of `opened`, until it ends or the page is gone. Closes
-    the WebSocket, which has been accepted."""
+    """Send the items of the channel of `opened`, until it ends or the page is gone. Closes the
+    WebSocket, which has been accepted."""
     with opened as events:
         await websocket.send_text(BEGIN)
         async with trio.open_nursery() as nursery:

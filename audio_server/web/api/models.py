@@ -1,4 +1,4 @@
-"""What is asked and answered, as JSON. The docstrings are what the OpenAPI document says."""
+"""Requests and answers as JSON. The OpenAPI document takes its descriptions from the docstrings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class About(Struct):
 
 
 class Playing(Struct):
-    """A take: what plays now."""
+    """The take that plays."""
 
     clip: str
     mode: Annotated[int | None, Meta(description="whose clip it is")]
@@ -67,7 +67,7 @@ class Device(Struct):
     """A device as it is now, or as it was when it went."""
 
     id: str
-    name: Annotated[str | None, Meta(description="what an operator calls it")]
+    name: Annotated[str | None, Meta(description="the name that an operator gave it")]
     connected: bool
     address: str | None
     worker: Annotated[int | None, Meta(description="the process that has it, with --workers")]
@@ -116,13 +116,13 @@ class Event(Struct):
 
 
 class Events(Struct):
-    """What has happened, oldest first."""
+    """Events, oldest first."""
 
     events: list[Event]
 
 
 class Source(Struct):
-    """What a clip was made from."""
+    """The file that a clip was made from."""
 
     codec: str
     rate_hz: int
@@ -158,14 +158,14 @@ class Waveform(Struct):
 
 
 class Outcomes(Struct):
-    """What became of an action on devices."""
+    """The outcome of an action on devices."""
 
     done: Annotated[int, Meta(ge=0, description="to how many devices it was done")]
     gone: Annotated[list[str], Meta(description="ids of those that are not connected")]
     failed: Annotated[dict[str, str], Meta(description="why it failed, by id")]
 
 
-# -- what is asked
+# -- requests
 
 
 class Rename(Struct, forbid_unknown_fields=True):
@@ -188,7 +188,7 @@ class Play(Struct, forbid_unknown_fields=True):
 
 
 class Stop(Struct, forbid_unknown_fields=True):
-    """Devices that are to be silent; their modes stay."""
+    """Devices to stop; their modes stay."""
 
     devices: Which
 
@@ -209,7 +209,7 @@ class Order(Struct, forbid_unknown_fields=True):
 
 
 class Upload(Struct, forbid_unknown_fields=True):
-    """What the file that is sent is called."""
+    """The name of the file that is sent."""
 
     name: Annotated[str, Meta(description="a file's name, such as bell.flac")]
 

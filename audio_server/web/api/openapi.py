@@ -15,10 +15,10 @@ Document: TypeAlias = dict[str, Any]
 
 REFERENCE: Final = "#/components/schemas/{name}"
 DESCRIPTION: Final = (
-    "Everything that the pages show and do. On loopback nobody needs a token unless one is set; "
+    "All functions of the pages. On loopback no token is needed unless one is set; "
     "beyond it, machines send `Authorization: Bearer TOKEN` and browsers log in at `/login`. "
-    "What a browser sends must come from a page of this server. Errors are JSON: `error` is one "
-    "line that says what is wrong."
+    "A request of a browser must come from a page of this server. Errors are JSON: `error` is one "
+    "line with the reason."
 )
 REFUSED: Final = (
     "Refused before it was looked at: 401 without a valid token, 403 for pages of others, 421 for "
@@ -46,7 +46,8 @@ def openapi(operations: Sequence[Operation], version: str) -> Document:
 
 
 def schemas(operations: Iterable[Operation]) -> tuple[dict[type, Document], Document]:
-    """A reference for each class that is asked or answered, and what they refer to."""
+    """Return a reference for each class of a request or an answer, with the classes they refer
+    to."""
     kinds = list(dict.fromkeys(_kinds(operations)))
     refs, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     return dict(zip(kinds, refs, strict=True)), dict(components)

@@ -1,4 +1,4 @@
-"""One thing that can be asked for, with all that is to be said of it."""
+"""One operation of the API, with its complete description."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 JSON_SMALL_BYTES: Final = 8 * 1024
-"""Room for what names one device or clip, and says what to do."""
+"""Bytes for the name of a device or clip and an action."""
 
 JSON_IDS_BYTES: Final = 8 * 1024 * 1024
 """Room for the ids of more devices than a server takes."""
 
 JSON_CLIPS_BYTES: Final = 1024 * 1024
-"""Room for the names of more clips than anybody has modes for."""
+"""Bytes for the names of more clips than there will be modes."""
 
 
 class Problem(Exception):
-    """What was asked for is not done; `str()` is the line that says why, `headers` go with it."""
+    """A request that is refused; `str()` is the reason in one line, `headers` go with it."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(" ".join(reason.split()))
@@ -41,12 +41,12 @@ class ApiRequest(NamedTuple):
     body: Any
 
     def named(self, name: str) -> str:
-        """What the path has in the place of `{name}`."""
+        """Return the part of the path in the place of `{name}`."""
         return str(self.request.path_params[name])
 
 
 Handler: TypeAlias = Callable[[ApiRequest], Awaitable[Any]]
-"""Answers with what is to be JSON, or with a `Response`. Raises `Problem`."""
+"""Returns an object for JSON, or a `Response`. Raises `Problem`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Content:
     media_type: str
     what: str
     json_type: str | None = "string"
-    """What JSON Schema calls it; None for what is no text."""
+    """The media type's name in JSON Schema; None for binary content."""
 
 
 EVENTS: Final = "text/event-stream"
@@ -64,10 +64,10 @@ EVENTS: Final = "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`does` answers a request for `path` by `method`; the first line of its docstring says what
-    it does. `answer` is what it answers with, of one or several media types, a class of `models`
-    standing for JSON. `body` and `query` are what it wants, `problems` what can be wrong, by
-    status, apart from what can be wrong with all requests."""
+    """`does` answers a request for `path` by `method`; the first line of its docstring describes
+    it. `answer` is the content of its answer, of one or several media types, a class of `models`
+    standing for JSON. `body` and `query` are its parameters, `problems` its refusals by status,
+    apart from those that are common to all requests."""
 
     method: Method
     path: str
@@ -84,12 +84,12 @@ class Operation:
 
     @property
     def id(self) -> str:
-        """What programs that are made from the document call it."""
+        """The operation's name in programs that are generated from the document."""
         return self.does.__name__
 
     @property
     def summary(self) -> str:
-        """What it does, in one line."""
+        """The description, in one line."""
         return (self.does.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
     @property
@@ -112,7 +112,7 @@ class Operation:
                 408: "the body does not come",
                 413: "the body is too large",
                 415: "the body is not said to be application/json",
-                422: "the JSON is not what it should be",
+                422: "the JSON is invalid",
                 503: "too many large bodies are on their way",
             }
         if self.in_parts:

@@ -19,7 +19,7 @@ class PlayOperations:
     @property
     def all(self) -> Sequence[Operation]:
         """All of them."""
-        unclear = "the JSON is not what it should be, or several clips have that title"
+        unclear = "the JSON is invalid, or several clips have that title"
         no_clip = {404: "no such clip", 422: unclear}
         return (
             Operation(
@@ -34,6 +34,6 @@ class PlayOperations:
         )
 
     async def play(self, asked: ApiRequest) -> models.Outcomes:
-        """Play a clip now, on some devices or all; what plays there is cut."""
+        """Play a clip now, on some devices or all, over any other take."""
         mode = self._house.repository.find(asked.body.clip).mode
         return summed_up(await self._house.fleet.play(chosen(asked.body.devices), mode))

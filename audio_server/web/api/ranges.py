@@ -12,7 +12,7 @@ from audio_server.web.api.operation import Problem
 from audio_server.web.api.sounds import Sound, SoundResponse
 
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-"""What is longer is no place in a body, and passed over as a range that is not understood."""
+"""A longer number is no position in a body, and is ignored like a range of unknown form."""
 
 
 def answer_part(request: Request, sound: Sound, media_type: str) -> Response:
@@ -32,7 +32,7 @@ def answer_part(request: Request, sound: Sound, media_type: str) -> Response:
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
-    """Where the part begins, and where what follows it does."""
+    """Start of the part, and start of the bytes after it."""
     if not first:
         return max(0, size - int(last)), size
     return int(first), min(int(last) + 1, size) if last else size

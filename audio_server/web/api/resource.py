@@ -1,4 +1,4 @@
-"""What stands behind one path: its operations, by method, and the edge where their errors end."""
+"""One path: its operations, by method, and the edge where their errors end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Resource:
         try:
             response = await self._answer(Request(scope, receive))
         except ClientDisconnect:
-            return  # nobody is there to be answered
+            return  # the client is gone
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:

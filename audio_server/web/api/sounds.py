@@ -23,7 +23,7 @@ LISTENERS_MAX: Final = 64
 BUSY: Final = "too many clips are being listened to"
 
 PART_BYTES: Final = 64 * 1024
-"""What a connection holds of it while it is sent."""
+"""Bytes of it that a connection holds while it is sent."""
 
 
 class Sound:

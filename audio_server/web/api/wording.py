@@ -1,7 +1,7 @@
-"""What is wrong with JSON or with parameters, in words of our own.
+"""Faults of JSON and of parameters, in words of our own.
 
-msgspec tells it in words of its own, and names types of Python; its messages are taken apart here.
-One that is not known says only where something is wrong.
+msgspec has words of its own, with names of Python's types; its messages are parsed here. An unknown
+message becomes one that names only the place of the fault.
 """
 
 from __future__ import annotations
