@@ -221,10 +221,13 @@ class LedCheck:
 
     def _frame(self, mode: int, look: Look) -> Frame | None:
         """What a mode looks like; None for a mode that has a clip and so is in no error."""
-        if look is not Look.ERROR:
-            return _drawn(self._frame_of(mode, look is Look.PLAYING))
         has_clip = self._clips is not None and mode < self._clips
-        return None if has_clip else _drawn(self._error_frame_of(mode))
+        return None if look is Look.ERROR and has_clip else self._drawing(mode, look)
+
+    def _drawing(self, mode: int, look: Look) -> Frame:
+        if look is Look.ERROR:
+            return _drawn(self._error_frame_of(mode))
+        return _drawn(self._frame_of(mode, look is Look.PLAYING))
 
     def _look_of(self, leds: Frame) -> Look | None:
         """What LED 1 shows in a frame; None for a frame of no state."""
@@ -278,7 +281,7 @@ class LedCheck:
     def _name(self, leds: Frame) -> str:
         for mode in range(MOST_MODES):
             for look in Look:
-                if self._frame(mode, look) == _drawn(leds):
+                if self._drawing(mode, look) == _drawn(leds):
                     return _state_name(mode, look)
         return "a frame of no state"
 
