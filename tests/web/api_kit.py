@@ -62,10 +62,10 @@ class Api:
     def connected(self, device_id: str = "a", number: int = 1) -> Iterator[EventAttachment]:
         """A device with all its streams; gives the one for its presses."""
         with ExitStack() as stack:
-            to = self.devices
-            stack.enter_context(to.attach_status(device_id, number, None, "10.0.0.7:51234"))
-            stack.enter_context(to.attach_audio(device_id, number, Outlet(), None, None))
-            yield stack.enter_context(to.attach_events(device_id, number, None, None))
+            to, peer = self.devices, "10.0.0.7:51234"
+            stack.enter_context(to.attach_status(device_id, number, None, peer))
+            stack.enter_context(to.attach_audio(device_id, number, Outlet(), None, peer))
+            yield stack.enter_context(to.attach_events(device_id, number, None, peer))
 
     async def get(self, target: str) -> Any:
         """What is answered well."""
