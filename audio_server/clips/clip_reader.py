@@ -18,7 +18,7 @@ import trio
 from audio_server.clips.cache import Cache, content_key
 from audio_server.clips.clip import Clip
 from audio_server.clips.decoder import Decoder
-from audio_server.clips.errors import ClipDamaged, ClipError, NotSound
+from audio_server.clips.errors import ClipDamaged, ClipError, ClipTooLarge, NotSound
 from audio_server.clips.folder import ClipFile
 
 Identity = tuple[int, ...]
@@ -31,15 +31,19 @@ keep them in steps of up to two seconds (FAT)."""
 UNSURE_MAX_BYTES = 256 * 2**20
 """Larger files are not looked into for sound unless their names say that there is some."""
 
+NO_CLIP = (NotSound, ClipDamaged, ClipTooLarge)
+"""Errors of the file itself. All others may be gone the next time."""
+
 _UNREADABLE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP)
-"""What is wrong with one file, and not with the disk or with this process."""
+"""Errors of one file, and neither of the disk nor of this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A clip, the name of its file, and the key of what was in that.
+    """A clip, the name of its file, and the key of that file's content.
 
-    `identity` tells a file that still holds that, by whatever name; None where it cannot be told.
+    `identity` tells the file from all others as long as nothing is written to it; None where a
+    change could go unnoticed.
     """
 
     file: str
@@ -108,7 +112,7 @@ class ClipReader:
 
     def _cached(self, file: ClipFile, key: str) -> Clip | None:
         if key in self._no_sound and not file.is_sure:
-            raise NotSound(file.path, "holds no sound")
+            raise NotSound(file.path, "is no clip")
         encoded = self._cache.get(key)
         if encoded is None:
             return None
@@ -117,7 +121,7 @@ class ClipReader:
     async def _decoded(self, file: ClipFile, found: _Unknown, decoder: Decoder) -> Clip:
         try:
             encoded = await decoder.ingest(file.path, found.opened)
-        except (NotSound, ClipDamaged):
+        except NO_CLIP:
             self._no_sound.add(found.key)
             raise
         await trio.to_thread.run_sync(self._cache.put, found.key, encoded)
@@ -147,7 +151,7 @@ def _settled(status: os.stat_result) -> Identity | None:
 
 
 def _open(path: Path) -> BufferedReader:
-    """Open a file, or what a link leads to. What is no file any more is not waited for."""
+    """Open a file, or the target of a link. A pipe that took its place is not waited for."""
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 

@@ -6,17 +6,17 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import trio
 
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip import Clip
-from audio_server.clips.clip_reader import ClipReader, Loaded
+from audio_server.clips.clip_reader import NO_CLIP, ClipReader, Loaded
 from audio_server.clips.decoder import open_decoder
-from audio_server.clips.errors import ClipDamaged, ClipError, NotSound
+from audio_server.clips.errors import ClipError
 from audio_server.clips.folder import ClipFile, look_into, no_clips
 from audio_server.clips.left_out import LeftOut
+from audio_server.files.home import NOWHERE
 
 __all__ = ["ClipError", "Loaded", "Progress", "find_left_out", "load_clips", "load_files"]
 
@@ -47,14 +47,14 @@ async def load_files(
 ) -> list[Loaded]:
     """Return the clips of `folder`; its index in the list is the mode of a clip.
 
-    A file that holds what one of `known` held is that clip again, whatever it is called now. Of
-    the rest what was encoded once is read from `cache`; the others are passed through or
-    transcoded in so many processes, by default as there are cores but at most `PROCESSES_MAX`, and
-    stored there. Raises `ClipError` for the first file, in order, that is meant as a clip and
+    A file with the content of one of `known` is that clip again, by whichever name. Of the others,
+    those that were encoded once are read from `cache`; the rest is passed through or transcoded in
+    so many processes, by default as there are cores but at most `PROCESSES_MAX`, and stored there.
+    Raises `ClipError` for the first file, in order, that is meant as a clip and
     cannot be read, and where there is none; that of the name `but` is not read.
 
-    Files without a suffix of sound are clips if there is sound in them. What is left out is noted
-    in `left_out`. A cancel stops the work at once; what was finished stays cached.
+    Files without a suffix of sound are clips if there is sound in them. Those that are left out are
+    noted in `left_out`. A cancel stops the work at once; clips that are finished stay cached.
     """
     found = await trio.to_thread.run_sync(look_into, folder)
     files = [file for file in found.files if file.name != but]
@@ -72,21 +72,19 @@ async def load_files(
 
 async def find_left_out(folder: Path) -> Collection[str]:
     """Return the files of a folder that may be clips by their names, and hold no sound. Nothing is
-    read where all names say what files are. A folder that cannot be read has none."""
+    read where all names have a known suffix. A folder that cannot be read has none."""
     try:
         found = await trio.to_thread.run_sync(look_into, folder)
     except ClipError:
         return ()
     unsure = [file for file in found.files if not file.is_sure]
-    with TemporaryDirectory() as nowhere:
-        reader = ClipReader(Cache(Path(nowhere)), (), set())
-        work = _Work(unsure, reader, lambda done, total: None)
-        await work.run(_processes())
+    work = _Work(unsure, ClipReader(Cache(NOWHERE), (), set()), lambda done, total: None)
+    await work.run(_processes())
     return work.left_out
 
 
 class _Work:
-    """The files that are being loaded, and what has become of each so far."""
+    """The files that are being loaded, and the result of each so far."""
 
     def __init__(self, files: list[ClipFile], reader: ClipReader, progress: Progress) -> None:
         self._files = files
@@ -150,7 +148,7 @@ class _Work:
         result = self._results[file]
         if isinstance(result, Loaded):
             return result
-        if file.is_sure or not isinstance(result, (NotSound, ClipDamaged)):
+        if file.is_sure or not isinstance(result, NO_CLIP):
             raise result
         return None
 
@@ -160,7 +158,7 @@ class _Work:
         return {
             file.name: result.reason.partition(" (")[0]
             for file, result in self._results.items()
-            if isinstance(result, (NotSound, ClipDamaged)) and not file.is_sure
+            if isinstance(result, NO_CLIP) and not file.is_sure
         }
 
 

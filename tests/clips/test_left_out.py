@@ -243,7 +243,7 @@ async def test_it_is_warned_of_once(
     await running.reload()
     await running.reload()
     (record,) = caplog.records
-    assert ", core (holds no sound)" in record.getMessage()
+    assert ", core (is no clip)" in record.getMessage()
 
 
 async def test_junk_is_read_once(
@@ -278,6 +278,27 @@ async def test_an_upload_is_sound_whatever_it_is_called(running: Repository) -> 
     for name in ("song.mp3.crdownload", "song.wav.bak", "song.temp.m4a", "song.mp3~"):
         with pytest.raises(ClipError, match=f"^{name}: is not complete by its name, or a backup"):
             await running.upload(name, body(sound(3)))
+
+
+async def test_sound_that_is_too_long_is_left_out_unless_it_is_meant(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("audio_server.clips.decoder.MAX_PACKETS", 10)
+    write_sound(filled / "audiobook", chirp(48_000, 1.0), container="wav")
+    assert len(await load_clips(filled, cache=tmp_path / "cache")) == 2
+    assert "audiobook (is longer than" in caplog.text
+    (filled / "audiobook").rename(filled / "audiobook.wav")
+    with pytest.raises(ClipError, match=r"audiobook\.wav: is longer than"):
+        await load_clips(filled, cache=tmp_path / "cache")
+
+
+async def test_to_look_for_sound_needs_no_place(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    write_sound(filled / "03-plain", TONE, container="wav")
+    text(filled / "00-core")
+    assert set(await find_left_out(filled)) == {"00-core"}
 
 
 async def test_commands_agree(filled: Path, tmp_path: Path) -> None:
