@@ -48,6 +48,7 @@ class FileKeeper:
         self._file: StateFile | None = None
         self._generation: bytes | None = None
         self._has_learnt = False
+        self._is_incomplete = False  # the file lacks what memory has, besides the next notes
         self._one_thread = trio.CapacityLimiter(1)
         self._made_anew: deque[float] = deque(maxlen=ANEW_MAX)
 
@@ -61,6 +62,7 @@ class FileKeeper:
             await self._write(notes)
         except (StateDamaged, StateLost) as error:
             await self._begin_anew(error)
+            await self._write(notes)
 
     async def close(self) -> None:
         """Let go of the file; the next write opens it again."""
@@ -71,7 +73,10 @@ class FileKeeper:
 
     async def _write(self, notes: Record) -> None:
         file = self._file or await self._open(notes)
-        if notes:
+        if self._is_incomplete:
+            await self._in_thread(file.write, notes.over(self._memory.everything()))
+            self._is_incomplete = False
+        elif notes:
             await self._in_thread(file.write, notes)
         else:
             await self._in_thread(file.check)
@@ -82,12 +87,14 @@ class FileKeeper:
         if not self._has_learnt:
             self._has_learnt = True
             self._memory.learn(found, notes)
-        elif self._generation and file.found != self._generation:
+        elif file.found is None:
+            self._is_incomplete = True
+        elif file.found != self._generation:
             raise StateLost(self._path, "was replaced while it was not in use")
         return file
 
     def _open_and_read(self) -> tuple[StateFile, Record]:
-        if self._generation and not self._path.exists():
+        if self._generation and not self._is_incomplete and not self._path.exists():
             raise StateLost(self._path, "was deleted while it was not in use")
         file = self._open_file(self._path)
         try:
@@ -102,9 +109,8 @@ class FileKeeper:
         # the log of the file in its place.
         aside = await self._in_thread(self._make_room, error)
         await self.close()
-        self._generation = None
+        self._is_incomplete = True
         self._warn(error, aside)
-        await self._write(self._memory.everything())
 
     def _make_room(self, error: StateDamaged | StateLost) -> Path | None:
         if isinstance(error, LogLost):

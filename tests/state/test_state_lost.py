@@ -291,7 +291,9 @@ async def test_a_folder_that_cannot_be_made_again(path, logged, monkeypatch) -> 
         assert file.read() == Record({"a": 1, "b": 3}, {"a": "Küche"})
 
 
-@pytest.mark.parametrize("lose", [delete_all, replace_by_another, replace_by_garbage])
+@pytest.mark.parametrize(
+    "lose", [delete_all, replace_by_another, replace_by_garbage, replace_by_nothing]
+)
 async def test_one_lost_while_the_disk_failed_is_written_whole(
     lose: Callable[[Path], None], path, logged, monkeypatch
 ) -> None:
@@ -316,6 +318,58 @@ async def test_one_lost_while_the_disk_failed_is_written_whole(
         nursery.cancel_scope.cancel()
     with StateFile(path) as file:
         assert file.read() == Record({"a": 1, "b": 3}, {"a": "Küche"})
+
+
+@losses
+async def test_one_lost_when_its_disk_is_full_gets_all_once_there_is_room(
+    lose, path, logged, monkeypatch
+) -> None:
+    monkeypatch.setattr(modes, "RETRY_S", 0.05)
+    full = {"is": False}
+
+    class FullFile(StateFile):
+        def write(self, notes: Record) -> None:
+            self.check()
+            if full["is"]:
+                raise sqlite3.OperationalError("database or disk is full")
+            super().write(notes)
+
+    store = FileModeStore(path, open_file=FullFile)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        await fill(store)
+        full["is"] = True
+        lose(path)
+        store.put("b", 3)
+        store.put("a", 0)
+        await store.wait_durable("b")
+        assert warnings(logged)[-1] == "modes are kept in memory only"
+        await trio.sleep(0.15)
+        full["is"] = False
+        await soon(lambda: logged[-1]["event"] == "modes are kept in the file again")
+        nursery.cancel_scope.cancel()
+    with StateFile(path) as file:
+        assert file.read() == Record({"b": 3}, {"a": "Küche"})
+
+
+async def test_another_file_that_comes_in_place_of_a_lost_one_is_set_aside(
+    path, logged, monkeypatch
+) -> None:
+    monkeypatch.setattr(modes, "RETRY_S", 0.05)
+    async with open_modes(path.parent) as store:
+        await fill(store)
+        shutil.rmtree(path.parent)
+        path.parent.write_text("a file, where a folder should be")
+        store.put("b", 3)
+        await store.wait_durable("b")
+        with StateFile(path.parent.with_name("new") / path.name) as other:
+            other.write(Record({"stranger": 4}))
+        path.parent.unlink()
+        path.parent.with_name("new").rename(path.parent)
+        await soon(lambda: logged[-1]["event"] == "modes are kept in the file again")
+    with StateFile(path) as file:
+        assert file.read() == Record({"a": 1, "b": 3}, {"a": "Küche"})
+    assert len(list(path.parent.glob("state.db.replaced-*"))) == 1
 
 
 async def test_a_program_that_replaces_it_for_ever_does_not_fill_the_folder(path, logged) -> None:
