@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audio_server.clips.errors import ClipError, as_text
-from audio_server.clips.journal import Journal, read_journal
+from audio_server.clips.journal import PLAN, Journal, read_journal
 from audio_server.clips.suffixes import Meant, is_downloading, meant_as, split_name
 from audio_server.files.folders import OpenFolder
+
+LOOKS_MAX = 5
+"""How often a folder is listed that changes meanwhile. Where files are written to it all the time,
+as by a download, the last list will do."""
 
 Entry = os.DirEntry[str]
 
@@ -58,9 +62,19 @@ def look_into(folder: Path) -> Found:
     """
     try:
         with OpenFolder(folder) as opened:
-            return find_clips(opened, read_journal(opened))
+            return _look_into(opened)
     except OSError as error:
         raise ClipError(folder, f"no folder of clips ({error.strerror})") from error
+
+
+def _look_into(folder: OpenFolder) -> Found:
+    """List the clips as they are before a change or after it: not with names from both."""
+    for _ in range(LOOKS_MAX):
+        version = folder.version(PLAN)
+        found = find_clips(folder, read_journal(folder))
+        if folder.version(PLAN) == version:
+            break
+    return found
 
 
 def no_clips(folder: Path) -> ClipError:

@@ -70,6 +70,15 @@ class OpenFolder:
         """Return the names of all entries, hidden ones too."""
         return {entry.name for entry in self.entries()}
 
+    def version(self, name: str) -> tuple[int, ...]:
+        """Return numbers that differ after a change of the folder's names, or of one file in it."""
+        times = (os.fstat(self._fd).st_mtime_ns,)
+        try:
+            status = os.lstat(_plain(name), dir_fd=self._fd)
+        except FileNotFoundError:
+            return times
+        return *times, status.st_ino, status.st_mtime_ns, status.st_size
+
     def holds(self, name: str) -> bool:
         """Return whether there is an entry of this name, be it a dangling link."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from audio_server.clips import folder_ops
 from audio_server.clips.errors import ClipError, NoSuchClip
 from audio_server.clips.folder import clip_files
 from audio_server.clips.naming import titles_of
+from audio_server.files.folders import OpenFolder
 
 FILES = {"00-a.opus": "A", "01-b.wav": "B", "02-a.opus": "C", "3-plain": "D"}
 BESIDE = ("README.md", ".hidden")
@@ -294,6 +296,40 @@ def test_a_clip_stays_where_it_is_though_its_suffix_changes(folder: Path) -> Non
     folder_ops.replace(folder, "x.wav", b"N")
     assert order(folder) == "AN"
     assert titles_of(clips(folder)) == ["x.p", "x"]
+
+
+@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_change_while_the_folder_is_listed_is_seen_whole(
+    at: int, name: str, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another process: before the names are listed, when the journal was read, or after."""
+    real, count = OpenFolder.entries, 0
+
+    def entries(self: OpenFolder) -> list[os.DirEntry[str]]:
+        nonlocal count
+        count += 1
+        before = real(self)
+        if count != 1:
+            return before
+        folder_ops.reorder(filled, ORDERS[name])
+        return before if at == 1 else real(self)
+
+    monkeypatch.setattr(OpenFolder, "entries", entries)
+    assert order(filled) == CHANGES[name][1]
+
+
+def test_a_folder_that_never_rests_is_listed(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = OpenFolder.entries
+
+    def entries(self: OpenFolder) -> list[os.DirEntry[str]]:
+        self.discard(self.write_part(b""))
+        os.utime(filled, ns=(0, next(times)))
+        return real(self)
+
+    times = itertools.count(1)
+    monkeypatch.setattr(OpenFolder, "entries", entries)
+    assert order(filled) == "ABCD"
 
 
 def test_links_are_changed_and_not_what_they_lead_to(filled: Path, tmp_path: Path) -> None:

@@ -106,6 +106,23 @@ async def test_a_name_is_given_and_taken_away() -> None:
         assert (await at.fleet.rename("nobody", "x")).result == "gone"
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Ku\u0308che\u202f1", "K\u00fcche 1"),
+        (
+            "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+            "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        ),
+    ],
+)
+async def test_ordinary_names_of_all_machines_are_taken(given: str, kept: str) -> None:
+    async with standing() as at:
+        with at.connected():
+            assert (await at.fleet.rename("a", given)).result == "done"
+            assert (await at.fleet.rows())[0]["name"] == kept
+
+
 @pytest.mark.parametrize("name", ["", "  ", "x" * 65, "a\nb", "a\x00", "\ud800", "\u202e"])
 async def test_what_is_no_name_changes_nothing(name: str) -> None:
     async with standing() as at:
