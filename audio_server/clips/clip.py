@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
 from audio_server.clips.encoded_clip import Source
+from audio_server.clips.opus import PACKET_MAX_BYTES
 from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
 
 __all__ = ["Clip", "Source"]
@@ -36,11 +37,13 @@ class Clip:
     ) -> Clip:
         """Frame Opus packets (48 kHz, mono, 20 ms each).
 
-        Raises `ValueError` where there are none or one is empty: a device turns an
-        empty packet into 120 ms of made-up sound (device contract, section 2).
+        Raises `ValueError` where there are none, or one is empty or larger than
+        `PACKET_MAX_BYTES`: a device turns an empty packet into 120 ms of made-up sound (device
+        contract, section 2), and a burst of large ones would cut its listener off.
         """
-        if not packets or not all(packets):
-            raise ValueError(f"clip {name!r}: a clip is made of Opus packets that are not empty")
+        if not packets or not all(0 < len(one) <= PACKET_MAX_BYTES for one in packets):
+            bounds = f"1 to {PACKET_MAX_BYTES} bytes"
+            raise ValueError(f"clip {name!r}: a clip is made of Opus packets of {bounds}")
         last = len(packets) - 1
         framed = [
             frame_packet(data, is_start=index == 0, is_end=index == last)

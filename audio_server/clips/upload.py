@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast, runtime_checkable
 
 import trio
 
@@ -32,6 +32,14 @@ UPLOAD_BYTES_A_S = 1 << 20
 _PACKETS_MAX = SOUND_MAX_S * 1000 // PACKET_MS
 
 
+@runtime_checkable
+class FromClient(Protocol):
+    """A file from a client that may go before it is told what has become of the file."""
+
+    async def wait_gone(self) -> None:
+        """Return when the client has gone; called when the whole file has come."""
+
+
 async def receive(
     name: str,
     parts: AsyncIterable[bytes],
@@ -43,8 +51,9 @@ async def receive(
     """An Ogg Opus file of the file that comes, which is called `name` in errors.
 
     It is kept in `folder` meanwhile, in a file without a name, so nothing is left behind. A place
-    of `decoding` is taken once it is there. Raises `ClipTooLarge` as soon as it is too large,
-    `UploadTooSlow`, and `ClipError` for one that cannot be played.
+    of `decoding` is taken once it is there; where `parts` are `FromClient`, a client that goes
+    stops that. Raises `ClipTooLarge` as soon as it is too large, `UploadTooSlow`, and `ClipError`
+    for one that cannot be played.
     """
     async with _temporary(folder) as file:
         size, start, rest = 0, trio.current_time(), aiter(parts)
@@ -57,8 +66,40 @@ async def receive(
         if not size:
             raise NotSound(name, "is empty")
         await _write(name, file.flush)
-        async with decoding:
-            return await opus_of(name, file, max_packets=_PACKETS_MAX)
+        decode = partial(_decode, name, file, decoding)
+        return await (
+            _unless_gone(parts, name, decode) if isinstance(parts, FromClient) else decode()
+        )
+
+
+async def _decode(name: str, file: BinaryIO, decoding: trio.CapacityLimiter) -> bytes:
+    async with decoding:
+        return await opus_of(name, file, max_packets=_PACKETS_MAX)
+
+
+async def _unless_gone(
+    client: FromClient, name: str, work: Callable[[], Awaitable[bytes]]
+) -> bytes:
+    """The result of `work`, which is cancelled when the client goes."""
+    result: bytes | None = None
+    failure: Exception | None = None
+
+    async def watch() -> None:
+        await client.wait_gone()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        try:
+            result = await work()
+        except Exception as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if result is None:
+        raise ClipError(name, "is not wanted any more: its sender has gone")
+    return result
 
 
 def due_s(size: int) -> float:

@@ -30,7 +30,7 @@ def test_figures_are_those_of_the_sound() -> None:
     assert clip.bit_rate_bps == 2000
 
 
-@pytest.mark.parametrize("packets", [[], [b""], [b"one", b"", b"three"]])
-def test_there_is_no_empty_packet(packets: list[bytes]) -> None:
+@pytest.mark.parametrize("packets", [[], [b""], [b"one", b"", b"three"], [b"one", bytes(1277)]])
+def test_packets_are_neither_empty_nor_padded(packets: list[bytes]) -> None:
     with pytest.raises(ValueError, match="clip 'a'"):
         Clip.from_packets("a", packets)

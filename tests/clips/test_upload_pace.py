@@ -12,7 +12,7 @@ from repository_kit import body, sound
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.clips import upload
-from audio_server.clips.errors import ClipTooLarge, UploadTooSlow
+from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound, UploadTooSlow
 from audio_server.clips.repository import DECODED_MAX, Repository
 from audio_server.clips.upload import START_S, UPLOAD_S
 
@@ -99,3 +99,50 @@ async def test_a_place_is_waited_for(
         for number in range(6):
             nursery.start_soon(repository.upload, f"{number}.opus", body(sound(1)))
     assert most == DECODED_MAX
+
+
+class Client:
+    """A body, and whether its client is there."""
+
+    def __init__(self, parts: AsyncGenerator[bytes, None], hung_up: trio.Event) -> None:
+        self._parts = parts
+        self._hung_up = hung_up
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self._parts
+
+    async def wait_gone(self) -> None:
+        await self._hung_up.wait()
+
+
+async def test_a_file_whose_sender_has_gone_is_not_decoded_to_its_end(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung_up, begun, cancelled = trio.Event(), trio.Event(), False
+
+    async def decode(*args: object, **kwargs: object) -> bytes:
+        nonlocal cancelled
+        begun.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled = True
+
+    monkeypatch.setattr(upload, "opus_of", decode)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(refused, repository, hung_up)
+        await begun.wait()
+        hung_up.set()
+    assert cancelled
+
+
+async def refused(repository: Repository, hung_up: trio.Event) -> None:
+    with pytest.raises(ClipError, match="its sender has gone"):
+        await repository.upload("a.opus", Client(body(sound(3)), hung_up))
+
+
+async def test_a_sender_that_stays_hears_what_is_wrong(repository: Repository) -> None:
+    with pytest.raises(NotSound, match="an unknown format"):
+        await repository.upload("a.wav", Client(body(b"no sound" * 99), trio.Event()))
+    fine = Client(body(sound(3)), trio.Event())
+    assert (await repository.upload("a.opus", fine)).seconds == 0.06

@@ -146,6 +146,7 @@ class Parts:
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise Problem(415, "the body has to be the file itself, not a form that has it")
         refuse_packed(request)
+        self._request = request
         self._stream = request.stream()
         self._has_stopped = False
 
@@ -161,6 +162,11 @@ class Parts:
     async def aclose(self) -> None:
         """Leave the rest where it is."""
         await self._stream.aclose()
+
+    async def wait_gone(self) -> None:
+        """Return when the client has gone. To be called when all parts have come."""
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
 
     async def drain(self) -> None:
         """Read the rest and drop it: a client that is still sending would not read the answer."""
