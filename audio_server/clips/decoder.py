@@ -8,12 +8,13 @@ too long, and by the system when this process ends.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated, BinaryIO, Final, TypeVar
+from typing import Annotated, BinaryIO, Final, TypeVar, cast
 
 import msgspec
 import trio
@@ -84,7 +85,7 @@ class Decoder:
     async def levels(self, name: str, packets: Sequence[bytes]) -> bytes:
         """How loud the packets are, a byte for every 5 ms. Raises `ClipError` about `name`."""
         answer = _Levels()
-        with TemporaryFile() as file:
+        with _memory_file() as file:
             await trio.to_thread.run_sync(_write_packets, file, packets)
             await self._ask(name, LEVELS, file, answer)
         if len(answer.levels) != len(packets) * LEVELS_A_PACKET:
@@ -237,6 +238,13 @@ def _decode(data: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRecord from error
+
+
+def _memory_file() -> BinaryIO:
+    """A file of the system that needs no disk, where there are such files."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("packets"), "w+b")
+    return cast(BinaryIO, TemporaryFile())
 
 
 def _write_packets(file: BinaryIO, packets: Sequence[bytes]) -> None:

@@ -5,6 +5,7 @@ Runs in a decoder process (`decoder_process`), since files come from anywhere an
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
@@ -96,7 +97,9 @@ def _faults_named() -> Iterator[None]:
     except av.FFmpegError as error:
         raise Refused(Fault.DAMAGED) from error
     except OSError as error:
-        raise Refused(Fault.INPUT) from error
+        # A damaged file may ask for a place before its beginning, which is EINVAL.
+        is_input = error.errno in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+        raise Refused(Fault.INPUT if is_input else Fault.DAMAGED) from error
 
 
 # -- Ogg Opus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,8 @@ from audio_server.clips import decoder, decoder_handle, decoder_process
 from audio_server.clips.decoder import Decoder, open_decoder
 from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.errors import ClipDamaged, ClipError, ClipTooLarge, NotSound
-from audio_server.clips.faults import Fault
+from audio_server.clips.faults import Fault, Refused
+from audio_server.clips.ingest import ingest as ingest_here
 from audio_server.clips.records import INGEST, Kind, RecordReader, encode_record
 
 SOUND = chirp(48_000, 0.5)
@@ -323,6 +326,26 @@ def test_whatever_goes_wrong_is_said_by_name(
     (tmp_path / "a").touch()
     with served() as near:
         assert asked(near, INGEST, tmp_path / "a")[-1] == (Kind.REFUSED, b'["%s", 0]' % fault)
+
+
+ERRORS = {
+    "a place before the beginning": (OSError(errno.EINVAL, "x"), Fault.DAMAGED),
+    "a disk that fails": (OSError(errno.EIO, "x"), Fault.INPUT),
+    "no memory": (MemoryError(), Fault.MEMORY),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_a_damaged_file_is_told_from_a_disk_that_fails(tmp_path: Path, case: str) -> None:
+    error, fault = ERRORS[case]
+
+    class Broken(BytesIO):
+        def seek(self, *args: int) -> int:
+            raise error
+
+    with pytest.raises(Refused) as refused:
+        ingest_here(Broken(), None)  # type: ignore[arg-type]
+    assert refused.value.fault is fault
 
 
 @pytest.mark.parametrize("fault", Fault)
