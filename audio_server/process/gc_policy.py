@@ -18,6 +18,8 @@ Collections are the net for cycles that are not known yet.
 - **The last resort**: where resident memory that tasks do not account for has more than doubled
   since the last full collection, one runs during playback too. It may make a packet late, where the
   alternative is a process that is killed for its memory.
+- **Freed memory** goes back to the system each second (`process.heap`): the C library would
+  keep that of the largest crowd of connections that there ever was.
 - Objects that are there when the server is ready, mostly modules, are frozen: no collection looks
   at them again.
 
@@ -41,9 +43,16 @@ from typing import NoReturn, Protocol
 import structlog
 import trio
 
+from audio_server.process.heap import trim_heap
+
 EVERY_S = 0.5
 FULL_EVERY_S = 60.0
 """Between two full collections, at least: a few hundredths of a percent of a core."""
+
+TRIM_EVERY_S = 1.0
+
+_TRIM_SHARE = 0.001
+"""Of the time."""
 
 _YOUNG_OBJECTS = 2_000
 _NEVER = 1_000_000_000
@@ -119,6 +128,7 @@ class Collector:
         self._frozen_blocks = 0
         self._last_s = 0.0
         self._last_bytes = 0
+        self._trim_at_s = 0.0
 
     def freeze(self) -> None:
         """Collect once, and exclude the present objects from later collections."""
@@ -134,6 +144,15 @@ class Collector:
             await trio.sleep(EVERY_S)
             gc.collect(0)
             self._collect_if_due()
+            self._trim_if_due()
+
+    def _trim_if_due(self) -> None:
+        """Give freed memory back; the longer that takes, the rarer."""
+        if trio.current_time() >= self._trim_at_s:
+            began_s = time.perf_counter()
+            trim_heap()
+            took_s = time.perf_counter() - began_s
+            self._trim_at_s = trio.current_time() + max(TRIM_EVERY_S, took_s / _TRIM_SHARE)
 
     def _collect_if_due(self) -> None:
         since_s = trio.current_time() - self._last_s

@@ -181,6 +181,26 @@ async def test_what_one_took_is_expected_of_the_next(
     assert len(meter.pauses_s) == 1
 
 
+async def test_freed_memory_goes_back_the_rarer_the_longer_it_takes(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    trims_s, took_s = [], 0.0
+    clock = SimpleNamespace(s=0.0)
+
+    def trim() -> None:
+        trims_s.append(trio.current_time())
+        clock.s += took_s
+
+    monkeypatch.setattr(gc_policy, "trim_heap", trim)
+    monkeypatch.setattr(gc_policy, "time", SimpleNamespace(perf_counter=lambda: clock.s))
+    async with collecting(FakeMeter(), LEAD_S):
+        await trio.sleep(3.75)
+        assert trims_s == [0.5, 1.5, 2.5, 3.5]
+        took_s = 0.01
+        await trio.sleep(30)
+    assert trims_s[4:] == [4.5, 14.5, 24.5]
+
+
 @pytest.mark.parametrize(("lead_s", "playing_s"), [(0.06, 0.005), (0.3, 0.025), (2.0, 0.025)])
 def test_a_short_lead_allows_short_pauses(lead_s: float, playing_s: float) -> None:
     assert pauses_for(lead_s).playing_s == pytest.approx(playing_s)
