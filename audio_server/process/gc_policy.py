@@ -8,10 +8,10 @@ Collections are the net for cycles that are not known yet.
 - **Young objects** are collected each half second, and by the interpreter when there are 2,000
   more of them than before: a few milliseconds at most. Where old ones give way to new ones as fast,
   the interpreter alone would wait for tens of thousands, in the midst of a storm of presses.
-- **A full collection** looks at every object, hundreds of a device's. Measured: 0.25 to 0.4 us for
-  each block of memory, 10 ms at 100 devices, 150 to 175 ms at 900. The interpreter would run one
-  whenever the heap has grown by a quarter, that is while devices connect; here it never does. One
-  runs a minute after the last, if it is expected to be short enough for the present load
+- **A full collection** looks at every object, hundreds of a device's. Measured: 0.25 to 0.6 us for
+  each block of memory, 10 to 23 ms at 100 devices, 150 to 175 ms at 900. The interpreter would run
+  one whenever the heap has grown by a quarter, that is while devices connect; here it never does.
+  One runs a minute after the last, if it is expected to be short enough for the present load
   (`Pauses`). The expectation is the number of allocated blocks, which takes 0.1 ms to count, times
   the cost of a block. So a server with few devices has one each minute, and one with hundreds or
   thousands when nothing plays.
@@ -57,7 +57,7 @@ _TRIM_SHARE = 0.001
 _YOUNG_OBJECTS = 2_000
 _NEVER = 1_000_000_000
 
-_BLOCK_S = 0.4e-6
+_BLOCK_S = 0.6e-6
 """The least cost of a block: a small heap that is in the cache predicts nothing of a large one."""
 
 _MARGIN = 1.5
@@ -78,7 +78,7 @@ log = structlog.get_logger()
 class Pauses:
     """How long a full collection may stop the loop, in seconds."""
 
-    playing_s: float = 0.025
+    playing_s: float = 0.03
     """While anything plays: a device has 60 ms of sound in hand when its refill comes."""
 
     quiet_s: float = 0.25
@@ -98,7 +98,7 @@ class Pauses:
 
 def pauses_for(lead_s: float) -> Pauses:
     """Return the pauses that devices do not hear which are sent sound `lead_s` ahead."""
-    return Pauses(playing_s=min(Pauses().playing_s, lead_s / 12))
+    return Pauses(playing_s=min(Pauses().playing_s, lead_s / 10))
 
 
 def spare_old_objects() -> None:

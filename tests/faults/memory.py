@@ -25,7 +25,7 @@ from free_ports import free_port
 
 from audio_server.identity.dev_certs import make_dev_certs
 
-AT_ONCE = 400
+AT_ONCE, PAGES_AT_ONCE = 400, 50
 STAY_S = 0.6
 EACH_BYTES = 100
 """A megabyte in 10,000 connections: the allocator's own ups and downs are as large."""
@@ -85,8 +85,9 @@ def resident_kb(pid: int) -> int:
 def measure(visit: visits.Visit, ports: visits.Ports, pid: int, count: int) -> list[int]:
     """Return the resident memory after each tenth of so many visits, in KB."""
     seen = []
+    at_once = PAGES_AT_ONCE if visit.__name__.startswith("ws_") else AT_ONCE  # of a device each
     for _ in range(10):
-        _stream(visit, ports, count // 10)
+        _stream(visit, ports, count // 10, at_once)
         time.sleep(1)
         seen.append(resident_kb(pid))
         print(f" {seen[-1] // 1024}", end="", flush=True)
@@ -94,14 +95,14 @@ def measure(visit: visits.Visit, ports: visits.Ports, pid: int, count: int) -> l
     return seen
 
 
-def _stream(visit: visits.Visit, ports: visits.Ports, count: int) -> None:
-    """Have so many visitors come and leave, `AT_ONCE` at the same time."""
+def _stream(visit: visits.Visit, ports: visits.Ports, count: int, at_once: int) -> None:
+    """Have so many visitors come and leave, with so many at the same time."""
     there: deque[tuple[float, Iterator[None]]] = deque()
     for _ in range(count):
         visitor = visit(ports)
         next(visitor)
         there.append((time.monotonic(), visitor))
-        while len(there) >= AT_ONCE or time.monotonic() - there[0][0] > STAY_S:
+        while len(there) >= at_once or time.monotonic() - there[0][0] > STAY_S:
             _leave(*there.popleft())
             if not there:
                 break
