@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ def read_journal(folder: OpenFolder) -> Journal:
 
 def _read(folder: OpenFolder) -> Journal:
     try:
-        return _checked(json.loads(folder.read(PLAN, PLAN_MAX_BYTES)))
+        journal = _checked(json.loads(folder.read(PLAN, PLAN_MAX_BYTES)))
     except FileNotFoundError:
         return NOTHING
     except OSError as error:
@@ -116,6 +117,20 @@ def _read(folder: OpenFolder) -> Journal:
         raise
     except (ValueError, LookupError, TypeError, RecursionError, MemoryError) as error:
         raise ForeignJournal("it is damaged") from error
+    _check_possible(folder, journal)
+    return journal
+
+
+def _check_possible(folder: OpenFolder, journal: Journal) -> None:
+    """Raise `ForeignJournal` for names that no file here can have: they would stand in the way of
+    every later change."""
+    names = (*journal.renames.values(), *journal.through.values())
+    try:
+        longest = max((len(os.fsencode(name)) for name in names), default=0)
+    except UnicodeEncodeError as error:
+        raise ForeignJournal("it has names that no file can have") from error
+    if longest > folder.name_max_bytes():
+        raise ForeignJournal("it has names that are too long")
 
 
 def _checked(fields: Any) -> Journal:

@@ -112,7 +112,7 @@ class StateFile:
     def _begin_generation(self) -> None:
         base = generations.begin_generation(self._db)
         self.generation = generations.generation_of(self._db) or base
-        self._files.remember(base)
+        self._files.remember()
 
     def check(self) -> None:
         """Raise `StateLost` if this is no longer the file of its name, or if it has a foreign log:
@@ -144,7 +144,7 @@ class StateFile:
             with self._transaction():
                 self._replace("modes", notes.modes, kept.modes)
                 self._replace("names", notes.names, kept.names)
-            self._files.check_moved()
+            self._files.remember_write()
             if self._files.log.stat().st_size > _LOG_MAX_BYTES:
                 self._begin_generation()
 

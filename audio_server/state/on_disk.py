@@ -5,6 +5,7 @@ out of the way. Everything here blocks.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import stat
 import time
@@ -54,19 +55,20 @@ class OpenFiles:
         self.path = path
         self.log = log_of(path)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
-        self._mark = b""
         self._database = os.fstat(self._fd)
+        self._digest = b""
         self._log_status: os.stat_result | None = None
         self._log_header = b""
+        self._log_bytes = 0
 
-    def remember(self, mark: bytes) -> None:
-        """Accept the present files as the right ones; `mark` are bytes of this database alone,
-        which are in its file independently of its log."""
-        self._mark = mark
+    def remember(self) -> None:
+        """Accept the present files as the right ones. Until the next call, all that is written
+        must go into the log."""
         self._database = os.fstat(self._fd)
+        self._digest = self._digest_now(self._database.st_size)
         self._log_status = _status(self.log)
         self._log_header = _head(self.log)
-        self._look_for_moves()
+        self.remember_write()
 
     def check(self) -> None:
         """Raise `StateLost` unless the names still lead to the files that were remembered, and
@@ -74,11 +76,15 @@ class OpenFiles:
         self._look_for_moves()
         self._look_for_changes()
 
-    def check_moved(self) -> None:
-        """As `check`, after a write of our own: only whether the names lead to the files."""
+    def remember_write(self) -> None:
+        """Take the log, after a write of our own, for as long as it has to be from now on. Raises
+        `StateLost` if the names do not lead to the files any more."""
         self._look_for_moves()
+        self._log_bytes = self.log.stat().st_size
 
     def _look_for_moves(self) -> None:
+        if log_of(self.path) != self.log:
+            raise StateLost(self.path, "was replaced by a link")
         if moved := _moved(self.path, self._database):
             raise StateLost(self.path, moved)
         if moved := _moved(self.log, self._log_status):
@@ -89,11 +95,16 @@ class OpenFiles:
         # its own.
         now = os.fstat(self._fd)
         if _version(now) != _version(self._database):
-            if self._mark not in os.pread(self._fd, now.st_size, 0):
+            if self._digest_now(now.st_size) != self._digest:
                 raise StateLost(self.path, "was changed by another program")
             self._database = now
-        if _head(self.log) != self._log_header:
+        is_cut = self.log.stat().st_size < self._log_bytes
+        if is_cut or _head(self.log) != self._log_header:
             raise StateLost(self.path, f"its log {self.log.name} was changed by another program")
+
+    def _digest_now(self, size: int) -> bytes:
+        # Not through another descriptor: to close that would drop SQLite's locks.
+        return hashlib.sha256(os.pread(self._fd, size, 0)).digest()
 
     def drop_log(self) -> None:
         """Delete our own log, if it is still there: beside another database SQLite would replay

@@ -3,6 +3,7 @@ database's: all that was acknowledged is in the file of that name, or there is a
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sqlite3
@@ -89,6 +90,31 @@ def overwrite_log(path: Path) -> None:
     log_of(path).write_bytes(b"\0" * 5000)
 
 
+def cut_log(path: Path) -> None:
+    os.truncate(log_of(path), 100)
+
+
+def cut_log_to_its_header(path: Path) -> None:
+    os.truncate(log_of(path), 32)
+
+
+def overwrite_header(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(100))
+
+
+def overwrite_a_page(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(bytes(4096))
+
+
+def put_a_link_in_its_place(path: Path) -> None:
+    """The same file by the same name; but SQLite looks for a log beside the file itself."""
+    path.rename(path.with_name("other.db"))
+    path.symlink_to("other.db")
+
+
 def truncate(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -130,6 +156,11 @@ LOSSES = [
     replace_both_by_another,
     overwrite_by_another,
     overwrite_log,
+    cut_log,
+    cut_log_to_its_header,
+    overwrite_header,
+    overwrite_a_page,
+    put_a_link_in_its_place,
     truncate,
     swap_folders,
 ]
