@@ -185,7 +185,8 @@ class EventAttachment(Attachment):
 
     def press_nowait(self, button: Button, action: Action) -> bool:
         """Whether it has been applied and kept; False, and nothing is done, if it has to wait."""
-        return not self.has_ended and self._device.press_nowait(button, action)
+        device, connection = self._device, self.connection
+        return not self.has_ended and device.press_nowait(button, action, connection)
 
 
 class AudioAttachment(Attachment):

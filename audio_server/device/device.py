@@ -46,6 +46,7 @@ class Device:
     """A device that is connected, or was a moment ago. `run` is its life."""
 
     __slots__ = (
+        "_asked_on",
         "_common",
         "_greeted_on",
         "_greetings",
@@ -83,6 +84,7 @@ class Device:
         self.report = Telemetry()
         self._presses = PressQueue()
         self._common = common
+        self._asked_on: int | None = None  # the connection of the press that began the take
         self._greeted_on: int | None = None
         self._greetings = 0
         self._player = common.make_player(device_id)
@@ -99,6 +101,12 @@ class Device:
     def state(self) -> State:
         """The mode and the playback that the user controls."""
         return self.status.state
+
+    @property
+    def waiting_on(self) -> int | None:
+        """The connection on which the Play came that waits for an audio call, if one does."""
+        is_waiting = self.state.playing is not None and CallKind.AUDIO not in self.links
+        return self._asked_on if is_waiting else None
 
     @property
     def position(self) -> Position | None:
@@ -234,7 +242,7 @@ class Device:
         """Have a press applied after those before it; it says when that is done."""
         self._presses.add(press)
 
-    def press_nowait(self, button: Button, action: Action) -> bool:
+    def press_nowait(self, button: Button, action: Action, connection: int) -> bool:
         """Apply a press now, without waking the intake, and say whether it was.
 
         It is not where others wait before it, or where it selects a mode that takes time to keep.
@@ -242,7 +250,7 @@ class Device:
         if not self._presses.is_idle or not self._counts(button):
             return False
         try:
-            return self._press(button, action, at_once=True)
+            return self._press(button, action, connection, at_once=True)
         except Exception as error:
             self._presses.fail(error)  # the intake raises it, and `press` waits for ever
             return False
@@ -251,7 +259,7 @@ class Device:
         while True:
             press = await self._presses.next()
             if self._counts(press.button):
-                self._press(press.button, press.action)
+                self._press(press.button, press.action, press.connection)
             press.applied.set()
 
     def _counts(self, button: Button) -> bool:
@@ -263,7 +271,9 @@ class Device:
         starts_late = self._common.ending and button is Button.PLAY
         return not is_elsewhere and not starts_late
 
-    def _press(self, button: Button, action: Action, *, at_once: bool = False) -> bool:
+    def _press(
+        self, button: Button, action: Action, connection: int | None, *, at_once: bool = False
+    ) -> bool:
         """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
         common, state = self._common, self.status.state
         step = common.behaviour.on_button(common.rules, state, button, action)
@@ -275,6 +285,8 @@ class Device:
         if is_press:
             self.last_press = (button, trio.current_time())
             self._need_no_greeting()
+        if step[1] is Effect.START:
+            self._asked_on = connection
         self._apply(step, greeting=not is_press)
         return True
 

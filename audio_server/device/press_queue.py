@@ -35,6 +35,11 @@ class Press:
     applied: trio.Event
     source: Source | None = None
 
+    @property
+    def connection(self) -> int | None:
+        """The connection on which it came."""
+        return None if self.source is None else self.source.connection
+
     def is_void(self, left: int | None) -> bool:
         """Whether it came on a call that has ended, or on the connection that the device left."""
         source = self.source

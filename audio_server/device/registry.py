@@ -201,7 +201,8 @@ class Devices:
         """
         device = self._devices.get(link.device_id) or self._make(link)
         open_calls = {kind: other.connection for kind, other in device.links.items()}
-        self._apply(take_over(open_calls, link.kind, link.connection), device, link)
+        ended = take_over(open_calls, link.kind, link.connection, device.waiting_on)
+        self._apply(ended, device, link)
         device.links[link.kind] = link
         self._common.tell_changed(device.id)
         return device

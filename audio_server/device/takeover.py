@@ -14,15 +14,16 @@ upstream connection for each call. So a take-over is by call (device contract, "
 The age of a connection decides nothing: the newest call wins. Everything that the device left on
 the connection of the call that ended is void, presses that wait to be applied included.
 
-After a take-over by another connection a device is idle if the call that ended carried its sound,
-or would have brought it: where no audio call is open, a Play waits for one for a moment, and that
-Play ends with the event call on which it came.
+After a take-over by another connection a device is idle if all its calls ended, or the one that
+carried its sound. Where no audio call is open, a Play waits for one for a moment; it came on a
+connection, and is void with it.
 
-    calls that ended           audio call open before   afterwards
-    ------------------------   ----------------------   ------------------------
-    the audio call among them  yes                      idle
-    the event call among them  no                       idle
-    any others                 either                   the take goes on
+    calls that ended on the connection    afterwards
+    -----------------------------------   ---------------------------------------
+    all calls of the device               idle
+    the audio call and perhaps others     idle
+    others, where a Play came that waits  idle
+    others                                the take goes on, or the Play waits on
 """
 
 from __future__ import annotations
@@ -55,18 +56,19 @@ class TakeOver(NamedTuple):
 NO_TAKE_OVER = TakeOver()
 
 
-def take_over(open_calls: Mapping[CallKind, int], kind: CallKind, connection: int) -> TakeOver:
+def take_over(
+    open_calls: Mapping[CallKind, int],
+    kind: CallKind,
+    connection: int,
+    waiting_on: int | None = None,
+) -> TakeOver:
     """Return the effect of a call of `kind` on `connection` on `open_calls`, which maps each kind
-    that is open to its connection."""
+    that is open to its connection. A Play that waits for an audio call came on `waiting_on`."""
     left = open_calls.get(kind)
     if left is None:
         return NO_TAKE_OVER
     if left == connection:
         return TakeOver((kind,), None, kind is CallKind.AUDIO)
     ended = tuple(other for other, at in open_calls.items() if at == left)
-    return TakeOver(ended, left, _ends_take(open_calls, ended))
-
-
-def _ends_take(open_calls: Mapping[CallKind, int], ended: tuple[CallKind, ...]) -> bool:
-    source = CallKind.AUDIO if CallKind.AUDIO in open_calls else CallKind.EVENTS
-    return source in ended
+    is_all = len(ended) == len(open_calls)
+    return TakeOver(ended, left, is_all or CallKind.AUDIO in ended or waiting_on == left)

@@ -36,8 +36,9 @@ STATUS, EVENTS, AUDIO = CallKind
         ({STATUS: 1, EVENTS: 1, AUDIO: 2}, STATUS, 2, TakeOver((STATUS, EVENTS), 1)),
         # an older connection may take over as well as a newer one
         ({STATUS: 9, EVENTS: 9}, STATUS, 1, TakeOver((STATUS, EVENTS), 9, is_idle=True)),
-        # a Play that waits for an audio call ends with the event call that asked for it
-        ({STATUS: 1, EVENTS: 2}, EVENTS, 3, TakeOver((EVENTS,), 2, is_idle=True)),
+        # a device that had no other call is idle, also where an error is shown
+        ({STATUS: 1}, STATUS, 2, TakeOver((STATUS,), 1, is_idle=True)),
+        ({STATUS: 1, EVENTS: 2}, EVENTS, 3, TakeOver((EVENTS,), 2)),
         ({STATUS: 1, EVENTS: 2}, STATUS, 3, TakeOver((STATUS,), 1)),
         ({EVENTS: 1}, EVENTS, 1, TakeOver((EVENTS,))),
     ],
@@ -46,6 +47,14 @@ def test_table(
     opened: dict[CallKind, int], kind: CallKind, connection: int, expected: TakeOver
 ) -> None:
     assert take_over(opened, kind, connection) == expected
+
+
+@pytest.mark.parametrize(("waiting_on", "is_idle"), [(2, True), (1, False), (None, False)])
+def test_a_play_that_waits_for_an_audio_call_ends_with_its_connection(
+    waiting_on: int | None, is_idle: bool
+) -> None:
+    opened = {STATUS: 1, EVENTS: 2}
+    assert take_over(opened, EVENTS, 3, waiting_on) == TakeOver((EVENTS,), 2, is_idle)
 
 
 open_calls = st.dictionaries(st.sampled_from(CallKind), st.integers(1, 4))

@@ -48,12 +48,13 @@ class Model:
     queue: list[tuple[Call, Button]] = field(default_factory=list)
     mode: int = 0
     plays: bool = False
+    asked_on: int = 0
 
     def opens(self, call: Call) -> None:
         """A call ends the older one of its kind, with all else that the device left there."""
         older = self.calls.get(call.kind)
         if older is not None:
-            had_audio = "audio" in self.calls
+            waits = self.plays and "audio" not in self.calls
             is_moved = older.connection != call.connection
             ended = [
                 other
@@ -63,8 +64,9 @@ class Model:
             for other in ended:
                 del self.calls[other.kind]
             self.ended += ended
-            kinds = {other.kind for other in ended}
-            if "audio" in kinds or (is_moved and "events" in kinds and not had_audio):
+            is_void = waits and is_moved and self.asked_on == older.connection
+            is_back = is_moved and not self.calls
+            if is_void or is_back or any(other.kind == "audio" for other in ended):
                 self.plays = False
             self.queue = [
                 (source, button)
@@ -81,19 +83,19 @@ class Model:
         if not self.calls:
             self.queue = []
 
-    def is_pressed(self, button: Button) -> None:
+    def is_pressed(self, call: Call, button: Button) -> None:
         """The table of the contract."""
         if button is Button.MODE:
             self.mode = (self.mode + 1) % MODES
         elif button is Button.STOP:
             self.mode, self.plays = 0, False
         elif button is Button.PLAY:
-            self.plays = True
+            self.plays, self.asked_on = True, call.connection
 
     def settles(self) -> None:
         """What waited is applied."""
-        for _, button in self.queue:
-            self.is_pressed(button)
+        for call, button in self.queue:
+            self.is_pressed(call, button)
         self.queue = []
 
 
@@ -146,7 +148,7 @@ class World:
             call.link.queue(button, Action.PRESS)
             self.model.queue.append((call, button))
         elif call.link.press_nowait(button, Action.PRESS):
-            self.model.is_pressed(button)
+            self.model.is_pressed(call, button)
         else:
             assert self.model.queue
 
