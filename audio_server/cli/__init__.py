@@ -37,5 +37,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _flush_output() -> None:
-    """Python would do it too late to find out quietly that nobody reads any more."""
+    """Python would do it too late to notice quietly that the reader is gone."""
     sys.stdout.flush()

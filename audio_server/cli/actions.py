@@ -1,4 +1,4 @@
-"""`audio-server press`, `play`, `stop` and `rename`: what devices of a running server shall do."""
+"""`audio-server press`, `play`, `stop` and `rename`: actions on devices of a running server."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def stop(
     everywhere: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cut what plays on devices, and what would play next; each keeps its mode.
+    """Stop playback on devices, and empty their queues; each keeps its mode.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def _chosen(device_ids: Sequence[str], everywhere: bool) -> Sequence[str] | None
 
 
 def _say(answer: Document, what: str, as_json: bool) -> None:
-    """Say what was done, and fail for what was not."""
+    """Print the successes, and fail for the failures."""
     from audio_server.client.outcome import done, failure
 
     if as_json:

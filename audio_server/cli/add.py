@@ -1,4 +1,4 @@
-"""`audio-server clips add`: a sound file, or what a recorder writes to a pipe, becomes a clip."""
+"""`audio-server clips add`: a sound file, or a recorder's output from a pipe, becomes a clip."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def add(
     clips: Path
         Folder of clips that it is put into.
     name: str
-        What the clip is called, behind its number.  [default: the file's name]
+        Title of the clip, behind its number.  [default: the file's name]
     rate_hz: int
-        Samples a second of raw sound, which standard input is where one of these three is given.
+        Samples a second of raw sound. With one of these three options standard input is raw.
     channels: int
         Channels of raw sound.
     sample_format: str

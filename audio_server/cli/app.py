@@ -25,8 +25,8 @@ Every setting can be a flag (--lead-ms 200), an environment variable
 (AUDIO_SERVER_LEAD_MS=200) or a line of a TOML file (lead_ms = 200); the
 first of these that is there counts.
 
-What a peer may do is bounded by settings of their own (--limits.idle-s 30),
-which `audio-server limits` lists.
+Limits on a peer are settings of their own (--limits.idle-s 30), which
+`audio-server limits` lists.
 """
 
 
@@ -72,7 +72,7 @@ app.command(
     help="Make certificates to try mutual TLS with.",
 )
 app.command(
-    "audio_server.cli.limits:limits", name="limits", help="List what a peer may do, as settings."
+    "audio_server.cli.limits:limits", name="limits", help="List the limits on a peer, as settings."
 )
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
 app.command(
@@ -84,20 +84,20 @@ app.command(
 _ask("live:top", "Watch the devices of a running server, until q or Ctrl-C.")
 _ask("actions:press", "Press a button of a device, as the device itself would.")
 _ask("actions:play", "Play a clip on devices now.")
-_ask("actions:stop", "Stop what plays on devices.")
+_ask("actions:stop", "Stop playback on devices.")
 _ask("actions:rename", "Give a device a name, or take it away.")
-_ask("events:logs", "Tell what happened to devices, and what happens.")
+_ask("events:logs", "Print past events of devices, and those that follow.")
 
 
 @app.default
 @app.command
 def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> None:
-    """Serve devices until told to stop (the default command).
+    """Serve devices until a signal ends it (the default command).
 
     Parameters
     ----------
     settings: Settings
-        What is served, and how.
+        The settings of the server.
     config: Path
         TOML file of settings.
     """

@@ -100,7 +100,7 @@ class _Folder(NamedTuple):
 
 
 def _find(clips: Path | None, name: str) -> tuple[_Folder, str]:
-    """Which file is meant, and what is in its folder."""
+    """Return the file that a name means, with the files of its folder."""
     from audio_server.clips.naming import find
 
     at = _look(clips or Path("clips"))
@@ -119,7 +119,7 @@ def _look(folder: Path) -> _Folder:
 
 
 def tell(path: Path) -> None:
-    """What has changed; and, to somebody who reads it, how a server comes to know."""
+    """Print the change; and, on a terminal, the way to have a server read it."""
     say(path)
     if sys.stderr.isatty():
         say_error(HINT)

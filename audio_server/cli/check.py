@@ -1,8 +1,8 @@
-"""`audio-server check`: what a health check runs, as cheap as it can be and still true.
+"""`audio-server check`: a health check, as cheap as it can be and still true.
 
 It opens HTTP/2 and waits for the server's SETTINGS, so that the server's own loop has to answer;
 a listening socket alone would accept connections for a process that hangs. Where the server
-speaks TLS its handshake is answer enough: what comes after it is for those with a certificate.
+speaks TLS its handshake is answer enough: the rest is for clients with a certificate.
 It is no device: it opens no stream, so it leaves nothing behind.
 """
 
@@ -54,7 +54,7 @@ def check(
     except OSError as error:
         raise CommandError(f"{host}:{port}: {error.strerror or error}") from error
     if not answered:
-        raise CommandError(f"{host}:{port}: what answers does not speak HTTP/2")
+        raise CommandError(f"{host}:{port}: the server does not speak HTTP/2")
     say(f"{host}:{port}: a server answers")
 
 

@@ -1,4 +1,4 @@
-"""`audio-server clips`: what the server would play, and how more comes to it."""
+"""`audio-server clips`: the clips that the server would play, and changes of them."""
 
 from __future__ import annotations
 

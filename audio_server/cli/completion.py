@@ -1,4 +1,4 @@
-"""`audio-server completion`: what a shell needs to complete these commands."""
+"""`audio-server completion`: the script with which a shell completes these commands."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def enroll(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Give a device a token. It is printed now, and nobody can find it out later.
+    """Give a device a token. It is printed now, and cannot be read later.
 
     Parameters
     ----------

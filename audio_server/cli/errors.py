@@ -1,4 +1,4 @@
-"""The one place where what ends a command is turned into a line and an exit status."""
+"""The one place that turns the error of a command into a line and an exit status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED, USAGE, INTERRUPTED, READER_GONE = 1, 2, 128 + 2, 128 + 13
 
 
 class CommandError(Exception):
-    """What the user asked for cannot be done; `str()` is the line that says why."""
+    """A request of the user that cannot be fulfilled; `str()` is the line with the reason."""
 
 
 def exit_status(error: BaseException) -> int | None:
@@ -34,7 +34,7 @@ def exit_status(error: BaseException) -> int | None:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """What really happened: nurseries wrap errors in groups, and groups in groups."""
+    """Yield the actual errors: nurseries wrap them in groups, and groups in groups."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)
@@ -63,7 +63,7 @@ def _usage(error: CycloptsError) -> str:
 
 
 def _unknown(word: str, app: App | None) -> str:
-    """The library names what is known of flags only."""
+    """Name the source of a value: the library names flags only."""
     commands = [name for name in app or () if not name.startswith("-")]
     meant = difflib.get_close_matches(word, commands, 1)
     hint = f"Did you mean {meant[0]}?" if meant else "There is --help."

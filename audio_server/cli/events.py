@@ -1,4 +1,4 @@
-"""`audio-server logs`: what happened to devices, and what happens."""
+"""`audio-server logs`: past events of devices, and those that follow."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def logs(
     follow: Follow = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what happened to devices of a running server: presses, takes, LEDs, comings, goings.
+    """Print events of devices of a running server: presses, takes, LEDs, connections.
 
     Parameters
     ----------
     device_id: str
         The device.  [default: all]
     follow: bool
-        Go on with what happens, until Ctrl-C.
+        Go on with later events, until Ctrl-C.
     as_json: bool
         Print a JSON line for each, for programs.
     """

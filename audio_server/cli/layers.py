@@ -1,7 +1,7 @@
-"""Where settings come from besides flags: the environment first, then the TOML file.
+"""Sources of settings besides flags: the environment first, then the TOML file.
 
-Cyclopts calls each layer with the arguments of the command that runs; a layer only fills in what
-no earlier one has given. Every command knows every setting's name, and takes those it has.
+Cyclopts calls each layer with the arguments of the command that runs; a layer only fills in values
+that no earlier one has given. Every command knows every setting's name, and takes those it has.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LISTS = frozenset({"trusted_proxies"})
 """Settings that may be written as lists in the file."""
 
 ASKING = frozenset({"url", "http_token", "http_token_file", "cafile"})
-"""What is not for the server but for the commands that ask it."""
+"""Variables that are not for the server but for the commands that ask it."""
 
 VARIABLES = {PREFIX + name.upper().replace(".", "_"): name for name in NAMES | ASKING | {"config"}}
 
@@ -74,7 +74,7 @@ def toml_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection
 
 def _fill(arguments: ArgumentCollection, name: str, value: str, origin: str) -> None:
     """Give an argument its value, if the command has it and no earlier layer did; `origin` is
-    what an error will name."""
+    the source that an error will name."""
     argument = arguments.get("--" + name.replace("_", "-"), None)
     if argument is not None and not argument.tokens:
         argument.append(Token(keyword=origin, value=value))

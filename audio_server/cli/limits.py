@@ -1,4 +1,4 @@
-"""`audio-server limits`: the bounds of what a peer may do, as a table for the settings' file."""
+"""`audio-server limits`: the limits on a peer, as a table for the settings' file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _HEAD = (
 
 
 def limits(*, limits: LimitTable = _DEFAULTS, config: ConfigFile = None) -> None:
-    """List what a peer may do, with the values that a server would have.
+    """List the limits on a peer, with the values that a server would have.
 
-    It is TOML: what is changed in it can go into the file of --config.
+    The list is TOML: changed lines of it can go into the file of --config.
 
     Parameters
     ----------

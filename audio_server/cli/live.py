@@ -50,7 +50,7 @@ def show_all(
 
 
 def _print_table(document: Document, key: str, backwards: bool) -> None:
-    """All columns for pipes; on a terminal what it has room for, in colour."""
+    """Return all columns for a pipe; for a terminal those that fit, in colour."""
     from audio_server.cli.table import table as text_table
     from audio_server.client.columns import sort
     from audio_server.client.table import lines, table

@@ -12,7 +12,7 @@ from audio_server.process.output import make_console
 
 @contextmanager
 def clip_progress() -> Iterator[Callable[[int, int], None] | None]:
-    """What `load_clips` takes as `progress`; `None` where standard error is no terminal.
+    """Give the `progress` of `load_clips`; `None` where standard error is no terminal.
 
     The bar shows up with the first call and is gone when the block is left, or all is done.
     """

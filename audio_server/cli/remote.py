@@ -35,7 +35,8 @@ AsJson = Annotated[bool, Parameter(name="--json")]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """Where the server is, and what it is shown. No flag takes a token: others would see it."""
+    """The address of the server, and the credentials for it. No flag takes a token: others would
+    see it."""
 
     url: Url = DEFAULT_URL
     """The server's pages."""
@@ -60,7 +61,7 @@ class Remote:
 
 
 def print_line(document: object) -> None:
-    """A JSON line, at once: somebody may be waiting for it."""
+    """Print a JSON line at once: a program may be waiting for it."""
     say_json(document, indent=None)
 
 

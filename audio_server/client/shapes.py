@@ -1,6 +1,6 @@
-"""What commands read of a server's answers, and its types: whatever else answers is refused here.
+"""The keys and types that commands read of a server's answers: any other answer is refused here.
 
-Keys that are not named are left alone, and texts may be any, so that a newer server is understood.
+Keys that are not named are ignored, and texts may be any, so that a newer server is understood.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Events(TypedDict):
 
 
 class Outcomes(TypedDict):
-    """What became of an action."""
+    """The outcome of an action."""
 
     done: Count
     gone: NotRequired[list[str]]

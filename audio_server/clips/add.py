@@ -1,4 +1,4 @@
-"""A new clip at the end of a folder, from a file or from what a recorder writes to a pipe."""
+"""A new clip at the end of a folder, from a file or from a recorder's output in a pipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audio_server.clips.recording import record_file, record_raw
 from audio_server.clips.suffixes import check_complete
 
 STDIN = "standard input"
-"""What stands for the name of a file in errors about a stream."""
+"""The name of a stream in errors, in the place of a file's."""
 
 
 _RAW: dict[str, Any] = {"rate_hz": 48_000, "channels": 1, "sample_format": "s16le"}
@@ -58,5 +58,5 @@ async def add_clip(
 
 
 def _title(source: Path | BinaryIO) -> str:
-    """What a clip is called by default: without the number that its source may have."""
+    """Return the default title of a clip: without the number that its source may have."""
     return title_of_file(source.name) if isinstance(source, Path) else "recording"

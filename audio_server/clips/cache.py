@@ -56,7 +56,7 @@ class _Source(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
-    """What an entry of a clip begins with; the packets follow, one after the other."""
+    """The head of a clip's entry; the packets follow, one after the other."""
 
     source: _Source
     sizes: list[Annotated[int, msgspec.Meta(ge=1, le=PACKET_MAX_BYTES)]]

@@ -29,7 +29,7 @@ class Clip:
     offsets: Sequence[int] = field(repr=False)
     source: Source | None = None
     sound_bytes: int = 0
-    """Size of the Opus packets alone, without what frames them."""
+    """Size of the Opus packets alone, without their framing."""
 
     @classmethod
     def from_packets(

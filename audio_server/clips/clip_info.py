@@ -1,4 +1,4 @@
-"""A clip as it is listed: which mode it is, what it is called, and what is known of it."""
+"""A clip in a list: its mode, its name, and its properties."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ is long comes on top. Its CPU time is far less (`decoder_limits`): here the mach
 
 PACKETS_A_MINUTE: Final = 60 * RATE_HZ // PACKET_SAMPLES
 MAX_PACKETS: Final = 240 * PACKETS_A_MINUTE
-"""Four hours: what a clip may last unless told otherwise. It is in memory as it is sent."""
+"""Four hours: the longest clip unless a caller sets another bound. It is in memory as it is
+sent."""
 
 _PACKET_S = PACKET_SAMPLES / RATE_HZ
 _DEATHS = {-signal.SIGXCPU: Fault.TIME, -signal.SIGKILL: Fault.MEMORY}
@@ -52,7 +53,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Facts(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """What is said of a file in the end."""
+    """The final record about a file."""
 
     codec: Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]{1,32}$")]
     rate_hz: _Count
@@ -93,7 +94,7 @@ class Decoder:
         return bytes(answer.levels)
 
     async def _ask(self, path: Path | str, job: bytes, file: BinaryIO, answer: _Answer) -> None:
-        """Have a job done. Whatever ends it before its answer is whole ends the process too."""
+        """Run a job. An end before its answer is whole ends the process too."""
         try:
             with trio.CancelScope(deadline=trio.current_time() + WALL_S) as scope:
                 started_at = trio.current_time()
@@ -150,7 +151,7 @@ async def open_decoder() -> AsyncIterator[Decoder]:
 
 
 class _Answer:
-    """An answer, record by record. Raises `BadRecord` for what no decoder process would say."""
+    """Yield an answer, record by record. Raises `BadRecord` for a record of no decoder process."""
 
     def __init__(self) -> None:
         self.is_whole = False

@@ -1,4 +1,4 @@
-"""What a decoder process may use of the machine: next to nothing.
+"""The resources of a decoder process: next to nothing.
 
 All of it is set by the process itself, after its imports and before the first byte of a file.
 """
@@ -31,7 +31,7 @@ _NICEST = 19
 
 
 def limit_process(lifeline: int) -> None:
-    """Give up what decoding does not need; end when the other end of `lifeline` is closed.
+    """Give up the rights that decoding does not need; end when the other end of `lifeline` closes.
 
     Afterwards one more descriptor can be opened: that of the file.
     """
@@ -100,7 +100,7 @@ class CpuBudget:
     """CPU time for one file, which grows with the sound that comes of it."""
 
     def __init__(self, limit: Callable[[float], None]) -> None:
-        """`limit` is told of each new limit, in seconds of this process."""
+        """`limit` is called with each new limit, in seconds of this process."""
         self._limit = limit
         self._start_s = time.process_time()
         self._samples = 0

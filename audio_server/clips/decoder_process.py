@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-# PyAV imports these when a file has such a stream; then no file can be opened any more.
+# PyAV imports these when a file has such a stream; by then no module can be opened.
 import av.audio.codeccontext
 import av.audio.stream
 import av.subtitles.codeccontext

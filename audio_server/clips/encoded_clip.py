@@ -1,4 +1,4 @@
-"""What is kept of a sound file: the packets to send, and what they were made from."""
+"""The kept form of a sound file: the packets to send, and the properties of their source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a clip was made from, as it is in its file."""
+    """The source of a clip, as it is in its file."""
 
     codec: str
     rate_hz: int

@@ -28,7 +28,7 @@ class OpusEncoder:
     libopus answers 312 samples (6.5 ms) late. A device plays everything that it decodes,
     so a clip starts with these 6.5 ms of near silence, and `finish` goes on until the last
     sample of the source is out. Thus `n` samples at 48 kHz become `ceil((n + 312) / 960)`
-    packets: nothing is cut off, and what fills the last one up is silence.
+    packets: nothing is cut off, and silence fills the last one up.
     """
 
     def __init__(self, bit_rate_bps: int = BIT_RATE_BPS) -> None:

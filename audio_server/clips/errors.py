@@ -1,4 +1,4 @@
-"""What goes wrong with a clip, said in one line that names the file."""
+"""Errors of clips, in one line that names the file."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _UNREADABLE = "cannot be read as sound"
 
 
 class Fault(Enum):
-    """A fault: the kind of its error, and what the error says; `{}` is the number of `Refused`."""
+    """A fault: the kind of its error, and the error's text; `{}` is the number of `Refused`."""
 
     FORMAT = NotSound, f"{_UNREADABLE} (an unknown format, or its beginning is damaged)"
     NO_AUDIO = NotSound, "has no audio in it"

@@ -39,7 +39,7 @@ class ClipFile(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Found:
     """The files of a folder that may be clips, in order, and the names of those left out, each with
-    the reason. Files that nobody takes for clips are in neither."""
+    the reason. Files that are plainly no clips are in neither."""
 
     files: list[ClipFile] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -131,7 +131,7 @@ def why_fixed(folder: Path) -> str | None:
     """Why no clip can be changed here; None where it can."""
     try:
         here, shipped = folder.resolve(), default_clips()
-        # In a checkout they are whoever's it is, if that is where the server was started.
+        # In a checkout they belong to its owner, if the server was started there.
         is_shipped = here == shipped != Path("clips").resolve()
     except OSError as error:  # where the server was started is no more
         return f"cannot be found ({error.strerror})"

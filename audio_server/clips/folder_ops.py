@@ -1,4 +1,4 @@
-"""What can be done to a folder of clips. Each change is made whole or not at all.
+"""Changes of a folder of clips. Each change is made whole or not at all.
 
 Clips keep their titles in every change: where the change of one clip would move another one, or
 have its title read as something else, all files get new numbers.
@@ -177,7 +177,7 @@ def _lock(folder: OpenFolder) -> None:
     try:
         folder.lock(LOCKED_S)
     except TimeoutError:
-        raise ClipError(folder.path, "is being changed by somebody else") from None
+        raise ClipError(folder.path, "another process is changing it") from None
 
 
 def _without(names: Sequence[str], index: int) -> list[str | None]:

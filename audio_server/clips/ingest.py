@@ -62,7 +62,7 @@ class Damage:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count whether the block decodes. What does not is left out, as players do."""
+        """Count whether the block decodes. Packets that do not are left out, as players do."""
         try:
             yield
         except av.MemoryError:
@@ -137,7 +137,8 @@ def _pass_through(file: BinaryIO, sink: Sink) -> bool:
 
 
 def _transcode_opus(file: BinaryIO, sink: Sink) -> Damage:
-    """Decode each link by its own head, without what the container drops, and encode."""
+    """Decode each link by its own head, without the samples that the container drops, and
+    encode."""
     encoder, damage = OpusEncoder(), Damage()
     head, decoder = b"", opus_decoder()
     for piece in read_opus(file):
@@ -154,7 +155,7 @@ def _transcode_opus(file: BinaryIO, sink: Sink) -> Damage:
 
 
 def opus_decoder(head: bytes | None = None) -> AudioCodecContext:
-    """A decoder of mono; with a `head` of what that says, which applies its gain and pre-skip."""
+    """Return a decoder of mono; with a `head` it applies the gain and the pre-skip of that."""
     decoder = av.AudioCodecContext.create("libopus", "r")
     assert isinstance(decoder, AudioCodecContext)
     if head is None:
@@ -218,7 +219,7 @@ class _Pace:
 def _open(file: BinaryIO) -> InputContainer:
     file.seek(0)
     try:
-        # Tags are not played: whatever their encoding, they never decide over the sound.
+        # Tags are not played: in no encoding may they decide over the sound.
         return av.open(file, "r", options=OPTIONS, metadata_errors="replace")
     except av.MemoryError:
         raise

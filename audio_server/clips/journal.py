@@ -2,10 +2,10 @@
 
 The steps are written to a hidden file first. From that moment the clips are listed as they will be,
 however many steps are done; so a server that is killed half-way leaves the old clips or the new
-ones and nothing in between, even where the folder can no longer be written to. The next change of
-the folder does the rest first.
+ones and nothing in between, even on a disk that has become read-only. The next change of the folder
+does the rest first.
 
-A journal renames files to names that are free, so that the names tell what has been done. Where
+A journal renames files to names that are free, so that the names show which steps are done. Where
 clips swap names, a first journal has them go `through` names that are free, and a second one from
 there. A file is removed by a hidden name, which nothing lists.
 
@@ -34,7 +34,7 @@ PLAN = ".changing.json"
 PLAN_MAX_BYTES = 32 * 2**20
 """Room for 10,000 clips with long names."""
 
-# What opening and reading says of links, folders, sockets, devices and files that are too large.
+# Errors of opening and reading links, folders, sockets, devices and files that are too large.
 _NO_FILE = (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.EINVAL, errno.EFBIG)
 
 _log = logging.getLogger(__name__)

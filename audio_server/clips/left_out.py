@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class LeftOut:
-    """What is left out of the clips of one folder, as it was read last.
+    """The files left out of the clips of one folder, at its last reading.
 
     `files` gives the name of each file the reason, in words. `no_sound` has the keys of content in
     which no sound was found, so that it is not decoded again.

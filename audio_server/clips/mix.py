@@ -14,7 +14,7 @@ CHANNELS_MAX = 64
 """FFmpeg mixes no more."""
 
 RATE_MIN_HZ, RATE_MAX_HZ = 1000, 768_000
-"""What is resampled. At 1 Hz a file of a few kilobytes would last for hours."""
+"""Rates that are resampled. At 1 Hz a file of a few kilobytes would last for hours."""
 
 _KNOWN_LAYOUTS = (
     "mono stereo downmix 2.1 3.0 3.0(back) 4.0 quad quad(side) 3.1 4.1 5.0 5.0(side) 5.1 5.1(side) "
@@ -43,7 +43,7 @@ class MonoMixer:
 
     def push(self, frame: AudioFrame) -> list[AudioFrame]:
         """The sound that is ready after `frame`."""
-        frame.pts = None  # sound is played without a hole, whatever its times say
+        frame.pts = None  # sound is played without a hole, at any time stamps
         mixed = [frame] if self._graph is None else _through(self._graph, frame)
         return [ready for one in mixed for ready in self._resampler.resample(one)]
 

@@ -20,7 +20,7 @@ _CRC_AT = 22
 _LACES_MAX = 255
 _PAGE_MAX_BYTES = _HEAD.size + _LACES_MAX + _LACES_MAX * 255
 _CHUNK_BYTES = 1 << 18
-_PACKETS_A_PAGE = 50  # a second: what a player has to read before it can go on
+_PACKETS_A_PAGE = 50  # a second: the least that a player reads before it goes on
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -37,8 +37,8 @@ class Page(NamedTuple):
 
 
 def read_pages(file: BinaryIO) -> Iterator[Page]:
-    """The pages from the current position on; bytes that are no page, or a damaged one, are
-    skipped. Needs the memory of a few pages, whatever the file says."""
+    """Yield the pages from the current position on; bytes that are no page, or a damaged one, are
+    skipped. Needs the memory of a few pages for any file."""
     buffer = b""
     while data := file.read(_CHUNK_BYTES):
         buffer = yield from _pages_of(buffer + data, is_all=False)

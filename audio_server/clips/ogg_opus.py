@@ -1,7 +1,7 @@
-"""Ogg Opus (RFC 7845): its packets, with what the container says is to be heard of each.
+"""Ogg Opus (RFC 7845): its packets, with the part of each that the container wants heard.
 
-A file may be a chain of links, each with a head of its own. A head asks for a gain and says how
-many samples at the beginning are dropped; the last page of a link says how many at its end are.
+A file may be a chain of links, each with a head of its own. A head has a gain and the number of
+samples dropped at the beginning; the last page of a link has the number dropped at its end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from audio_server.clips.ogg import CONTINUED, FIRST, LAST, Page, read_pages
 from audio_server.clips.opus import is_sendable, packet_samples
 
 START_MAX_SAMPLES = 480
-"""What a device may hear of a dropped beginning: the delay of an encoder (312 samples in libopus),
+"""Samples of a dropped beginning that a device may hear: the delay of an encoder (312 in libopus),
 with that of a resampler before it. More than 10 ms is sound that was cut off."""
 
 _PACKET_MAX_BYTES = 16 << 20
@@ -46,8 +46,8 @@ def channels_of(head: bytes) -> int:
 
 
 def can_pass(piece: Piece) -> bool:
-    """Whether a device that is sent the packet as it is hears what the container says, but for
-    a part of the packet, or the few milliseconds of `START_MAX_SAMPLES`.
+    """Return whether a device that is sent the packet as it is plays the sound that the container
+    wants heard, but for a part of the packet, or the few milliseconds of `START_MAX_SAMPLES`.
 
     A device decodes mono, knows of no gain, and plays every packet in full.
     """
@@ -128,7 +128,7 @@ class _Link:
         return self._part if is_next else None
 
     def _cut(self, packets: list[bytes], page: Page) -> Iterator[Piece]:
-        """Take from the end of the last page's packets what its granule position does not cover."""
+        """Drop from the end of the last page's packets the samples past its granule position."""
         samples = [packet_samples(packet) for packet in packets]
         extra = 0
         if page.flags & LAST and page.granule >= 0:

@@ -1,7 +1,7 @@
-"""What an Opus packet says about itself in its first bytes (RFC 6716, section 3.1).
+"""The head of an Opus packet (RFC 6716, section 3.1).
 
 The first byte, the TOC, holds a configuration (5 bits), a stereo flag and a code for
-how many frames follow: 0 means one, 1 and 2 mean two, 3 means that the next byte
+the number of frames that follow: 0 means one, 1 and 2 mean two, 3 means that the next byte
 counts them in its low 6 bits.
 """
 
@@ -15,7 +15,7 @@ PACKET_SAMPLES = 960
 
 PACKET_MAX_BYTES = 1276
 """A byte of head and the largest frame (RFC 6716, section 3.2.1). Encoders stay below that for
-20 ms, whatever the bit rate; a packet that is larger is padded, and only keeps others waiting."""
+20 ms at any bit rate; a larger packet is padded, and only delays others."""
 
 _SILK_SAMPLES = (480, 960, 1920, 2880)
 _HYBRID_SAMPLES = (480, 960)

@@ -26,7 +26,7 @@ class RawEncoder:
     """Encodes raw PCM, interleaved, that comes in pieces of any size.
 
     `sample_format` is one of `SAMPLE_BYTES`; without `le` or `be` it is little-endian.
-    Raises `ValueError` where what is asked for does not exist; its text says what.
+    Raises `ValueError`, with the reason, for an unknown format, rate or number of channels.
     """
 
     def __init__(self, *, rate_hz: int, channels: int, sample_format: str) -> None:

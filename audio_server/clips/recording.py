@@ -21,7 +21,7 @@ from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound
 from audio_server.clips.faults import Fault
 
 LAST_WORDS_S = 1.0
-"""After an interrupt the recorder has this long to write what it still holds."""
+"""Time for a recorder to write the rest of its sound after an interrupt."""
 
 STREAM_MAX_BYTES = 1 << 30
 """How large a sound file in a pipe may be: an hour in stereo, 24 bits. It is kept on disk."""
@@ -85,7 +85,7 @@ class _Spool:
             self._file.write(data)
 
     def finish(self) -> None:
-        """Write what is still buffered. Raises `NotSound` where nothing came."""
+        """Write the buffered rest. Raises `NotSound` for an empty recording."""
         if not self._size:
             raise NotSound(self._name, "has no sound in it")
         with self._faults_named():
@@ -100,9 +100,9 @@ class _Spool:
 
 
 async def _read_to_end(stream: BinaryIO, name: str, take: Callable[[bytes], None]) -> None:
-    """Hand all that comes to `take`, in a thread. A read that blocks is left to itself.
+    """Pass all bytes to `take`, in a thread. A read that blocks is abandoned.
 
-    Raises `ClipError`, also what `take` raises of it.
+    Raises `ClipError`, those of `take` included.
     """
     failure: ClipError | None = None
     async with trio.open_nursery() as nursery:

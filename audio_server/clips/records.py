@@ -1,4 +1,4 @@
-"""What a decoder process says: records of a kind and a few bytes, read with bounds."""
+"""The output of a decoder process: records of a kind and a few bytes, read with bounds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import IntEnum
 _HEAD = struct.Struct("<BH")
 
 INGEST, LEVELS = b"i", b"l"
-"""What can be asked for, of a file that is sent along: the packets of a sound file; how loud
-packets are, which are in the file as records."""
+"""The jobs on a file that is sent along: the packets of a sound file; the loudness of packets that
+are in the file as records."""
 
 RECORD_MAX_BYTES = 0xFFFF
 

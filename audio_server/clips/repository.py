@@ -1,8 +1,8 @@
-"""The clips of a server that runs: which there are, and how they change.
+"""The clips of a running server, and their changes.
 
 Every change is one of the folder first, then the folder is read again, and then the clips are
-swapped. So a folder that was changed by hand and a change that was asked for here go the same
-way, and what is played is always what a server that is started now would play.
+swapped. So a folder that was changed by hand and a change through the API take the same way, and
+the clips are always those that a server started now would play.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class Repository:
         self._left_out = left_out or LeftOut()
         self._shown = _Shown(loaded)
 
-    # -- what there is
+    # -- queries
 
     @property
     def entries(self) -> Sequence[ClipInfo]:
-        """What is played now; the index is the mode."""
+        """The clips in force; the index is the mode."""
         return self._shown.entries
 
     @property
@@ -120,7 +120,7 @@ class Repository:
         self._use = use
 
     async def reload(self) -> None:
-        """Have the clips played that are in the folder now. What is the same is kept."""
+        """Load the clips that are in the folder now. Unchanged ones are kept."""
         async with self._change:
             await self._reload()
 
@@ -156,7 +156,7 @@ class Repository:
             await self._in_folder(folder_ops.reorder, files, self._left_out.files)
 
     async def reload_and_tell(self) -> None:
-        """`reload` for whoever cannot be told: how it went is logged."""
+        """As `reload`, for a caller that cannot be answered: the outcome is logged."""
         try:
             await self.reload()
         except ClipError as error:
@@ -179,9 +179,9 @@ class Repository:
 
     @asynccontextmanager
     async def _changing(self, name: str | None = None) -> AsyncIterator[str]:
-        """A block that changes the folder, for the clip of that name; gives its file.
+        """Give a block that changes the folder, for the clip of that name; its value is the file.
 
-        What else is in the folder must be clips, for they will be played too.
+        All other files of the folder must be clips, for they will be played too.
         """
         async with self._change:
             await self._check_free()
@@ -206,7 +206,7 @@ class Repository:
         self.version.value += 1
 
     async def _load(self, *, but: str = "") -> list[Loaded]:
-        # One process: what plays comes first.
+        # One process: sound that plays comes first.
         return await load_files(
             self.folder,
             cache=self._cache,
@@ -221,7 +221,7 @@ class Repository:
 
 
 class _Shown:
-    """Clips, and what is known of them. Takes a while to make where there are thousands."""
+    """Clips with their properties. Takes a while to make where there are thousands."""
 
     def __init__(self, loaded: Sequence[Loaded]) -> None:
         self.loaded = loaded
@@ -235,7 +235,7 @@ class _Shown:
         return self.entries[self._modes[self._finder.find(name)]]
 
     def files(self, names: Sequence[str]) -> list[str]:
-        """Return the file that each of these names means. Raises what `find` raises."""
+        """Return the file that each of these names means. Raises the errors of `find`."""
         return [self._finder.find(name) for name in names]
 
 
@@ -265,7 +265,7 @@ def at_once(change: Callable[[Sequence[Clip]], None]) -> Use:
 
 
 async def _use_nowhere(clips: Sequence[Clip]) -> None:
-    """For a shelf whose clips nobody plays."""
+    """Stands for the player of a repository without one."""
 
 
 def _ogg(clip: Clip) -> bytes:

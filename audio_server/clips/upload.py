@@ -1,4 +1,4 @@
-"""A sound file that comes in pieces, from somebody who need not be right about what it is."""
+"""A sound file that comes in pieces, from a client that may be wrong about its format."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ async def _temporary(folder: Path) -> AsyncIterator[BinaryIO]:
     try:
         yield file
     finally:
-        with suppress(OSError):  # what a full disk did not take is thrown away with the rest
+        with suppress(
+            OSError
+        ):  # the part that a full disk did not take is thrown away with the rest
             file.close()
 
 

@@ -189,7 +189,7 @@ def test_a_change_that_hangs_is_not_waited_for(
     fd = os.open(filled, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
     try:
-        with pytest.raises(ClipError, match="is being changed by somebody else"):
+        with pytest.raises(ClipError, match="another process is changing it"):
             folder_ops.remove(filled, "01-b.wav")
     finally:
         os.close(fd)
