@@ -233,12 +233,16 @@ async def live(history: list[tuple[Any, ...]]) -> None:
 
 
 STOCK = list(KINDS)
+PENDING = [("open", "status", 1), ("open", "events", 1), ("press", Button.PLAY, True)]
+"""A Play that waits for an audio call."""
 
 
 @given(histories)
 @example([("connect", 1, STOCK), ("press", Button.PLAY, True), ("connect", 2, STOCK)])
 @example([("open", "status", 1), ("open", "events", 2), ("open", "audio", 3), ("settle",)])
 @example([("connect", 2, STOCK), ("connect", 1, STOCK), ("press", Button.MODE, True)])
+@example([*PENDING, ("close", "events"), ("open", "status", 2)])
+@example([*PENDING, ("close", "events"), ("open", "events", 3), ("open", "status", 2)])
 @settings(max_examples=400, deadline=None)
 def test_any_history_of_calls_is_as_the_contract_says(history: list[tuple[Any, ...]]) -> None:
     trio.run(live, history, clock=MockClock(autojump_threshold=0))
