@@ -29,7 +29,7 @@ from audio_server.clips.ogg_opus import (
 )
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
 
-PACKETS_FREE, PACKETS_A_S = 10_000, 2_000
+PACKETS_FREE, PACKETS_A_S = 2_000, 2_000
 """So many packets may hold next to nothing; beyond that they are 0.5 ms long on average. The
 shortest in use are 0.8 ms (TrueHD)."""
 

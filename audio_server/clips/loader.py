@@ -23,7 +23,7 @@ __all__ = ["ClipError", "Loaded", "Progress", "find_left_out", "load_clips", "lo
 Progress = Callable[[int, int], None]
 """Called with how many files are done and how many there are, first with none done."""
 
-PROCESSES_MAX = 4
+PROCESSES_MAX = 2
 """How many files are decoded at the same time, on however many cores: each may take memory."""
 
 TURN_S = 0.05
