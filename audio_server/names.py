@@ -16,6 +16,11 @@ that grows with the square of its length: seconds for 20,000 characters."""
 
 _SHOWN: Final = 40
 
+_PLAIN_SPACES: Final = dict.fromkeys(
+    (0x00A0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "
+)
+"""Each character of Unicode's category Zs, made a plain space."""
+
 _INVISIBLE: Final = ("Cf", "Zs", "Mn")
 
 
@@ -34,16 +39,18 @@ def clean_name(text: str) -> str:
     composed = unicodedata.normalize("NFC", text.strip())
     for char in composed:
         _check(char)
-    name = "".join(" " if unicodedata.category(char) == "Zs" else char for char in composed)
+    name = composed.translate(_PLAIN_SPACES)
     if all(unicodedata.category(char) in _INVISIBLE for char in name):
         raise BadName("a name has at least one character that can be seen")
     return name
 
 
 def same_name(text: str) -> str:
-    """Return a form that is equal for names that look the same: composed or not (NFC, NFD).
-    Longer text than any name is returned as it is."""
-    return unicodedata.normalize("NFC", text) if len(text) <= LENGTH_MAX else text
+    """Return a form that is equal for names that look the same: composed or not (NFC, NFD), and
+    with any kind of space. Longer text than any name is returned as it is."""
+    if text.isascii() or len(text) > LENGTH_MAX:
+        return text
+    return unicodedata.normalize("NFC", text).translate(_PLAIN_SPACES)
 
 
 def shortened(text: str) -> str:

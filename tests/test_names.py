@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 
 import pytest
@@ -67,6 +68,12 @@ def test_a_name_is_clean_once_and_for_all(text: str) -> None:
 def test_forms_of_a_name_are_equal(text: str) -> None:
     forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
     assert same_name(forms[0]) == same_name(forms[1])
+
+
+def test_each_kind_of_space_is_a_plain_one() -> None:
+    chars = map(chr, range(sys.maxunicode + 1))
+    spaces = "".join(char for char in chars if unicodedata.category(char) == "Zs")
+    assert same_name(spaces) == " " * len(spaces)
 
 
 def test_long_text_is_not_composed() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import stat
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -141,12 +142,19 @@ class Cache:
 def _trim(folder: OpenFolder, max_bytes: int, keys: Collection[str]) -> None:
     entries = sorted(_entries(folder))
     excess = sum(entry.size for entry in entries) - max_bytes
+    refused: OSError | None = None
     for entry in entries:
         if excess <= 0:
             return
         if entry.key not in keys:
-            folder.remove(entry.name)
-            excess -= entry.size
+            try:
+                folder.remove(entry.name)
+            except OSError as error:
+                refused = error
+            else:
+                excess -= entry.size
+    if refused is not None:
+        raise refused
 
 
 def _entries(folder: OpenFolder) -> Iterable[_Entry]:
@@ -157,6 +165,8 @@ def _entries(folder: OpenFolder) -> Iterable[_Entry]:
             continue
         with suppress(FileNotFoundError):  # another process may be at it, too
             status = file.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                continue
             if match:
                 yield _Entry(status.st_mtime, status.st_size, file.name, match[1])
             elif time.time() - status.st_mtime > PART_MAX_S:

@@ -68,6 +68,15 @@ def test_entries_of_other_versions_go_as_well(cache: Path) -> None:
     assert left(cache) == {2}
 
 
+def test_what_cannot_be_deleted_is_no_obstacle(cache: Path, caplog) -> None:
+    fill(cache, 4)
+    (cache / f"{key(7)}.clip").mkdir()
+    os.utime(cache / f"{key(7)}.clip", (1e8, 1e8))
+    Cache(cache, 2 * SIZE).trim([])
+    assert left(cache) == {2, 3, 7}
+    assert not caplog.records
+
+
 def test_without_a_bound_nothing_is_deleted(cache: Path) -> None:
     fill(cache, 10)
     Cache(cache).trim([])

@@ -168,6 +168,17 @@ def test_composed_and_decomposed_names_are_equal() -> None:
     assert [find(both, name[:-4]) for name in both] == both
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\u3000"])
+def test_a_clip_is_found_by_the_name_that_its_file_had(space: str) -> None:
+    """A title is kept with plain spaces; files that are put into the folder have their own."""
+    name = f"9.22{space}PM"
+    kept = clean_title(name)
+    assert find([f"00-{kept}.opus"], name) == f"00-{kept}.opus"
+    assert find([f"00-{name}.wav"], kept) == f"00-{name}.wav"
+    both = [f"00-{kept}.opus", f"01-{name}.opus"]
+    assert [find(both, kept), find(both, name)] == both
+
+
 def test_an_error_names_only_some_of_many() -> None:
     names = [f"{number:02}-a.wav" for number in range(50)]
     with pytest.raises(ClipError, match=r"00-a\.wav, .*04-a\.wav and 45 more$"):
