@@ -59,6 +59,8 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     memory = SimpleNamespace(blocks=0, resident=100_000_000)
     fake = SimpleNamespace(getallocatedblocks=lambda: memory.blocks)
     monkeypatch.setattr(gc_policy, "sys", fake)
+    nothing = SimpleNamespace(collect=lambda *_: 0, freeze=lambda: None, unfreeze=lambda: None)
+    monkeypatch.setattr(gc_policy, "gc", nothing)
     monkeypatch.setattr(gc_policy, "_resident_bytes", lambda: memory.resident)
     monkeypatch.setattr(gc_policy, "_TASK_BYTES", 0)
     return memory
