@@ -112,7 +112,7 @@ class WorkerProcess:
         quick_ends = 0
         while not self._draining.is_set():
             settled_at = trio.current_time() + SETTLED_S
-            status = await self._run_process(command, fds)
+            status = await self._try_process(command, fds)
             if not self.ready.is_set() and not self._draining.is_set():
                 reason = f"worker {self.number} ended before it was ready (status {status})"
                 raise ChildProcessError(errno.ECHILD, reason)
@@ -121,7 +121,17 @@ class WorkerProcess:
                 self._ended(self._end)
                 await self._pause(status, pause_s(quick_ends))
 
-    async def _pause(self, status: int, seconds: float) -> None:
+    async def _try_process(self, command: Sequence[str], fds: Sequence[int]) -> int | None:
+        """As `_run_process`; None where the system has no room or no address for another one."""
+        try:
+            return await self._run_process(command, fds)
+        except OSError as error:
+            if not self.ready.is_set():
+                raise
+            log.error("worker not started", worker=self.number, reason=str(error))
+            return None
+
+    async def _pause(self, status: int | None, seconds: float) -> None:
         log.warning("worker ended", worker=self.number, status=status, next_in_s=seconds)
         with trio.move_on_after(seconds):
             await self._draining.wait()

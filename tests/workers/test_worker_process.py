@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 import trio
 
 from audio_server.process import watchdog
+from audio_server.process.addresses import Address
 from audio_server.process.cores import worker_count
 from audio_server.workers import process
 from audio_server.workers.messages import Moved
@@ -148,6 +150,18 @@ async def test_one_that_cannot_be_killed_is_given_up(autojump_clock) -> None:
         nursery.start_soon(running.end_hung)
         with trio.fail_after(10):
             assert await running.wait() == -signal.SIGKILL
+
+
+async def test_one_that_cannot_be_started_again_is_tried_again(log) -> None:
+    gone = Address(socket.AF_INET, ("192.0.2.1", 7))
+    worker = WorkerProcess(1, addresses=[gone])
+    with pytest.raises(OSError, match="choose an address"):
+        await worker.run(program("raise SystemExit(7)"), ())
+    worker.on_ready()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, program("raise SystemExit(7)"), ())
+        await log.wait("worker not started", 3)
+        worker.drain()
 
 
 async def test_one_that_hangs_in_a_drain_is_left_to_its_deadline(log, monkeypatch) -> None:
