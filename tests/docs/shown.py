@@ -22,7 +22,7 @@ NOT_RUN = {
 FOR_A_WHILE = (r"audio-server top", r"curl -N", r".*--follow", r"audio-device(?!.*--script)")
 """Patterns of commands that end when the reader has seen enough: they get a second."""
 
-NO_SHELL = {"", "text", "toml", "yaml", "json", "promql", "nginx", "proto", "python", "html"}
+NO_SHELL = {"", "text", "ini", "toml", "yaml", "json", "promql", "nginx", "proto", "python", "html"}
 """Languages of blocks that nobody types into a shell."""
 
 DEVICES = ("kitchen", "hall")
