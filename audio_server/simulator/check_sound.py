@@ -204,7 +204,8 @@ class SoundCheck:
         self._take = None
         if is_cut:
             self._queued = 0
-            self.cuts += take.cut_s is None and not take.stalled
+            is_ours = take.cut_s is not None or bool(self._asked)  # a take to come cuts, too
+            self.cuts += not is_ours and not take.stalled
         if self._queued:
             self._queued -= 1
             self._asked.append(max(at_s, take.started_s + take.packets * PACKET_S))
