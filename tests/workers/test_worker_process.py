@@ -165,13 +165,13 @@ async def test_one_that_cannot_be_started_again_is_tried_again(log) -> None:
 
 
 async def test_one_that_hangs_in_a_drain_is_left_to_its_deadline(log, monkeypatch) -> None:
-    monkeypatch.setattr(watchdog, "START_S", 0.5)
-    worker = WorkerProcess(1, watch=Watch(lambda: 0.0, 0.5))
+    monkeypatch.setattr(watchdog, "START_S", 2.0)
+    worker = WorkerProcess(1, watch=Watch(lambda: 0.0, 2.0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(worker.run, program("import time; time.sleep(1000)"), ())
         await log.wait("worker started")
         worker.drain()
-        await trio.sleep(1.5)
+        await trio.sleep(3.0)
         nursery.cancel_scope.cancel()
     assert [line["event"] for line in log.lines] == ["worker started"]
 
