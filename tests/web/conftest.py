@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import FLAGS, DevicePage, Look, MakePage, Watched
+from browser import FLAGS, WITHIN_MS, DevicePage, Look, MakePage, Watched
 from fake_server import FakeServer
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from web_server import WebServer
 
 RATE_HZ = 48_000
@@ -58,6 +58,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("there is no chromium on this machine")
+    expect.set_options(timeout=2 * WITHIN_MS)  # for machines that do much else
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
