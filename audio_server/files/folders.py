@@ -26,7 +26,8 @@ NAME_MAX_BYTES = 255
 
 _PART = re.compile(r"\.[0-9a-f]{32}\.part")
 
-_NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""How a file system answers a call that it does not have."""
 
 
 def is_plain(name: str) -> bool:
@@ -227,5 +228,5 @@ def _sync(fd: int) -> None:
     try:
         os.fsync(fd)
     except OSError as error:
-        if error.errno not in _NOT_SUPPORTED:
+        if error.errno not in NOT_SUPPORTED:
             raise

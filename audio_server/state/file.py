@@ -13,6 +13,7 @@ The log is emptied by this module alone, for each new one needs a name (`generat
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import structlog
 
@@ -50,6 +52,8 @@ _BUSY_S = 1.0
 
 # When the log is emptied: at 4 MiB a flush of the disk is rare, and reading it again is quick.
 _LOG_MAX_BYTES = 4 * 1024 * 1024
+
+_NO_LOCKS = "its file system has no locks"
 
 # The last one is for tables that are not those of `SCHEMA`.
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
@@ -82,7 +86,7 @@ class StateFile:
         _set_foreign_log_aside(path)
         self._files = OpenFiles(path)
         self._db = sqlite3.connect(
-            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            self._uri(), uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
         # Text that is not UTF-8 is no reason to lose the rest.
         self._db.text_factory = partial(str, encoding="utf-8", errors="replace")
@@ -94,10 +98,20 @@ class StateFile:
             self.close()
             raise
 
+    def _uri(self) -> str:
+        uri = f"file:{quote(os.fsencode(self.path.absolute()))}"
+        if self._files.can_be_locked():
+            return uri
+        remedy = "start no second server with this data folder"
+        log.warning("state file not locked", path=str(self.path), reason=_NO_LOCKS, remedy=remedy)
+        return f"{uri}?vfs=unix-none"
+
     def _prepare(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # Before the mode of the journal, which is flushed when it changes.
+        level = "NORMAL" if self._files.can_be_flushed() else "OFF"
+        self._db.execute(f"PRAGMA synchronous = {level}")
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA wal_autocheckpoint = 0")
         self._db.execute("BEGIN IMMEDIATE")  # takes the lock, and shows that it can be written
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from audio_server.errors import SetupError
+from audio_server.files.folders import NOT_SUPPORTED
 
 LOG_SUFFIX = "-wal"
 """SQLite's suffix for the write-ahead log of a database."""
@@ -26,6 +27,12 @@ _COMPANIONS = (LOG_SUFFIX, "-shm", "-journal")
 # SQLite's lock bytes (its file format, section 1.6): a process that uses a database holds a lock
 # on at least one of them.
 _LOCK_AT, _LOCK_BYTES = 0x4000_0000, 512
+
+_PROBE_AT = _LOCK_AT + _LOCK_BYTES
+"""A byte that SQLite never locks."""
+
+_IS_LOCKED = (BlockingIOError, PermissionError)
+"""What the system answers where another process has the lock (POSIX: EAGAIN or EACCES)."""
 
 # Enough to see that a log is another one: the header has two random salts.
 _LOG_HEADER_BYTES = 32
@@ -60,6 +67,27 @@ class OpenFiles:
         self._log_status: os.stat_result | None = None
         self._log_header = b""
         self._log_bytes = 0
+
+    def can_be_locked(self) -> bool:
+        """Return whether the file system has locks. Locks a byte for a moment, which must be
+        before SQLite has opened the file."""
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _PROBE_AT)
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _PROBE_AT)
+        except OSError as error:
+            return isinstance(error, _IS_LOCKED)
+        return True
+
+    def can_be_flushed(self) -> bool:
+        """Return whether the file system has fsync for files. Raises `OSError` for a disk that
+        fails."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            if error.errno not in NOT_SUPPORTED:
+                raise
+            return False
+        return True
 
     def remember(self) -> None:
         """Accept the present files as the right ones. Until the next call, all that is written
@@ -174,8 +202,10 @@ def not_in_use(path: Path) -> Iterator[None]:
 def _lock(path: Path, fd: int) -> None:
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_AT)
-    except (BlockingIOError, PermissionError) as error:
+    except _IS_LOCKED as error:
         raise StateUnusable(path, IN_USE) from error
+    except OSError:
+        return  # a file system without locks; what cannot be had is no failure
 
 
 def log_of(path: Path) -> Path:

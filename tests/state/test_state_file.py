@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -149,3 +152,46 @@ def test_tables_of_another_program_are_damage(path) -> None:
     db.close()
     with pytest.raises(StateDamaged):
         read(path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_keeps_modes(
+    code: int, path: Path, logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "lockf", refused)
+    for mode in (1, 2):
+        with StateFile(path) as file:
+            file.write(Record({"a": mode}))
+            file.check()
+            assert not is_locked(path)  # or SQLite would have asked for locks, and failed
+    assert set_aside(path) is not None
+    warned = [(entry["event"], entry["log_level"]) for entry in logged]
+    assert warned == [("state file not locked", "warning")] * 2
+
+
+def test_a_file_system_without_fsync_keeps_modes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(fd: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", refused)
+    with StateFile(path) as file:
+        (level,) = file._db.execute("PRAGMA synchronous").fetchone()
+        assert level == 0  # or SQLite would ask for it, and fail
+        file.write(Record({"a": 1}))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether this process has any lock on the file, as the system lists them."""
+    inode = path.stat().st_ino
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any(f":{inode}" in word for words in locks for word in words)
+
+
+def test_a_file_is_locked_where_it_can_be(path: Path) -> None:
+    with StateFile(path):
+        assert is_locked(path)
