@@ -139,17 +139,13 @@ class WorkerProcess:
     async def _run_process(self, command: Sequence[str], fds: Sequence[int]) -> int:
         """Run a process to its end; gives its exit status."""
         self._end = End.ENDED
-        asking, asked = socket.socketpair()
-        with (
-            asking,
-            asked,
-            self.handover.open() as handover,
-            closing(WorkerSockets(self._addresses)) as sockets,
-        ):
-            ends = handover.fileno(), asked.fileno(), *sockets.fds
-            with handover, asked:
-                process = await self._start(command, fds, ends)
-            return await self._attend(_Running(process, sockets), asking)
+        with closing(WorkerSockets(self._addresses)) as sockets:
+            asking, asked = socket.socketpair()
+            with asking, asked, self.handover.open() as handover:
+                with handover, asked:
+                    ends = handover.fileno(), asked.fileno(), *sockets.fds
+                    process = await self._start(command, fds, ends)
+                return await self._attend(_Running(process, sockets), asking)
 
     async def _start(
         self, command: Sequence[str], fds: Sequence[int], ends: Sequence[int]
