@@ -41,8 +41,10 @@ def is_nowhere(folder: Path | None) -> bool:
 def expanded(text: str) -> Path:
     """Return a path with `~` or `~USER` at its beginning replaced.
 
-    Raises `ValueError`, the user's fault, where there is no such home.
+    Raises `ValueError`, the user's fault, where there is no such home, and for a NUL.
     """
+    if "\0" in text:
+        raise ValueError(f'"{text}": a path has no NUL characters')
     if text == "~" or text.startswith("~/"):
         home = home_folder()
         if home is None:

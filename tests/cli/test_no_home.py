@@ -82,6 +82,13 @@ def test_all_folders_can_be_named(homeless: None, serve: Callable[..., Settings]
     assert (settings.data, settings.cache) == (Path("data"), Path("cache"))
 
 
+@pytest.mark.parametrize("text", ["a\0b", "~/a\0b", "\0"])
+def test_no_path_has_a_nul(text: str) -> None:
+    """A TOML file can say it, and the system refuses it wherever the path is used."""
+    with pytest.raises(ValueError, match="no NUL"):
+        expanded(text)
+
+
 def test_nothing_else_is_expanded(homeless: None) -> None:
     assert expanded("a~b") == Path("a~b")
     assert expanded("./~") == Path("./~")
