@@ -7,11 +7,9 @@ it is told; `judge.Judge` finds out those that are not known.
 
 from __future__ import annotations
 
-from audio_server.device.behaviour import State
-from audio_server.device.leds import leds
 from audio_server.simulator.buttons import Action, Button
 from audio_server.simulator.check_acks import AckCheck
-from audio_server.simulator.check_leds import ErrorFrameOf, Frame, FrameOf, LedCheck
+from audio_server.simulator.check_leds import ErrorFrameOf, FrameOf, LedCheck
 from audio_server.simulator.check_sound import SoundCheck
 from audio_server.simulator.events import (
     Call,
@@ -28,21 +26,12 @@ from audio_server.simulator.events import (
     ReadingResumed,
     RequestUnclear,
 )
+from audio_server.simulator.led_table import stock_error_frame, stock_frame
 from audio_server.simulator.playing import Effect, PlayingLine
 from audio_server.simulator.verdict import Limits, Note, Rule, ServerRules, Violation
 
 TAKEN_OVER = "ABORTED"
 """How a call ends that a newer one of the same device has taken over."""
-
-
-def stock_frame(mode: int, playing: bool) -> Frame:
-    """The frame that this project's server shows."""
-    return leds(State(mode, playing=mode if playing else None))
-
-
-def stock_error_frame(mode: int) -> Frame:
-    """The frame that it shows where a clip is missing or cannot be read."""
-    return leds(State(mode, error=True))
 
 
 class Oracle:
