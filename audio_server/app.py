@@ -208,7 +208,7 @@ async def _run(
     hangups: bool = False,
 ) -> None:
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
-    guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
+    access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
         settings.clips,
         settings.cache,
@@ -217,39 +217,39 @@ async def _run(
         settings.cache_mib,
     )
     listeners = await open_listeners(settings.host, settings.port)
-    guard.warn(listener.socket.getsockname() for listener in listeners)
-    board, limits = SharedRegistry(), make_limits(settings, most_connections())
-    meter = board.row()
+    access_policy.warn(listener.socket.getsockname() for listener in listeners)
+    shared_registry, limits = SharedRegistry(), make_limits(settings, most_connections())
+    meter = shared_registry.row()
     devices = make_devices(settings, _modes(repository.clips, guest), guest=guest, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(_modes(clips, guest))))
-    service = DeviceService(devices, guest.authenticator or guard, limits.presses)
+    service = DeviceService(devices, guest.authenticator or access_policy, limits.presses)
     services = all_services(service, stop)
     server = Server(
         services,
         limits=limits,
         trusted_proxies=settings.trusted_proxies,
-        secure=guard.secure,
+        secure=access_policy.secure,
         meter=meter,
     )
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
-    house = Context(settings, port, repository, fleet, stop, board.text)
-    reload = partial(_reload, guard, house)
+    context = Context(settings, port, repository, fleet, stop, shared_registry.text)
+    reload = partial(_reload, access_policy, context)
     async with AsyncExitStack() as stack:
         for listener in listeners:
             await stack.enter_async_context(listener)
         if hangups:  # the process is the server's own
             await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
         await stack.enter_async_context(meter.at_work())
-        await stack.enter_async_context(guard.at_work())
+        await stack.enter_async_context(access_policy.at_work())
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))
-        await stack.enter_async_context(open_pages(house))
-        renew = partial(_renew, guard, house)
+        await stack.enter_async_context(open_pages(context))
+        renew = partial(_renew, access_policy, context)
         await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))
         nursery = await stack.enter_async_context(trio.open_nursery())
         await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
-        house.ready.set()
+        context.ready.set()
         log.info("listening", host=settings.host, port=port, clips=len(repository.clips))
         started(OpenServer(port, devices, fleet, reload))
     log.info("stopped")
@@ -259,14 +259,14 @@ def _modes(clips: Sequence[Clip], guest: Guest) -> Sequence[AudioSource]:
     return [*clips, *guest.sources] if guest.sources else clips
 
 
-async def _reload(guard: AccessPolicy, house: Context) -> None:
-    _renew(guard, house)
-    await house.repository.reload_and_tell()
+async def _reload(access_policy: AccessPolicy, context: Context) -> None:
+    _renew(access_policy, context)
+    await context.repository.reload_and_tell()
 
 
-def _renew(guard: AccessPolicy, house: Context) -> None:
-    guard.reload()
-    house.reload()
+def _renew(access_policy: AccessPolicy, context: Context) -> None:
+    access_policy.reload()
+    context.reload()
 
 
 async def serve_on(

@@ -246,7 +246,7 @@ async def open_repository(
     max_upload_mib: int = UPLOAD_MAX_MIB,
     cache_mib: int = CACHE_MAX_MIB,
 ) -> Repository:
-    """The shelf of a folder, loaded. Raises `ClipError`."""
+    """Return the repository of a folder, loaded. Raises `ClipError`."""
     left_out, kept = LeftOut(), Cache(cache, cache_mib << 20)
     loaded = await load_files(folder, cache=kept, progress=progress, left_out=left_out)
     max_bytes = max_upload_mib << 20

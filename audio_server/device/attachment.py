@@ -190,9 +190,9 @@ class EventAttachment(Attachment):
 
 
 class AudioAttachment(Attachment):
-    """Lends the device an outlet. Takes on it end with the link, and nothing resumes later."""
+    """Lends the device a sink. Takes on it end with the link, and nothing resumes later."""
 
-    __slots__ = ("_outlet",)
+    __slots__ = ("_sink",)
     kind = CallKind.AUDIO
 
     def __init__(
@@ -200,19 +200,19 @@ class AudioAttachment(Attachment):
         devices: Devices,
         device_id: str,
         connection: int,
-        outlet: AudioSink,
+        sink: AudioSink,
         scope: trio.CancelScope | None = None,
         peer: object = None,
     ) -> None:
         super().__init__(devices, device_id, connection, scope, peer)
-        self._outlet = outlet
+        self._sink = sink
 
     def begin(self, device: Device) -> None:
-        """Sound goes to the outlet from now on."""
-        device.plug(self._outlet)
+        """Send sound to the sink from now on."""
+        device.plug(self._sink)
 
     def finish(self, device: Device) -> None:
-        """Send no more sound to the outlet."""
+        """Send no more sound to the sink."""
         device.unplug()
 
     async def wait_ended(self) -> NoReturn:

@@ -19,7 +19,7 @@ class AudioSink(Protocol):
     def send_nowait(self, frames: bytes) -> None:
         """Take whole gRPC messages, in order; never blocks.
 
-        With any room at all one message may exceed it: the outlet keeps the rest, and there
+        With any room at all one message may exceed it: the sink keeps the rest, and there
         is no room again until it has left. One message may come without room, as the last.
         """
 

@@ -20,10 +20,10 @@ class AudioStream:
     have returned True: then the one before is closed.
     """
 
-    __slots__ = ("_closed", "_gone", "_open", "_outlet")
+    __slots__ = ("_closed", "_gone", "_open", "_sink")
 
-    def __init__(self, outlet: AudioSink) -> None:
-        self._outlet = outlet
+    def __init__(self, sink: AudioSink) -> None:
+        self._sink = sink
         self._open = False
         self._gone = False
         self._closed: trio.Event | None = None
@@ -35,11 +35,11 @@ class AudioStream:
 
     def room(self) -> int:
         """How many bytes may be sent now."""
-        return self._outlet.room()
+        return self._sink.room()
 
     async def wait_room(self) -> None:
         """Return when there is room. Cancelling it changes nothing."""
-        await self._outlet.wait_room()
+        await self._sink.wait_room()
 
     def send(self, frames: bytes, *, ends: bool) -> None:
         """Send packets of the one take that is on; `ends`: its last one is among them.
@@ -47,12 +47,12 @@ class AudioStream:
         On a stream that was lost this does nothing.
         """
         if not self._gone:
-            self._outlet.send_nowait(frames)
+            self._sink.send_nowait(frames)
             self._set_open(not ends)
 
     def send_at_once(self, frames: bytes, *, ends: bool) -> bool:
         """As `send`, but now: whether there was room for all of it. If not, nothing was sent."""
-        if self._gone or not self._outlet.send_at_once(frames):
+        if self._gone or not self._sink.send_at_once(frames):
             return False
         if self._open is ends:
             self._set_open(not ends)
@@ -64,21 +64,21 @@ class AudioStream:
         Returns whether no take is open: False when there is no room for that packet; then call this
         again once there is.
         """
-        if self._open and self._outlet.room():
-            self._outlet.send_nowait(CUT)
+        if self._open and self._sink.room():
+            self._sink.send_nowait(CUT)
             self._set_open(False)
         return not self._open
 
     async def close(self) -> None:
         """Close the take that is open, however long it takes to get room. Can be cancelled."""
         while not self.close_nowait():
-            await self._outlet.wait_room()
+            await self._sink.wait_room()
 
     def abandon(self) -> None:
         """Mark the stream as lost. An open take is closed all the same: a reader that still has the
         stream must find its end, and no later packet can carry it."""
         if self._open:
-            self._outlet.send_nowait(CUT)
+            self._sink.send_nowait(CUT)
         self._gone = True
         self._set_open(False)
 

@@ -72,7 +72,7 @@ class Context:
 
 
 def _tell_take(
-    common: Context,
+    context: Context,
     device_id: str,
     take: Playback,
     outcome: Outcome | None,
@@ -80,8 +80,8 @@ def _tell_take(
 ) -> None:
     name = take.source.name
     if outcome is None:
-        common.tell(device_id, DeviceEvent.TAKE_STARTED, name)
+        context.tell(device_id, DeviceEvent.TAKE_STARTED, name)
     else:
         reason = None if failure is None else str(failure)
         played_s = take.position().played_s
-        common.tell(device_id, DeviceEvent.TAKE_ENDED, name, outcome, played_s, reason)
+        context.tell(device_id, DeviceEvent.TAKE_ENDED, name, outcome, played_s, reason)

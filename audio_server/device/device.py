@@ -47,7 +47,7 @@ class Device:
 
     __slots__ = (
         "_asked_on",
-        "_common",
+        "_context",
         "_greeted_on",
         "_greetings",
         "_nursery",
@@ -55,12 +55,12 @@ class Device:
         "_presses",
         "_scope",
         "_startup",
+        "attachments",
         "buttons",
         "came_ns",
         "connection",
         "id",
         "last_press",
-        "links",
         "peer",
         "report",
         "since",
@@ -69,25 +69,25 @@ class Device:
     )
 
     def __init__(
-        self, device_id: str, connection: int, common: Context, peer: object = None
+        self, device_id: str, connection: int, context: Context, peer: object = None
     ) -> None:
-        state = State(common.rules.fold(common.store.get(device_id)))
+        state = State(context.rules.fold(context.store.get(device_id)))
         self.id = device_id
         self.connection = connection
         self.peer = peer
         self.since = trio.current_time()
         self.came_ns = time.monotonic_ns()
-        self.status = LedState.of(state, common.behaviour.leds(state))
-        self.links: dict[CallKind, Attachment] = {}
+        self.status = LedState.of(state, context.behaviour.leds(state))
+        self.attachments: dict[CallKind, Attachment] = {}
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
         self.report = Telemetry()
         self._presses = PressQueue()
-        self._common = common
+        self._context = context
         self._asked_on: int | None = None  # the connection of the press that began the take
         self._greeted_on: int | None = None
         self._greetings = 0
-        self._player = common.make_player(device_id)
+        self._player = context.make_player(device_id)
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
         self._startup = trio.CancelScope()
@@ -95,7 +95,7 @@ class Device:
 
     @property
     def _behaviour(self) -> Behaviour:
-        return self._common.behaviour
+        return self._context.behaviour
 
     @property
     def state(self) -> State:
@@ -105,7 +105,7 @@ class Device:
     @property
     def waiting_on(self) -> int | None:
         """The connection on which the Play came that waits for an audio call, if one does."""
-        is_waiting = self.state.playing is not None and CallKind.AUDIO not in self.links
+        is_waiting = self.state.playing is not None and CallKind.AUDIO not in self.attachments
         return self._asked_on if is_waiting else None
 
     @property
@@ -176,34 +176,34 @@ class Device:
     def learn(self, report: Telemetry) -> None:
         """The device has answered, or failed to."""
         was, self.report = self.report, report
-        self._common.tell_changed(self.id)
+        self._context.tell_changed(self.id)
         if report.corrections != was.corrections:
-            self._common.tell(self.id, DeviceEvent.CORRECTION)
+            self._context.tell(self.id, DeviceEvent.CORRECTION)
         if report.errors != was.errors:
-            self._common.tell(self.id, DeviceEvent.REFUSED, report.last_error)
+            self._context.tell(self.id, DeviceEvent.REFUSED, report.last_error)
 
     def greet(self, connection: int) -> None:
         """A status call reads LED frames: unless done for its connection, run the start-up."""
         was, self._greeted_on = self._greeted_on, connection
         if was not in (connection, _PRESSED):
             self._greetings += 1
-            self._common.tell(self.id, DeviceEvent.LEDS, None)
+            self._context.tell(self.id, DeviceEvent.LEDS, None)
             self._set_status(self.status.greeted_with(STARTUP[0][1], self._greetings))
             self._start_startup()
 
     def _need_no_greeting(self) -> None:
         """A press shows that the device works; a status call may still be on its way."""
-        if CallKind.STATUS not in self.links:
+        if CallKind.STATUS not in self.attachments:
             self._greeted_on = _PRESSED
 
-    def plug(self, outlet: AudioSink) -> None:
+    def plug(self, sink: AudioSink) -> None:
         """The audio stream is there."""
-        self._player.plug(outlet)
+        self._player.plug(sink)
 
     def unplug(self) -> None:
         """Drop the audio stream, and the take with it."""
         self._player.unplug()
-        self._apply(self._behaviour.on_playback_lost(self._common.rules, self.state))
+        self._apply(self._behaviour.on_playback_lost(self._context.rules, self.state))
 
     def end_take(self) -> None:
         """Cut the take, for a shutdown; it is closed at once or when there is room."""
@@ -211,7 +211,7 @@ class Device:
 
     def fit_clips(self) -> None:
         """Adapt the state to other clips; the take goes on."""
-        state, effect = self._behaviour.on_clips_changed(self._common.rules, self.state)
+        state, effect = self._behaviour.on_clips_changed(self._context.rules, self.state)
         if state is not self.state:
             self._apply((state, effect))
 
@@ -224,9 +224,9 @@ class Device:
     def play(self, mode: int) -> bool:
         """Start the clip of a mode now; the device's own mode stays. False in a shutdown, where no
         take starts."""
-        if not self._common.ending:
-            self._obey(table.told_to_play(self._common.rules, self.state, mode))
-        return not self._common.ending
+        if not self._context.ending:
+            self._obey(table.told_to_play(self._context.rules, self.state, mode))
+        return not self._context.ending
 
     def stop(self) -> None:
         """Cut the take, and empty the queue; the device's mode stays."""
@@ -268,20 +268,20 @@ class Device:
         is_elsewhere = self._scope.cancel_called
         # In a shutdown no take starts, but the mode that a press selects is kept: it is
         # about to be acknowledged.
-        starts_late = self._common.ending and button is Button.PLAY
+        starts_late = self._context.ending and button is Button.PLAY
         return not is_elsewhere and not starts_late
 
     def _press(
         self, button: Button, action: Action, connection: int | None, *, at_once: bool = False
     ) -> bool:
         """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
-        common, state = self._common, self.status.state
-        step = common.behaviour.on_button(common.rules, state, button, action)
-        if at_once and common.store.is_durable and step[0].mode != state.mode:
+        context, state = self._context, self.status.state
+        step = context.behaviour.on_button(context.rules, state, button, action)
+        if at_once and context.store.is_durable and step[0].mode != state.mode:
             return False
         self.buttons[button] = action
         is_press = action is Action.PRESS
-        common.tell(self.id, DeviceEvent.PRESS, button, action)
+        context.tell(self.id, DeviceEvent.PRESS, button, action)
         if is_press:
             self.last_press = (button, trio.current_time())
             self._need_no_greeting()
@@ -294,12 +294,12 @@ class Device:
         """Make a step of the rules true. A start-up sequence goes on unless `greeting` is false."""
         state, effect = step
         if state.mode != self.status.state.mode:
-            self._common.store.put(self.id, state.mode)
+            self._context.store.put(self.id, state.mode)
         self._show(state, again=effect is Effect.SHOW, greeting=greeting)
         if effect is Effect.CUT:
             self._player.cut()
         elif effect is Effect.START and state.playing is not None:
-            self._player.start(self._common.clips[state.playing])
+            self._player.start(self._context.clips[state.playing])
         elif effect is Effect.PAUSE:
             self._player.pause()
         elif effect is Effect.RESUME:
@@ -315,7 +315,7 @@ class Device:
         shown = status.showing(state, self._behaviour.leds, again=again)
         if shown is not status:
             if shown.frame != status.frame:
-                self._common.tell(self.id, DeviceEvent.LEDS, shown.frame.leds)
+                self._context.tell(self.id, DeviceEvent.LEDS, shown.frame.leds)
             self._set_status(shown)
 
     def _start_startup(self) -> None:
@@ -339,11 +339,11 @@ class Device:
     def _take_is_over(self, failure: PlaybackFailed | None) -> None:
         """The player's take has come to its end by itself."""
         if failure is None:
-            self._apply(self._behaviour.on_playback_ended(self._common.rules, self.state))
+            self._apply(self._behaviour.on_playback_ended(self._context.rules, self.state))
             return
         reason = str(failure)
         log.warning("take failed", device_id=self.id, error=reason, exc_info=failure.__cause__)
         self.report = self.report.erred(reason)
         lost = isinstance(failure, Stalled)
         ended = self._behaviour.on_playback_lost if lost else self._behaviour.on_playback_failed
-        self._apply(ended(self._common.rules, self.state))
+        self._apply(ended(self._context.rules, self.state))

@@ -22,7 +22,7 @@ MOST = 50
 """With more than 3,000 devices a round takes longer: at 10,000 it is 100 seconds."""
 
 
-async def go_round(devices: Mapping[str, Device]) -> NoReturn:
+async def read_back_leds(devices: Mapping[str, Device]) -> NoReturn:
     """Have one device after the other looked at, round after round, until cancelled."""
     while True:
         ids = list(devices) or [""]

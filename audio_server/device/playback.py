@@ -106,10 +106,10 @@ class Playback:
         "_packets",
         "_refill",
         "_sent",
+        "_stream",
         "_t0",
         "_target",
         "_timer_wheel",
-        "_track",
         "source",
     )
 
@@ -130,24 +130,24 @@ class Playback:
         self._refill = pace.refill
         self._target = 0  # packets sent after the next refill; 0: the take has no phase yet
         self._timer_wheel = timer_wheel
-        self._track: AudioStream | None = None
+        self._stream: AudioStream | None = None
         self._drive: Timer | None = None
         self._sent = first
         self._t0 = -inf  # the player's clock reads trio.current_time() - t0
         self._is_cut = False
 
-    def begin(self, track: AudioStream, lacking: Callable[[], None]) -> None:
-        """Send the first packets now, and have the metronome send the others.
+    def begin(self, stream: AudioStream, lacking: Callable[[], None]) -> None:
+        """Send the first packets now, and have the timer wheel send the others.
 
         `is_driven` for as long as it does. It stops where the track takes no more, the clip does
         not yield its bytes, or all has been sent: `lacking` is called, and `play` goes on from
         there. Where it stops at once nothing is called.
         """
-        self._track = track
-        if track.close_nowait():
+        self._stream = stream
+        if stream.close_nowait():
             with suppress(ClipUnreadable):  # `play` meets it again, and is the one to tell
-                if self._top_up(track) and self._sent < self._packets:
-                    refill = partial(self._refill_once, track)
+                if self._top_up(stream) and self._sent < self._packets:
+                    refill = partial(self._refill_once, stream)
                     ended = partial(self._end_drive, lacking)
                     self._drive = self._timer_wheel.start(self._refill_at(), refill, ended)
 
@@ -165,16 +165,16 @@ class Playback:
         self._drive = None
         lacking()
 
-    async def play(self, track: AudioStream) -> None:
+    async def play(self, stream: AudioStream) -> None:
         """Send the clip, and return when its sound has ended by the player's clock.
 
         Raises `Stalled` or `ClipUnreadable`. However it ends, by cancellation too, it leaves the
         track closed, or owing an `is_end` that there was no room for (`AudioStream.close`).
         """
-        self._track = track
+        self._stream = stream
         self._cancel_drive()
         try:
-            await self._send_all(track)
+            await self._send_all(stream)
             if not self._is_cut:
                 await self._timer_wheel.sleep_until(self._t0 + self._packets * PACKET_S)
         finally:
@@ -186,8 +186,8 @@ class Playback:
         A caller that waits in `play` goes on waiting: cancel it.
         """
         self._cancel_drive()
-        if not self._is_cut and self._track is not None:
-            self._track.close_nowait()  # once: later the track may be another take's
+        if not self._is_cut and self._stream is not None:
+            self._stream.close_nowait()  # once: later the track may be another take's
         self._is_cut = True
 
     def position(self) -> Position:
@@ -195,22 +195,22 @@ class Playback:
         elapsed = trio.current_time() - self._t0
         return Position(self.source.packets, self._sent, min(elapsed, self._sent * PACKET_S))
 
-    async def _send_all(self, track: AudioStream) -> None:
-        while not (self._has_begun or self._is_cut or track.close_nowait()):
-            await self._wait_room(track)
+    async def _send_all(self, stream: AudioStream) -> None:
+        while not (self._has_begun or self._is_cut or stream.close_nowait()):
+            await self._wait_room(stream)
         while self._sent < self._packets and not self._is_cut:
-            if self._top_up(track):
-                await self._timer_wheel.drive(self._refill_at(), partial(self._refill_once, track))
+            if self._top_up(stream):
+                await self._timer_wheel.drive(self._refill_at(), partial(self._refill_once, stream))
             else:
-                await self._wait_room(track)
+                await self._wait_room(stream)
 
-    def _refill_once(self, track: AudioStream, now: float) -> float | None:
+    def _refill_once(self, stream: AudioStream, now: float) -> float | None:
         """A wake of the take: when the next one is due, None if there is none."""
-        if self._is_cut or not (self._refill_at_once(track, now) or self._top_up(track)):
+        if self._is_cut or not (self._refill_at_once(stream, now) or self._top_up(stream)):
             return None
         return None if self._sent == self._packets else self._refill_at()
 
-    def _refill_at_once(self, track: AudioStream, now: float) -> bool:
+    def _refill_at_once(self, stream: AudioStream, now: float) -> bool:
         """Fast path of `_top_up`, for a wake in the regular case; False leaves the work to it.
 
         With a `now` that lies in the past, less than the lead is sent and never more. Whether the
@@ -222,17 +222,17 @@ class Playback:
         if elapsed > (sent - 1) * PACKET_S or stop <= sent:
             return False
         frames = self._slice(stop)
-        if not track.send_at_once(frames, ends=stop == self._packets):
+        if not stream.send_at_once(frames, ends=stop == self._packets):
             return False
         self._sent = stop
         self._meter.sent(stop - sent, len(frames))
         return True
 
-    async def _wait_room(self, track: AudioStream) -> None:
+    async def _wait_room(self, stream: AudioStream) -> None:
         with trio.move_on_after(self._pace.stall_s):
-            await track.wait_room()
-            while not track.room():
-                await track.wait_room()
+            await stream.wait_room()
+            while not stream.room():
+                await stream.wait_room()
             return
         raise Stalled(f"no packet taken for {self._pace.stall_s:g} s")
 
@@ -253,14 +253,14 @@ class Playback:
         """When so many packets may have been sent."""
         return self._t0 + packets * PACKET_S - self._pace.lead_s
 
-    def _top_up(self, track: AudioStream) -> bool:
+    def _top_up(self, stream: AudioStream) -> bool:
         """Send all that the lead allows; False if there was no room for all of it."""
         allowed = self._allowed()
         while self._sent < allowed:
-            room = track.room()
+            room = stream.room()
             if not room:
                 return False
-            self._send_until(self._fitting(room, allowed), track)
+            self._send_until(self._fitting(room, allowed), stream)
         return True
 
     def _allowed(self) -> int:
@@ -289,11 +289,11 @@ class Playback:
             return allowed
         return max(bisect_right(offsets, end, sent, allowed) - 1, sent + 1)
 
-    def _send_until(self, stop: int, track: AudioStream) -> None:
+    def _send_until(self, stop: int, stream: AudioStream) -> None:
         frames = self._slice(stop)
         self._meter.sent(stop - self._sent, len(frames))
         self._sent = stop
-        track.send(frames, ends=stop == self._packets)
+        stream.send(frames, ends=stop == self._packets)
 
     def _slice(self, stop: int) -> bytes:
         try:

@@ -47,9 +47,9 @@ class Player:
         "_paused",
         "_rests",
         "_step",
+        "_stream",
         "_take",
         "_timer_wheel",
-        "_track",
     )
 
     def __init__(
@@ -63,7 +63,7 @@ class Player:
         self._timer_wheel = timer_wheel
         self._meter = meter or Instrumentation()
         self._observe = observe
-        self._track: AudioStream | None = None
+        self._stream: AudioStream | None = None
         self._take: Playback | None = None
         self._paused: tuple[AudioSource, int] | None = None
         self._deadline = 0.0
@@ -79,10 +79,10 @@ class Player:
         self._meter.take_begun()
         if self._observe is not None:
             self._observe(self._take, None, None)
-        if self._track is None:
+        if self._stream is None:
             self._deadline = trio.current_time() + PATIENCE_S
         else:
-            self._take.begin(self._track, self._end_step)
+            self._take.begin(self._stream, self._end_step)
         self._end_step()
 
     def pause(self) -> None:
@@ -111,18 +111,18 @@ class Player:
     def _cut(self) -> None:
         if self._take is not None:
             self._take.cut()
-            self._let_go(Outcome.LOST if self._track is None else Outcome.CUT)
+            self._let_go(Outcome.LOST if self._stream is None else Outcome.CUT)
 
-    def plug(self, outlet: AudioSink) -> None:
-        """From now on sound goes to `outlet`; the one before must have been unplugged."""
-        self._track = AudioStream(outlet)
+    def plug(self, sink: AudioSink) -> None:
+        """From now on sound goes to `sink`; the one before must have been unplugged."""
+        self._stream = AudioStream(sink)
         self._end_step()
 
     def unplug(self) -> None:
         """Drop the audio stream. The caller cuts the take with it."""
-        if self._track is not None:
-            self._track.abandon()
-            self._track = None
+        if self._stream is not None:
+            self._stream.abandon()
+            self._stream = None
         self._end_step()
 
     @property
@@ -136,8 +136,8 @@ class Player:
 
     async def wait_closed(self) -> None:
         """Return when no take is open on the track that is there now."""
-        if self._track is not None:
-            await self._track.wait_closed()
+        if self._stream is not None:
+            await self._stream.wait_closed()
 
     def _end_step(self) -> None:
         if not (self._rests and self._is_at_rest()):
@@ -159,7 +159,7 @@ class Player:
         """Whether there is nothing to wait for: nothing plays, or all that is due is sent."""
         if self._take is not None:
             return self._take.is_driven
-        return self._track is None or not self._track.is_open
+        return self._stream is None or not self._stream.is_open
 
     async def _act(self, over: Over) -> None:
         take = self._take
@@ -171,8 +171,8 @@ class Player:
                     over(failure)
             finally:
                 del failure  # its traceback leads to this frame
-        elif self._track is not None:
-            await self._track.close()  # the take before still owes its end
+        elif self._stream is not None:
+            await self._stream.close()  # the take before still owes its end
 
     def _let_go(self, outcome: Outcome, failure: PlaybackFailed | None = None) -> None:
         take, self._take = self._take, None
@@ -189,10 +189,10 @@ class Player:
 
     async def _wait_track(self) -> AudioStream:
         """The track, if it is there in time: `plug` begins a new step."""
-        if self._track is None:
+        if self._stream is None:
             await trio.sleep_until(self._deadline)
             raise NoStream(f"no audio stream came within {PATIENCE_S:g} s")
-        return self._track
+        return self._stream
 
 
 def _outcome(failure: PlaybackFailed | None) -> Outcome:

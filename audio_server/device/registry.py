@@ -32,7 +32,7 @@ from audio_server.device.context import Context
 from audio_server.device.device import Device
 from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation
-from audio_server.device.led_readback import go_round
+from audio_server.device.led_readback import read_back_leds
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
 from audio_server.device.playback import Pace
 from audio_server.device.takeover import TakeOver, take_over
@@ -65,7 +65,7 @@ class Devices:
         if rules.clips != len(clips):
             raise ValueError(f"rules for {rules.clips} clips, but there are {len(clips)}")
         store = MemoryModeStore() if store is None else store
-        self._common = Context(
+        self._context = Context(
             clips,
             rules,
             Pace(lead_s, stall_s),
@@ -86,30 +86,30 @@ class Devices:
     @property
     def clips(self) -> Sequence[AudioSource]:
         """The source of each mode that has one."""
-        return self._common.clips
+        return self._context.clips
 
     @property
     def meter(self) -> Instrumentation:
         """The counts of the devices."""
-        return self._common.meter
+        return self._context.meter
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` for every event from now on. One that raises is logged and removed."""
-        self._common.subscribe(listener)
+        self._context.subscribe(listener)
 
     def unsubscribe(self, listener: Listener) -> None:
         """Call `listener` no longer; it may have been removed already."""
-        self._common.unsubscribe(listener)
+        self._context.unsubscribe(listener)
 
     def tell(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
         """Report an event of which the cause is outside the device, such as a rename."""
-        self._common.tell(device_id, kind, *details)
+        self._context.tell(device_id, kind, *details)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the tasks of all devices until cancelled. Requests must have ended before."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._common.timer_wheel.run)
-            nursery.start_soon(go_round, self._devices)
+            nursery.start_soon(self._context.timer_wheel.run)
+            nursery.start_soon(read_back_leds, self._devices)
             self._nursery = nursery
             task_status.started()
 
@@ -140,12 +140,12 @@ class Devices:
         self,
         device_id: str,
         connection: int,
-        outlet: AudioSink,
+        sink: AudioSink,
         scope: trio.CancelScope | None = None,
         peer: object = None,
     ) -> AudioAttachment:
         """The hold of a `ServerAudioStream` request."""
-        return AudioAttachment(self, device_id, connection, outlet, scope, peer)
+        return AudioAttachment(self, device_id, connection, sink, scope, peer)
 
     async def end_takes(self) -> None:
         """Cut every take, for a shutdown; no take starts after this, but modes still change.
@@ -153,7 +153,7 @@ class Devices:
         Returns when every take has got its `is_end`. A device that does not read keeps this from
         returning, but does not keep others from their ends: give it a deadline.
         """
-        self._common.ending = True
+        self._context.ending = True
         devices = list(self._devices.values())
         for device in devices:
             device.end_take()
@@ -166,8 +166,8 @@ class Devices:
 
         A device in a mode that no longer exists is home. Does not wait for modes to be stored.
         """
-        self._common.rules = replace(self._common.rules, clips=len(clips))
-        self._common.clips = clips
+        self._context.rules = replace(self._context.rules, clips=len(clips))
+        self._context.clips = clips
         for device in list(self._devices.values()):
             try:
                 device.fit_clips()
@@ -176,13 +176,13 @@ class Devices:
 
     async def wait_durable(self, device_id: str) -> None:
         """Return when the device's mode is where it outlives the device."""
-        await self._common.store.wait_durable(device_id)
+        await self._context.store.wait_durable(device_id)
 
     def is_attached(self, device_id: str, connection: int) -> bool:
         """Whether a device has a call open on a connection."""
         device = self._devices.get(device_id)
-        links = () if device is None else device.links.values()
-        return any(link.connection == connection for link in links)
+        attachments = () if device is None else device.attachments.values()
+        return any(attachment.connection == connection for attachment in attachments)
 
     def release(self, device_id: str) -> None:
         """The device is at another worker: end its calls here."""
@@ -194,55 +194,55 @@ class Devices:
             self.meter.device_taken_over()
         self._gone.pop(device_id, None)  # it is counted where it comes back
 
-    def enter(self, link: Attachment) -> Device:
+    def enter(self, attachment: Attachment) -> Device:
         """Find or make the device of a link that begins, and end the links that it replaces.
 
         Raises `TooManyDevices`.
         """
-        device = self._devices.get(link.device_id) or self._make(link)
-        open_calls = {kind: other.connection for kind, other in device.links.items()}
-        ended = take_over(open_calls, link.kind, link.connection, device.waiting_on)
-        self._apply(ended, device, link)
-        device.links[link.kind] = link
-        self._common.tell_changed(device.id)
+        device = self._devices.get(attachment.device_id) or self._make(attachment)
+        open_calls = {kind: other.connection for kind, other in device.attachments.items()}
+        ended = take_over(open_calls, attachment.kind, attachment.connection, device.waiting_on)
+        self._apply(ended, device, attachment)
+        device.attachments[attachment.kind] = attachment
+        self._context.tell_changed(device.id)
         return device
 
-    def _apply(self, ended: TakeOver, device: Device, link: Attachment) -> None:
-        """Make a take-over true; `link` is the newer one."""
-        device.adopt(link.connection, link.peer)
+    def _apply(self, ended: TakeOver, device: Device, attachment: Attachment) -> None:
+        """Make a take-over true; `attachment` is the newer one."""
+        device.adopt(attachment.connection, attachment.peer)
         why = Superseded.REOPENED if ended.left is None else Superseded.MOVED
         for kind in ended.ended:
-            old = device.links.pop(kind)
+            old = device.attachments.pop(kind)
             old.finish(device)
             old.end(Superseded, why)
         if ended.ended:
             device.lose(ended)
         if ended.left is not None:
-            self._common.tell(device.id, DeviceEvent.CONNECTED, str(link.peer), True)
+            self._context.tell(device.id, DeviceEvent.CONNECTED, str(attachment.peer), True)
             self.meter.device_back()
             self.meter.device_taken_over()
 
-    def leave(self, link: Attachment, device: Device) -> None:
+    def leave(self, attachment: Attachment, device: Device) -> None:
         """A link's block ends. With the last one the device ends."""
-        if device.links.get(link.kind) is link:
-            del device.links[link.kind]
-            link.finish(device)
-            self._common.tell_changed(device.id)
-            if not device.links:
+        if device.attachments.get(attachment.kind) is attachment:
+            del device.attachments[attachment.kind]
+            attachment.finish(device)
+            self._context.tell_changed(device.id)
+            if not device.attachments:
                 self._forget(device)
                 self._end(device)
 
-    def _make(self, link: Attachment) -> Device:
+    def _make(self, attachment: Attachment) -> Device:
         if self._nursery is None:
             raise RuntimeError("Devices.run is not running")
         if len(self._devices) >= self._max_devices:
             raise TooManyDevices
-        last = self._gone.pop(link.device_id, link.connection)
-        device = Device(link.device_id, link.connection, self._common, link.peer)
-        self._devices[link.device_id] = device
+        last = self._gone.pop(attachment.device_id, attachment.connection)
+        device = Device(attachment.device_id, attachment.connection, self._context, attachment.peer)
+        self._devices[attachment.device_id] = device
         self.meter.device_came()
-        self._common.tell(device.id, DeviceEvent.CONNECTED, str(link.peer), False)
-        if last != link.connection:
+        self._context.tell(device.id, DeviceEvent.CONNECTED, str(attachment.peer), False)
+        if last != attachment.connection:
             self.meter.device_back()
         self._nursery.start_soon(self._keep, device, name="device")
         return device
@@ -271,10 +271,10 @@ class Devices:
 
     def _end(self, device: Device) -> None:
         device.end()
-        self._common.tell(device.id, DeviceEvent.GONE, device)
+        self._context.tell(device.id, DeviceEvent.GONE, device)
 
     def _end_all(self, device: Device, kind: type[AttachmentEnded], why: str) -> None:
-        links = list(device.links.values())
-        device.links.clear()
-        for link in links:
-            link.end(kind, why)
+        attachments = list(device.attachments.values())
+        device.attachments.clear()
+        for attachment in attachments:
+            attachment.end(kind, why)

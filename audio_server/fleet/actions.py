@@ -45,7 +45,7 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) ->
     def play(device: Device) -> Outcome:
         if not 0 <= clip < len(devices.clips):
             return NO_CLIP
-        if CallKind.AUDIO not in device.links:
+        if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
         devices.tell(device.id, DeviceEvent.ACTION, "play", devices.clips[clip].name)
         return DONE if device.play(clip) else STOPPING

@@ -11,7 +11,7 @@ import trio
 
 from audio_server.device.device import Device
 from audio_server.device.registry import Devices
-from audio_server.fleet.snapshot import Snapshot, facts, glance, is_news
+from audio_server.fleet.snapshot import Snapshot, facts, is_news, take_snapshot
 
 BATCH = 25
 """Devices that are compared between two checkpoints."""
@@ -22,7 +22,7 @@ LOOKS_A_ROUND = 8
 TOUCHED_MAX = 20_000
 
 
-class Told(NamedTuple):
+class EncodedRow(NamedTuple):
     """A row: the facts of a device as JSON without the braces, and the time when it connected last
     (`Snapshot`). The sender adds the id and the name."""
 
@@ -33,7 +33,7 @@ class Told(NamedTuple):
 class Changes(NamedTuple):
     """Rows that have changed, by the id of the device, and the ids of devices that are gone."""
 
-    rows: dict[str, Told]
+    rows: dict[str, EncodedRow]
     gone: list[str]
 
 
@@ -67,7 +67,7 @@ class ChangeTracker:
     def at(self, device: Device) -> Snapshot:
         """Return a snapshot of one device."""
         clips, mode = self._devices.clips, device.state.mode
-        return glance(device, clips[mode].name if mode < len(clips) else None)
+        return take_snapshot(device, clips[mode].name if mode < len(clips) else None)
 
     async def batches(self) -> AsyncGenerator[list[Snapshot], None]:
         """Yield snapshots of all devices, some at a time, with checkpoints."""
@@ -115,5 +115,5 @@ class ChangeTracker:
                 if last is None or is_news(last, seen):
                     self._seen[device_id] = seen
                     text = msgspec.json.encode(facts(seen, self._worker))[1:-1].decode()
-                    changes.rows[device_id] = Told(seen.came_ns, text)
+                    changes.rows[device_id] = EncodedRow(seen.came_ns, text)
         return changes

@@ -57,11 +57,11 @@ class History:
         self._room = KEPT
         self._latest: deque[tuple[str, Entry]] = deque(maxlen=LATEST)
         self._gone: OrderedDict[str, Snapshot] = OrderedDict()
-        self._followers = Subscribers(self._told)
+        self._subscribers = Subscribers(self._told)
 
     async def run(self) -> None:
         """Send events to subscribers until cancelled; a cancel ends all subscriptions."""
-        await self._followers.run()
+        await self._subscribers.run()
 
     # -- as a listener
 
@@ -82,7 +82,7 @@ class History:
             if len(entries) > self._room:
                 del entries[: -self._room]
             self._latest.append((device_id, entry))
-            self._followers.note(device_id, entry)
+            self._subscribers.note(device_id, entry)
 
     def changed(self, device_id: str) -> None:
         """Mark a device as changed."""
@@ -158,10 +158,10 @@ class History:
     @property
     def is_full(self) -> bool:
         """Whether the number of subscribers is at its bound."""
-        return self._followers.is_full
+        return self._subscribers.is_full
 
     def following(
         self, device_id: str | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
         """Give the events from now on, for the block."""
-        return self._followers.following(device_id)
+        return self._subscribers.following(device_id)

@@ -38,7 +38,7 @@ class IpcServer:
         self._worker = worker
         self._clock = clock
         self._look = ChangeTracker(devices, worker)
-        self._timeline = History(self._look, worker)
+        self._history = History(self._look, worker)
         self._sending = trio.Lock()
         self._looking = trio.Lock()
         self._answers: Mapping[str, Callable[..., Parts]] = {
@@ -53,7 +53,7 @@ class IpcServer:
             "stop": self._stop,
             "renamed": self._renamed,
         }
-        devices.subscribe(self._timeline)
+        devices.subscribe(self._history)
 
     async def run(self, stream: trio.abc.Stream) -> None:
         """Answer until the other end is closed or this is cancelled. Closes the stream.
@@ -116,7 +116,7 @@ class IpcServer:
 
     async def _row(self, device_id: str) -> Parts:
         device = self._devices.by_id.get(device_id)
-        seen = self._timeline.gone(device_id) if device is None else self._look.at(device)
+        seen = self._history.gone(device_id) if device is None else self._look.at(device)
         if seen is not None:
             yield [self._seen(seen)]
 
@@ -124,12 +124,12 @@ class IpcServer:
         return seen.device_id, seen.came_ns, facts(seen, self._worker)
 
     async def _events(self, device_id: str | None) -> Parts:
-        told = await self._timeline.of(device_id)
+        told = await self._history.of(device_id)
         for start in range(0, len(told), BATCH):
             yield told[start : start + BATCH]
 
     async def _fresh(self, after: int | None) -> Parts:
-        yield await self._timeline.after(after)
+        yield await self._history.after(after)
 
     # -- actions
 
@@ -143,5 +143,5 @@ class IpcServer:
         yield await actions.stop(self._devices, device_ids)
 
     async def _renamed(self, device_id: str, name: str | None) -> Parts:
-        self._timeline.happened(device_id, DeviceEvent.RENAMED, name)
+        self._history.happened(device_id, DeviceEvent.RENAMED, name)
         yield {}

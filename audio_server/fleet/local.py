@@ -35,41 +35,41 @@ class LocalFleet:
     ) -> None:
         self._devices = devices
         self._names: NameStore = MemoryNames() if names is None else names
-        self._feed = Broadcast(self._names)
+        self._broadcast = Broadcast(self._names)
         self._look = ChangeTracker(devices)
         self._merge = Merge()
-        self._timeline = History(self._look)
+        self._history = History(self._look)
         if records:
-            devices.subscribe(self._timeline)
+            devices.subscribe(self._history)
 
     async def run(self) -> NoReturn:
         """Send changes to subscribers, for ever. A cancel ends all subscriptions."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._timeline.run)
+            nursery.start_soon(self._history.run)
             await self._feed_watchers()
 
     async def _feed_watchers(self) -> NoReturn:
         try:
             while True:
-                await self._feed.wait_watched()
+                await self._broadcast.wait_watched()
                 async with aclosing(self._look.changes()) as changes:
                     async for part in changes:
                         self._merge.take(0, part)
-                await self._feed.tell(self._merge.flush())
+                await self._broadcast.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:
-            self._feed.close()
+            self._broadcast.close()
 
     # -- queries
 
     @property
     def is_full(self) -> bool:
         """Whether the number of subscribers is at its bound."""
-        return self._feed.is_full or self._timeline.is_full
+        return self._broadcast.is_full or self._history.is_full
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Give server-sent events for the block."""
-        return self._feed.watching()
+        return self._broadcast.watching()
 
     async def rows(self) -> Sequence[Row]:
         """Return all devices; takes them a few at a time."""
@@ -81,7 +81,7 @@ class LocalFleet:
         device = self._devices.by_id.get(device_id)
         if device is not None:
             return self._row(self._look.at(device))
-        seen = self._timeline.gone(device_id)
+        seen = self._history.gone(device_id)
         return None if seen is None else self._row(seen)
 
     def _row(self, seen: Snapshot) -> Row:
@@ -90,13 +90,13 @@ class LocalFleet:
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
         """Return the latest events."""
-        return await self._timeline.of(device_id)
+        return await self._history.of(device_id)
 
     def following(
         self, device_id: str | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
         """Give the events from now on, for the block."""
-        return self._timeline.following(device_id)
+        return self._history.following(device_id)
 
     # -- actions
 
@@ -118,11 +118,11 @@ class LocalFleet:
         if not self._knows(device_id):
             return GONE
         self._names.put(device_id, checked)
-        self._timeline.happened(device_id, DeviceEvent.RENAMED, checked)
-        self._feed.rename(device_id)
+        self._history.happened(device_id, DeviceEvent.RENAMED, checked)
+        self._broadcast.rename(device_id)
         await self._names.wait_durable(device_id)
         return DONE
 
     def _knows(self, device_id: str) -> bool:
-        is_here = device_id in self._devices.by_id or self._timeline.knows(device_id)
+        is_here = device_id in self._devices.by_id or self._history.knows(device_id)
         return is_here or self._names.get(device_id) is not None

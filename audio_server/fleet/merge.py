@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from audio_server.fleet.change_tracker import Changes, Told
+from audio_server.fleet.change_tracker import Changes, EncodedRow
 
 
 class _Seat(NamedTuple):
@@ -22,7 +22,7 @@ class Merge:
 
     def __init__(self) -> None:
         self._seats: dict[str, _Seat] = {}
-        self._rows: dict[str, Told] = {}
+        self._rows: dict[str, EncodedRow] = {}
         self._gone: set[str] = set()
 
     def take(self, worker: int, changes: Changes) -> None:

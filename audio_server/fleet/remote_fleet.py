@@ -17,7 +17,7 @@ import trio
 
 from audio_server.device.behaviour import Button
 from audio_server.fleet.broadcast import Broadcast
-from audio_server.fleet.change_tracker import Changes, Told
+from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.history import KEPT, LATEST
 from audio_server.fleet.interface import DONE, GONE, Event, Outcome, Outcomes, Row
 from audio_server.fleet.ipc_client import Clock, NoAnswer
@@ -46,9 +46,9 @@ class RemoteFleet:
         clock: Clock = time.monotonic,
     ) -> None:
         self._names: NameStore = MemoryNames() if names is None else names
-        self._feed = Broadcast(self._names)
+        self._broadcast = Broadcast(self._names)
         self._merge = Merge()
-        self._followers = Subscribers(lambda _, event: event)
+        self._subscribers = Subscribers(lambda _, event: event)
         self._members = WorkerClients(worker_of, self._merge.lose, clock)
 
     async def attach(self, number: int, stream: trio.abc.Stream) -> None:
@@ -58,19 +58,19 @@ class RemoteFleet:
     async def run(self) -> NoReturn:
         """Ask the workers for ever, while there is a subscriber. A cancel ends that."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._followers.run)
+            nursery.start_soon(self._subscribers.run)
             nursery.start_soon(self._follow)
             await self._watch()
 
     async def _watch(self) -> NoReturn:
         try:
             while True:
-                await self._feed.wait_watched()
+                await self._broadcast.wait_watched()
                 await self._members.each(self._look_at)
-                await self._feed.tell(self._merge.flush())
+                await self._broadcast.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:
-            self._feed.close()
+            self._broadcast.close()
 
     async def _look_at(self, member: WorkerClient) -> None:
         try:
@@ -83,14 +83,14 @@ class RemoteFleet:
             return  # it has ended with this answer
         member.is_known = True
         for rows, gone in parts:
-            told = {device_id: Told(*row) for device_id, row in rows.items()}
+            told = {device_id: EncodedRow(*row) for device_id, row in rows.items()}
             self._merge.take(member.number, Changes(told, gone))
 
     async def _follow(self) -> NoReturn:
         while True:
-            await self._followers.wait_followed()
+            await self._subscribers.wait_followed()
             self._members.forget_heard()
-            while self._followers.are_there:
+            while self._subscribers.are_there:
                 await self._members.each(self._hear)
                 await trio.sleep(LOOK_S)
 
@@ -101,24 +101,24 @@ class RemoteFleet:
             return
         member.heard = last
         for event in events:
-            self._followers.note(event["device"], event)
+            self._subscribers.note(event["device"], event)
 
     # -- queries
 
     @property
     def is_full(self) -> bool:
         """Whether the number of subscribers is at its bound."""
-        return self._feed.is_full or self._followers.is_full
+        return self._broadcast.is_full or self._subscribers.is_full
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Give server-sent events for the block."""
-        return self._feed.watching()
+        return self._broadcast.watching()
 
     def following(
         self, device_id: str | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
         """Give the events from now on, for the block."""
-        return self._followers.following(device_id)
+        return self._subscribers.following(device_id)
 
     async def rows(self) -> Sequence[Row]:
         """Return all devices."""
@@ -184,7 +184,7 @@ class RemoteFleet:
         if not self._members.knows(device_id) and self._names.get(device_id) is None:
             return GONE
         self._names.put(device_id, checked)
-        self._feed.rename(device_id)
+        self._broadcast.rename(device_id)
         if member is not None:
             await member.act("renamed", PRESS_S, (), device_id=device_id, name=checked)
         await self._names.wait_durable(device_id)

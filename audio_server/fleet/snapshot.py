@@ -46,7 +46,7 @@ class Snapshot(NamedTuple):
     playing: Playing | None
 
 
-def glance(device: Device, mode_name: str | None) -> Snapshot:
+def take_snapshot(device: Device, mode_name: str | None) -> Snapshot:
     """Look at a device; costs microseconds."""
     return Snapshot(
         device.id,
@@ -57,7 +57,7 @@ def glance(device: Device, mode_name: str | None) -> Snapshot:
         device.status.frame.leds,
         device.report,
         device.last_press,
-        tuple(kind.value for kind in CallKind if kind in device.links),
+        tuple(kind.value for kind in CallKind if kind in device.attachments),
         mode_name,
         False,
         _playing(device),

@@ -14,7 +14,7 @@ import trio
 
 from audio_server.fleet.interface import Event
 
-FOLLOWERS_MAX = 64
+SUBSCRIBERS_MAX = 64
 """Each page of a device that is open is one, and a browser keeps many tabs."""
 
 BEHIND_MAX = 1_000
@@ -26,10 +26,10 @@ FRESH_MAX = 20_000
 BATCH = 100
 """Events that are formatted between two checkpoints."""
 
-Follower: TypeAlias = trio.MemorySendChannel[Event]
+Subscriber: TypeAlias = trio.MemorySendChannel[Event]
 
 
-class Wording(Protocol):
+class Formatter(Protocol):
     """Formats an event of a device."""
 
     def __call__(self, device_id: str, entry: Any, /) -> Event: ...
@@ -38,9 +38,9 @@ class Wording(Protocol):
 class Subscribers:
     """`run` must be running. An event is formatted by `word` if there is a subscriber for it."""
 
-    def __init__(self, word: Wording) -> None:
+    def __init__(self, word: Formatter) -> None:
         self._word = word
-        self._followers: dict[Follower, str | None] = {}
+        self._subscribers: dict[Subscriber, str | None] = {}
         self._fresh: list[tuple[str, Any]] = []
         self._is_fresh = trio.Event()
         self._followed = trio.Event()
@@ -48,13 +48,13 @@ class Subscribers:
     @property
     def is_full(self) -> bool:
         """Whether the number of subscribers is at its bound."""
-        return len(self._followers) >= FOLLOWERS_MAX
+        return len(self._subscribers) >= SUBSCRIBERS_MAX
 
     @contextmanager
     def following(self, device_id: str | None) -> Iterator[trio.MemoryReceiveChannel[Event]]:
         """Give the events of one device, or of all (None), for the block."""
         send, receive = trio.open_memory_channel[Event](BEHIND_MAX)
-        self._followers[send] = device_id
+        self._subscribers[send] = device_id
         self._followed.set()
         try:
             yield receive
@@ -64,7 +64,7 @@ class Subscribers:
     @property
     def are_there(self) -> bool:
         """Whether there is a subscriber."""
-        return bool(self._followers)
+        return bool(self._subscribers)
 
     async def wait_followed(self) -> None:
         """Return once there is a subscriber."""
@@ -72,7 +72,7 @@ class Subscribers:
 
     def note(self, device_id: str, entry: Any) -> None:
         """Queue an event. Costs nothing without a subscriber."""
-        if self._followers:
+        if self._subscribers:
             self._fresh.append((device_id, entry))
             self._is_fresh.set()
             if len(self._fresh) > FRESH_MAX:
@@ -91,26 +91,28 @@ class Subscribers:
 
     async def _tell(self, fresh: list[tuple[str, Any]]) -> None:
         for number, (device_id, entry) in enumerate(fresh, 1):
-            takers = [one for one, wanted in self._followers.items() if wanted in (None, device_id)]
+            takers = [
+                one for one, wanted in self._subscribers.items() if wanted in (None, device_id)
+            ]
             event = self._word(device_id, entry) if takers else {}
-            for follower in takers:
-                self._send(follower, event)
+            for subscriber in takers:
+                self._send(subscriber, event)
             if number % BATCH == 0:
                 await trio.lowlevel.checkpoint()
 
-    def _send(self, follower: Follower, event: Event) -> None:
+    def _send(self, subscriber: Subscriber, event: Event) -> None:
         try:
-            follower.send_nowait(event)
+            subscriber.send_nowait(event)
         except trio.WouldBlock:
-            self._let_go(follower)
+            self._let_go(subscriber)
 
     def _let_all_go(self) -> None:
         self._fresh.clear()
-        for follower in list(self._followers):
-            self._let_go(follower)
+        for subscriber in list(self._subscribers):
+            self._let_go(subscriber)
 
-    def _let_go(self, follower: Follower) -> None:
-        follower.close()
-        self._followers.pop(follower, None)
-        if not self._followers:
+    def _let_go(self, subscriber: Subscriber) -> None:
+        subscriber.close()
+        self._subscribers.pop(subscriber, None)
+        if not self._subscribers:
             self._followed = trio.Event()

@@ -31,7 +31,7 @@ class AccessPolicy:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._door = _door(settings)
+        self._acceptor = _acceptor(settings)
         self._watch = _watch(settings)
         self._identity = _identity(settings, self._watch)
 
@@ -42,14 +42,14 @@ class AccessPolicy:
     async def secure(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
         """Return the stream that a connection goes on over; None if it is over. As
         `TlsAcceptor.secure`."""
-        return await self._door.secure(transport) if self._door else transport
+        return await self._acceptor.secure(transport) if self._acceptor else transport
 
     def reload(self) -> None:
         """Read certificates anew, for new connections; those that are bad are logged, and the old
         ones count on."""
         try:
-            if self._door is not None:
-                self._door.reload()
+            if self._acceptor is not None:
+                self._acceptor.reload()
                 log.info("certificates reloaded")
         except TlsError as error:
             log.error("certificates not reloaded", reason=str(error))
@@ -71,11 +71,11 @@ class AccessPolicy:
             log.warning(
                 "any peer that reaches the port can be any device", see="--tls-client-ca, --tokens"
             )
-        elif self._door is None:
+        elif self._acceptor is None:
             log.warning("tokens are sent in the clear", see="--tls-cert")
 
 
-def _door(settings: Settings) -> TlsAcceptor | None:
+def _acceptor(settings: Settings) -> TlsAcceptor | None:
     cert, key, ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
     if cert is None and key is None and ca is None:
         return None

@@ -49,7 +49,7 @@ SOUND_BYTES = counter(
 )
 REFILLS = histogram(
     "audio_server_refill_lateness_seconds",
-    "How long after its due time a take was served by the metronome.",
+    "How long after its due time a take was served by the timer wheel.",
     _FINE_S,
 )
 ACKS = histogram(

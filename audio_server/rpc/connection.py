@@ -143,14 +143,14 @@ class Connection(Dispatcher):
         """We end the connection, for something that the peer did or did not do."""
 
     def abort(self, reason: str, *, silent: bool = False) -> None:
-        """End the connection now and without farewell: its peer is silent, or does not read."""
+        """End the connection now and without a GOAWAY: its peer is silent, or does not read."""
         if not self._write_buffer.broken:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
             self.note_dropped("silent" if silent else "not_reading")
         self.give_way()
 
     def give_way(self) -> None:
-        """End the connection now, without farewell and without a word."""
+        """End the connection now, without a GOAWAY and without a line of log."""
         self._write_buffer.close()
         if self._closing is not None:
             self._closing.cancel()

@@ -22,7 +22,7 @@ class PeerError(Exception):
 
 
 class PeerSilentError(Exception):
-    """The peer did not answer a PING or does not read: it is given up without farewell."""
+    """The peer did not answer a PING or does not read: it is given up without a GOAWAY."""
 
 
 class MalformedRequestError(Exception):

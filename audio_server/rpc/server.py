@@ -81,7 +81,7 @@ class Server:
     ) -> None:
         """Accept and serve until drained. Closes the listeners.
 
-        A cancel ends all connections, each with a farewell of at most `Limits.close_timeout_s`.
+        A cancel ends all connections, each with a GOAWAY, within `Limits.close_timeout_s`.
         """
         with closing(self._poller) if self._poller else nullcontext():
             async with trio.open_nursery() as nursery:
@@ -180,7 +180,7 @@ class Server:
         self._accepting.cancel()
 
     def abort(self) -> None:
-        """End all connections now and without farewell; `run` then returns."""
+        """End all connections now and without GOAWAYs; `run` then returns."""
         self._stop_admitting()
         for connection in list(self._connections):
             connection.abort("the server stops at once")

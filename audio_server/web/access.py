@@ -55,7 +55,7 @@ class Admitted:
 
     loopback: bool
     login: Login | None = None
-    attempts: LoginThrottle = field(default_factory=LoginThrottle)
+    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +126,20 @@ class Access:
         scheme, _, token = given.partition(" ")
         if scheme.lower() != "bearer":
             return NO_TOKEN
-        return refuse_token(asked, login, self._entry.attempts, token.strip())
+        return refuse_token(asked, login, self._entry.login_throttle, token.strip())
 
 
 def refuse_token(
-    asked: HTTPConnection, login: Login, attempts: LoginThrottle, token: str
+    asked: HTTPConnection, login: Login, login_throttle: LoginThrottle, token: str
 ) -> Refusal | None:
     """Why a token does not let its bearer in; None where it does."""
     address = asked.client.host if asked.client else ""
     now = trio.current_time()
-    if not attempts.are_allowed(address, now):
+    if not login_throttle.are_allowed(address, now):
         return TOO_OFTEN
     if login.is_token(token):
         return None
-    attempts.count(address, now)
+    login_throttle.count(address, now)
     log.warning("wrong token of an operator", peer=address)
     return WRONG_TOKEN
 

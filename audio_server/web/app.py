@@ -23,37 +23,37 @@ from audio_server.web.not_found import answer_error
 from audio_server.web.security_headers import SecurityHeaders
 
 
-def make_app(house: Context, entry: Admitted) -> ASGIApp:
+def make_app(context: Context, entry: Admitted) -> ASGIApp:
     """The application, and in front of it the gate that `entry` describes."""
     files = Files()
-    routes = [*_health(house), *_metrics(house), *_pages(house, files)]
-    api = api_routes(all_operations(house, login=entry.login is not None))
+    routes = [*_health(context), *_metrics(context), *_pages(context, files)]
+    api = api_routes(all_operations(context, login=entry.login is not None))
     app = Starlette(
-        routes=[*routes, *login_routes(entry, files), *LiveEvents(house.fleet).routes, *api],
+        routes=[*routes, *login_routes(entry, files), *LiveEvents(context.fleet).routes, *api],
         exception_handlers={HTTPException: answer_error, Exception: answer_error},
     )
     app.router.redirect_slashes = False  # it would lead from https to http behind a proxy
     return SecurityHeaders(Edge(Access(app, entry)))
 
 
-def _health(house: Context) -> list[BaseRoute]:
+def _health(context: Context) -> list[BaseRoute]:
     async def healthz(request: Request) -> Response:
         """The loop answers."""
         return PlainTextResponse("ok\n")
 
     async def readyz(request: Request) -> Response:
         """New devices are welcome."""
-        if house.stop.is_set() or not house.ready.is_set():
-            text = "draining" if house.stop.is_set() else "starting"
+        if context.stop.is_set() or not context.ready.is_set():
+            text = "draining" if context.stop.is_set() else "starting"
             return PlainTextResponse(f"{text}\n", status_code=503)
         return PlainTextResponse("ready\n")
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def _metrics(house: Context) -> list[BaseRoute]:
+def _metrics(context: Context) -> list[BaseRoute]:
     async def metrics(request: Request) -> Response:
-        return Response(house.metrics(), media_type=CONTENT_TYPE)
+        return Response(context.metrics(), media_type=CONTENT_TYPE)
 
     return [Route("/metrics", metrics)]
 
@@ -66,9 +66,9 @@ PAGES = {
 }
 
 
-def _pages(house: Context, files: Files) -> list[BaseRoute]:
+def _pages(context: Context, files: Files) -> list[BaseRoute]:
     return [
         *(Route(path, files.page(name)) for path, name in PAGES.items()),
-        WebSocketRoute("/device/socket", BrowserDevices(house).attend),
+        WebSocketRoute("/device/socket", BrowserDevices(context).attend),
         Route("/static/{name}", files.static),
     ]

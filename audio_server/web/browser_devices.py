@@ -29,8 +29,8 @@ log = structlog.get_logger()
 class BrowserDevices:
     """All pages with a device; `attend` is the life of one."""
 
-    def __init__(self, house: Context) -> None:
-        self._house = house
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._relays: dict[str, WebSocketBridge] = {}
 
     async def attend(self, websocket: WebSocket) -> None:
@@ -49,7 +49,7 @@ class BrowserDevices:
         await self._lend(websocket, device_id)
 
     def _refusal(self, device_id: str) -> str | None:
-        if reason := self._house.closed_because:
+        if reason := self._context.closed_because:
             return reason
         if not is_device_id(device_id):
             return "that is no device id"
@@ -62,23 +62,23 @@ class BrowserDevices:
             older.end(Closing.TAKEN)
         device = VirtualDevice(device_id, self._open_channel)
         pcm = websocket.query_params.get("pcm") == "1"
-        relay = self._relays[device_id] = WebSocketBridge(websocket, device, pcm=pcm)
+        bridge = self._relays[device_id] = WebSocketBridge(websocket, device, pcm=pcm)
         peer = websocket.client.host if websocket.client else "local"
         log.info("page opened", device_id=device_id, peer=peer)
         try:
             hello = partial(self._hello, device_id)
-            await relay.run(hello, self._house.repository.version, self._house.over)
+            await bridge.run(hello, self._context.repository.version, self._context.over)
         finally:
-            if self._relays.get(device_id) is relay:
+            if self._relays.get(device_id) is bridge:
                 del self._relays[device_id]
             log.info("page closed", device_id=device_id, peer=peer)
 
     def _open_channel(self) -> AbstractAsyncContextManager[Channel]:
-        return self._house.open_channel()
+        return self._context.open_channel()
 
     def _hello(self, device_id: str) -> dict[str, Any]:
         """Return the names and colours with which a page describes LEDs."""
-        titles = [(entry.name, entry.seconds) for entry in self._house.repository.entries]
+        titles = [(entry.name, entry.seconds) for entry in self._context.repository.entries]
         titles += [("", 0.0)] * (MODES_MIN - len(titles))
         modes = [
             {"name": name, "seconds": seconds, "leds": leds(State(mode))[2:]}

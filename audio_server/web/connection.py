@@ -144,7 +144,7 @@ class Connection(TCPServer):
                 taken()
 
     async def _close(self) -> None:
-        """Close the stream, over TLS with a farewell that may take `CLOSE_S`."""
+        """Close the stream, over TLS with a close_notify that may take `CLOSE_S`."""
         with trio.move_on_after(CLOSE_S, shield=True), suppress(trio.BusyResourceError):
             await self.stream.aclose()
         self._visit.end()

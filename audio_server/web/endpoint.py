@@ -91,7 +91,7 @@ class Endpoint:
             log.warning("the operators' token is sent in the clear", see="--tls-cert")
 
 
-def way_in(settings: Settings, bound: tuple[Any, ...]) -> Endpoint:
+def endpoint(settings: Settings, bound: tuple[Any, ...]) -> Endpoint:
     """The way in to a listener that is bound to this socket address.
 
     Reads the files, and makes the one with the token at the first start; raises `SetupError`.

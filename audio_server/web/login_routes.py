@@ -62,7 +62,7 @@ def _log_in(entry: Admitted, login: Login) -> Handler:
             return PlainTextResponse(f"{NOT_OURS.reason}\n", NOT_OURS.status)
         form = await _form(request)
         wanted = _path(form.get("next", "/"))
-        refusal = refuse_token(request, login, entry.attempts, form.get("token", "").strip())
+        refusal = refuse_token(request, login, entry.login_throttle, form.get("token", "").strip())
         if refusal is None:
             log.info("operator logged in", peer=request.client.host if request.client else "local")
             return _welcome(request, login, wanted)

@@ -26,51 +26,51 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_pages(house: Context) -> AsyncIterator[None]:
-    """Serve the pages of `house` for as long as the block, drain included.
+async def open_pages(context: Context) -> AsyncIterator[None]:
+    """Serve the pages of `context` for as long as the block, drain included.
 
     Raises `OSError` for an address that cannot be used, unless it is the default: where that is
     taken there are no pages, and a warning is logged. Raises `SetupError` for a fault of the
     operators' token or the certificate. A later fault is logged and ends the pages alone.
     """
-    address = parse_address(house.settings.http)
+    address = parse_address(context.settings.http)
     listeners = await _listen(address) if address else []
     async with trio.open_nursery() as nursery:
         if listeners:
             with _closed_on_error(listeners):
-                way = _way_in(house, listeners)
-            house.reloads.append(way.reload)
-            nursery.start_soon(_serve, house, listeners, way)
-            nursery.start_soon(_announce, house, way)
+                way = _endpoint(context, listeners)
+            context.reloads.append(way.reload)
+            nursery.start_soon(_serve, context, listeners, way)
+            nursery.start_soon(_announce, context, way)
         elif address is not None:
-            nursery.start_soon(_excuse, house)
+            nursery.start_soon(_excuse, context)
         yield
-        house.over.set()
+        context.over.set()
         nursery.cancel_scope.deadline = trio.current_time() + END_S
 
 
-async def _announce(house: Context, way: Endpoint) -> None:
-    await house.ready.wait()  # the first line of a server is that it listens for devices
+async def _announce(context: Context, way: Endpoint) -> None:
+    await context.ready.wait()  # the first line of a server is that it listens for devices
     token = {} if way.token_file is None else {"token_file": str(way.token_file)}
     log.info("pages", url=way.url, **token)
     way.warn()
 
 
-async def _excuse(house: Context) -> None:
-    await house.ready.wait()
+async def _excuse(context: Context) -> None:
+    await context.ready.wait()
     log.warning(
         "no pages: the port is taken", http=DEFAULT_HTTP, see="--http HOST:PORT, or --http off"
     )
 
 
-def _way_in(house: Context, listeners: Sequence[trio.SocketListener]) -> Endpoint:
-    """The way in to all listeners, as careful as the one that can be reached from farthest off."""
-    from audio_server.web.endpoint import way_in  # a server without pages needs none of this
+def _endpoint(context: Context, listeners: Sequence[trio.SocketListener]) -> Endpoint:
+    """Return one endpoint for all listeners, as strict as that of the most exposed one."""
+    from audio_server.web.endpoint import endpoint  # a server without pages needs none of this
 
     bound = [listener.socket.getsockname() for listener in listeners]
     names = sorted(bound, key=lambda name: ":" in name[0])  # URLs of IPv4 are easier to type
     beyond = [name for name in names if not is_loopback(name[0])]
-    return way_in(house.settings, (beyond or names)[0])
+    return endpoint(context.settings, (beyond or names)[0])
 
 
 @contextmanager
@@ -92,8 +92,8 @@ async def _listen(address: Address) -> list[trio.SocketListener]:
         return []
 
 
-async def _serve(house: Context, listeners: Sequence[trio.SocketListener], way: Endpoint) -> None:
-    """Serve until `house.over`. This is the edge where faults of the pages end."""
+async def _serve(context: Context, listeners: Sequence[trio.SocketListener], way: Endpoint) -> None:
+    """Serve until `context.over`. This is the edge where faults of the pages end."""
     from audio_server.web.app import make_app
     from audio_server.web.connections import serve_connections
 
@@ -102,12 +102,12 @@ async def _serve(house: Context, listeners: Sequence[trio.SocketListener], way: 
             for listener in listeners:
                 await stack.enter_async_context(listener)
             nursery = await stack.enter_async_context(trio.open_nursery())
-            nursery.start_soon(_keep, house.fleet, house.over)
-            app, secured = make_app(house, way.entry), [way.secured(each) for each in listeners]
-            settings = house.settings
+            nursery.start_soon(_keep, context.fleet, context.over)
+            app, secured = make_app(context, way.entry), [way.secured(each) for each in listeners]
+            settings = context.settings
             peers = PeerLimits(settings.limits, settings.trusted_proxies)
             keepalive_s = settings.http_keepalive_s
-            await serve_connections(app, secured, house.over, keepalive_s, peers)
+            await serve_connections(app, secured, context.over, keepalive_s, peers)
     except* Exception:
         log.exception("pages failed")
 

@@ -102,11 +102,11 @@ class WebSocketBridge:
         """
         self._device.observers.append(self._observe)
         try:
-            await self._relay(hello, version, over)
+            await self._bridge(hello, version, over)
         finally:
             self._device.observers.remove(self._observe)  # which leads back to the device
 
-    async def _relay(self, hello: Hello, version: AsyncValue[int], over: trio.Event) -> None:
+    async def _bridge(self, hello: Hello, version: AsyncValue[int], over: trio.Event) -> None:
         self._say(**hello())
         with self._scope:
             async with trio.open_nursery() as nursery:

@@ -115,13 +115,13 @@ class Directory:
         is_here = last is not None and last.worker == claim.worker
         if last is not None and not is_here and claim.arrival < last.newest:
             return [(claim.worker, Refused(claim.device_id, claim.arrival))]
-        seat = self._seat_for(claim, last)
-        self._seat(claim.device_id, seat)
+        owner = self._seat_for(claim, last)
+        self._owner(claim.device_id, owner)
         mode = self._store.get(claim.device_id)
-        moved = Moved(claim.device_id, seat.tenure)
+        moved = Moved(claim.device_id, owner.tenure)
         return [
             *((worker, moved) for worker in self._losers(last, claim.worker)),
-            (claim.worker, Granted(claim.device_id, claim.arrival, seat.tenure, mode)),
+            (claim.worker, Granted(claim.device_id, claim.arrival, owner.tenure, mode)),
         ]
 
     def _seat_for(self, claim: Claim, last: Owner | None) -> Owner:
@@ -135,8 +135,8 @@ class Directory:
 
     def worker_of(self, device_id: str) -> int | None:
         """At which worker a device is, or was last."""
-        seat = self._seats.get(device_id)
-        return None if seat is None else seat.worker
+        owner = self._seats.get(device_id)
+        return None if owner is None else owner.worker
 
     def change(self, changed: Changed) -> None:
         """Keep a mode, unless the tenure is over."""
@@ -145,7 +145,7 @@ class Directory:
             life, tenure = self._lives[changed.worker], changed.tenure
             last = Owner(changed.worker, life, tenure, tenure)
         if changed.tenure == last.tenure:
-            self._seat(changed.device_id, last)
+            self._owner(changed.device_id, last)
             self._store.put(changed.device_id, changed.mode)
 
     def _losers(self, last: Owner | None, winner: int) -> Iterator[int]:
@@ -155,8 +155,8 @@ class Directory:
             others = self._workers if self._has_forgotten else ()
         return (worker for worker in others if worker != winner)
 
-    def _seat(self, device_id: str, seat: Owner) -> None:
-        self._seats[device_id] = seat
+    def _owner(self, device_id: str, owner: Owner) -> None:
+        self._seats[device_id] = owner
         self._seats.move_to_end(device_id)
         if len(self._seats) > self._known_max:
             self._seats.popitem(last=False)

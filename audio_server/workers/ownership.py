@@ -91,14 +91,14 @@ class Ownership:
         self,
         worker: int,
         uplink: Uplink,
-        replica: OwnershipCache,
+        cache: OwnershipCache,
         is_attached: IsAttached,
         *,
         confirms: bool = False,
     ) -> None:
         self._worker = worker
         self._uplink = uplink
-        self._replica = replica
+        self._cache = cache
         self._is_attached = is_attached
         self._confirms = confirms
         self._lines: dict[str, dict[int, _Line]] = {}
@@ -121,7 +121,7 @@ class Ownership:
         finally:
             self._tidy(device_id)
         # The device may have moved since the answer came.
-        if line.is_refused or not self._replica.has(device_id):
+        if line.is_refused or not self._cache.has(device_id):
             raise Superseded(Superseded.ELSEWHERE)
 
     def _line(self, device_id: str, connection: int, arrival: Callable[[], int]) -> _Line | None:
@@ -149,7 +149,7 @@ class Ownership:
             self._on_kept(news)
             return
         if isinstance(news, Granted):
-            self._replica.hear(news)
+            self._cache.hear(news)
         for line in self._lines.get(news.device_id, {}).values():
             if line.arrival == news.arrival:
                 line.answer(is_refused=isinstance(news, Refused))
@@ -157,17 +157,17 @@ class Ownership:
 
     def moved(self, news: Moved) -> bool:
         """Note that another worker has a device. Returns whether it must be released here."""
-        return self._replica.hear(news)
+        return self._cache.hear(news)
 
     # As a `ModeStore`
 
     def get(self, device_id: str) -> int:
         """The mode of a device that has been claimed here."""
-        return self._replica.mode(device_id)
+        return self._cache.mode(device_id)
 
     def put(self, device_id: str, mode: int) -> None:
         """Tell the registry of a mode."""
-        changed = self._replica.change(device_id, mode)
+        changed = self._cache.change(device_id, mode)
         self._uplink.send(changed)
         if self._confirms:
             self._unkept.setdefault(device_id, _Unkept()).changes[changed.tenure] += 1
@@ -196,16 +196,16 @@ class ClaimingService(DeviceService):
     def __init__(
         self,
         devices: Devices,
-        claims: Ownership,
+        ownership: Ownership,
         numbers: ConnectionIds,
         identity: Authenticator | None = None,
         presses: Rate = PRESSES,
     ) -> None:
         super().__init__(devices, identity, presses)
-        self._claims = claims
+        self._ownership = ownership
         self._numbers = numbers
 
     async def claim(self, call: ServerCall, device_id: str) -> None:
         """Return when the device is at this worker. Raises `Superseded` when it is at another."""
         arrival = partial(self._numbers.of_call, call.transport)
-        await self._claims.claim(device_id, call.connection_number, arrival)
+        await self._ownership.claim(device_id, call.connection_number, arrival)

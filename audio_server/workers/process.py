@@ -65,7 +65,7 @@ class Watch:
 
 
 class WorkerProcess:
-    """Worker number `number`, whichever process that is; `post` is the newest one's.
+    """Worker number `number`, whichever process that is; `mailbox` is the newest one's.
 
     `attach` is called for each process, which listens on `addresses`. `ended` is called each time
     one ends unasked, with the reason.
@@ -86,7 +86,7 @@ class WorkerProcess:
         self._watch = watch
         self._ended = ended
         self._end = End.ENDED
-        self.post = Mailbox()
+        self.mailbox = Mailbox()
         self.handover = DescriptorSender()
         self.ready = trio.Event()
         self._draining = trio.Event()
@@ -99,7 +99,7 @@ class WorkerProcess:
     def drain(self) -> None:
         """Have the process end properly, and start no other one."""
         self._draining.set()
-        self.post.send(Drain())
+        self.mailbox.send(Drain())
 
     async def run(self, command: Sequence[str], fds: Sequence[int]) -> None:
         """Keep a process until `drain`. A cancel kills it.
@@ -150,7 +150,7 @@ class WorkerProcess:
     async def _start(
         self, command: Sequence[str], fds: Sequence[int], ends: Sequence[int]
     ) -> trio.Process:
-        self.post = Mailbox()
+        self.mailbox = Mailbox()
         return await trio.lowlevel.open_process(
             [*command, *map(str, ends)],
             stdin=subprocess.PIPE,
@@ -165,7 +165,7 @@ class WorkerProcess:
         assert process.stdin is not None
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.post.deliver, process.stdin)
+                nursery.start_soon(self.mailbox.deliver, process.stdin)
                 nursery.start_soon(self._end_deaf, running)
                 nursery.start_soon(self.handover.run)
                 if self._watch is not None:
@@ -184,7 +184,7 @@ class WorkerProcess:
 
     async def _end_deaf(self, running: _Running) -> None:
         """End a process that does not read its messages."""
-        await self.post.wait_full()
+        await self.mailbox.wait_full()
         await self._end_now(running, "it does not read")
 
     async def _end_hung(self, running: _Running, watch: Watch) -> None:

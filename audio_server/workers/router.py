@@ -20,7 +20,7 @@ _READ_BYTES = 16 * 1024
 class Member(Protocol):
     """A worker, as far as the relay is concerned."""
 
-    post: Mailbox
+    mailbox: Mailbox
 
     def on_ready(self) -> None:
         """It accepts connections."""
@@ -67,11 +67,11 @@ class Router:
     def _on_claim(self, claim: Claim) -> None:
         was_at = self._registry.worker_of(claim.device_id)
         for worker, news in self._registry.claim(claim):
-            self._members[worker].post.send(news)
+            self._members[worker].mailbox.send(news)
         # A device that comes back to the same worker is counted there.
         if was_at not in (None, self._registry.worker_of(claim.device_id)):
             self._meter.device_back()
 
     async def _confirm(self, changed: Changed, store: ModeStore) -> None:
         await store.wait_durable(changed.device_id)
-        self._members[changed.worker].post.send(Kept(changed.device_id, changed.tenure))
+        self._members[changed.worker].mailbox.send(Kept(changed.device_id, changed.tenure))

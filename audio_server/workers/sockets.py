@@ -26,7 +26,7 @@ def reserved(addresses: Sequence[Address]) -> Iterator[list[Address]]:
 def _reserved(address: Address) -> socket.socket:
     sock = bound_socket(address)
     try:
-        share(sock)  # only now: bound with it, the port could be shared with strangers
+        share(sock)  # only now: bound with it, the port could be shared with other programs
     except BaseException:
         sock.close()
         raise

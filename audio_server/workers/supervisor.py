@@ -65,7 +65,7 @@ async def supervise(
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
     # Each worker has a policy of its own; here the files are checked, and followed for all.
-    guard, certificates = AccessPolicy(settings), CertificateWatch(settings)
+    access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await open_repository(
         settings.clips,
         settings.cache,
@@ -77,73 +77,75 @@ async def supervise(
     resolved = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
         addresses = stack.enter_context(reserved(resolved))
-        guard.warn(address.name for address in addresses)
+        access_policy.warn(address.name for address in addresses)
         port = addresses[0].port
         confirms = store is not None
-        board_fd = stack.enter_context(nameless_file())
-        boot = WorkerConfig(settings, workers, (), confirms, board_fd)
-        board = SharedRegistry(workers, board_fd)
-        meter = board.row()
+        registry_fd = stack.enter_context(nameless_file())
+        boot = WorkerConfig(settings, workers, (), confirms, registry_fd)
+        shared_registry = SharedRegistry(workers, registry_fd)
+        meter = shared_registry.row()
         registry = Directory(workers, store=store)
         fleet = RemoteFleet(registry.worker_of, names)
-        house = Context(settings, port, repository, fleet, stop, board.text)
+        context = Context(settings, port, repository, fleet, stop, shared_registry.text)
         start = partial(
             WorkerProcess, attach=fleet.attach, addresses=addresses, ended=meter.worker_ended
         )
         processes = {
-            number: start(number, watch=Watch(partial(board.beats, number), settings.hang_s))
+            number: start(
+                number, watch=Watch(partial(shared_registry.beats, number), settings.hang_s)
+            )
             for number in range(1, workers + 1)
         }
-        crew = WorkerPool(processes, Router(registry, processes, store, meter))
+        pool = WorkerPool(processes, Router(registry, processes, store, meter))
         editions = stack.enter_context(closing(Editions(boot)))
-        await editions.write(repository.clips, crew.give)
-        repository.used_by(partial(_change_clips, editions, crew))
-        hangups = reload_on_hangup(partial(_reload, crew, house), stop)
-        following = certificates.at_work(partial(_renew, crew, house), meter.certificate_ends)
+        await editions.write(repository.clips, pool.give)
+        repository.used_by(partial(_change_clips, editions, pool))
+        hangups = reload_on_hangup(partial(_reload, pool, context), stop)
+        following = certificates.at_work(partial(_renew, pool, context), meter.certificate_ends)
         garbage = collecting(meter, settings.lead_ms / 1000)
-        async with meter.at_work(), garbage, hangups, open_pages(house), following:
-            await _keep(crew, house, board_fd, task_status)
+        async with meter.at_work(), garbage, hangups, open_pages(context), following:
+            await _keep(pool, context, registry_fd, task_status)
     log.info("stopped")
 
 
 async def _keep(
-    crew: WorkerPool, house: Context, board_fd: int, task_status: trio.TaskStatus[int]
+    pool: WorkerPool, context: Context, registry_fd: int, task_status: trio.TaskStatus[int]
 ) -> None:
     """Keep the workers until the server is to stop, then see them end."""
-    settings = house.settings
+    settings = context.settings
     async with trio.open_nursery() as nursery:
-        await nursery.start(crew.run, board_fd)
-        house.ready.set()
-        facts = {"clips": len(house.repository.clips), "workers": crew.size}
-        log.info("listening", host=settings.host, port=house.port, **facts)
-        task_status.started(house.port)
-        await house.stop.wait()
+        await nursery.start(pool.run, registry_fd)
+        context.ready.set()
+        facts = {"clips": len(context.repository.clips), "workers": pool.size}
+        log.info("listening", host=settings.host, port=context.port, **facts)
+        task_status.started(context.port)
+        await context.stop.wait()
         log.info("stopping", grace_s=settings.grace_s)
-        crew.drain()
+        pool.drain()
         nursery.cancel_scope.deadline = trio.current_time() + settings.grace_s + ABORT_S
 
 
-async def _reload(crew: WorkerPool, house: Context) -> None:
-    _renew(crew, house)
-    await house.repository.reload_and_tell()
+async def _reload(pool: WorkerPool, context: Context) -> None:
+    _renew(pool, context)
+    await context.repository.reload_and_tell()
 
 
-def _renew(crew: WorkerPool, house: Context) -> None:
-    crew.reload()
-    house.reload()
+def _renew(pool: WorkerPool, context: Context) -> None:
+    pool.reload()
+    context.reload()
 
 
-async def _change_clips(editions: Editions, crew: WorkerPool, clips: Sequence[Clip]) -> None:
-    await editions.write(clips, crew.give)
-    await crew.wait_taken()
+async def _change_clips(editions: Editions, pool: WorkerPool, clips: Sequence[Clip]) -> None:
+    await editions.write(clips, pool.give)
+    await pool.wait_taken()
 
 
 class WorkerPool:
     """All workers, numbered from 1, and the messages between them."""
 
-    def __init__(self, workers: Mapping[int, WorkerProcess], relay: Router) -> None:
+    def __init__(self, workers: Mapping[int, WorkerProcess], router: Router) -> None:
         self._workers = workers
-        self._relay = relay
+        self._router = router
 
     @property
     def size(self) -> int:
@@ -162,7 +164,7 @@ class WorkerPool:
         """
         with _pipe() as (read_fd, write_fd):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._relay.run, trio.lowlevel.FdStream(read_fd))
+                nursery.start_soon(self._router.run, trio.lowlevel.FdStream(read_fd))
                 await self._run_workers(write_fd, inherited_fds, task_status)
                 nursery.cancel_scope.cancel()
 
@@ -199,7 +201,7 @@ class WorkerPool:
     def reload(self) -> None:
         """Have all workers read certificates anew; one that starts later reads them anyway."""
         for worker in self._workers.values():
-            worker.post.send(Reload())
+            worker.mailbox.send(Reload())
 
     def drain(self) -> None:
         """Have all workers end properly, at once; `run` then returns."""

@@ -115,35 +115,40 @@ async def run_worker(
     Clips that `handover` passes are played from then on. Questions on `asked` about the devices are
     answered, if there are pages. Closes the listeners, `news` and `asked`.
     """
-    meter = SharedRegistry(boot.workers, boot.board_fd).row(number)
-    replica = OwnershipCache(number, lambda device_id: device_id in devices.by_id)
-    claims = Ownership(
+    meter = SharedRegistry(boot.workers, boot.registry_fd).row(number)
+    cache = OwnershipCache(number, lambda device_id: device_id in devices.by_id)
+    ownership = Ownership(
         number,
         uplink,
-        replica,
+        cache,
         lambda device_id, connection: devices.is_attached(device_id, connection),
         confirms=boot.confirms,
     )
-    devices = make_devices(boot.settings, boot.clips, store=claims, meter=meter)
-    guard, limits = AccessPolicy(boot.settings), make_limits(boot.settings, most_connections())
+    devices = make_devices(boot.settings, boot.clips, store=ownership, meter=meter)
+    access_policy, limits = (
+        AccessPolicy(boot.settings),
+        make_limits(boot.settings, most_connections()),
+    )
     numbers = ConnectionIds(number, boot.workers)
     server = Server(
-        all_services(ClaimingService(devices, claims, numbers, guard, limits.presses), stop),
+        all_services(
+            ClaimingService(devices, ownership, numbers, access_policy, limits.presses), stop
+        ),
         limits=limits,
         trusted_proxies=boot.settings.trusted_proxies,
         number=numbers,
-        secure=guard.secure,
+        secure=access_policy.secure,
         meter=meter,
     )
     garbage = collecting(meter, boot.settings.lead_ms / 1000)
-    async with meter.at_work(), guard.at_work(), garbage, trio.open_nursery() as nursery:
+    async with meter.at_work(), access_policy.at_work(), garbage, trio.open_nursery() as nursery:
         nursery.start_soon(uplink.run)
         nursery.start_soon(take_clips, handover, devices)
         if boot.settings.http == OFF:
             await asked.aclose()
         else:
             nursery.start_soon(IpcServer(devices, number).run, asked)
-        nursery.start_soon(_hear, news, claims, devices, guard, stop)
+        nursery.start_soon(_hear, news, ownership, devices, access_policy, stop)
         async with trio.open_nursery() as serving:
             await serving.start(serve_on, listeners, server, devices, stop, boot.settings.grace_s)
             uplink.send(Ready(number))
@@ -152,9 +157,9 @@ async def run_worker(
 
 async def _hear(
     news: trio.abc.ReceiveStream,
-    claims: Ownership,
+    ownership: Ownership,
     devices: Devices,
-    guard: AccessPolicy,
+    access_policy: AccessPolicy,
     stop: trio.Event,
 ) -> None:
     """Act on messages of the supervisor."""
@@ -166,11 +171,11 @@ async def _hear(
                     case Drain():
                         stop.set()
                     case Reload():
-                        guard.reload()
+                        access_policy.reload()
                     case Granted() | Refused() | Kept():
-                        claims.hear(message)
+                        ownership.hear(message)
                     case Moved():
-                        if claims.moved(message):
+                        if ownership.moved(message):
                             devices.release(message.device_id)
     if not stop.is_set():
         log.warning("the supervisor is gone")

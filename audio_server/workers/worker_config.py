@@ -34,7 +34,7 @@ class WorkerConfig:
     clips: Sequence[Clip]
     confirms: bool = False
     """Whether the supervisor says when a mode is kept."""
-    board_fd: int = -1
+    registry_fd: int = -1
     """The file of `Board`, which workers inherit."""
 
 

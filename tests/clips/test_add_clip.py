@@ -92,15 +92,15 @@ async def test_failed_write_leaves_nothing(
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("attachments", [True, False])
 async def test_nothing_is_overwritten(
-    tmp_path: Path, folder: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: Path, attachments: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else takes the name at the last moment; also on a disk that has no links."""
 
     def late(*args: object, **kwargs: object) -> None:
         (folder / "00-a.opus").write_text("first")
-        raise FileExistsError if links else PermissionError
+        raise FileExistsError if attachments else PermissionError
 
     source = write_sound(tmp_path / "a.wav", SOUND[:960])
     monkeypatch.setattr(os, "link", late)

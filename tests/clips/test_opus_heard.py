@@ -127,15 +127,15 @@ def check_heard(clip: Clip, expected: list[float], pre_skip: int) -> None:
 
 async def test_each_link_of_a_chain_is_heard_by_its_own_head(tmp_path: Path) -> None:
     """FFmpeg plays the links one by one; together they are the clip, without a hole."""
-    links = [
+    attachments = [
         opus(tmp_path / ".a", stop=30_000),
         gain(-6)(pre_skip(5000)(opus(tmp_path / ".b", start=25_312))),
         ends(-4000)(opus(tmp_path / ".c", layout="stereo", stop=40_000)),
         pre_skip(10_000)(opus(tmp_path / ".d")),
     ]
-    (tmp_path / "a.opus").write_bytes(b"".join(links))
+    (tmp_path / "a.opus").write_bytes(b"".join(attachments))
     clip = await load_one(tmp_path / "a.opus")
-    check_heard(clip, [sample for link in links for sample in played(link)], 0)
+    check_heard(clip, [sample for link in attachments for sample in played(link)], 0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 import trio
-from fake_sink import FakeOutlet
+from fake_sink import FakeSink
 from kit import CLIPS, Connection, running
 from stage import Stage
 
@@ -28,8 +28,8 @@ def timer_wheel(nursery: trio.Nursery) -> TimerWheel:
 @pytest.fixture
 def stage(timer_wheel: TimerWheel) -> Stage:
     """Where a take is tried."""
-    outlet = FakeOutlet()
-    return Stage(timer_wheel, outlet, AudioStream(outlet))
+    sink = FakeSink()
+    return Stage(timer_wheel, sink, AudioStream(sink))
 
 
 @pytest.fixture

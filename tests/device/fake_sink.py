@@ -27,10 +27,10 @@ class Sent:
     data: bytes
 
 
-class FakeOutlet:
+class FakeSink:
     """Room for `room_bytes` at first, and as much as a test gives it later.
 
-    Checks on every send what the outlet's contract demands of the sender: whole messages, and no
+    Checks on every send what the sink's contract demands of the sender: whole messages, and no
     more of them than there is room for, but one where there is any, and where there is none the
     end of a take, after which nothing comes.
     """

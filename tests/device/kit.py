@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import trio
-from fake_sink import FakeOutlet, make_clip
+from fake_sink import FakeSink, make_clip
 from trio.testing import wait_all_tasks_blocked
 
 from audio_server.clips.clip import Clip
@@ -30,28 +30,28 @@ CLIPS = [make_clip(50 * (index + 1), f"clip{index}") for index in range(5)]
 R = TypeVar("R", bound="Request")
 
 
-async def next_frame(link: StatusAttachment, last: LedFrame | None) -> LedFrame:
+async def next_frame(attachment: StatusAttachment, last: LedFrame | None) -> LedFrame:
     """The newest frame as soon as it is not `last`."""
     await trio.lowlevel.checkpoint()
-    while link.status.frame == last:
+    while attachment.status.frame == last:
         changed = trio.Event()
-        link.watch(changed.set)
+        attachment.watch(changed.set)
         await changed.wait()
-    return link.status.frame
+    return attachment.status.frame
 
 
 class Request:
     """A task that holds a link, as the request of a connection does."""
 
-    def __init__(self, link: Attachment) -> None:
-        self.link = link
+    def __init__(self, attachment: Attachment) -> None:
+        self.attachment = attachment
         self.ended_by: AttachmentEnded | None = None
         self._scope = trio.CancelScope()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._scope:
             try:
-                with self.link:
+                with self.attachment:
                     task_status.started()
                     await self.hold()
             except AttachmentEnded as why:
@@ -69,16 +69,16 @@ class Request:
 class StatusRequest(Request):
     """Keeps every frame that it would send, and when."""
 
-    link: StatusAttachment
+    attachment: StatusAttachment
 
-    def __init__(self, link: StatusAttachment) -> None:
-        super().__init__(link)
+    def __init__(self, attachment: StatusAttachment) -> None:
+        super().__init__(attachment)
         self.frames: list[tuple[float, LedFrame]] = []
 
     async def hold(self) -> None:
         frame = None
         while True:
-            frame = await next_frame(self.link, frame)
+            frame = await next_frame(self.attachment, frame)
             self.frames.append((trio.current_time(), frame))
 
     @property
@@ -89,14 +89,14 @@ class StatusRequest(Request):
 class AudioRequest(Request):
     """An audio stream and what came on it."""
 
-    link: AudioAttachment
+    attachment: AudioAttachment
 
-    def __init__(self, link: AudioAttachment, outlet: FakeOutlet) -> None:
-        super().__init__(link)
-        self.outlet = outlet
+    def __init__(self, attachment: AudioAttachment, sink: FakeSink) -> None:
+        super().__init__(attachment)
+        self.sink = sink
 
     async def hold(self) -> None:
-        await self.link.wait_ended()
+        await self.attachment.wait_ended()
 
 
 class Connection:
@@ -120,18 +120,18 @@ class Connection:
         return self.device.state
 
     async def open_status(self) -> StatusRequest:
-        link = self._devices.attach_status(self.device_id, self.number)
-        return await self._start(StatusRequest(link))
+        attachment = self._devices.attach_status(self.device_id, self.number)
+        return await self._start(StatusRequest(attachment))
 
     async def open_events(self) -> EventAttachment:
-        link = self._devices.attach_events(self.device_id, self.number)
-        await self._start(Request(link))
-        return link
+        attachment = self._devices.attach_events(self.device_id, self.number)
+        await self._start(Request(attachment))
+        return attachment
 
-    async def open_audio(self, outlet: FakeOutlet | None = None) -> AudioRequest:
-        outlet = FakeOutlet() if outlet is None else outlet
-        link = self._devices.attach_audio(self.device_id, self.number, outlet)
-        return await self._start(AudioRequest(link, outlet))
+    async def open_audio(self, sink: FakeSink | None = None) -> AudioRequest:
+        sink = FakeSink() if sink is None else sink
+        attachment = self._devices.attach_audio(self.device_id, self.number, sink)
+        return await self._start(AudioRequest(attachment, sink))
 
     async def press(self, *buttons: Button, action: Action = Action.PRESS) -> None:
         """Press on an event stream that is opened for it and stays open; returns when all is
@@ -150,9 +150,9 @@ class Connection:
         for request in self.requests:
             await request.drop()
 
-    def request_of(self, link: Attachment) -> Request:
+    def request_of(self, attachment: Attachment) -> Request:
         """The request that holds a link."""
-        return next(request for request in self.requests if request.link is link)
+        return next(request for request in self.requests if request.attachment is attachment)
 
     async def _start(self, request: R) -> R:
         self.requests.append(request)
@@ -180,11 +180,11 @@ async def connected(clips: Any = CLIPS, **settings: Any) -> AsyncIterator[Connec
         yield Connection(devices, requests, 1)
 
 
-def heard(outlet: FakeOutlet) -> list[str]:
+def heard(sink: FakeSink) -> list[str]:
     """The takes that came: whose packets, how many, and whether silence closed it."""
     takes: list[str] = []
     names: list[str] = []
-    for packet in outlet.packets:
+    for packet in sink.packets:
         names.append("cut" if packet.data == SILENCE else packet.data.split(b":")[0].decode())
         if packet.is_end:
             ending = " cut" if names[-1] == "cut" else ""

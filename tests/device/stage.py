@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
-from fake_sink import FakeOutlet, make_clip
+from fake_sink import FakeSink, make_clip
 
 from audio_server.clips.clip import Clip
 from audio_server.device.audio_stream import AudioStream
@@ -25,8 +25,8 @@ class Stage:
     """A take and all it needs."""
 
     timer_wheel: TimerWheel
-    outlet: FakeOutlet
-    track: AudioStream
+    sink: FakeSink
+    stream: AudioStream
 
     def take(self, clip: Clip = CLIP, lead_s: float = LEAD_S, stall_s: float = 30) -> Playback:
         return Playback(clip, Pace(lead_s, stall_s), self.timer_wheel)
@@ -34,17 +34,17 @@ class Stage:
     async def play(self, clip: Clip = CLIP, lead_s: float = LEAD_S) -> float:
         """Play a clip to its end; how long that took."""
         begin = trio.current_time()
-        await self.take(clip, lead_s).play(self.track)
+        await self.take(clip, lead_s).play(self.stream)
         return trio.current_time() - begin
 
 
-def data(outlet: FakeOutlet) -> list[bytes]:
-    return [packet.data for packet in outlet.packets]
+def data(sink: FakeSink) -> list[bytes]:
+    return [packet.data for packet in sink.packets]
 
 
 def played(clip: Clip) -> list[bytes]:
     """What a device hears of a clip that is played to its end."""
-    whole = FakeOutlet()
+    whole = FakeSink()
     for index in range(clip.packets):
         whole.send_nowait(clip.slice(index, index + 1))
     return data(whole)
@@ -52,17 +52,17 @@ def played(clip: Clip) -> list[bytes]:
 
 @asynccontextmanager
 async def stall_after(stage: Stage, when: float) -> AsyncIterator[trio.Nursery]:
-    """Meanwhile the outlet has no room from `when` on. Gives a nursery that ends with it."""
+    """Meanwhile the sink has no room from `when` on. Gives a nursery that ends with it."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(drip, stage.outlet, -math.inf, when, 1)
+        nursery.start_soon(drip, stage.sink, -math.inf, when, 1)
         try:
             yield nursery
         finally:
             nursery.cancel_scope.cancel()
 
 
-async def drip(outlet: FakeOutlet, room_bytes: float, interval_s: float, times: int) -> None:
+async def drip(sink: FakeSink, room_bytes: float, interval_s: float, times: int) -> None:
     """Give a little room again and again."""
     for _ in range(times):
         await trio.sleep(interval_s)
-        outlet.give(room_bytes)
+        sink.give(room_bytes)

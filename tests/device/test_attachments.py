@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pytest
 import trio
-from fake_sink import FakeOutlet
+from fake_sink import FakeSink
 from kit import CLIPS, Connection
 from trio.testing import MockClock
 
@@ -66,18 +66,18 @@ async def test_letting_go_of_a_stream_that_was_replaced_changes_nothing(
     audio = await first.open_audio()
     await first.press(PLAY)
     assert list(devices.by_id) == ["x"]
-    assert len(audio.outlet.packets) == 15
+    assert len(audio.sink.packets) == 15
 
 
 async def test_devices_do_not_affect_each_other(connect: Open, autojump_clock: MockClock) -> None:
     one, two = connect(1, "one"), connect(2, "two")
-    await one.open_audio(FakeOutlet(-math.inf))
+    await one.open_audio(FakeSink(-math.inf))
     audio = await two.open_audio()
     await one.press(MODE, MODE, PLAY)
     await two.press(PLAY)
     await one.drop()
     assert two.state == State(playing=0)
-    assert len(audio.outlet.packets) == 15
+    assert len(audio.sink.packets) == 15
 
 
 # -- take-over
@@ -89,12 +89,12 @@ async def test_a_device_that_comes_back_takes_over_at_once(
     old, new = connect(1), connect(2)
     requests = [await old.open_status(), await old.open_audio()]
     await old.press(MODE, PLAY)
-    outlet = (await new.open_audio()).outlet
+    sink = (await new.open_audio()).sink
     assert all(isinstance(request.ended_by, Superseded) for request in [*requests, *old.requests])
-    assert requests[1].outlet.flags == "S" + "m" * 14 + "E"  # type: ignore[attr-defined]
+    assert requests[1].sink.flags == "S" + "m" * 14 + "E"  # type: ignore[attr-defined]
     assert new.state == State(1)
     await trio.sleep(5)
-    assert outlet.flags == ""
+    assert sink.flags == ""
 
 
 async def test_the_newest_call_wins_whatever_the_age_of_its_connection(
@@ -109,7 +109,7 @@ async def test_the_newest_call_wins_whatever_the_age_of_its_connection(
     assert again.ended_by is None
     assert old.state == State(1)
     await old.press(PLAY)
-    assert again.outlet.flags == "S" + "m" * 14
+    assert again.sink.flags == "S" + "m" * 14
 
 
 async def test_a_device_that_is_gone_may_come_back_on_an_older_connection(
@@ -128,9 +128,13 @@ async def test_three_calls_may_come_on_three_connections(
     status, audio = await connect(1).open_status(), await connect(3).open_audio()
     await connect(2).press(MODE, PLAY)
     assert status.ended_by is audio.ended_by is None
-    assert audio.outlet.flags == "S" + "m" * 14
+    assert audio.sink.flags == "S" + "m" * 14
     assert status.shown.leds == leds(State(1, playing=1))
-    assert [link.connection for link in devices.by_id["x"].links.values()] == [1, 3, 2]
+    assert [attachment.connection for attachment in devices.by_id["x"].attachments.values()] == [
+        1,
+        3,
+        2,
+    ]
 
 
 async def test_one_of_them_may_be_opened_again_and_the_others_go_on(
@@ -142,7 +146,7 @@ async def test_one_of_them_may_be_opened_again_and_the_others_go_on(
     assert isinstance(status.ended_by, Superseded)
     assert again.ended_by is audio.ended_by is None
     await trio.sleep(5)
-    assert audio.outlet.flags == "S" + "m" * 98 + "E"
+    assert audio.sink.flags == "S" + "m" * 98 + "E"
     assert again.shown.leds == leds(State(1))
 
 
@@ -152,9 +156,9 @@ async def test_what_plays_ends_with_the_audio_call_that_is_opened_again_elsewher
     audio = await connect(3).open_audio()
     await connect(2).press(PLAY)
     again = await connect(4).open_audio()
-    assert audio.outlet.flags == "S" + "m" * 14 + "E"
+    assert audio.sink.flags == "S" + "m" * 14 + "E"
     await trio.sleep(5)
-    assert again.outlet.flags == ""
+    assert again.sink.flags == ""
 
 
 async def test_a_play_that_waits_for_sound_ends_with_the_connection_on_which_it_came(
@@ -164,7 +168,7 @@ async def test_a_play_that_waits_for_sound_ends_with_the_connection_on_which_it_
     await connect(2).open_events()
     audio = await connect(2).open_audio()
     await trio.sleep(5)
-    assert audio.outlet.flags == ""
+    assert audio.sink.flags == ""
     assert connect(2).state == State(1)
 
 
@@ -181,13 +185,13 @@ async def test_take_over_does_not_wait_for_an_old_stream_that_stalls(
     connect: Open, autojump_clock: MockClock
 ) -> None:
     old, new = connect(1), connect(2)
-    stalled = (await old.open_audio()).outlet
+    stalled = (await old.open_audio()).sink
     await old.press(PLAY)
     stalled.give(-math.inf)
     with trio.fail_after(0.001):
         audio = await new.open_audio()
         await new.press(PLAY)
-    assert audio.outlet.flags == "S" + "m" * 14
+    assert audio.sink.flags == "S" + "m" * 14
     stalled.give(math.inf)
     await trio.sleep(1)
     assert stalled.flags == "S" + "m" * 14 + "E"
@@ -200,11 +204,11 @@ async def test_a_hundred_reconnects_without_a_farewell(
     for number in range(1, 101):
         device = connect(number)
         await device.open_status()
-        outlets.append((await device.open_audio()).outlet)
+        outlets.append((await device.open_audio()).sink)
         await device.press(MODE, PLAY)
     await trio.sleep(6)
     assert device.state == State(0)
-    assert [outlet.flags.count("E") for outlet in outlets] == [1] * 100
+    assert [sink.flags.count("E") for sink in outlets] == [1] * 100
     assert len(devices.by_id) == 1
 
 
@@ -246,7 +250,7 @@ async def test_a_link_may_use_the_scope_of_its_request(
 async def test_in_that_scope_too_a_cancelled_request_stays_cancelled(
     devices: Devices, connect: Open, autojump_clock: MockClock
 ) -> None:
-    with trio.CancelScope() as scope, devices.attach_audio("x", 1, FakeOutlet(), scope):
+    with trio.CancelScope() as scope, devices.attach_audio("x", 1, FakeSink(), scope):
         scope.cancel()
         await trio.sleep_forever()
     assert scope.cancelled_caught

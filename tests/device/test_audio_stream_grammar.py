@@ -6,7 +6,7 @@ import math
 
 import pytest
 import trio
-from fake_sink import FakeOutlet, is_grammatical, make_clip
+from fake_sink import FakeSink, is_grammatical, make_clip
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.audio_stream import AudioStream
@@ -16,115 +16,115 @@ CLIP = make_clip(5)
 
 
 @pytest.fixture
-def outlet() -> FakeOutlet:
-    return FakeOutlet()
+def sink() -> FakeSink:
+    return FakeSink()
 
 
 @pytest.fixture
-def track(outlet: FakeOutlet) -> AudioStream:
-    return AudioStream(outlet)
+def stream(sink: FakeSink) -> AudioStream:
+    return AudioStream(sink)
 
 
-def begin(track: AudioStream) -> None:
-    track.send(CLIP.slice(0, 2), ends=False)
+def begin(stream: AudioStream) -> None:
+    stream.send(CLIP.slice(0, 2), ends=False)
 
 
 async def test_nothing_is_owed_before_anything_was_sent(
-    track: AudioStream, outlet: FakeOutlet
+    stream: AudioStream, sink: FakeSink
 ) -> None:
-    assert track.close_nowait()
-    assert outlet.flags == ""
+    assert stream.close_nowait()
+    assert sink.flags == ""
 
 
 async def test_a_cut_take_is_closed_by_one_packet_of_silence(
-    track: AudioStream, outlet: FakeOutlet
+    stream: AudioStream, sink: FakeSink
 ) -> None:
-    begin(track)
-    assert track.is_open
-    assert track.close_nowait()
-    assert track.close_nowait()
-    assert outlet.flags == "SmE"
-    assert outlet.packets[-1].data == SILENCE
+    begin(stream)
+    assert stream.is_open
+    assert stream.close_nowait()
+    assert stream.close_nowait()
+    assert sink.flags == "SmE"
+    assert sink.packets[-1].data == SILENCE
 
 
 async def test_a_take_that_sent_its_last_packet_owes_nothing(
-    track: AudioStream, outlet: FakeOutlet
+    stream: AudioStream, sink: FakeSink
 ) -> None:
-    begin(track)
-    track.send(CLIP.slice(2, 5), ends=True)
-    assert not track.is_open
-    assert track.close_nowait()
-    assert outlet.flags == "SmmmE"
+    begin(stream)
+    stream.send(CLIP.slice(2, 5), ends=True)
+    assert not stream.is_open
+    assert stream.close_nowait()
+    assert sink.flags == "SmmmE"
 
 
-async def test_without_room_the_end_is_owed(track: AudioStream, outlet: FakeOutlet) -> None:
-    begin(track)
-    outlet.give(-math.inf)
-    assert not track.close_nowait()
-    assert track.is_open
-    outlet.give(math.inf)
-    assert track.close_nowait()
-    assert outlet.flags == "SmE"
+async def test_without_room_the_end_is_owed(stream: AudioStream, sink: FakeSink) -> None:
+    begin(stream)
+    sink.give(-math.inf)
+    assert not stream.close_nowait()
+    assert stream.is_open
+    sink.give(math.inf)
+    assert stream.close_nowait()
+    assert sink.flags == "SmE"
 
 
 async def test_close_waits_for_room(
-    track: AudioStream, outlet: FakeOutlet, nursery: trio.Nursery, autojump_clock: MockClock
+    stream: AudioStream, sink: FakeSink, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    begin(track)
-    outlet.give(-math.inf)
+    begin(stream)
+    sink.give(-math.inf)
     closed: list[str] = []
 
     async def wait() -> None:
-        await track.wait_closed()
-        closed.append(outlet.flags)
+        await stream.wait_closed()
+        closed.append(sink.flags)
 
     nursery.start_soon(wait)
     nursery.start_soon(wait)
-    nursery.start_soon(track.close)
+    nursery.start_soon(stream.close)
     await wait_all_tasks_blocked()
-    assert outlet.flags == "Sm"
-    outlet.give(math.inf)
+    assert sink.flags == "Sm"
+    sink.give(math.inf)
     await wait_all_tasks_blocked()
     assert closed == ["SmE", "SmE"]
 
 
 async def test_a_cancelled_close_still_owes_the_end(
-    track: AudioStream, outlet: FakeOutlet, autojump_clock: MockClock
+    stream: AudioStream, sink: FakeSink, autojump_clock: MockClock
 ) -> None:
-    begin(track)
-    outlet.give(-math.inf)
+    begin(stream)
+    sink.give(-math.inf)
     with trio.move_on_after(1):
-        await track.close()
-    assert track.is_open
-    outlet.give(math.inf)
-    await track.close()
-    assert outlet.flags == "SmE"
+        await stream.close()
+    assert stream.is_open
+    sink.give(math.inf)
+    await stream.close()
+    assert sink.flags == "SmE"
 
 
-async def test_waiting_for_what_is_closed_returns(track: AudioStream) -> None:
-    await track.wait_closed()
+async def test_waiting_for_what_is_closed_returns(stream: AudioStream) -> None:
+    await stream.wait_closed()
 
 
-async def test_a_stream_that_is_lost_gets_its_end(track: AudioStream, outlet: FakeOutlet) -> None:
-    begin(track)
-    track.abandon()
-    assert outlet.flags == "SmE"
+async def test_a_stream_that_is_lost_gets_its_end(stream: AudioStream, sink: FakeSink) -> None:
+    begin(stream)
+    stream.abandon()
+    assert sink.flags == "SmE"
 
 
 async def test_a_stream_that_is_lost_without_room_gets_its_end_too(
-    track: AudioStream, outlet: FakeOutlet, nursery: trio.Nursery
+    stream: AudioStream, sink: FakeSink, nursery: trio.Nursery
 ) -> None:
-    """It waits in the outlet, for whoever reads the stream to its end; nothing else follows."""
-    begin(track)
-    outlet.give(-math.inf)
-    nursery.start_soon(track.wait_closed)
+    """It waits in the sink, for whoever reads the stream to its end; nothing else follows."""
+    begin(stream)
+    sink.give(-math.inf)
+    nursery.start_soon(stream.wait_closed)
     await wait_all_tasks_blocked()
-    track.abandon()
-    assert outlet.flags == "SmE"
-    outlet.give(math.inf)
-    begin(track)
-    assert track.close_nowait()
-    assert outlet.flags == "SmE"
+    stream.abandon()
+    assert sink.flags == "SmE"
+    sink.give(math.inf)
+    begin(stream)
+    assert stream.close_nowait()
+    assert sink.flags == "SmE"
 
 
 def test_the_helper_knows_the_grammar() -> None:

@@ -39,7 +39,7 @@ def test_the_state_that_follows(before: State, clips: int, after: State) -> None
 
 async def test_what_plays_goes_on_and_the_next_play_has_the_new(autojump_clock: MockClock) -> None:
     async with connected() as connection:
-        outlet = (await connection.open_audio()).outlet
+        sink = (await connection.open_audio()).sink
         await connection.press(PLAY)
         await trio.sleep(0.5)
         connection.change_clips(new(5))
@@ -47,12 +47,12 @@ async def test_what_plays_goes_on_and_the_next_play_has_the_new(autojump_clock: 
         assert connection.state == State(0)
         await connection.press(PLAY)
         await trio.sleep(1)
-    assert heard(outlet) == ["clip0 50", "new0 25"]
+    assert heard(sink) == ["clip0 50", "new0 25"]
 
 
 async def test_what_plays_outlasts_its_mode(autojump_clock: MockClock) -> None:
     async with connected([make_clip(50, f"old{mode}") for mode in range(7)]) as connection:
-        outlet = (await connection.open_audio()).outlet
+        sink = (await connection.open_audio()).sink
         status = await connection.open_status()
         await connection.press(*[MODE] * 6, PLAY)
         connection.change_clips(new(2))
@@ -63,17 +63,17 @@ async def test_what_plays_outlasts_its_mode(autojump_clock: MockClock) -> None:
         assert connection.state == State(0)
         await connection.press(*[MODE] * 4, PLAY)
         assert connection.state == State(4, error=True)
-    assert heard(outlet) == ["old6 50"]
+    assert heard(sink) == ["old6 50"]
 
 
 async def test_what_is_queued_is_new_too_or_forgotten(autojump_clock: MockClock) -> None:
     async with connected(play_while_playing="queue") as connection:
-        outlet = (await connection.open_audio()).outlet
+        sink = (await connection.open_audio()).sink
         await connection.press(PLAY, MODE, PLAY, MODE, PLAY)
         assert connection.state.queue == (1, 2)
         connection.change_clips(new(2))
         await trio.sleep(5)
-    assert heard(outlet) == ["clip0 50", "new1 25"]
+    assert heard(sink) == ["clip0 50", "new1 25"]
 
 
 async def test_a_mode_that_is_no_more_is_kept_as_home(autojump_clock: MockClock) -> None:

@@ -19,9 +19,9 @@ async def test_play_is_heard_at_once(autojump_clock: MockClock) -> None:
     async with connected() as device:
         audio = await device.open_audio()
         await device.press(PLAY)
-        assert audio.outlet.flags == "S" + "m" * 14
+        assert audio.sink.flags == "S" + "m" * 14
         await trio.sleep(2)
-        assert heard(audio.outlet) == ["clip0 50"]
+        assert heard(audio.sink) == ["clip0 50"]
         assert device.state == State()
 
 
@@ -31,7 +31,7 @@ async def test_every_mode_has_its_clip(autojump_clock: MockClock, presses: int) 
         audio = await device.open_audio()
         await device.press(*[MODE] * presses, PLAY)
         await trio.sleep(6)
-        assert heard(audio.outlet) == [f"clip{presses} {50 * (presses + 1)}"]
+        assert heard(audio.sink) == [f"clip{presses} {50 * (presses + 1)}"]
 
 
 async def test_stop_closes_before_it_is_acknowledged(autojump_clock: MockClock) -> None:
@@ -42,17 +42,17 @@ async def test_stop_closes_before_it_is_acknowledged(autojump_clock: MockClock) 
         await events.press(PLAY, Action.PRESS)
         await trio.sleep(0.5)
         await events.press(STOP, Action.PRESS)
-        assert heard(audio.outlet) == ["clip1 38 cut"]
+        assert heard(audio.sink) == ["clip1 38 cut"]
         assert device.state == State()
         await trio.sleep(5)
-        assert heard(audio.outlet) == ["clip1 38 cut"]
+        assert heard(audio.sink) == ["clip1 38 cut"]
 
 
 async def test_stop_while_idle_sends_nothing(autojump_clock: MockClock) -> None:
     async with connected() as device:
         audio = await device.open_audio()
         await device.press(STOP, STOP)
-        assert audio.outlet.flags == ""
+        assert audio.sink.flags == ""
 
 
 async def test_stop_after_the_last_packet_sends_nothing_more(autojump_clock: MockClock) -> None:
@@ -61,7 +61,7 @@ async def test_stop_after_the_last_packet_sends_nothing_more(autojump_clock: Moc
         await device.press(PLAY)
         await trio.sleep(0.9)
         await device.press(STOP)
-        assert heard(audio.outlet) == ["clip0 50"]
+        assert heard(audio.sink) == ["clip0 50"]
         assert device.state == State()
 
 
@@ -72,7 +72,7 @@ async def test_play_over_play_closes_and_begins_again(autojump_clock: MockClock)
         await trio.sleep(0.5)
         await device.press(MODE, PLAY)
         await trio.sleep(5)
-        assert heard(audio.outlet) == ["clip0 38 cut", "clip1 100"]
+        assert heard(audio.sink) == ["clip0 38 cut", "clip1 100"]
 
 
 async def test_of_many_presses_at_once_the_newest_wins(autojump_clock: MockClock) -> None:
@@ -80,9 +80,9 @@ async def test_of_many_presses_at_once_the_newest_wins(autojump_clock: MockClock
         audio = await device.open_audio()
         await device.press(PLAY, PLAY, MODE, PLAY, PLAY, MODE, PLAY)
         await trio.sleep(5)
-        assert is_grammatical(audio.outlet.flags)
-        assert heard(audio.outlet)[-1] == "clip2 150"
-        assert all(take.endswith("cut") for take in heard(audio.outlet)[:-1])
+        assert is_grammatical(audio.sink.flags)
+        assert heard(audio.sink)[-1] == "clip2 150"
+        assert all(take.endswith("cut") for take in heard(audio.sink)[:-1])
 
 
 async def test_ignored_plays_do_not_disturb(autojump_clock: MockClock) -> None:
@@ -92,7 +92,7 @@ async def test_ignored_plays_do_not_disturb(autojump_clock: MockClock) -> None:
         await trio.sleep(0.5)
         await device.press(MODE, PLAY, PLAY)
         await trio.sleep(5)
-        assert heard(audio.outlet) == ["clip0 50"]
+        assert heard(audio.sink) == ["clip0 50"]
 
 
 async def test_queued_plays_follow_one_another(autojump_clock: MockClock) -> None:
@@ -102,8 +102,8 @@ async def test_queued_plays_follow_one_another(autojump_clock: MockClock) -> Non
         await trio.sleep(5.9)
         assert device.state.playing == 2
         await trio.sleep(0.2)
-        assert heard(audio.outlet) == ["clip0 50", "clip1 100", "clip2 150"]
-        assert [p.at_s for p in audio.outlet.packets if p.is_start] == pytest.approx([0, 1, 3])
+        assert heard(audio.sink) == ["clip0 50", "clip1 100", "clip2 150"]
+        assert [p.at_s for p in audio.sink.packets if p.is_start] == pytest.approx([0, 1, 3])
 
 
 async def test_stop_forgets_the_queue(autojump_clock: MockClock) -> None:
@@ -113,7 +113,7 @@ async def test_stop_forgets_the_queue(autojump_clock: MockClock) -> None:
         await trio.sleep(0.5)
         await device.press(STOP)
         await trio.sleep(5)
-        assert heard(audio.outlet) == ["clip0 38 cut"]
+        assert heard(audio.sink) == ["clip0 38 cut"]
 
 
 async def test_mode_may_switch(autojump_clock: MockClock) -> None:
@@ -123,7 +123,7 @@ async def test_mode_may_switch(autojump_clock: MockClock) -> None:
         await trio.sleep(0.5)
         await device.press(MODE)
         await trio.sleep(5)
-        assert heard(audio.outlet) == ["clip0 38 cut", "clip1 100"]
+        assert heard(audio.sink) == ["clip0 38 cut", "clip1 100"]
 
 
 async def test_mode_may_stop(autojump_clock: MockClock) -> None:
@@ -132,7 +132,7 @@ async def test_mode_may_stop(autojump_clock: MockClock) -> None:
         await device.press(PLAY)
         await device.press(MODE)
         await trio.sleep(5)
-        assert heard(audio.outlet) == ["clip0 16 cut"]
+        assert heard(audio.sink) == ["clip0 16 cut"]
         assert device.state == State(1)
 
 
@@ -142,7 +142,7 @@ async def test_hold_and_release_do_not_disturb(autojump_clock: MockClock) -> Non
         await device.press(PLAY)
         await device.press(STOP, PLAY, action=Action.HOLD)
         await trio.sleep(5)
-        assert heard(audio.outlet) == ["clip0 50"]
+        assert heard(audio.sink) == ["clip0 50"]
 
 
 # -- clips
@@ -164,12 +164,12 @@ async def test_a_clip_that_fails_ends_its_take_and_nothing_else(autojump_clock: 
         with structlog.testing.capture_logs() as logs:
             await device.press(MODE, PLAY)
             await trio.sleep(2)
-        assert heard(audio.outlet) == ["clip1 49 cut"]
+        assert heard(audio.sink) == ["clip1 49 cut"]
         assert device.state == State(1, error=True)
         assert "clip1" in logs[0]["error"]
         await device.press(STOP, PLAY)
         await trio.sleep(2)
-        assert heard(audio.outlet)[1:] == ["clip0 50"]
+        assert heard(audio.sink)[1:] == ["clip0 50"]
 
 
 async def test_a_mode_without_a_clip_plays_nothing(autojump_clock: MockClock) -> None:
@@ -177,7 +177,7 @@ async def test_a_mode_without_a_clip_plays_nothing(autojump_clock: MockClock) ->
         audio = await device.open_audio()
         await device.press(MODE, MODE, PLAY)
         await trio.sleep(2)
-        assert audio.outlet.flags == ""
+        assert audio.sink.flags == ""
         assert device.state == State(2, error=True)
 
 

@@ -77,7 +77,7 @@ async def test_a_device_that_fails_ends_alone(autojump_clock: MockClock) -> None
         assert [entry["device_id"] for entry in logs] == ["x"]
         assert isinstance(audio.ended_by, DeviceFailed)
         assert isinstance(sick.requests[-1].ended_by, DeviceFailed)
-        assert audio.outlet.flags == "S" + "m" * 14 + "E"
+        assert audio.sink.flags == "S" + "m" * 14 + "E"
         assert list(devices.by_id) == ["well"]
         await sick.open_status()
         assert sick.state == State(1)
@@ -92,19 +92,19 @@ async def test_end_takes_closes_every_take_at_once(
     outlets = []
     for index in range(20):
         device = connect(index, f"device {index}")
-        outlets.append((await device.open_audio()).outlet)
+        outlets.append((await device.open_audio()).sink)
         await device.press(PLAY)
     await connect(99, "idle").open_audio()
     with trio.fail_after(0.001):
         await devices.end_takes()
-    assert {outlet.flags for outlet in outlets} == {"S" + "m" * 14 + "E"}
+    assert {sink.flags for sink in outlets} == {"S" + "m" * 14 + "E"}
 
 
 async def test_end_takes_waits_for_a_stalled_device_but_the_others_do_not(
     devices: Devices, connect: Open, autojump_clock: MockClock
 ) -> None:
-    stalled = (await connect(1, "a").open_audio()).outlet
-    well = (await connect(2, "b").open_audio()).outlet
+    stalled = (await connect(1, "a").open_audio()).sink
+    well = (await connect(2, "b").open_audio()).sink
     await connect(1, "a").press(PLAY)
     await connect(2, "b").press(PLAY)
     stalled.give(-math.inf)
@@ -128,7 +128,7 @@ async def test_after_that_nothing_starts_but_a_mode_that_is_acknowledged_is_kept
     audio = await device.open_audio()
     await device.press(MODE, PLAY)
     await trio.sleep(2)
-    assert audio.outlet.flags == ""
+    assert audio.sink.flags == ""
     assert device.state == State(2)
 
 

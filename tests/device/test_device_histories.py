@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import trio
-from fake_sink import FakeOutlet, Sent, is_grammatical, make_clip
+from fake_sink import FakeSink, Sent, is_grammatical, make_clip
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from kit import CLIPS, AudioRequest, Connection, StatusRequest, running
@@ -62,8 +62,8 @@ class Heard:
     stalled: bool = False
 
     @property
-    def outlet(self) -> FakeOutlet:
-        return self.request.outlet
+    def sink(self) -> FakeSink:
+        return self.request.sink
 
 
 @dataclass
@@ -129,18 +129,18 @@ class World:
     async def stall(self) -> None:
         if self.audio is not None:
             self.audio.stalled = True
-            self.audio.outlet.give(-math.inf)
+            self.audio.sink.give(-math.inf)
 
     async def resume(self) -> None:
         if self.audio is not None:
-            self.audio.outlet.give(math.inf)
+            self.audio.sink.give(math.inf)
 
     async def drip(self, room_bytes: int) -> None:
         """Room for so many bytes and then none."""
         await self.stall()
         if self.audio is not None:
-            self.audio.outlet.give(math.inf)
-            self.audio.outlet.limit(room_bytes)
+            self.audio.sink.give(math.inf)
+            self.audio.sink.limit(room_bytes)
 
     async def change(self, count: int) -> None:
         """There are other clips, and so many of them; each take tells which it is of."""
@@ -154,9 +154,9 @@ class World:
     def check(self) -> None:
         self._check_leds()
         for heard in self.everything:
-            flags = heard.outlet.flags
+            flags = heard.sink.flags
             assert is_grammatical(flags) or is_grammatical(flags + "E"), flags
-        starts = sum(heard.outlet.flags.count("S") for heard in self.everything)
+        starts = sum(heard.sink.flags.count("S") for heard in self.everything)
         assert starts <= self.asked
 
     def _check_leds(self) -> None:
@@ -177,8 +177,8 @@ class World:
         device = self.devices.by_id.get("x")
         assert device is None or device.state.playing is None
         for heard in self.everything:
-            assert is_grammatical(heard.outlet.flags), heard.outlet.flags
-            for take in takes(heard.outlet.packets):
+            assert is_grammatical(heard.sink.flags), heard.sink.flags
+            for take in takes(heard.sink.packets):
                 check_pace(take, steady=not heard.stalled)
 
 
@@ -220,7 +220,7 @@ async def live(rules: Rules, history: list[tuple[Any, ...]]) -> None:
             await wait_all_tasks_blocked()
             world.check()
         await world.check_end()
-        event(f"takes: {min(10, sum(h.outlet.flags.count('S') for h in world.everything))}")
+        event(f"takes: {min(10, sum(h.sink.flags.count('S') for h in world.everything))}")
 
 
 @given(all_rules, histories)

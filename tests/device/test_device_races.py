@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from fake_sink import FakeOutlet, make_clip
+from fake_sink import FakeSink, make_clip
 from kit import CLIPS, Connection, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -123,9 +123,9 @@ async def test_an_older_press_is_applied_before_the_take_over_or_never(
     devices: Devices, device: Connection, autojump_clock: MockClock, passes: int
 ) -> None:
     async with trio.open_nursery() as nursery:
-        with pytest.raises(Superseded), devices.attach_events("x", 1) as link:  # noqa: PT012
+        with pytest.raises(Superseded), devices.attach_events("x", 1) as attachment:  # noqa: PT012
             await wait_all_tasks_blocked()
-            nursery.start_soon(link.press, MODE, Action.PRESS)
+            nursery.start_soon(attachment.press, MODE, Action.PRESS)
             for _ in range(passes):
                 await trio.lowlevel.checkpoint()
             with devices.attach_events("x", 2):
@@ -157,9 +157,9 @@ async def test_a_play_on_a_newer_connection_never_sounds_on_the_older_stream(
     await newer.press(PLAY)
     await trio.sleep(0.5)
     assert newer.state.playing == 0
-    assert old.outlet.flags == ""
+    assert old.sink.flags == ""
     await trio.sleep(1)
-    assert old.outlet.flags == ""
+    assert old.sink.flags == ""
 
 
 async def test_released_to_another_worker_it_closes_at_once(
@@ -168,7 +168,7 @@ async def test_released_to_another_worker_it_closes_at_once(
     audio = await device.open_audio()
     await device.press(PLAY)
     devices.release("x")
-    assert audio.outlet.flags == "S" + "m" * 14 + "E"
+    assert audio.sink.flags == "S" + "m" * 14 + "E"
     assert not devices.by_id
     await wait_all_tasks_blocked()
     assert isinstance(audio.ended_by, Superseded)
@@ -188,7 +188,7 @@ async def test_on_a_stream_that_takes_the_place_of_another_the_queue_does_not_pl
     audio = await device.open_audio()
     assert device.state == State()
     await trio.sleep(5)
-    assert audio.outlet.flags == ""
+    assert audio.sink.flags == ""
 
 
 async def test_end_takes_does_not_wait_for_a_stalled_stream_that_is_lost(
@@ -196,7 +196,7 @@ async def test_end_takes_does_not_wait_for_a_stalled_stream_that_is_lost(
 ) -> None:
     audio = await device.open_audio()
     await device.press(PLAY)
-    audio.outlet.give(-math.inf)
+    audio.sink.give(-math.inf)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(devices.end_takes)
         await trio.sleep(1)
@@ -210,12 +210,12 @@ async def test_end_takes_does_not_wait_for_a_stalled_stream_that_is_lost(
 async def test_a_play_in_the_tick_in_which_the_sound_ends_is_not_taken_for_its_end(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    timer_wheel, outlet = TimerWheel(), FakeOutlet()
+    timer_wheel, sink = TimerWheel(), FakeSink()
     player = Player(Pace(0.3), timer_wheel)
     ends: list[tuple[float, PlaybackFailed | None]] = []
     nursery.start_soon(timer_wheel.run)
     nursery.start_soon(player.run, lambda failure: ends.append((trio.current_time(), failure)))
-    player.plug(outlet)
+    player.plug(sink)
     player.start(make_clip(50))
 
     def press(_now: float) -> None:
@@ -230,17 +230,17 @@ async def test_a_play_in_the_tick_in_which_the_sound_ends_is_not_taken_for_its_e
     await trio.sleep(5)
     assert [failure for _, failure in ends] == [None]
     assert ends[0][0] == pytest.approx(3)
-    assert outlet.flags[-100:] == "S" + "m" * 98 + "E"
+    assert sink.flags[-100:] == "S" + "m" * 98 + "E"
 
 
 async def test_the_first_packets_go_out_with_the_play_itself(autojump_clock: MockClock) -> None:
     """No task has to run for them: that is when a user feels a delay."""
-    outlet = FakeOutlet()
+    sink = FakeSink()
     player = Player(Pace(0.3), TimerWheel())
-    player.plug(outlet)
+    player.plug(sink)
     player.start(make_clip(50))
-    assert outlet.flags == "S" + "m" * 14
+    assert sink.flags == "S" + "m" * 14
     player.start(make_clip(50))
-    assert outlet.flags == "S" + "m" * 14 + "E" + "S" + "m" * 14
+    assert sink.flags == "S" + "m" * 14 + "E" + "S" + "m" * 14
     player.cut()
-    assert outlet.flags.endswith("E")
+    assert sink.flags.endswith("E")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from fake_sink import FakeOutlet
+from fake_sink import FakeSink
 from kit import CLIPS, Connection, StatusRequest, next_frame, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -167,10 +167,10 @@ async def test_a_slow_device_gets_the_newest_frame_and_no_backlog(
     connection: Connection, autojump_clock: MockClock
 ) -> None:
     await connection.press(Button.MODE)
-    with connection._devices.attach_status("x", 1) as link:
-        first = await next_frame(link, None)
+    with connection._devices.attach_status("x", 1) as attachment:
+        first = await next_frame(attachment, None)
         await connection.press(Button.MODE, Button.MODE)
-        assert (await next_frame(link, first)).leds == leds(State(3))
+        assert (await next_frame(attachment, first)).leds == leds(State(3))
 
 
 async def test_a_frame_that_came_back_to_what_is_shown_is_not_sent(
@@ -182,11 +182,11 @@ async def test_a_frame_that_came_back_to_what_is_shown_is_not_sent(
     await connection.press(*[Button.MODE] * 4, Button.STOP, Button.MODE)
     assert status.shown.leds == leds(State(1))
     assert len(status.frames) > count  # this device is quick; the slow one is next
-    with connection._devices.attach_status("x", 1) as link:
-        first = await next_frame(link, None)
+    with connection._devices.attach_status("x", 1) as attachment:
+        first = await next_frame(attachment, None)
         await connection.press(Button.STOP, Button.MODE)
         with trio.move_on_after(1) as scope:
-            await next_frame(link, first)
+            await next_frame(attachment, first)
     assert scope.cancelled_caught
 
 
@@ -194,12 +194,12 @@ async def test_a_cancelled_wait_for_a_frame_loses_nothing(
     connection: Connection, autojump_clock: MockClock
 ) -> None:
     await connection.press(Button.MODE)
-    with connection._devices.attach_status("x", 1) as link:
-        first = await next_frame(link, None)
+    with connection._devices.attach_status("x", 1) as attachment:
+        first = await next_frame(attachment, None)
         with trio.move_on_after(1):
-            await next_frame(link, first)
+            await next_frame(attachment, first)
         await connection.press(Button.MODE)
-        assert (await next_frame(link, first)).leds == leds(State(2))
+        assert (await next_frame(attachment, first)).leds == leds(State(2))
 
 
 async def test_what_a_device_says_of_itself_is_kept(
@@ -208,7 +208,7 @@ async def test_what_a_device_says_of_itself_is_kept(
     status = await connection.open_status()
     device = connection.device
     assert device.report == Telemetry(leds=None, battery=None)
-    status.link.report(Telemetry(leds=STARTUP[0][1], battery=0.5))
+    status.attachment.report(Telemetry(leds=STARTUP[0][1], battery=0.5))
     assert device.report.battery == 0.5
     assert device.since == 0
     await wait_all_tasks_blocked()
@@ -220,10 +220,10 @@ async def test_what_was_on_its_way_when_a_stream_ended_says_nothing(
     old = await connection.open_status()
     newer = later(connection, 2)
     await connection.open_audio()
-    with connection._devices.attach_audio("x", 2, FakeOutlet()):
-        old.link.report(old.link.known.answered(0.1, STARTUP[0][1], 0.5))
+    with connection._devices.attach_audio("x", 2, FakeSink()):
+        old.attachment.report(old.attachment.known.answered(0.1, STARTUP[0][1], 0.5))
         assert newer.device.report == Telemetry(leds=None, battery=None)
         new = await newer.open_status()
         await newer.open_status()
-        new.link.report(new.link.known.erred("this stream was opened again"))
+        new.attachment.report(new.attachment.known.erred("this stream was opened again"))
         assert newer.device.report.errors == 0

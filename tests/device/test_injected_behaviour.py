@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 import trio
-from fake_sink import FakeOutlet, is_grammatical
+from fake_sink import FakeSink, is_grammatical
 from kit import CLIPS, Connection, heard, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -52,16 +52,16 @@ async def hold(device: Connection) -> None:
     await device.press(PLAY, action=Action.HOLD)
 
 
-def sound(outlet: FakeOutlet) -> list[bytes]:
-    return [packet.data for packet in outlet.packets if packet.data != SILENCE]
+def sound(sink: FakeSink) -> list[bytes]:
+    return [packet.data for packet in sink.packets if packet.data != SILENCE]
 
 
 def whole(index: int) -> list[bytes]:
-    outlet = FakeOutlet()
+    sink = FakeSink()
     clip = CLIPS[index]
     for position in range(clip.packets):
-        outlet.send_nowait(clip.slice(position, position + 1))
-    return [packet.data for packet in outlet.packets]
+        sink.send_nowait(clip.slice(position, position + 1))
+    return [packet.data for packet in sink.packets]
 
 
 @pytest.mark.parametrize("pause_s", [0, 0.01, 0.3, 0.5, 0.69, 0.75, 0.99])
@@ -74,11 +74,11 @@ async def test_a_pause_loses_and_repeats_nothing(autojump_clock: MockClock, paus
         assert device.state == State(playing=0, paused=True)
         assert device.device.status.frame.leds[1] == PAUSED
         await trio.sleep(20)
-        assert sound(audio.outlet) == whole(0)[: len(sound(audio.outlet))]
+        assert sound(audio.sink) == whole(0)[: len(sound(audio.sink))]
         await hold(device)
         await trio.sleep(2)
-        assert sound(audio.outlet) == whole(0)
-        assert is_grammatical(audio.outlet.flags)
+        assert sound(audio.sink) == whole(0)
+        assert is_grammatical(audio.sink.flags)
         assert device.state == State()
 
 
@@ -88,10 +88,10 @@ async def test_a_pause_ends_its_take_at_once_with_silence(autojump_clock: MockCl
         await device.press(MODE, PLAY)
         await trio.sleep(0.5)
         await hold(device)
-        assert heard(audio.outlet) == ["clip1 38 cut"]
+        assert heard(audio.sink) == ["clip1 38 cut"]
         await hold(device)
         await trio.sleep(3)
-        assert heard(audio.outlet) == ["clip1 38 cut", "clip1 63"]
+        assert heard(audio.sink) == ["clip1 38 cut", "clip1 63"]
 
 
 async def test_a_resumed_take_keeps_the_lead(autojump_clock: MockClock) -> None:
@@ -100,12 +100,12 @@ async def test_a_resumed_take_keeps_the_lead(autojump_clock: MockClock) -> None:
         await device.press(MODE, MODE, PLAY)
         await trio.sleep(1)
         await hold(device)
-        before = len(audio.outlet.packets)
+        before = len(audio.sink.packets)
         await trio.sleep(5)
         await hold(device)
-        assert len(audio.outlet.packets) - before == 15
+        assert len(audio.sink.packets) - before == 15
         await trio.sleep(0.5)
-        assert len(audio.outlet.packets) - before <= 15 + 0.5 / 0.02
+        assert len(audio.sink.packets) - before <= 15 + 0.5 / 0.02
 
 
 async def test_pauses_follow_one_another(autojump_clock: MockClock) -> None:
@@ -117,8 +117,8 @@ async def test_pauses_follow_one_another(autojump_clock: MockClock) -> None:
             await hold(device)
             await hold(device)
         await trio.sleep(3)
-        assert sound(audio.outlet) == whole(1)
-        assert is_grammatical(audio.outlet.flags)
+        assert sound(audio.sink) == whole(1)
+        assert is_grammatical(audio.sink.flags)
 
 
 @pytest.mark.parametrize("button", [PLAY, STOP])
@@ -131,7 +131,7 @@ async def test_play_and_stop_forget_a_pause(autojump_clock: MockClock, button: B
         await device.press(button)
         await trio.sleep(3)
         expected = ["clip0 27 cut"] if button is STOP else ["clip0 27 cut", "clip0 50"]
-        assert heard(audio.outlet) == expected
+        assert heard(audio.sink) == expected
         assert device.state == State()
 
 
@@ -146,22 +146,22 @@ async def test_a_pause_does_not_survive_its_stream(autojump_clock: MockClock) ->
         again = await device.open_audio()
         await hold(device)
         await trio.sleep(3)
-        assert heard(again.outlet) == []
+        assert heard(again.sink) == []
 
 
 async def test_a_slow_stream_gets_a_resumed_take_whole(autojump_clock: MockClock) -> None:
     """Room for less than the lead: the opening packet, larger by its flag, never exceeds it."""
     async with connected() as device:
-        outlet = FakeOutlet(150)
-        await device.open_audio(outlet)
+        sink = FakeSink(150)
+        await device.open_audio(sink)
         await device.press(PLAY)
         await hold(device)
         await hold(device)
         for _ in range(400):
-            outlet.give(15)
+            sink.give(15)
             await trio.sleep(0.05)
-        assert sound(outlet) == whole(0)
-        assert is_grammatical(outlet.flags)
+        assert sound(sink) == whole(0)
+        assert is_grammatical(sink.flags)
 
 
 async def test_a_source_without_an_end_plays_until_stop(autojump_clock: MockClock) -> None:
@@ -170,10 +170,10 @@ async def test_a_source_without_an_end_plays_until_stop(autojump_clock: MockCloc
         audio = await device.open_audio()
         await device.press(PLAY)
         await trio.sleep(3600)
-        assert 0 <= len(audio.outlet.packets) - 3600 / 0.02 <= 15
+        assert 0 <= len(audio.sink.packets) - 3600 / 0.02 <= 15
         await device.press(STOP)
-        assert len(heard(audio.outlet)) == 1
-        assert is_grammatical(audio.outlet.flags)
+        assert len(heard(audio.sink)) == 1
+        assert is_grammatical(audio.sink.flags)
 
 
 async def test_a_source_that_fails_ends_its_take_alone(autojump_clock: MockClock) -> None:
@@ -186,7 +186,7 @@ async def test_a_source_that_fails_ends_its_take_alone(autojump_clock: MockClock
             await device.press(PLAY)
             await trio.sleep(2)
         assert device.state == State(error=True)
-        assert is_grammatical(audio.outlet.flags)
+        assert is_grammatical(audio.sink.flags)
 
 
 async def test_a_behaviour_that_raises_ends_its_device_alone(autojump_clock: MockClock) -> None:
@@ -232,7 +232,7 @@ async def test_a_listener_may_play_elsewhere(autojump_clock: MockClock) -> None:
         await door.press(PLAY)
         assert hall.state == State(playing=2)
         await trio.sleep(4)
-        assert heard(audio.outlet) == ["clip2 150"]
+        assert heard(audio.sink) == ["clip2 150"]
         devices.unsubscribe(bell)
         await door.press(PLAY)
         assert hall.state == State()

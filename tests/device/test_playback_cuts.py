@@ -23,12 +23,12 @@ async def test_cancelled_anywhere_it_closes(
 ) -> None:
     with trio.move_on_at(cut_s):
         await stage.play()
-    sent = len(stage.outlet.packets)
-    assert is_grammatical(stage.outlet.flags)
+    sent = len(stage.sink.packets)
+    assert is_grammatical(stage.sink.flags)
     if cut_s < 1.7:
-        assert stage.outlet.packets[-1].data == SILENCE
+        assert stage.sink.packets[-1].data == SILENCE
     await trio.sleep(1)
-    assert len(stage.outlet.packets) == sent
+    assert len(stage.sink.packets) == sent
 
 
 @pytest.mark.parametrize("cut_s", CUT_POINTS_S)
@@ -37,13 +37,13 @@ async def test_cut_anywhere_it_sends_nothing_more(
 ) -> None:
     take = stage.take()
     async with trio.open_nursery() as playing:
-        playing.start_soon(take.play, stage.track)
+        playing.start_soon(take.play, stage.stream)
         await trio.sleep_until(cut_s)
         await wait_all_tasks_blocked()
         take.cut()
-        flags = stage.outlet.flags
+        flags = stage.sink.flags
     assert is_grammatical(flags)
-    assert stage.outlet.flags == flags
+    assert stage.sink.flags == flags
     assert trio.current_time() <= 2.021
 
 
@@ -52,13 +52,13 @@ async def test_a_take_that_was_woken_but_cut_before_it_ran_sends_nothing(
 ) -> None:
     take = stage.take()
     async with trio.open_nursery() as playing:
-        playing.start_soon(take.play, stage.track)
+        playing.start_soon(take.play, stage.stream)
         await wait_all_tasks_blocked()
         await stage.timer_wheel.sleep_until(0.22)  # woken in the same tick as the take
         take.cut()
         playing.cancel_scope.cancel()
-    assert is_grammatical(stage.outlet.flags)
-    assert stage.outlet.flags.endswith("E")
+    assert is_grammatical(stage.sink.flags)
+    assert stage.sink.flags.endswith("E")
 
 
 async def test_cut_after_its_last_packet_it_sends_nothing(
@@ -66,7 +66,7 @@ async def test_cut_after_its_last_packet_it_sends_nothing(
 ) -> None:
     with trio.move_on_at(1.9):
         await stage.play()
-    assert data(stage.outlet) == played(CLIP)
+    assert data(stage.sink) == played(CLIP)
 
 
 async def test_cut_before_it_began_it_sends_nothing(
@@ -74,19 +74,19 @@ async def test_cut_before_it_began_it_sends_nothing(
 ) -> None:
     take = stage.take()
     take.cut()
-    await take.play(stage.track)
-    assert stage.outlet.flags == ""
+    await take.play(stage.stream)
+    assert stage.sink.flags == ""
 
 
 async def test_cancelled_while_it_waits_for_room_it_sends_nothing(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
-    stage.outlet.give(-math.inf)
+    stage.sink.give(-math.inf)
     with trio.move_on_after(1):
         await stage.play()
-    stage.outlet.give(math.inf)
-    await stage.track.close()
-    assert stage.outlet.flags == ""
+    stage.sink.give(math.inf)
+    await stage.stream.close()
+    assert stage.sink.flags == ""
 
 
 async def test_the_end_of_the_take_before_goes_first(
@@ -99,9 +99,9 @@ async def test_the_end_of_the_take_before_goes_first(
     async with trio.open_nursery() as playing:
         playing.start_soon(stage.play, make_clip(3, "next"))
         await trio.sleep_until(2)
-        assert stage.track.is_open
-        stage.outlet.give(math.inf)
-    assert stage.outlet.flags == "S" + "m" * 36 + "E" + "SmE"
+        assert stage.stream.is_open
+        stage.sink.give(math.inf)
+    assert stage.sink.flags == "S" + "m" * 36 + "E" + "SmE"
     assert trio.current_time() == pytest.approx(2.06)
 
 
@@ -114,9 +114,9 @@ async def test_a_take_behind_an_end_that_has_no_room_stalls(
     with pytest.raises(Stalled):
         await stage.play()
     assert trio.current_time() == pytest.approx(31)
-    stage.outlet.give(math.inf)
-    await stage.track.close()
-    assert stage.outlet.flags == "S" + "m" * 36 + "E"
+    stage.sink.give(math.inf)
+    await stage.stream.close()
+    assert stage.sink.flags == "S" + "m" * 36 + "E"
 
 
 def nothing() -> None:
@@ -125,23 +125,23 @@ def nothing() -> None:
 
 async def test_what_was_begun_goes_on_in_play(stage: Stage, autojump_clock: MockClock) -> None:
     take = stage.take()
-    take.begin(stage.track, nothing)
-    assert stage.outlet.flags == "S" + "m" * 14
-    await take.play(stage.track)
+    take.begin(stage.stream, nothing)
+    assert stage.sink.flags == "S" + "m" * 14
+    await take.play(stage.stream)
     assert trio.current_time() == pytest.approx(2)
-    assert data(stage.outlet) == played(CLIP)
+    assert data(stage.sink) == played(CLIP)
 
 
 async def test_cut_once_it_never_closes_a_later_take(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
     first, second = stage.take(), stage.take()
-    first.begin(stage.track, nothing)
+    first.begin(stage.stream, nothing)
     first.cut()
-    second.begin(stage.track, nothing)
+    second.begin(stage.stream, nothing)
     first.cut()
-    assert stage.outlet.flags == "S" + "m" * 14 + "E" + "S" + "m" * 14
-    await second.play(stage.track)
+    assert stage.sink.flags == "S" + "m" * 14 + "E" + "S" + "m" * 14
+    await second.play(stage.stream)
 
 
 # -- clips that fail
@@ -170,8 +170,8 @@ async def test_a_clip_that_fails_midway_is_closed_and_told(
     with pytest.raises(ClipUnreadable, match="'clip'") as caught:
         await stage.play(clip)
     assert isinstance(caught.value.__cause__, OSError)
-    assert stage.outlet.flags == "S" + "m" * 25 + "E"
-    assert stage.outlet.packets[-1].data == SILENCE
+    assert stage.sink.flags == "S" + "m" * 25 + "E"
+    assert stage.sink.packets[-1].data == SILENCE
 
 
 async def test_a_clip_that_fails_at_once_sends_nothing(
@@ -179,14 +179,14 @@ async def test_a_clip_that_fails_at_once_sends_nothing(
 ) -> None:
     with pytest.raises(ClipUnreadable):
         await stage.play(BrokenAtOnce(CLIP.name, CLIP.frames, CLIP.offsets))
-    assert stage.outlet.flags == ""
+    assert stage.sink.flags == ""
 
 
 async def test_a_clip_that_fails_as_it_is_begun_is_told_by_play(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
     take = stage.take(BrokenAtOnce(CLIP.name, CLIP.frames, CLIP.offsets))
-    take.begin(stage.track, nothing)
+    take.begin(stage.stream, nothing)
     with pytest.raises(ClipUnreadable):
-        await take.play(stage.track)
-    assert stage.outlet.flags == ""
+        await take.play(stage.stream)
+    assert stage.sink.flags == ""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import trio
-from fake_sink import FakeOutlet, is_grammatical
+from fake_sink import FakeSink, is_grammatical
 from stage import CLIP, Stage, data, drip, played, stall_after
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -21,11 +21,11 @@ async def test_a_stall_shorter_than_the_cushion_is_not_heard(
     async with trio.open_nursery() as playing:
         playing.start_soon(stage.play)
         await trio.sleep(0.21)
-        stage.outlet.give(-math.inf)
+        stage.sink.give(-math.inf)
         await trio.sleep(0.05)
-        stage.outlet.give(math.inf)
+        stage.sink.give(math.inf)
     assert trio.current_time() == pytest.approx(2)
-    assert data(stage.outlet) == played(CLIP)
+    assert data(stage.sink) == played(CLIP)
 
 
 async def test_after_a_long_stall_sound_goes_on_with_no_hole_and_no_rush(
@@ -34,27 +34,27 @@ async def test_after_a_long_stall_sound_goes_on_with_no_hole_and_no_rush(
     async with trio.open_nursery() as playing:
         playing.start_soon(stage.play)
         await trio.sleep(0.5)  # 15 + 11 + 11 packets went: 740 ms of sound
-        stage.outlet.give(-math.inf)
+        stage.sink.give(-math.inf)
         await trio.sleep(9.5)
-        assert len(stage.outlet.packets) == 37
-        stage.outlet.give(math.inf)
+        assert len(stage.sink.packets) == 37
+        stage.sink.give(math.inf)
         await wait_all_tasks_blocked()
-        assert len(stage.outlet.packets) == 37 + 15
+        assert len(stage.sink.packets) == 37 + 15
         await trio.sleep(0.2)
-        assert len(stage.outlet.packets) == 37 + 15
+        assert len(stage.sink.packets) == 37 + 15
     assert trio.current_time() == pytest.approx(10 + 2 - 0.74)
-    assert data(stage.outlet) == played(CLIP)
+    assert data(stage.sink) == played(CLIP)
 
 
 async def test_what_is_stalled_before_it_begins_begins_late(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
-    stage.outlet.give(-math.inf)
+    stage.sink.give(-math.inf)
     async with trio.open_nursery() as playing:
         playing.start_soon(stage.play)
         await trio.sleep(5)
-        assert stage.outlet.flags == ""
-        stage.outlet.give(math.inf)
+        assert stage.sink.flags == ""
+        stage.sink.give(math.inf)
     assert trio.current_time() == pytest.approx(7)
 
 
@@ -63,13 +63,13 @@ async def test_a_stall_of_thirty_seconds_ends_the_take_which_owes_its_end(
 ) -> None:
     async with stall_after(stage, 0.5):
         with pytest.raises(Stalled, match="30 s"):
-            await stage.take().play(stage.track)
+            await stage.take().play(stage.stream)
     assert trio.current_time() == pytest.approx(30.66)  # the refill at 0.66 found no room
-    assert stage.track.is_open
-    stage.outlet.give(math.inf)
-    await stage.track.close()
-    assert stage.outlet.packets[-1].data == SILENCE
-    assert is_grammatical(stage.outlet.flags)
+    assert stage.stream.is_open
+    stage.sink.give(math.inf)
+    await stage.stream.close()
+    assert stage.sink.packets[-1].data == SILENCE
+    assert is_grammatical(stage.sink.flags)
 
 
 async def test_any_progress_begins_the_thirty_seconds_anew(
@@ -77,14 +77,14 @@ async def test_any_progress_begins_the_thirty_seconds_anew(
 ) -> None:
     one = len(CLIP.slice(40, 41))
     async with stall_after(stage, 0.5) as drips:
-        drips.start_soon(drip, stage.outlet, one, 29.0, 3)
+        drips.start_soon(drip, stage.sink, one, 29.0, 3)
         with pytest.raises(Stalled):
-            await stage.take().play(stage.track)
-    assert len(stage.outlet.packets) == 37 + 3
+            await stage.take().play(stage.stream)
+    assert len(stage.sink.packets) == 37 + 3
     assert trio.current_time() == pytest.approx(3 * 29 + 30)
 
 
-class Teasing(FakeOutlet):
+class Teasing(FakeSink):
     """Says every second that there is room, once it has stalled; there is none."""
 
     async def wait_room(self) -> None:
@@ -94,9 +94,9 @@ class Teasing(FakeOutlet):
 async def test_being_told_of_room_that_is_not_there_is_no_progress(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
-    outlet = Teasing(len(CLIP.slice(0, 15)))
+    sink = Teasing(len(CLIP.slice(0, 15)))
     with pytest.raises(Stalled):
-        await stage.take().play(AudioStream(outlet))
+        await stage.take().play(AudioStream(sink))
     assert trio.current_time() == pytest.approx(30.22)
 
 
@@ -104,11 +104,11 @@ async def test_being_told_of_room_that_is_not_there_is_no_progress(
 async def test_a_tiny_room_gets_whole_packets_and_at_least_one(
     stage: Stage, autojump_clock: MockClock, room_bytes: int
 ) -> None:
-    """`FakeOutlet` itself sees to it that no send is larger than it must be."""
-    stage.outlet.limit(0)
+    """`FakeSink` itself sees to it that no send is larger than it must be."""
+    stage.sink.limit(0)
     async with trio.open_nursery() as drips:
-        drips.start_soon(drip, stage.outlet, room_bytes, 0.001, 100_000)
+        drips.start_soon(drip, stage.sink, room_bytes, 0.001, 100_000)
         await stage.play()
         drips.cancel_scope.cancel()
-    assert data(stage.outlet) == played(CLIP)
-    assert is_grammatical(stage.outlet.flags)
+    assert data(stage.sink) == played(CLIP)
+    assert is_grammatical(stage.sink.flags)

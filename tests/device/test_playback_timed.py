@@ -6,7 +6,7 @@ import math
 
 import pytest
 import trio
-from fake_sink import FakeOutlet, make_clip
+from fake_sink import FakeSink, make_clip
 from stage import CLIP, Stage, data, played
 from trio.testing import MockClock
 
@@ -29,14 +29,14 @@ class Told:
 async def test_refills_come_when_a_task_would_send_them(
     stage: Stage, autojump_clock: MockClock
 ) -> None:
-    other, told = FakeOutlet(), Told()
+    other, told = FakeSink(), Told()
     take = stage.take()
-    take.begin(stage.track, told)
+    take.begin(stage.stream, told)
     async with trio.open_nursery() as playing:
         playing.start_soon(stage.take().play, AudioStream(other))
         await trio.sleep(5)
-    assert data(stage.outlet) == data(other) == played(CLIP)
-    times, expected = ({round(p.at_s, 6) for p in o.packets} for o in (stage.outlet, other))
+    assert data(stage.sink) == data(other) == played(CLIP)
+    times, expected = ({round(p.at_s, 6) for p in o.packets} for o in (stage.sink, other))
     # Their phases differ, by which their refills come a little sooner or later.
     assert len(times) == pytest.approx(len(expected), abs=1)
     assert told.at == [max(times)]
@@ -49,13 +49,13 @@ async def test_it_is_driven_from_its_first_packets_to_its_last(
     told = Told()
     take = stage.take()
     assert not take.is_driven
-    take.begin(stage.track, told)
+    take.begin(stage.stream, told)
     assert take.is_driven
     await trio.sleep(1.5)
     assert take.is_driven
     await trio.sleep(0.5)
     assert (take.is_driven, len(told.at)) == (False, 1)
-    await take.play(stage.track)
+    await take.play(stage.stream)
     assert trio.current_time() == pytest.approx(2)
 
 
@@ -64,7 +64,7 @@ async def test_a_clip_that_is_sent_at_once_is_not_driven(
 ) -> None:
     told = Told()
     take = stage.take(make_clip(15))
-    take.begin(stage.track, told)
+    take.begin(stage.stream, told)
     assert not take.is_driven
     await trio.sleep(1)
     assert told.at == []
@@ -73,24 +73,24 @@ async def test_a_clip_that_is_sent_at_once_is_not_driven(
 async def test_what_finds_no_room_is_left_to_play(stage: Stage, autojump_clock: MockClock) -> None:
     told = Told()
     take = stage.take()
-    take.begin(stage.track, told)
+    take.begin(stage.stream, told)
     await trio.sleep(0.5)
-    stage.outlet.give(-math.inf)
+    stage.sink.give(-math.inf)
     await trio.sleep(0.5)
     assert len(told.at) == 1
     assert not take.is_driven
     async with trio.open_nursery() as playing:
-        playing.start_soon(take.play, stage.track)
+        playing.start_soon(take.play, stage.stream)
         await trio.sleep(1)
-        stage.outlet.give(math.inf)
-    assert data(stage.outlet) == played(CLIP)
+        stage.sink.give(math.inf)
+    assert data(stage.sink) == played(CLIP)
 
 
 async def test_no_room_at_all_is_told_nobody(stage: Stage, autojump_clock: MockClock) -> None:
     told = Told()
-    stage.outlet.give(-math.inf)
+    stage.sink.give(-math.inf)
     take = stage.take()
-    take.begin(stage.track, told)
+    take.begin(stage.stream, told)
     assert (take.is_driven, told.at) == (False, [])
 
 
@@ -100,13 +100,13 @@ async def test_cut_it_is_closed_and_nothing_follows(
 ) -> None:
     told = Told()
     take = stage.take()
-    take.begin(stage.track, told)
+    take.begin(stage.stream, told)
     await trio.sleep(cut_s)
     take.cut()
-    sent = len(stage.outlet.packets)
+    sent = len(stage.sink.packets)
     await trio.sleep(5)
-    assert stage.outlet.packets[-1].data == SILENCE
-    assert len(stage.outlet.packets) == sent
+    assert stage.sink.packets[-1].data == SILENCE
+    assert len(stage.sink.packets) == sent
     assert (take.is_driven, told.at) == (False, [])
 
 
@@ -124,6 +124,6 @@ async def test_a_clip_that_fails_midway_is_left_to_play(
 ) -> None:
     told = Told()
     take: Playback = stage.take(Torn(CLIP.name, CLIP.frames, CLIP.offsets))
-    take.begin(stage.track, told)
+    take.begin(stage.stream, told)
     await trio.sleep(2)
     assert (take.is_driven, len(told.at)) == (False, 1)

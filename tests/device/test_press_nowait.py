@@ -40,11 +40,11 @@ async def test_all_that_follows_has_happened_when_it_returns(autojump_clock: Moc
         assert events.press_nowait(MODE, PRESS)
         assert events.press_nowait(PLAY, PRESS)
         assert device.state == State(1, playing=1)
-        assert audio.outlet.flags == "S" + "m" * 14
+        assert audio.sink.flags == "S" + "m" * 14
         assert events.press_nowait(STOP, PRESS)
-        assert audio.outlet.flags == "S" + "m" * 14 + "E"
+        assert audio.sink.flags == "S" + "m" * 14 + "E"
         await trio.sleep(5)
-        assert audio.outlet.flags == "S" + "m" * 14 + "E"
+        assert audio.sink.flags == "S" + "m" * 14 + "E"
 
 
 async def test_it_waits_for_presses_before_it(autojump_clock: MockClock) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import trio
-from fake_sink import FakeOutlet, is_grammatical, make_clip
+from fake_sink import FakeSink, is_grammatical, make_clip
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kit import running
@@ -33,9 +33,9 @@ class Call:
 
     kind: str
     connection: int
-    link: Attachment
+    attachment: Attachment
     scope: trio.CancelScope
-    outlet: FakeOutlet | None = None
+    sink: FakeSink | None = None
     packets_at_end: int = 0
 
 
@@ -107,21 +107,21 @@ class World:
     model: Model = field(default_factory=Model)
 
     def open(self, kind: str, connection: int) -> None:
-        scope, outlet = trio.CancelScope(), None
-        link: Attachment
+        scope, sink = trio.CancelScope(), None
+        attachment: Attachment
         if kind == "status":
-            link = self.devices.attach_status("x", connection, scope)
+            attachment = self.devices.attach_status("x", connection, scope)
         elif kind == "events":
-            link = self.devices.attach_events("x", connection, scope)
+            attachment = self.devices.attach_events("x", connection, scope)
         else:
-            outlet = FakeOutlet()
-            link = self.devices.attach_audio("x", connection, outlet, scope)
-        link.__enter__()
+            sink = FakeSink()
+            attachment = self.devices.attach_audio("x", connection, sink, scope)
+        attachment.__enter__()
         before = list(self.model.ended)
-        self.model.opens(Call(kind, connection, link, scope, outlet))
+        self.model.opens(Call(kind, connection, attachment, scope, sink))
         for call in self.model.ended:
-            if call not in before and call.outlet is not None:
-                call.packets_at_end = len(call.outlet.packets)
+            if call not in before and call.sink is not None:
+                call.packets_at_end = len(call.sink.packets)
 
     def connect(self, connection: int, order: list[str]) -> None:
         """As a stock device does it."""
@@ -130,7 +130,7 @@ class World:
 
     def close(self, kind: str) -> None:
         if (call := self.model.calls.get(kind)) is not None:
-            call.link.__exit__(None, None, None)
+            call.attachment.__exit__(None, None, None)
             self.model.closes(call)
 
     def lose(self, connection: int) -> None:
@@ -143,11 +143,11 @@ class World:
         call = self.model.calls.get("events")
         if call is None:
             return
-        assert isinstance(call.link, EventAttachment)
+        assert isinstance(call.attachment, EventAttachment)
         if not at_once:
-            call.link.queue(button, Action.PRESS)
+            call.attachment.queue(button, Action.PRESS)
             self.model.queue.append((call, button))
-        elif call.link.press_nowait(button, Action.PRESS):
+        elif call.attachment.press_nowait(button, Action.PRESS):
             self.model.is_pressed(call, button)
         else:
             assert self.model.queue
@@ -156,13 +156,13 @@ class World:
         """A call that was ended goes on talking: presses, and answers of its LEDs."""
         if not self.model.ended:
             return
-        link = self.model.ended[number % len(self.model.ended)].link
-        if isinstance(link, StatusAttachment):
-            link.report(Telemetry(last_error="late"))
-        elif isinstance(link, EventAttachment) and at_once:
-            assert not link.press_nowait(button, Action.PRESS)
-        elif isinstance(link, EventAttachment):
-            link.queue(button, Action.PRESS)
+        attachment = self.model.ended[number % len(self.model.ended)].attachment
+        if isinstance(attachment, StatusAttachment):
+            attachment.report(Telemetry(last_error="late"))
+        elif isinstance(attachment, EventAttachment) and at_once:
+            assert not attachment.press_nowait(button, Action.PRESS)
+        elif isinstance(attachment, EventAttachment):
+            attachment.queue(button, Action.PRESS)
 
     async def settle(self) -> None:
         self.model.settles()
@@ -174,13 +174,13 @@ class World:
         model, device = self.model, self.devices.by_id.get("x")
         for call in model.ended:
             assert call.scope.cancel_called
-            assert call.link._ended is not None
-            assert call.link._ended[0] is Superseded
+            assert call.attachment._ended is not None
+            assert call.attachment._ended[0] is Superseded
         for call in model.calls.values():
             assert not call.scope.cancel_called
         assert (device is not None) == bool(model.calls)
         if device is not None:
-            assert {kind.value for kind in device.links} == set(model.calls)
+            assert {kind.value for kind in device.attachments} == set(model.calls)
             assert (device.state.mode, device.state.playing is not None) == (
                 model.mode,
                 model.plays,
@@ -191,11 +191,11 @@ class World:
     def _check_sound(self) -> None:
         heard = self.model.calls.get("audio")
         for call in self.model.ended:
-            if call.outlet is not None:
-                assert is_grammatical(call.outlet.flags), call.outlet.flags
-                assert len(call.outlet.packets) == call.packets_at_end
-        if heard is not None and heard.outlet is not None:
-            flags = heard.outlet.flags
+            if call.sink is not None:
+                assert is_grammatical(call.sink.flags), call.sink.flags
+                assert len(call.sink.packets) == call.packets_at_end
+        if heard is not None and heard.sink is not None:
+            flags = heard.sink.flags
             assert is_grammatical(flags + "E" * self.model.plays) or not flags, flags
 
 

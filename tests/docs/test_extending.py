@@ -87,7 +87,9 @@ async def ear(name: str, server: OpenServer) -> AsyncIterator[Ear]:
         nursery.start_soon(one.device.run)
         one.device.switch_on()
         await until(
-            lambda: name in server.devices.by_id and len(server.devices.by_id[name].links) == 3
+            lambda: (
+                name in server.devices.by_id and len(server.devices.by_id[name].attachments) == 3
+            )
         )
         yield one
         nursery.cancel_scope.cancel()

@@ -22,7 +22,7 @@ from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.event_text import details_of, text_of
 from audio_server.fleet.history import GONE_MAX, KEPT, KEPT_IN_ALL, KEPT_MIN, LATEST, History
 from audio_server.fleet.local import LocalFleet
-from audio_server.fleet.subscribers import BEHIND_MAX, FOLLOWERS_MAX, FRESH_MAX
+from audio_server.fleet.subscribers import BEHIND_MAX, FRESH_MAX, SUBSCRIBERS_MAX
 
 
 async def texts(at: Stand, device_id: str | None = "a") -> list[str]:
@@ -181,37 +181,37 @@ async def test_a_device_that_is_gone_is_remembered(autojump_clock: MockClock) ->
 # -- how much
 
 
-def kept_by(timeline: History, device_id: str) -> int:
-    return len(timeline._entries[device_id])
+def kept_by(history: History, device_id: str) -> int:
+    return len(history._entries[device_id])
 
 
 @pytest.fixture
-async def timeline(nursery: trio.Nursery) -> History:
-    timeline = History(ChangeTracker(Devices((), Rules(clips=0), 0.3)))
-    nursery.start_soon(timeline.run)
-    return timeline
+async def history(nursery: trio.Nursery) -> History:
+    history = History(ChangeTracker(Devices((), Rules(clips=0), 0.3)))
+    nursery.start_soon(history.run)
+    return history
 
 
-def fill(timeline: History, device_id: str, count: int) -> None:
-    timeline.happened(device_id, DeviceEvent.CONNECTED, PEER, False)
+def fill(history: History, device_id: str, count: int) -> None:
+    history.happened(device_id, DeviceEvent.CONNECTED, PEER, False)
     for _ in range(count):
-        timeline.happened(device_id, DeviceEvent.PRESS, Button.MODE, Action.PRESS)
+        history.happened(device_id, DeviceEvent.PRESS, Button.MODE, Action.PRESS)
 
 
-async def test_a_device_has_so_many_and_the_oldest_go(timeline: History) -> None:
-    fill(timeline, "a", KEPT - 1)
-    assert (await timeline.of("a"))[0]["kind"] == "connected"
-    fill(timeline, "a", 10)
-    told = await timeline.of("a")
+async def test_a_device_has_so_many_and_the_oldest_go(history: History) -> None:
+    fill(history, "a", KEPT - 1)
+    assert (await history.of("a"))[0]["kind"] == "connected"
+    fill(history, "a", 10)
+    told = await history.of("a")
     assert (len(told), told[0]["kind"]) == (KEPT, "press")
 
 
-async def test_of_very_many_each_has_fewer(timeline: History) -> None:
+async def test_of_very_many_each_has_fewer(history: History) -> None:
     many = KEPT_IN_ALL // KEPT_MIN
     for number in range(many + 10):
-        timeline.happened(str(number), DeviceEvent.CONNECTED, PEER, False)
-    fill(timeline, "a", KEPT)
-    assert kept_by(timeline, "a") == KEPT_MIN
+        history.happened(str(number), DeviceEvent.CONNECTED, PEER, False)
+    fill(history, "a", KEPT)
+    assert kept_by(history, "a") == KEPT_MIN
 
 
 async def test_where_others_are_forgotten_each_has_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,14 +222,14 @@ async def test_where_others_are_forgotten_each_has_more(monkeypatch: pytest.Monk
             with at.devices.attach_events("b", 2):
                 pass
             for _ in range(90):
-                at.fleet._timeline.happened("a", DeviceEvent.PRESS, Button.MODE, Action.PRESS)
-            assert kept_by(at.fleet._timeline, "a") > 90
+                at.fleet._history.happened("a", DeviceEvent.PRESS, Button.MODE, Action.PRESS)
+            assert kept_by(at.fleet._history, "a") > 90
 
 
-async def test_of_all_together_the_latest_are_told(timeline: History) -> None:
+async def test_of_all_together_the_latest_are_told(history: History) -> None:
     for number in range(LATEST + 5):
-        timeline.happened(str(number), DeviceEvent.CONNECTED, PEER, False)
-    told = await timeline.of(None)
+        history.happened(str(number), DeviceEvent.CONNECTED, PEER, False)
+    told = await history.of(None)
     assert len(told) == LATEST
     assert (told[0]["device"], told[-1]["device"]) == ("5", str(LATEST + 4))
 
@@ -242,18 +242,18 @@ async def test_of_those_that_are_gone_only_so_many_are_remembered() -> None:
         assert await at.fleet.events("0") == await at.fleet.events("1") == []
         assert await at.fleet.row("1") is None
         assert len(await at.fleet.events("2")) == 2
-        assert len(at.fleet._timeline._entries) == GONE_MAX
+        assert len(at.fleet._history._entries) == GONE_MAX
 
 
-async def test_what_never_connected_is_not_kept(timeline: History) -> None:
-    timeline.happened("a", DeviceEvent.RENAMED, "x")
-    assert await timeline.of("a") == await timeline.of(None) == []
+async def test_what_never_connected_is_not_kept(history: History) -> None:
+    history.happened("a", DeviceEvent.RENAMED, "x")
+    assert await history.of("a") == await history.of(None) == []
 
 
 async def test_without_records_nothing_is_observed() -> None:
     devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
     LocalFleet(devices, records=False)
-    assert devices._common.listeners == ()
+    assert devices._context.listeners == ()
 
 
 async def test_an_observer_that_fails_is_left_out_and_devices_go_on() -> None:
@@ -290,22 +290,22 @@ def drained(channel: trio.MemoryReceiveChannel[Any]) -> list[Any]:
     return [channel.receive_nowait() for _ in range(waiting)]
 
 
-async def test_who_does_not_take_what_happens_is_let_go(timeline: History) -> None:
-    with timeline.following("a") as slow:
-        fill(timeline, "a", BEHIND_MAX + 10)
+async def test_who_does_not_take_what_happens_is_let_go(history: History) -> None:
+    with history.following("a") as slow:
+        fill(history, "a", BEHIND_MAX + 10)
         await wait_all_tasks_blocked()
         assert len([one async for one in slow]) == BEHIND_MAX  # it ends
 
 
-async def test_when_far_too_much_happens_all_are_let_go(timeline: History) -> None:
-    with timeline.following("b") as one:
-        fill(timeline, "a", FRESH_MAX + 10)
+async def test_when_far_too_much_happens_all_are_let_go(history: History) -> None:
+    with history.following("b") as one:
+        fill(history, "a", FRESH_MAX + 10)
         assert [one async for one in one] == []
 
 
 async def test_so_many_follow_and_no_more() -> None:
     async with standing() as at:
-        following = [at.fleet.following(None) for _ in range(FOLLOWERS_MAX)]
+        following = [at.fleet.following(None) for _ in range(SUBSCRIBERS_MAX)]
         for one in following:
             assert not at.fleet.is_full
             one.__enter__()

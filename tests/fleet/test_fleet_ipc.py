@@ -142,8 +142,10 @@ async def test_two_looks_at_a_time_tell_all_to_the_last_that_asked(
 ) -> None:
     """The first has been given up by whoever asked; it must not take rows from the second."""
     async with line_stand() as at, trio.open_nursery() as nursery:
-        links = [at.devices.attach_events(str(number), number + 1) for number in range(3 * BATCH)]
-        for link in links:
+        attachments = [
+            at.devices.attach_events(str(number), number + 1) for number in range(3 * BATCH)
+        ]
+        for link in attachments:
             link.__enter__()
         told: list[Any] = []
 
@@ -157,7 +159,7 @@ async def test_two_looks_at_a_time_tell_all_to_the_last_that_asked(
         assert counts == [3 * BATCH, 3 * BATCH]
         await look(anew=False)
         assert told[2] == []
-        for link in reversed(links):
+        for link in reversed(attachments):
             link.__exit__(None, None, None)
         await look(anew=False)
         assert sum(len(gone) for _, gone in told[3]) == 3 * BATCH

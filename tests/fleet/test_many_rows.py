@@ -6,13 +6,13 @@ import trio
 from fleet_kit import next_event
 
 from audio_server.fleet.broadcast import BEHIND_MAX, ROWS_MAX, Broadcast
-from audio_server.fleet.change_tracker import Changes, Told
+from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.names import MemoryNames
 
 
 async def test_whoever_begins_to_watch_has_time_to_take_all_rows() -> None:
     count = 3 * BEHIND_MAX * ROWS_MAX
-    rows = {f"d{number}": Told(1, '"mode":0') for number in range(count)}
+    rows = {f"d{number}": EncodedRow(1, '"mode":0') for number in range(count)}
     feed = Broadcast(MemoryNames())
     with feed.watching() as events:
         await feed.tell(Changes(rows, []))
@@ -20,7 +20,7 @@ async def test_whoever_begins_to_watch_has_time_to_take_all_rows() -> None:
         await feed.tell(Changes(rows, []))  # as when they all play at once
         assert not (await told_ids(events, count)) ^ rows.keys()
         for _ in range(5 * BEHIND_MAX):
-            await feed.tell(Changes({"d1": Told(1, '"mode":1')}, []))
+            await feed.tell(Changes({"d1": EncodedRow(1, '"mode":1')}, []))
         assert not feed.is_full
         waiting = events.statistics().current_buffer_used
         assert waiting < 5 * BEHIND_MAX  # and then it is let go

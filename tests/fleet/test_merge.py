@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from audio_server.fleet.change_tracker import Changes, Told
+from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.merge import Merge
 
 WORKERS = (1, 2, 3)
@@ -14,7 +14,7 @@ IDS = ("a", "b")
 
 def rows(**told: int) -> Changes:
     """Rows by device, each with the connection it is on."""
-    return Changes({key: Told(number, f"{key}{number}") for key, number in told.items()}, [])
+    return Changes({key: EncodedRow(number, f"{key}{number}") for key, number in told.items()}, [])
 
 
 def gone(*device_ids: str) -> Changes:

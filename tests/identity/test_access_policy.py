@@ -51,7 +51,7 @@ def test_a_server_of_this_machine_alone_says_nothing(host, settings, logged) -> 
 
 
 async def test_how_long_a_handshake_may_take(settings, autojump_clock) -> None:
-    guard = AccessPolicy(settings(tls=True, limits=LimitSettings(handshake_s=3)))
+    access_policy = AccessPolicy(settings(tls=True, limits=LimitSettings(handshake_s=3)))
     _, far = trio.testing.memory_stream_pair()
-    assert await guard.secure(far) is None
+    assert await access_policy.secure(far) is None
     assert trio.current_time() == 3

@@ -30,8 +30,8 @@ def make_door(papers: Papers, *, mutual: bool = False) -> TlsAcceptor:
 class Meeting:
     """One client at a door; `secured` is what became of it."""
 
-    def __init__(self, door: TlsAcceptor) -> None:
-        self._door = door
+    def __init__(self, acceptor: TlsAcceptor) -> None:
+        self._acceptor = acceptor
         self.near, self.far = trio.testing.memory_stream_pair()
         self.secured: Any = "nothing yet"
         self.error: BaseException | None = None
@@ -50,7 +50,7 @@ class Meeting:
         self.client = client
 
     async def secure(self) -> None:
-        self.secured = await self._door.secure(self.far)
+        self.secured = await self._acceptor.secure(self.far)
 
     async def _secure_and_greet(self) -> None:
         await self.secure()
@@ -186,10 +186,10 @@ async def test_a_client_that_says_nothing(papers, logged, autojump_clock) -> Non
 
 
 async def test_many_that_fail_are_a_few_lines(papers, autojump_clock) -> None:
-    door = make_door(papers)
+    acceptor = make_door(papers)
 
     async def fail() -> None:
-        meeting = Meeting(door)
+        meeting = Meeting(acceptor)
         await meeting.near.aclose()
         await meeting.secure()
 
@@ -218,12 +218,12 @@ async def test_new_files_are_for_new_connections(papers, strange, logged) -> Non
         certs = current.certs
         return server_context(certs.server.cert, certs.server.key, None)
 
-    door = TlsAcceptor(make)
-    old = Meeting(door)
+    acceptor = TlsAcceptor(make)
+    old = Meeting(acceptor)
     await old.shake(papers.context())
     current = strange
-    door.reload()
-    new = Meeting(door)
+    acceptor.reload()
+    new = Meeting(acceptor)
     await new.shake(strange.context())
     assert new.error is None
     async with trio.open_nursery() as nursery:
@@ -234,11 +234,11 @@ async def test_new_files_are_for_new_connections(papers, strange, logged) -> Non
 async def test_bad_new_files_leave_the_old_ones(papers, logged, tmp_path) -> None:
     certs = papers.certs
     files = {"cert": certs.server.cert}
-    door = TlsAcceptor(lambda: server_context(files["cert"], certs.server.key, None))
+    acceptor = TlsAcceptor(lambda: server_context(files["cert"], certs.server.key, None))
     files["cert"] = tmp_path / "nowhere"
     with pytest.raises(TlsError):
-        door.reload()
-    meeting = Meeting(door)
+        acceptor.reload()
+    meeting = Meeting(acceptor)
     await meeting.shake(papers.context())
     assert meeting.error is None
 

@@ -129,8 +129,8 @@ class House:
 @asynccontextmanager
 async def open_house(*packets: int) -> AsyncIterator[House]:
     """A server with clips of so many packets."""
-    house = House([clip_of(count) for count in packets or (100,)])
+    context = House([clip_of(count) for count in packets or (100,)])
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.devices.run)
-        yield house
+        await nursery.start(context.devices.run)
+        yield context
         nursery.cancel_scope.cancel()

@@ -22,8 +22,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0
 
 
 async def test_every_method_that_is_served_has_a_label() -> None:
-    async with open_house() as house:
-        paths = all_services(DeviceService(house.devices), trio.Event())
+    async with open_house() as context:
+        paths = all_services(DeviceService(context.devices), trio.Event())
     assert {path.removeprefix("/") for path in paths} == {*of.METHODS} - {of.OTHER}
 
 
@@ -35,30 +35,30 @@ async def test_every_method_that_is_served_has_a_label() -> None:
     ],
 )
 async def test_one_too_many(limits: Limits, reason: str) -> None:
-    board = SharedRegistry()
-    gate = ConnectionLimiter(limits, board.row())
+    shared_registry = SharedRegistry()
+    gate = ConnectionLimiter(limits, shared_registry.row())
     slot = gate.enter("192.0.2.1")
     assert slot is not None
     if limits.max_connections == 1:
         slot.authenticated()
     assert gate.enter("192.0.2.1") is None
-    assert Read(board.text())("connections_refused_total", reason=reason) == 1
+    assert Read(shared_registry.text())("connections_refused_total", reason=reason) == 1
 
 
 async def test_one_that_gives_way() -> None:
-    board = SharedRegistry()
-    gate = ConnectionLimiter(Limits(max_connections=1), board.row())
+    shared_registry = SharedRegistry()
+    gate = ConnectionLimiter(Limits(max_connections=1), shared_registry.row())
     for _ in range(2):
         assert gate.enter("192.0.2.1") is not None
-    assert Read(board.text())("connections_dropped_total", reason="gave_way") == 1
+    assert Read(shared_registry.text())("connections_dropped_total", reason="gave_way") == 1
 
 
 async def test_a_handshake_that_comes_to_nothing() -> None:
     async def refuse(transport: trio.abc.Stream) -> None:
         await trio.aclose_forcefully(transport)
 
-    board = SharedRegistry()
-    server = Server({}, secure=refuse, meter=board.row())
+    shared_registry = SharedRegistry()
+    server = Server({}, secure=refuse, meter=shared_registry.row())
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         await nursery.start(server.run, listeners)
@@ -67,19 +67,19 @@ async def test_a_handshake_that_comes_to_nothing() -> None:
             assert await stream.receive_some() == b""
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    read = Read(board.text())
+    read = Read(shared_registry.text())
     assert read("connections_refused_total", reason="handshake") == 1
     assert (read("connections_total"), read("connections_open")) == (1, 0)
 
 
-async def dropped(house: House, data: bytes) -> Read:
+async def dropped(context: House, data: bytes) -> Read:
     """What is counted when a peer says this, and then nothing more."""
     near, far = trio.testing.memory_stream_pair()
-    connection = ServerConnection({}, far, limits=Limits(), number=1, meter=house.meter)
+    connection = ServerConnection({}, far, limits=Limits(), number=1, meter=context.meter)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.run)
         await near.send_all(data)
-    return house.read
+    return context.read
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def dropped(house: House, data: bytes) -> Read:
 async def test_a_connection_that_is_ended(
     data: bytes, reason: str, autojump_clock: MockClock
 ) -> None:
-    async with open_house() as house:
-        read = await dropped(house, data)
+    async with open_house() as context:
+        read = await dropped(context, data)
     assert read("connections_dropped_total", reason=reason) == 1
     assert read.total("connections_dropped_total") == 1

@@ -21,10 +21,10 @@ DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/audio-server.json
 @pytest.fixture(scope="module")
 def names() -> set[str]:
     """All names that a query may have."""
-    board = SharedRegistry()
-    metrics = board.row()
+    shared_registry = SharedRegistry()
+    metrics = shared_registry.row()
     metrics.call_ended("/", Status.OK)
-    read = Read(board.text())
+    read = Read(shared_registry.text())
     return {name for name, _ in read.samples}
 
 

@@ -26,13 +26,13 @@ AUDIO = "com.opalcamera.test.DeviceService/ServerAudioStream"
 
 
 @pytest.fixture
-def board() -> SharedRegistry:
+def shared_registry() -> SharedRegistry:
     return SharedRegistry()
 
 
 @pytest.fixture
-def metrics(board: SharedRegistry) -> Metrics:
-    return board.row()
+def metrics(shared_registry: SharedRegistry) -> Metrics:
+    return shared_registry.row()
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def file() -> Iterator[int]:
         yield opened.fileno()
 
 
-def test_nothing_is_wrong_with_the_text(board: SharedRegistry, metrics: Metrics) -> None:
+def test_nothing_is_wrong_with_the_text(shared_registry: SharedRegistry, metrics: Metrics) -> None:
     metrics.call_begun(f"/{AUDIO}")
     metrics.call_ended(f"/{AUDIO}", Status.OK)
-    assert complaints(board.text()) == []
+    assert complaints(shared_registry.text()) == []
     assert {f"{family.name}".removesuffix("_total") for family in of.FAMILIES} < set(
-        Read(board.text()).families
+        Read(shared_registry.text()).families
     )
 
 
@@ -55,14 +55,14 @@ def test_what_would_be_wrong_is_found() -> None:
     assert len(complaints(text)) == 8
 
 
-def test_everything_is_shown_from_the_first_but_statuses(board: SharedRegistry) -> None:
-    board.row()
-    read = Read(board.text())
+def test_everything_is_shown_from_the_first_but_statuses(shared_registry: SharedRegistry) -> None:
+    shared_registry.row()
+    read = Read(shared_registry.text())
     assert read.samples["audio_server_takes_total", (("outcome", "lost"),)] == 0
     assert not [name for name, _ in read.samples if name == "audio_server_calls_total"]
 
 
-def test_counters_and_gauges(board: SharedRegistry, metrics: Metrics) -> None:
+def test_counters_and_gauges(shared_registry: SharedRegistry, metrics: Metrics) -> None:
     metrics.device_came()
     metrics.device_came()
     metrics.device_gone()
@@ -75,7 +75,7 @@ def test_counters_and_gauges(board: SharedRegistry, metrics: Metrics) -> None:
     metrics.sent(5, 500)
     metrics.led_fault(LedFault.REFUSED)
     metrics.led_corrected()
-    read = Read(board.text())
+    read = Read(shared_registry.text())
     assert (read("devices_connected"), read("device_arrivals_total")) == (1, 2)
     assert (read("device_reconnects_total"), read("device_takeovers_total")) == (1, 1)
     assert (read("devices_playing"), read("takes_total", outcome="cut")) == (1, 1)
@@ -84,12 +84,12 @@ def test_counters_and_gauges(board: SharedRegistry, metrics: Metrics) -> None:
     assert read("led_corrections_total") == 1
 
 
-def test_calls_by_method_and_status(board: SharedRegistry, metrics: Metrics) -> None:
+def test_calls_by_method_and_status(shared_registry: SharedRegistry, metrics: Metrics) -> None:
     for path in (f"/{AUDIO}", f"/{AUDIO}", "/made.Up/byAPeer"):
         metrics.call_begun(path)
     metrics.call_ended(f"/{AUDIO}", Status.ABORTED)
     metrics.call_ended("/made.Up/byAPeer", Status.OK)
-    read = Read(board.text())
+    read = Read(shared_registry.text())
     assert read("calls_open", method=AUDIO) == 1
     assert read("calls_total", method=AUDIO, code="ABORTED") == 1
     assert read("calls_total", method="other", code="OK") == 1
@@ -104,23 +104,25 @@ def test_calls_by_method_and_status(board: SharedRegistry, metrics: Metrics) -> 
         (Metrics.request_refused, "requests_refused_total"),
     ],
 )
-def test_a_word_that_is_not_known_makes_no_label(tell, name, board, metrics) -> None:
+def test_a_word_that_is_not_known_makes_no_label(tell, name, shared_registry, metrics) -> None:
     tell(metrics, "a word of a peer's own")
-    assert Read(board.text())(name, reason="other") == 1
+    assert Read(shared_registry.text())(name, reason="other") == 1
 
 
-def test_a_connection_that_is_idle_broke_no_rule(board: SharedRegistry, metrics: Metrics) -> None:
+def test_a_connection_that_is_idle_broke_no_rule(
+    shared_registry: SharedRegistry, metrics: Metrics
+) -> None:
     metrics.connection_dropped("no_error")
-    assert Read(board.text())("connections_dropped_total", reason="idle") == 1
+    assert Read(shared_registry.text())("connections_dropped_total", reason="idle") == 1
 
 
-def test_histograms(board: SharedRegistry, metrics: Metrics) -> None:
+def test_histograms(shared_registry: SharedRegistry, metrics: Metrics) -> None:
     metrics.acknowledged(0.001)  # a bound belongs to its bucket
     metrics.acknowledged(0.0011)
     metrics.acknowledged(60)
     metrics.served(100, 0.02)
     metrics.served(1, -1e-9)  # what a float does not hold is not early
-    read = Read(board.text())
+    read = Read(shared_registry.text())
     assert read("press_ack_seconds_bucket", le="0.0005") == 0
     assert read("press_ack_seconds_bucket", le="0.001") == 1
     assert read("press_ack_seconds_bucket", le="2.5") == 2
@@ -200,8 +202,8 @@ def _pid_of_nobody() -> int:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="asks Linux")  # noqa: PTH110
-def test_memory_and_time_of_this_process(board: SharedRegistry, metrics: Metrics) -> None:
-    read = Read(board.text())
+def test_memory_and_time_of_this_process(shared_registry: SharedRegistry, metrics: Metrics) -> None:
+    read = Read(shared_registry.text())
     assert 10e6 < read("process_resident_memory_bytes", worker="0") < 10e9
     assert read("process_cpu_seconds_total", worker="0") == pytest.approx(_own_cpu_s(), abs=1)
     assert read("process_start_time_seconds", worker="0") > 1.6e9

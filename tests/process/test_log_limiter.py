@@ -127,7 +127,7 @@ def test_the_host_of_a_peer(peer: str, host: str) -> None:
 ROOMS = ("rpc", "service", "web", "identity")
 OURS = {
     "a socket could not be heard",  # no connection is at hand; limited as a fault of ours
-    "a connection's outbox failed",
+    "a connection's write buffer failed",
     "connection not accepted",  # files have run out: has a rate of its own
     "pages",
     "pages failed",

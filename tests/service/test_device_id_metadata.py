@@ -61,7 +61,7 @@ async def test_calls_with_either_key_are_of_the_same_device(autojump_clock: Mock
     ):
         await wait_all_tasks_blocked()
         assert list(home.devices.by_id) == ["one"]
-        assert len(home.devices.by_id["one"].links) == 2
+        assert len(home.devices.by_id["one"].attachments) == 2
 
 
 async def test_both_are_refused_and_no_device_is_made(autojump_clock: MockClock) -> None:

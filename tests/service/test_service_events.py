@@ -154,7 +154,7 @@ async def test_what_cannot_be_decoded_ends_its_call_alone(
         await trio.sleep(0.1)
         with trio.fail_after(1):
             assert await status_of(panel.calls[name]) is Status.INTERNAL
-        assert len(home.devices.by_id["one"].links) == 2
+        assert len(home.devices.by_id["one"].attachments) == 2
 
 
 async def test_hold_and_release_are_button_state(autojump_clock: MockClock) -> None:

@@ -215,7 +215,7 @@ async def test_any_other_take_is_an_operators_unless_the_device_is_alone(
 def ends_one_call(devices: Devices) -> None:
     """As a take-over would, but of the `StatusStream` alone."""
     device = devices.by_id["den"]
-    status = next(link for kind, link in device.links.items() if kind.value == "status")
+    status = next(link for kind, link in device.attachments.items() if kind.value == "status")
     status.end(Superseded, Superseded.MOVED)
 
 

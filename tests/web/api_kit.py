@@ -41,7 +41,7 @@ class Api:
 
     app: ASGIApp
     devices: Devices
-    house: Context
+    context: Context
     document: dict[str, Any]
     seen: set[tuple[str, str, int]] = field(default_factory=set)
 
@@ -113,11 +113,11 @@ async def an_api(repository: Repository | None = None) -> AsyncIterator[Api]:
     devices = Devices(repository.clips, Rules(len(repository.clips)), 0.3)
     repository.used_by(at_once(devices.change_clips))
     fleet = LocalFleet(devices)
-    house = Context(Settings(), 1, repository, fleet, trio.Event(), str)
-    document = openapi(all_operations(house, login=False), "1")
+    context = Context(Settings(), 1, repository, fleet, trio.Event(), str)
+    document = openapi(all_operations(context, login=False), "1")
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
         nursery.start_soon(fleet.run)
-        app = make_app(house, Admitted(loopback=True))
-        yield Api(app, devices, house, document)
+        app = make_app(context, Admitted(loopback=True))
+        yield Api(app, devices, context, document)
         nursery.cancel_scope.cancel()

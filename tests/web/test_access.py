@@ -341,26 +341,26 @@ async def test_whoever_guesses_is_slowed_and_nobody_else(autojump_clock: Any) ->
 
 
 def test_a_network_of_version_6_is_one_guesser() -> None:
-    attempts = LoginThrottle()
+    login_throttle = LoginThrottle()
     for number in range(WRONG[0]):
-        attempts.count(f"2001:db8::{number:x}", 0)
-    assert not attempts.are_allowed("2001:db8::ffff", 0)
-    assert not attempts.are_allowed("2001:db8:0:ff::1", 0)
-    assert attempts.are_allowed("2001:db8:0:100::1", 0)
+        login_throttle.count(f"2001:db8::{number:x}", 0)
+    assert not login_throttle.are_allowed("2001:db8::ffff", 0)
+    assert not login_throttle.are_allowed("2001:db8:0:ff::1", 0)
+    assert login_throttle.are_allowed("2001:db8:0:100::1", 0)
     for _ in range(WRONG[0]):
-        attempts.count("::ffff:10.0.0.1", 0)
-    assert not attempts.are_allowed("10.0.0.1", 0)
-    assert attempts.are_allowed("a name", 0)
+        login_throttle.count("::ffff:10.0.0.1", 0)
+    assert not login_throttle.are_allowed("10.0.0.1", 0)
+    assert login_throttle.are_allowed("a name", 0)
 
 
 def test_so_many_are_told_apart_and_no_more() -> None:
-    attempts = LoginThrottle()
+    login_throttle = LoginThrottle()
     for number in range(ADDRESSES_MAX):
-        attempts.count(f"10.0.{number // 256}.{number % 256}", 0)
+        login_throttle.count(f"10.0.{number // 256}.{number % 256}", 0)
     for number in range(WRONG[0]):
-        assert attempts.are_allowed(f"10.1.0.{number}", 0)
-        attempts.count(f"10.1.0.{number}", 0)
-    assert not attempts.are_allowed("10.2.0.1", 0)  # the others share one account
-    assert attempts.are_allowed("10.0.0.1", 0)
-    attempts.count("10.3.0.1", 100)  # those who kept still are forgotten
-    assert attempts.are_allowed("10.2.0.1", 100)
+        assert login_throttle.are_allowed(f"10.1.0.{number}", 0)
+        login_throttle.count(f"10.1.0.{number}", 0)
+    assert not login_throttle.are_allowed("10.2.0.1", 0)  # the others share one account
+    assert login_throttle.are_allowed("10.0.0.1", 0)
+    login_throttle.count("10.3.0.1", 100)  # those who kept still are forgotten
+    assert login_throttle.are_allowed("10.2.0.1", 100)

@@ -66,9 +66,9 @@ async def test_clips_are_added_replaced_ordered_and_removed(api: Api) -> None:
 
 
 async def test_the_folder_is_read_anew(api: Api) -> None:
-    (api.house.repository.folder / "02-note.opus").write_bytes(sound(10))
+    (api.context.repository.folder / "02-note.opus").write_bytes(sound(10))
     assert titles(await api.ask("POST", "/api/clips/reload")) == ["home", "bell", "note"]
-    (api.house.repository.folder / "03-bad.opus").write_bytes(b"no sound")
+    (api.context.repository.folder / "03-bad.opus").write_bytes(b"no sound")
     bad = await api.ask("POST", "/api/clips/reload")
     assert (bad.status, "03-bad.opus" in bad.json["error"]) == (422, True)
     assert titles(await api.ask("GET", "/api/clips")) == ["home", "bell", "note"]
@@ -142,10 +142,10 @@ async def test_a_part_that_is_not_there(api: Api, wanted: str) -> None:
 async def test_what_is_wrong_changes_nothing(
     api: Api, method: str, path: str, body: Any, status: int, reason: str
 ) -> None:
-    before = {path.name for path in api.house.repository.folder.iterdir()}
+    before = {path.name for path in api.context.repository.folder.iterdir()}
     answer = await api.ask(method, path, body)
     assert (answer.status, reason in answer.json["error"]) == (status, True), answer.text
-    assert {path.name for path in api.house.repository.folder.iterdir()} == before
+    assert {path.name for path in api.context.repository.folder.iterdir()} == before
     assert [clip.packets for clip in api.devices.clips] == [50, 100]
 
 
@@ -157,7 +157,7 @@ async def test_a_form_is_no_file(api: Api) -> None:
 
 async def test_a_file_that_is_too_large_is_taken_to_its_end(api: Api) -> None:
     """Who is sending would not hear the answer otherwise."""
-    api.house.repository.max_bytes = 100
+    api.context.repository.max_bytes = 100
     answer = await api.ask("POST", "/api/clips?name=x.flac", [b"x" * 60] * 50)
     assert answer.status == 413
 
@@ -168,7 +168,7 @@ async def test_a_file_that_stops_coming_is_no_clip(autojump_clock: Any, monkeypa
             assert part == b"some"
 
     async with an_api() as api:
-        monkeypatch.setattr(api.house.repository, "upload", take)  # threads know no virtual time
+        monkeypatch.setattr(api.context.repository, "upload", take)  # threads know no virtual time
         begun = trio.current_time()
         answer = await api.ask("POST", "/api/clips?name=x.flac", [b"some", b"some", b""])
         assert (answer.status, "nothing of the body came" in answer.json["error"]) == (408, True)
@@ -190,7 +190,7 @@ async def test_what_is_wrong_with_clips_is_told(
     async def fail() -> None:
         raise error
 
-    monkeypatch.setattr(api.house.repository, "reload", fail)
+    monkeypatch.setattr(api.context.repository, "reload", fail)
     answer = await ask(api.app, "POST", "/api/clips/reload")
     assert (answer.status, answer.json["error"]) == (status, str(error))
 

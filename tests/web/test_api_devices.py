@@ -204,7 +204,7 @@ async def test_who_hears_nothing_for_long_is_told_so(api: Api, autojump_clock: A
 async def test_a_stream_ends_with_what_it_tells(api: Api, monkeypatch: Any) -> None:
     """As it does for whoever is too slow, and when the server stops."""
     told, channel = trio.open_memory_channel[bytes](1)
-    monkeypatch.setattr(api.house.fleet, "watching", lambda: nullcontext(channel))
+    monkeypatch.setattr(api.context.fleet, "watching", lambda: nullcontext(channel))
     async with listening(api.app, "/api/devices/changes") as events:
         await events.next_text()
         await told.send(b"event: all\ndata: {}\n\n")
@@ -321,7 +321,7 @@ async def test_a_fault_of_ours_is_logged_and_told(api: Api, monkeypatch: Any) ->
     async def fail() -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(api.house.fleet, "rows", fail)
+    monkeypatch.setattr(api.context.fleet, "rows", fail)
     answer = await api.ask("GET", "/api/devices")
     assert (answer.status, list(answer.json)) == (500, ["error"])
     assert "a fault" not in answer.text

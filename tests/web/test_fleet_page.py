@@ -201,7 +201,7 @@ def test_a_new_search_is_seen_from_its_beginning(
     expect(row(at, "opal-0000")).to_be_in_viewport()
 
 
-def house() -> list[Json]:
+def context() -> list[Json]:
     """Devices of one house, each in another state."""
     now = time.time()
     pressed = {"button": "play", "at": now - 4}
@@ -220,7 +220,7 @@ def house() -> list[Json]:
 
 
 def test_nobody_is_shut_out_of_the_fleet(look: Look, fake: FakeServer, screenshots: Path) -> None:
-    fake.put(*house())
+    fake.put(*context())
     at = look(viewport=WIDE)
     row(at, "Hall").locator("input").click()
     row(at, "Kitchen").locator("input").click()

@@ -33,8 +33,8 @@ async def test_a_pages_device_connects_over_tls(tmp_path: Path) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         port = await nursery.start(partial(serve_until, stop, settings))
-        house = Context(settings, port, shelf_of(), None, stop, str)
-        device = VirtualDevice("page", house.open_channel)
+        context = Context(settings, port, shelf_of(), None, stop, str)
+        device = VirtualDevice("page", context.open_channel)
         nursery.start_soon(device.run)
         device.switch_on()
         with trio.fail_after(10):

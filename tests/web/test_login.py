@@ -25,7 +25,7 @@ from audio_server.settings import Settings
 from audio_server.web.access import Admitted
 from audio_server.web.app import make_app
 from audio_server.web.context import Context
-from audio_server.web.endpoint import way_in
+from audio_server.web.endpoint import endpoint
 from audio_server.web.login import SESSION_S, Login
 from audio_server.web.login_routes import FORM_S
 from audio_server.web.token_file import (
@@ -43,8 +43,8 @@ OURS = {"origin": f"http://{HOST}"}
 
 def app_with(login: Login | None) -> ASGIApp:
     nobody = LocalFleet(Devices((), Rules(clips=0), 0.3))
-    house = Context(Settings(), 1, shelf_of(), nobody, trio.Event(), str)
-    return make_app(house, Admitted(loopback=False, login=login))
+    context = Context(Settings(), 1, shelf_of(), nobody, trio.Event(), str)
+    return make_app(context, Admitted(loopback=False, login=login))
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_the_token_is_read_anew_but_a_bad_one_changes_nothing(tmp_path: Path) ->
     path = tmp_path / "token"
     path.write_text(TOKEN)
     settings = Settings(http_token_file=path, data=tmp_path / "data")
-    way = way_in(settings, ("127.0.0.1", 80))
+    way = endpoint(settings, ("127.0.0.1", 80))
     login = way.entry.login
     assert login is not None
     path.write_text("short")

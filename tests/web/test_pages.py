@@ -35,11 +35,11 @@ def house_at(http: str, **settings: Any) -> Context:
 
 
 @asynccontextmanager
-async def pages(house: Context) -> AsyncIterator[str]:
+async def pages(context: Context) -> AsyncIterator[str]:
     """Pages that are served for as long as the block; gives HOST:PORT."""
     with structlog.testing.capture_logs() as logs:
-        async with open_pages(house):
-            house.ready.set()
+        async with open_pages(context):
+            context.ready.set()
             await trio.testing.wait_all_tasks_blocked()
             yield str(logs[0]["url"]).removeprefix("http://")
     assert [line for line in logs if line["log_level"] == "error"] == []
@@ -69,10 +69,10 @@ def status(answer: str) -> int:
 
 
 async def test_ready_means_that_devices_are_welcome() -> None:
-    house = house_at("127.0.0.1:0")
-    async with pages(house) as at:
+    context = house_at("127.0.0.1:0")
+    async with pages(context) as at:
         assert status(await ask(at, "/readyz")) == status(await ask(at, "/healthz")) == 200
-        house.stop.set()
+        context.stop.set()
         assert status(await ask(at, "/readyz")) == 503
         assert status(await ask(at, "/healthz")) == 200
     with pytest.raises(OSError, match="connect"):
@@ -164,8 +164,8 @@ async def test_the_default_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     at = f"127.0.0.1:{taken.socket.getsockname()[1]}"
     monkeypatch.setattr(server, "DEFAULT_HTTP", at)
     with structlog.testing.capture_logs() as logs:
-        async with open_pages(house := house_at(at)):
-            house.ready.set()
+        async with open_pages(context := house_at(at)):
+            context.ready.set()
             await trio.testing.wait_all_tasks_blocked()
     assert [line["event"] for line in logs] == ["no pages: the port is taken"]
     await taken.aclose()

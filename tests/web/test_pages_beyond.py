@@ -37,9 +37,9 @@ def settings(tmp_path: Path) -> partial[Settings]:
 
 def house_of(settings: Settings) -> Context:
     nobody = LocalFleet(Devices((), Rules(clips=0), 0.3))
-    house = Context(settings, 1, shelf_of(), nobody, trio.Event(), str)
-    house.ready.set()
-    return house
+    context = Context(settings, 1, shelf_of(), nobody, trio.Event(), str)
+    context.ready.set()
+    return context
 
 
 async def asked(stream: trio.abc.Stream, path: str, **headers: str) -> int:
@@ -88,9 +88,9 @@ async def test_the_pages_have_the_servers_certificate_and_the_newest(
     cert, key = (
         Path(shutil.copy(path, tmp_path)) for path in (papers.server.cert, papers.server.key)
     )
-    house = house_of(settings(tls_cert=cert, tls_key=key))
+    context = house_of(settings(tls_cert=cert, tls_key=key))
     with structlog.testing.capture_logs() as logs:
-        async with open_pages(house):
+        async with open_pages(context):
             await trio.testing.wait_all_tasks_blocked()
             assert logs[0]["url"].startswith("https://0.0.0.0:")
             assert len(logs) == 1  # nothing to warn of
@@ -99,10 +99,10 @@ async def test_the_pages_have_the_servers_certificate_and_the_newest(
             newer = make_dev_certs(tmp_path / "newer", ["localhost"], [])
             shutil.copy(newer.server.cert, cert)
             shutil.copy(newer.server.key, key)
-            house.reload()
+            context.reload()
             await check_tls(port, newer.ca)
             cert.write_text("no certificate")
-            house.reload()
+            context.reload()
             await check_tls(port, newer.ca)
             assert logs[-1]["event"] == "files of the pages not reloaded"
             async with await trio.open_tcp_stream("127.0.0.1", port) as plain:
@@ -125,11 +125,11 @@ async def check_tls(port: int, ca: Path) -> None:
 
 async def test_whoever_sends_too_much_hears_why(tmp_path: Path) -> None:
     """Even while the file is still being sent: a connection that is cut says nothing."""
-    house = house_of(Settings(http="127.0.0.1:0", clips=tmp_path))
-    house.repository.folder = tmp_path
-    house.repository.max_bytes = 1000
+    context = house_of(Settings(http="127.0.0.1:0", clips=tmp_path))
+    context.repository.folder = tmp_path
+    context.repository.max_bytes = 1000
     with structlog.testing.capture_logs() as logs:
-        async with open_pages(house):
+        async with open_pages(context):
             await trio.testing.wait_all_tasks_blocked()
             port = int(logs[0]["url"].rsplit(":", 1)[1])
             async with await trio.open_tcp_stream("127.0.0.1", port) as stream:

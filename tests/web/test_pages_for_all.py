@@ -11,7 +11,7 @@ from fake_facts import AMBER, device
 from fake_server import FakeServer
 from playwright.sync_api import expect
 from test_clips_page import live_through
-from test_fleet_page import house, row
+from test_fleet_page import context, row
 
 NARROW = {"width": 320, "height": 640}
 HALF = {"width": 640, "height": 800}
@@ -36,7 +36,7 @@ def opened(look: Look, fake: FakeServer, path: str, **options: object) -> Watche
     """A page with all that it may show."""
     fake.needs_login = path.startswith("/login")
     facts = {"name": "Greenhouse behind the stable", "battery": 0.8, "last_error": "torn"}
-    fake.put(*house(), device("opal-17", mode=3, at=3.0, **facts))
+    fake.put(*context(), device("opal-17", mode=3, at=3.0, **facts))
     if not fake.events:
         live_through(fake, "opal-17")
     return look(path, **options)

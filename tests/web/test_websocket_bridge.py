@@ -66,10 +66,10 @@ class Page:
         self.version = AsyncValue(0)
         self.ended = False
         socket: Any = self.socket
-        self.relay = WebSocketBridge(socket, self.device, pcm=False)
+        self.bridge = WebSocketBridge(socket, self.device, pcm=False)
 
     async def run(self) -> None:
-        await self.relay.run(lambda: {"event": "hello"}, self.version, self.over)
+        await self.bridge.run(lambda: {"event": "hello"}, self.version, self.over)
         self.ended = True
 
 

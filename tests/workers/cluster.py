@@ -55,7 +55,7 @@ class Worker:
     """A worker, and what the relay and the test need of it."""
 
     def __init__(self) -> None:
-        self.post = Mailbox()
+        self.mailbox = Mailbox()
         self.ready = trio.Event()
         self.ended = trio.Event()
         self.stop = trio.Event()
@@ -82,13 +82,13 @@ class Cluster:
 
     def __init__(self, workers: int) -> None:
         self.workers = {number: Worker() for number in range(1, workers + 1)}
-        self.relay = trio.CancelScope()
+        self.router = trio.CancelScope()
         self._next = cycle(self.workers)
 
-    async def run_relay(self, relay: Router, read_fd: int) -> None:
+    async def run_relay(self, router: Router, read_fd: int) -> None:
         stream = trio.lowlevel.FdStream(os.dup(read_fd))
-        with self.relay:
-            await relay.run(stream)
+        with self.router:
+            await router.run(stream)
 
     def open(self, worker: int) -> AbstractAsyncContextManager[Channel]:
         """One more connection to a worker."""
@@ -108,11 +108,11 @@ async def open_cluster(
     boot = WorkerConfig(Settings(), workers, clips, store is not None)
     read_fd, write_fd = os.pipe()
     async with trio.open_nursery() as nursery:
-        relay = Router(Directory(workers, store=store), cluster.workers, store)
-        nursery.start_soon(cluster.run_relay, relay, read_fd)
+        router = Router(Directory(workers, store=store), cluster.workers, store)
+        nursery.start_soon(cluster.run_relay, router, read_fd)
         for number, worker in cluster.workers.items():
             nursery.start_soon(worker.run, number, boot, write_fd)
-            nursery.start_soon(worker.post.deliver, worker.sender)
+            nursery.start_soon(worker.mailbox.deliver, worker.sender)
             await worker.ready.wait()
         yield cluster
         nursery.cancel_scope.cancel()

@@ -18,7 +18,7 @@ from audio_server.wire.audio import SILENCE
 from audio_server.workers.descriptor_passing import DescriptorSender, take_boot, take_clips
 from audio_server.workers.worker_config import Editions, WorkerConfig, nameless_file, pack, unpack
 
-BOOT = WorkerConfig(Settings(port=7), 2, (), confirms=True, board_fd=5)
+BOOT = WorkerConfig(Settings(port=7), 2, (), confirms=True, registry_fd=5)
 
 
 def clips_of(*names: str) -> list[Clip]:
@@ -39,7 +39,7 @@ async def editions() -> AsyncIterator[Editions]:
 
 
 def test_what_is_packed_is_what_is_unpacked() -> None:
-    boot = WorkerConfig(Settings(), 2, clips_of("a", "b"), confirms=True, board_fd=5)
+    boot = WorkerConfig(Settings(), 2, clips_of("a", "b"), confirms=True, registry_fd=5)
     with nameless_file() as fd:
         pack(boot, fd)
         assert unpack(fd) == boot

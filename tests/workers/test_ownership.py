@@ -73,46 +73,46 @@ def not_attached(device_id: str, connection: int) -> bool:
 
 
 @pytest.fixture
-def claims(uplink) -> Ownership:
+def ownership(uplink) -> Ownership:
     return Ownership(1, uplink, OwnershipCache(1, lambda device_id: False), not_attached)
 
 
-async def claim(claims: Ownership, connection: int, arrival: int | None = None) -> None:
+async def claim(ownership: Ownership, connection: int, arrival: int | None = None) -> None:
     """For a call of the device "one"; unless told, it came in with its connection."""
     came = connection if arrival is None else arrival
-    await claims.claim("one", connection, lambda: came)
+    await ownership.claim("one", connection, lambda: came)
 
 
-async def test_the_calls_of_a_connection_ask_once(claims, pipe) -> None:
+async def test_the_calls_of_a_connection_ask_once(ownership, pipe) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(3):
-            nursery.start_soon(claim, claims, 10)
+            nursery.start_soon(claim, ownership, 10)
         await wait_all_tasks_blocked()
         assert pipe.said() == [Claim(1, "one", 10)]
-        claims.hear(Granted("one", 10, 10, 3))
-    assert claims.get("one") == 3
+        ownership.hear(Granted("one", 10, 10, 3))
+    assert ownership.get("one") == 3
 
 
 @pytest.mark.parametrize(("connection", "asks"), [(10, False), (20, True)])
 async def test_where_the_device_has_a_call_open_on_the_connection_nothing_is_asked(
     uplink, pipe, autojump_clock, connection, asks
 ) -> None:
-    replica = OwnershipCache(1, lambda device_id: True)
-    claims = Ownership(1, uplink, replica, lambda device_id, connection: connection == 10)
-    claims.hear(Granted("one", 10, 10, 0))
+    cache = OwnershipCache(1, lambda device_id: True)
+    ownership = Ownership(1, uplink, cache, lambda device_id, connection: connection == 10)
+    ownership.hear(Granted("one", 10, 10, 0))
     with trio.move_on_after(1) as waiting:
-        await claim(claims, connection, 30)
+        await claim(ownership, connection, 30)
     assert waiting.cancelled_caught == asks
     assert pipe.said() == [Claim(1, "one", 30)] * asks
 
 
-async def test_each_claim_has_an_answer_of_its_own(claims, pipe) -> None:
+async def test_each_claim_has_an_answer_of_its_own(ownership, pipe) -> None:
     """Whichever comes first, and whatever the age of the connection."""
     became: dict[int, str] = {}
 
     async def try_to(connection: int) -> None:
         try:
-            await claim(claims, connection)
+            await claim(ownership, connection)
         except Superseded as why:
             became[connection] = str(why)
         else:
@@ -122,76 +122,78 @@ async def test_each_claim_has_an_answer_of_its_own(claims, pipe) -> None:
         for connection in (10, 20, 15):
             nursery.start_soon(try_to, connection)
         await wait_all_tasks_blocked()
-        claims.hear(Granted("one", 20, 20, 0))
+        ownership.hear(Granted("one", 20, 20, 0))
         await wait_all_tasks_blocked()
         assert became == {20: "granted"}
-        claims.hear(Refused("one", 10))
+        ownership.hear(Refused("one", 10))
         await wait_all_tasks_blocked()
         assert became == {20: "granted", 10: Superseded.ELSEWHERE}
-        claims.hear(Granted("one", 15, 20, 0))
+        ownership.hear(Granted("one", 15, 20, 0))
     assert became[15] == "granted"
 
 
-async def test_a_device_that_moves_before_the_call_goes_on_is_not_attached(claims, nursery) -> None:
-    nursery.start_soon(answer_and_move, claims)
+async def test_a_device_that_moves_before_the_call_goes_on_is_not_attached(
+    ownership, nursery
+) -> None:
+    nursery.start_soon(answer_and_move, ownership)
     with trio.fail_after(1), pytest.raises(Superseded):
-        await claim(claims, 10)
+        await claim(ownership, 10)
 
 
-async def answer_and_move(claims: Ownership) -> None:
+async def answer_and_move(ownership: Ownership) -> None:
     await wait_all_tasks_blocked()
-    claims.hear(Granted("one", 10, 10, 0))
-    assert claims.moved(Moved("one", 20))
+    ownership.hear(Granted("one", 10, 10, 0))
+    assert ownership.moved(Moved("one", 20))
 
 
-async def test_a_call_that_has_been_cancelled_asks_nothing(claims, pipe) -> None:
+async def test_a_call_that_has_been_cancelled_asks_nothing(ownership, pipe) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
-        await claim(claims, 10)
+        await claim(ownership, 10)
     assert pipe.said() == []
 
 
 async def test_a_call_that_is_cancelled_while_it_asks_leaves_the_others_their_answer(
-    claims, nursery
+    ownership, nursery
 ) -> None:
     with trio.move_on_after(0):
-        await claim(claims, 10)
+        await claim(ownership, 10)
     done = trio.Event()
 
     async def wait_answer() -> None:
-        await claim(claims, 10)
+        await claim(ownership, 10)
         done.set()
 
     nursery.start_soon(wait_answer)
     await wait_all_tasks_blocked()
-    claims.hear(Granted("one", 10, 10, 0))
+    ownership.hear(Granted("one", 10, 10, 0))
     await done.wait()
 
 
-async def test_calls_go_on_in_the_order_they_came(claims, nursery) -> None:
+async def test_calls_go_on_in_the_order_they_came(ownership, nursery) -> None:
     """Of two calls of one kind the later one is to be the newer to the device."""
     went_on: list[int] = []
 
     async def go_on(number: int) -> None:
-        await claim(claims, 10)
+        await claim(ownership, 10)
         went_on.append(number)
 
     for number in range(10):
         nursery.start_soon(go_on, number)
         await wait_all_tasks_blocked()
-    claims.hear(Granted("one", 10, 10, 0))
+    ownership.hear(Granted("one", 10, 10, 0))
     await go_on(10)  # comes when the answer is there, but not all have gone on
     assert went_on == list(range(11))
-    assert not claims._lines
+    assert not ownership._lines
 
 
-async def test_one_that_is_cancelled_in_line_holds_up_nobody(claims, nursery) -> None:
+async def test_one_that_is_cancelled_in_line_holds_up_nobody(ownership, nursery) -> None:
     went_on: list[int] = []
     scopes = [trio.CancelScope() for _ in range(4)]
 
     async def go_on(number: int) -> None:
         with scopes[number]:
-            await claim(claims, 10)
+            await claim(ownership, 10)
             went_on.append(number)
 
     for number in range(4):
@@ -201,50 +203,50 @@ async def test_one_that_is_cancelled_in_line_holds_up_nobody(claims, nursery) ->
     await wait_all_tasks_blocked()
     assert went_on == []
     scopes[1].cancel()
-    claims.hear(Granted("one", 10, 10, 0))
+    ownership.hear(Granted("one", 10, 10, 0))
     scopes[2].cancel()
     await wait_all_tasks_blocked()
     assert went_on[-1] == 3
-    assert not claims._lines
+    assert not ownership._lines
 
 
 async def test_a_press_waits_while_its_mode_is_not_in_the_pipe(
-    claims, pipe, autojump_clock
+    ownership, pipe, autojump_clock
 ) -> None:
-    claims.hear(Granted("one", 10, 10, 0))
+    ownership.hear(Granted("one", 10, 10, 0))
     pipe.fill()
-    claims.put("one", 1)
+    ownership.put("one", 1)
     with trio.move_on_after(1) as waiting:
-        await claims.wait_durable("one")
+        await ownership.wait_durable("one")
     assert waiting.cancelled_caught
     assert pipe.said() == []
-    await claims.wait_durable("one")
+    await ownership.wait_durable("one")
     assert pipe.said() == [Changed(1, "one", 10, 1)]
 
 
 async def test_a_press_waits_for_every_change_of_its_device(uplink, autojump_clock) -> None:
-    replica = OwnershipCache(1, lambda device_id: False)
-    claims = Ownership(1, uplink, replica, not_attached, confirms=True)
+    cache = OwnershipCache(1, lambda device_id: False)
+    ownership = Ownership(1, uplink, cache, not_attached, confirms=True)
     for device_id in ("one", "two"):
-        claims.hear(Granted(device_id, 10, 10, 0))
-    claims.put("one", 1)
-    claims.put("one", 2)
-    claims.hear(Kept("one", 10))
-    claims.hear(Kept("one", 9))  # for the worker that was here before
-    await claims.wait_durable("two")
+        ownership.hear(Granted(device_id, 10, 10, 0))
+    ownership.put("one", 1)
+    ownership.put("one", 2)
+    ownership.hear(Kept("one", 10))
+    ownership.hear(Kept("one", 9))  # for the worker that was here before
+    await ownership.wait_durable("two")
     with trio.move_on_after(1) as waiting:
-        await claims.wait_durable("one")
+        await ownership.wait_durable("one")
     assert waiting.cancelled_caught
-    claims.hear(Granted("one", 20, 20, 2))
-    claims.put("one", 3)
-    claims.hear(Kept("one", 10))
+    ownership.hear(Granted("one", 20, 20, 2))
+    ownership.put("one", 3)
+    ownership.hear(Kept("one", 10))
     with trio.move_on_after(1) as waiting:
-        await claims.wait_durable("one")
+        await ownership.wait_durable("one")
     assert waiting.cancelled_caught
-    claims.hear(Kept("one", 20))
-    await claims.wait_durable("one")
-    claims.hear(Kept("one", 20))
-    claims.hear(Kept("one", 9))
+    ownership.hear(Kept("one", 20))
+    await ownership.wait_durable("one")
+    ownership.hear(Kept("one", 20))
+    ownership.hear(Kept("one", 9))
 
 
 @pytest.fixture
@@ -278,15 +280,15 @@ async def test_a_device_that_is_released_ends_and_may_come_back(devices, nursery
 
 
 async def test_a_press_that_comes_with_the_move_is_not_told(uplink, pipe, nursery) -> None:
-    replica = OwnershipCache(1, lambda device_id: device_id in devices.by_id)
-    claims = Ownership(1, uplink, replica, not_attached)
-    devices = make_devices(Settings(), CLIPS, store=claims)
+    cache = OwnershipCache(1, lambda device_id: device_id in devices.by_id)
+    ownership = Ownership(1, uplink, cache, not_attached)
+    devices = make_devices(Settings(), CLIPS, store=ownership)
     await nursery.start(devices.run)
-    claims.hear(Granted("one", 10, 10, 0))
+    ownership.hear(Granted("one", 10, 10, 0))
     with pytest.raises(Superseded), devices.attach_events("one", 10):  # noqa: PT012
         await wait_all_tasks_blocked()
         devices.by_id["one"].press(Press(Button.MODE, Action.PRESS, trio.Event()))
-        assert claims.moved(Moved("one", 20))
+        assert ownership.moved(Moved("one", 20))
         devices.release("one")
         with trio.CancelScope(shield=True):
             await wait_all_tasks_blocked()

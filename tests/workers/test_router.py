@@ -31,7 +31,7 @@ class FakeMember:
     """A worker that says nothing of its own."""
 
     def __init__(self) -> None:
-        self.post = Mailbox(max_bytes=1000)
+        self.mailbox = Mailbox(max_bytes=1000)
         self.is_ready = False
         self.sender, self.receiver = memory_stream_one_way_pair()
         self._lines = LineReader()
@@ -65,9 +65,9 @@ def wire() -> tuple[MemorySendStream, MemoryReceiveStream]:
 async def up(members, wire, nursery) -> AsyncIterator[MemorySendStream]:
     """What workers write into, with a relay at its other end."""
     for member in members.values():
-        nursery.start_soon(member.post.deliver, member.sender)
-    relay = Router(Directory(2), members)
-    nursery.start_soon(relay.run, wire[1])
+        nursery.start_soon(member.mailbox.deliver, member.sender)
+    router = Router(Directory(2), members)
+    nursery.start_soon(router.run, wire[1])
     return wire[0]
 
 
@@ -99,15 +99,15 @@ async def test_a_worker_that_hangs_blocks_nobody_and_is_found_out(up, members, n
         granted = 0
         while granted < 50:
             granted += sum(isinstance(news, Granted) for news in await members[2].hears())
-        await members[1].post.wait_full()
+        await members[1].mailbox.wait_full()
 
 
 async def test_a_store_that_takes_time_confirms(members, wire, nursery, autojump_clock) -> None:
     for member in members.values():
-        nursery.start_soon(member.post.deliver, member.sender)
+        nursery.start_soon(member.mailbox.deliver, member.sender)
     store = SlowStore()
-    relay = Router(Directory(2, store=store), members, store)
-    nursery.start_soon(relay.run, wire[1])
+    router = Router(Directory(2, store=store), members, store)
+    nursery.start_soon(router.run, wire[1])
     await wire[0].send_all(encode(Changed(1, "one", 10, 2)) + encode(Claim(2, "one", 20)))
     assert await members[2].hears() == [Granted("one", 20, 20, 2)]
     assert await members[1].hears() == [Moved("one", 20)]
@@ -119,6 +119,6 @@ async def test_a_store_that_takes_time_confirms(members, wire, nursery, autojump
 async def test_delivery_ends_when_the_worker_has_gone() -> None:
     sender, receiver = memory_stream_one_way_pair()
     await receiver.aclose()
-    post = Mailbox()
-    post.send(Drain())
-    await post.deliver(sender)
+    mailbox = Mailbox()
+    mailbox.send(Drain())
+    await mailbox.deliver(sender)

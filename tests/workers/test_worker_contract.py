@@ -242,7 +242,7 @@ async def test_a_supervisor_that_does_not_run_stops_no_device(
 ) -> None:
     async with device_at(cluster, 1) as device:
         await device.press(MODE)
-        cluster.relay.cancel()
+        cluster.router.cancel()
         await device.press(MODE, PLAY, MODE, STOP, MODE)
         assert await device.settles() == shown(1)
 

@@ -56,10 +56,10 @@ class Worker:
 
     def __post_init__(self) -> None:
         """It forgets devices as early as it may."""
-        self.replica = OwnershipCache(self.number, lambda id: id in self.attached, known_max=1)
+        self.cache = OwnershipCache(self.number, lambda id: id in self.attached, known_max=1)
 
     def tenure(self, device: str) -> int:
-        return self.replica._known[device].tenure
+        return self.cache._known[device].tenure
 
 
 @dataclass
@@ -129,7 +129,7 @@ class Histories(RuleBasedStateMachine):
         counts = (owner.worker, owner.tenure) == (worker.number, worker.tenure(device))
         assert not counts or here.mode == owner.mode
         here.mode = 0 if home else (here.mode + 1) % MODES
-        self.pipe.append(worker.replica.change(device, here.mode))
+        self.pipe.append(worker.cache.change(device, here.mode))
         if counts:
             owner.mode = here.mode
 
@@ -170,11 +170,11 @@ class Histories(RuleBasedStateMachine):
     def read(self, worker: Worker) -> None:
         news = worker.news.popleft()
         if isinstance(news, Moved):
-            if worker.replica.hear(news):
+            if worker.cache.hear(news):
                 worker.attached.pop(news.device_id, None)
             return
         if isinstance(news, Granted):
-            worker.replica.hear(news)
+            worker.cache.hear(news)
         for (device, connection), arrival in list(worker.waiting.items()):
             if (device, arrival) == (news.device_id, news.arrival):
                 del worker.waiting[device, connection]
@@ -184,7 +184,7 @@ class Histories(RuleBasedStateMachine):
     def attach(self, worker: Worker, device: str, connection: int) -> None:
         """The first call of a device brings it in the mode of the grant, which is the right one."""
         owner = self.owners[device]
-        mode = worker.replica.mode(device)
+        mode = worker.cache.mode(device)
         here = worker.attached.setdefault(device, Attached(mode))
         here.connections.add(connection)
         if (owner.worker, owner.tenure) == (worker.number, worker.tenure(device)):

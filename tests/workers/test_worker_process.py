@@ -86,7 +86,7 @@ async def test_one_that_hangs_is_killed_and_another_one_started(log) -> None:
         nursery.start_soon(worker.run, program("import time; time.sleep(1000)"), ())
         await log.wait("worker started")
         while not log.find("worker ended"):
-            worker.post.send(Moved("x" * 64, 1))  # far more than the pipe takes
+            worker.mailbox.send(Moved("x" * 64, 1))  # far more than the pipe takes
             await trio.lowlevel.checkpoint()
         assert log.find("worker hangs")
         assert (await log.wait("worker ended"))["status"] == -signal.SIGABRT

@@ -101,10 +101,10 @@ def _hex(port: int) -> str:
 
 def _has_socket(pid: int, inode: str) -> bool:
     try:
-        links = list(Path(f"/proc/{pid}/fd").iterdir())
+        attachments = list(Path(f"/proc/{pid}/fd").iterdir())
     except FileNotFoundError:  # that worker has ended
         return False
-    return any(_target(link).endswith(f"socket:[{inode}]") for link in links)
+    return any(_target(link).endswith(f"socket:[{inode}]") for link in attachments)
 
 
 def _target(link: Path) -> str:

@@ -47,8 +47,8 @@ class ReadScheduler:
             await _wait_in(self._line, width)
 
     def when_quiet(self, do: Callable[[], None]) -> None:
-        """Have something done that must not block and raises nothing. Before the turnstile turns,
-        and after, it is done at once."""
+        """Run `do` when no reader is in line; it must not block, and raises nothing. Before `run`
+        starts, and after it, `do` runs at once."""
         if self._is_open:
             do()
         else:

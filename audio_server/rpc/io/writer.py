@@ -71,7 +71,7 @@ class BatchWriter:
             # One connection's fault must not stop the writes of all others. Its peer hears
             # nothing more and its keepalive ends it.
             write_buffer.close()
-            log.exception("a connection's outbox failed")
+            log.exception("a connection's write buffer failed")
 
     async def _wait_due(self) -> None:
         def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:

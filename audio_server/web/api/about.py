@@ -21,8 +21,8 @@ DOCUMENT = Content("application/json", "an OpenAPI document", "object")
 class AboutOperations:
     """`others` are all operations but these."""
 
-    def __init__(self, house: Context, others: Sequence[Operation], *, login: bool) -> None:
-        self._house = house
+    def __init__(self, context: Context, others: Sequence[Operation], *, login: bool) -> None:
+        self._context = context
         self._others = others
         self._login = login
         self._document = b""
@@ -40,9 +40,9 @@ class AboutOperations:
         return models.About(
             "streaming-audio-server",
             version(),
-            worker_count(self._house.settings.workers),
+            worker_count(self._context.settings.workers),
             self._login,
-            self._house.closed_because,
+            self._context.closed_because,
         )
 
     async def get_openapi(self, asked: ApiRequest) -> Response:

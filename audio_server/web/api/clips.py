@@ -38,11 +38,11 @@ NOT_TAKEN: Final = {
 
 
 class ClipOperations:
-    """They work on the shelf. Each change answers with all clips, when they are played."""
+    """They work on the repository. Each change answers with all clips, when they are in force."""
 
-    def __init__(self, house: Context) -> None:
-        self._repository = house.repository
-        self._sounds = Sounds(house.repository)
+    def __init__(self, context: Context) -> None:
+        self._repository = context.repository
+        self._sounds = Sounds(context.repository)
         self._drawing = AtOnce(DRAWINGS_MAX, "too many waveforms are being drawn")
 
     @property

@@ -46,9 +46,9 @@ HAPPENING: Final = Content(EVENTS, "with `follow`: `event`, each an Event")
 class DeviceOperations:
     """They work on the fleet, wherever the devices live."""
 
-    def __init__(self, house: Context) -> None:
-        self._fleet: Fleet = house.fleet
-        self._house = house
+    def __init__(self, context: Context) -> None:
+        self._fleet: Fleet = context.fleet
+        self._context = context
 
     @property
     def all(self) -> Sequence[Operation]:

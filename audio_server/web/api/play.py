@@ -13,8 +13,8 @@ from audio_server.web.context import Context
 class PlayOperations:
     """They need to know both the devices and the clips."""
 
-    def __init__(self, house: Context) -> None:
-        self._house = house
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     @property
     def all(self) -> Sequence[Operation]:
@@ -35,5 +35,5 @@ class PlayOperations:
 
     async def play(self, asked: ApiRequest) -> models.Outcomes:
         """Play a clip now, on some devices or all, over any other take."""
-        mode = self._house.repository.find(asked.body.clip).mode
-        return summed_up(await self._house.fleet.play(chosen(asked.body.devices), mode))
+        mode = self._context.repository.find(asked.body.clip).mode
+        return summed_up(await self._context.fleet.play(chosen(asked.body.devices), mode))

@@ -12,8 +12,8 @@ from audio_server.web.api.play import PlayOperations
 from audio_server.web.context import Context
 
 
-def all_operations(house: Context, *, login: bool) -> Sequence[Operation]:
+def all_operations(context: Context, *, login: bool) -> Sequence[Operation]:
     """All operations of a server; `login` says whether it asks for a token."""
-    about_devices = [*DeviceOperations(house).all, *PlayOperations(house).all]
-    others = [*about_devices, *ClipOperations(house).all]
-    return [*AboutOperations(house, others, login=login).all, *others]
+    about_devices = [*DeviceOperations(context).all, *PlayOperations(context).all]
+    others = [*about_devices, *ClipOperations(context).all]
+    return [*AboutOperations(context, others, login=login).all, *others]
