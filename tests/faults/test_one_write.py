@@ -22,10 +22,21 @@ SHOWN = frame_leds(leds(State(0, playing=0)))
 SOUND_BYTES = 1000
 
 
-async def _agree(stream: trio.SocketStream) -> None:
-    """Read all that comes, and say to each that the LEDs are as they should be."""
-    while await stream.receive_some(65536):
-        await stream.send_all(LEDS_TAKEN)
+class Device:
+    """A socket on which presses, and answers to LED frames, are sent by different tasks."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self._sending = trio.Lock()
+
+    async def send(self, data: bytes) -> None:
+        async with self._sending:
+            await self.stream.send_all(data)
+
+    async def agree(self) -> None:
+        """Read everything, and answer that the LEDs are as they should be."""
+        while await self.stream.receive_some(65536):
+            await self.send(LEDS_TAKEN)
 
 
 async def test_the_ack_the_leds_and_the_sound_of_a_play(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,21 +47,24 @@ async def test_the_ack_the_leds_and_the_sound_of_a_play(monkeypatch: pytest.Monk
         return os.write(fd, data)
 
     monkeypatch.setattr(writer, "os", SimpleNamespace(write=write))
-    async with open_house() as house, trio.open_nursery() as nursery:
-        stream = await trio.open_tcp_stream("127.0.0.1", house.port)
-        nursery.start_soon(_agree, stream)
-        await stream.send_all(opening("one", "writes"))
+    async with (
+        open_house() as house,
+        trio.open_nursery() as nursery,
+        await trio.open_tcp_stream("127.0.0.1", house.port) as stream,
+    ):
+        socket = Device(stream)
+        nursery.start_soon(socket.agree)
+        await socket.send(opening("one", "writes"))
         await wait_until(lambda: "one" in house.devices.by_id, 5)
         device = house.devices.by_id["one"]
         for _ in range(10):
-            await stream.send_all(PRESSES[Button.STOP])
+            await socket.send(PRESSES[Button.STOP])
             await wait_until(lambda: device.position is None, 5)
             await trio.sleep(0.05)  # the LEDs of the Stop are shown and answered
             writes.clear()
-            await stream.send_all(PRESSES[Button.PLAY])
+            await socket.send(PRESSES[Button.PLAY])
             await wait_until(lambda: any(len(data) > SOUND_BYTES for data in writes), 5)
             assert ACK in writes[0]
             assert SHOWN in writes[0]
             assert len(writes[0]) > SOUND_BYTES
         nursery.cancel_scope.cancel()
-        await trio.aclose_forcefully(stream)
