@@ -157,10 +157,20 @@ class LedCheck:
         is_answered = self._is_answered(at_s)
         self._frames += leds != self._shown
         self._shown, self._shown_s = leds, at_s
-        if missing or self._follow(at_s, leds) or at_s < self._free_until_s:
+        if missing or self._is_explained(at_s, leds, is_answered=is_answered):
             return
-        if not is_answered or not self._is_of_others(at_s, leds):
-            self._report(at_s, Rule.LEDS, f"{self._name(leds)} is no state that was asked for")
+        self._report(at_s, Rule.LEDS, f"{self._name(leds)} is no state that was asked for")
+
+    def _is_explained(self, at_s: float, leds: Frame, *, is_answered: bool) -> bool:
+        """Whether the start-up sequence, a press or an operator's act has led to a full frame."""
+        follows, is_free = self._follow(at_s, leds), at_s < self._free_until_s
+        if not self._others or is_free:
+            return follows or is_free
+        if not follows and not (is_answered and self._is_of_others(at_s, leds)):
+            return False
+        if (look := self._look_of(leds)) in (Look.IDLE, Look.PLAYING):
+            self._line.shown(at_s, look)
+        return True
 
     def _is_answered(self, at_s: float) -> bool:
         """Whether what is shown follows from all presses: what else comes may be an operator's."""
@@ -242,7 +252,7 @@ class LedCheck:
     def _is_of_others(self, at_s: float, leds: Frame) -> bool:
         """Whether operators may have led to this; then it is where all goes on from."""
         states = {mode for mode in self._all() if self._fits(mode, frozenset(Look), leds)}
-        if not self._others or not states:
+        if not states:
             return False
         self._threads, self._presses = {(mode, 0) for mode in states}, []
         self._is_theirs = True

@@ -187,6 +187,24 @@ class PlayingLine:
         """The take that starts now is an operator's."""
         self._stopped = False
 
+    def shown(self, at_s: float, look: Look) -> None:
+        """Allow a look that was not due, as an operator may have led to it.
+
+        A packet has to confirm it soon. None follows a Stop that comes after the last packet: the
+        light may be out for the rest of that sound.
+        """
+        if look in self.allowed(at_s, 0.0):
+            return
+        due = next(values for since_s, values in reversed(self._stretches) if since_s <= at_s)
+        foreseen = [stretch for stretch in self._stretches if stretch[0] > at_s]
+        self._set(at_s, due | {look})
+        if self._paused:
+            self._stalled = True
+        elif self._take is None and foreseen:
+            self._stretches += [(since_s, values | {look}) for since_s, values in foreseen]
+        else:
+            self._set(at_s + self._limits.soon_s, due)
+
     def received(self, at_s: float, packet: PacketReceived) -> None:
         if packet.is_start:
             asked_s = at_s if self._asked_s is None else self._asked_s

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from honest_server import DATA, QUIET, HonestServer, Session, Trace, frame_of, take
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audio_server.device.behaviour import State
@@ -94,26 +94,58 @@ def test_an_honest_server_is_never_blamed(plan: Plan, known: bool) -> None:
     assert judge(honest(plan), modes=len(CLIPS) if known else None) == []
 
 
+STOPPED_AFTER_THE_LAST_PACKET: Plan = [([(0.0, MODE)] * 4 + [(0.0, PLAY), (0.3125, STOP)], 1.0)]
+
+
 @given(plans, st.booleans())
+@example(STOPPED_AFTER_THE_LAST_PACKET, False)
+@example(STOPPED_AFTER_THE_LAST_PACKET, True)
 @settings(max_examples=100, deadline=None)
 def test_an_honest_server_is_not_blamed_for_operators(plan: Plan, known: bool) -> None:
     after_startup = [
         ([(gap_s + 2.1 * (n == 0), button) for n, (gap_s, button) in enumerate(gaps)], rest_s)
         for gaps, rest_s in plan
     ]
-    trace = honest(after_startup)
-    trace = dropped(trace, lambda _, what: isinstance(what, EventSent | EventAcked))
+    trace = unpressed(honest(after_startup))
     assert judge(trace, modes=len(CLIPS) if known else None, others=True) == []
 
 
 def test_what_operators_cannot_do_is_found() -> None:
-    trace = dropped(CUT, lambda _, what: isinstance(what, EventSent | EventAcked))
+    trace = unpressed(CUT)
     assert Rule.UNASKED in judge(trace)
     assert Rule.LEDS in judge(trace)
     nothing = (12.0, LedsSet((0x123456FF,) * 6))
     assert judge([*trace, nothing], others=True)[0] is Rule.LEDS
     dark = (12.0, LedsSet((None,) * 6))
     assert judge([*trace, dark], others=True)[0] is Rule.LEDS
+
+
+def unpressed(trace: Trace) -> Trace:
+    """The same trace with every press made by an operator."""
+    return dropped(trace, lambda _, what: isinstance(what, EventSent | EventAcked))
+
+
+def test_a_stop_by_an_operator_in_the_last_lead_of_a_short_clip_blames_nobody() -> None:
+    """The light goes out soon after it went on, in a mode that stays the same."""
+    plan = [Session(0.0, [(3.0, PLAY), (3.32, STOP)], 9.0)]
+    assert judge(unpressed(HonestServer((30,)).trace(plan)), modes=1, others=True) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_operators_play_while_the_device_does_not_read_blames_nobody(known: bool) -> None:
+    trace = stalled(unpressed(session((3.0, PLAY))), 2.5, 6.0)
+    assert judge(trace, modes=5 if known else None, others=True) == []
+
+
+def test_a_light_that_goes_out_inside_a_take_is_found_with_operators() -> None:
+    trace = [*unpressed(PLAYED), (6.0, LedsSet(frame_of(1, False)))]
+    trace.sort(key=lambda entry: entry[0])
+    assert judge(trace, until_s=7.0, others=True) == [Rule.LEDS]
+
+
+def test_a_light_without_a_take_is_found_with_operators() -> None:
+    trace = dropped(unpressed(PLAYED), lambda _, what: isinstance(what, PacketReceived))
+    assert judge(trace, until_s=5.0, others=True) == [Rule.LEDS]
 
 
 def honest(plan: Plan) -> Trace:
