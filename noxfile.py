@@ -103,15 +103,21 @@ def tests(session: nox.Session) -> None:
 
 NO_TESTS = 5
 
-# What a browser, a benchmark, a soak and a shell show does not depend on the version of Python.
+# Browsers, proxies, benchmarks, the soak and shells show the same on each version of Python.
 SLOW_AND_THE_SAME = (
     "--ignore=tests/benchmarks/test_bench_smoke.py",
     "--ignore=tests/docs",
     "--ignore=tests/faults/test_soak.py",
+    "--ignore=tests/interop/test_proxies.py",
+    "--ignore=tests/service/test_behind_proxies.py",
+    "--ignore=tests/web/test_away_page.py",
+    "--ignore=tests/web/test_behind_nginx.py",
     "--ignore=tests/web/test_clips_page.py",
     "--ignore=tests/web/test_device_page.py",
     "--ignore=tests/web/test_fleet_page.py",
     "--ignore=tests/web/test_login_page.py",
+    "--ignore=tests/web/test_many_tabs.py",
+    "--ignore=tests/web/test_pages_for_all.py",
 )
 
 
