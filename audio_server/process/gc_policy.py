@@ -2,8 +2,8 @@
 
 Memory is freed by reference counts. The rule for every module, and for every library at its edge:
 **a connection that has ended leaves no reference cycle** (`rpc.connection`, `rpc.io.tls`,
-`web.connections`; `tests/faults/test_freed_connections.py` proves it for each kind of connection).
-Collections are the net for cycles that are not known yet.
+`web.connections`, `process.socket_errors`; `tests/faults/test_freed_connections.py` proves it for
+each kind of connection). Collections are the net for cycles that are not known yet.
 
 - **Young objects** are collected each half second, and by the interpreter when there are 2,000
   more of them than before: a few milliseconds at most. Where old ones give way to new ones as fast,
@@ -44,6 +44,7 @@ import structlog
 import trio
 
 from audio_server.process.heap import trim_heap
+from audio_server.process.socket_errors import translate_without_cycles
 
 EVERY_S = 0.5
 FULL_EVERY_S = 60.0
@@ -206,6 +207,7 @@ async def collecting(meter: Meter, lead_s: float) -> AsyncIterator[None]:
 
     The objects of its beginning are frozen until it ends.
     """
+    translate_without_cycles()
     collector = Collector(meter, pauses_for(lead_s))
     collector.freeze()
     try:

@@ -95,13 +95,14 @@ class Connection(TCPServer):
         in_turn: Any = InTurn(transport, self._turns)
         self.stream.transport_stream = in_turn
         try:
-            with trio.fail_after(HANDSHAKE_S):
+            # `fail_after` would leave a cycle (`process.socket_errors`)
+            with trio.move_on_after(HANDSHAKE_S) as waiting:
                 await self.stream.do_handshake()
-        except (*GONE, trio.TooSlowError):
+        except GONE:
             return False
         finally:
             self.stream.transport_stream = transport
-        return True
+        return not waiting.cancelled_caught
 
     async def _serve(self, is_tls: bool) -> None:
         socket = socket_of(self.stream)

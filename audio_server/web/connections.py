@@ -29,6 +29,7 @@ from audio_server.web.endpoint import Listener
 from audio_server.web.outgoing import Outgoing
 from audio_server.web.places import REASONS, Places
 from audio_server.web.visit import Visit
+from audio_server.web.websocket import WebSocketStream
 
 END_S: Final = 0.5
 """How long requests have to come to their end."""
@@ -136,7 +137,10 @@ def _take_apart(connection: Connection) -> None:
     """Let reference counts free a connection that is over. Hypercorn's objects refer to each other,
     and old objects are rarely collected (`audio_server.process.gc_policy`)."""
     http1 = vars(connection).get("protocol")
-    for part in (getattr(http1, "stream", None), http1, connection):
+    stream = getattr(http1, "stream", None)
+    if isinstance(stream, WebSocketStream):
+        stream.break_cycle()
+    for part in (stream, http1, connection):
         if part is not None:
             vars(part).clear()
 

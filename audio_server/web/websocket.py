@@ -61,7 +61,15 @@ class WebSocketStream(WSStream):
         elif isinstance(event, StreamClosed):
             self._decided.set()
             self._ended.set()
+            self.break_cycle()
         await super().handle(event)
+
+    def break_cycle(self) -> None:
+        """Let go of the parser when no more bytes will be parsed: wsproto's is a generator, which
+        refers to the object that has it."""
+        frames: Any = getattr(getattr(self, "connection", None), "_proto", None)
+        if frames is not None:
+            frames._parse_more = iter(())
 
     async def app_send(self, message: Any) -> None:
         """As Hypercorn's."""
