@@ -164,6 +164,12 @@ class StockDevice:
             assert found, f"not within {within_s} s; {self}"
             return found
 
+    def wait_open(self) -> None:
+        """Wait until the server has every call that is on. Calls of connections that are opened
+        one soon after the other reach it in any order, and to the server the last one is the
+        newest."""
+        self.wait(self.online.is_answered)
+
     def wait_answered(self, *, within_s: float = 5.0) -> None:
         """Wait until everything that was pressed has its answer."""
         self.wait(lambda: not self._presses and self._sent is None, within_s=within_s)

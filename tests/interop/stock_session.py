@@ -75,6 +75,7 @@ class StockSession:
             call: open_channel(target, options) if channel_each else one for call in Call
         }
         self._calls: dict[Call, Any] = {}
+        self._answered: set[Call] = set()
         self._threads: list[threading.Thread] = []
 
     def open(self, call: Call) -> None:
@@ -85,8 +86,15 @@ class StockSession:
             Call.AUDIO: self._open_audio,
         }[call]
         self._device.tell_opened(call)
-        self._calls.pop(call, None)
+        with self._device.changed:
+            self._calls.pop(call, None)
+            self._answered.discard(call)
         attend()
+
+    def is_answered(self) -> bool:
+        """Return whether each call has the headers of its answer: the server has all of them by
+        then. The device's lock is held."""
+        return self._answered >= self._calls.keys()
 
     def cancel(self, call: Call) -> None:
         """Lose one call; the others go on."""
@@ -111,6 +119,8 @@ class StockSession:
 
         def run() -> None:
             with contextlib.suppress(grpc.RpcError):  # the status says it
+                stream.initial_metadata()
+                self._tell_answered(call, stream)
                 handle(stream)
             with self._device.changed:
                 if self.is_over:
@@ -123,6 +133,12 @@ class StockSession:
         self._calls[call] = stream
         self._threads.append(threading.Thread(target=run, daemon=True, name=call.value))
         self._threads[-1].start()
+
+    def _tell_answered(self, call: Call, stream: Any) -> None:
+        with self._device.changed:
+            if self._calls.get(call) is stream:
+                self._answered.add(call)
+                self._device.changed.notify_all()
 
     def _metadata(self) -> list[tuple[str, str]]:
         return [("device_id", self._device.id)]

@@ -99,9 +99,10 @@ def test_a_device_that_comes_back_takes_over(behind: StockDevice, clips: MadeCli
     left = [behind.leave()]
     for _ in range(5):
         behind.switch_on()
-        behind.wait(lambda: behind.frames)
+        behind.wait_open()
         left.append(behind.leave())
     behind.switch_on()
+    behind.wait_open()
     settle(behind)
     wait_shown(behind, LONG)
     assert behind.packets == []
@@ -135,6 +136,7 @@ def test_a_channel_for_each_stub(trusting_server: ServerProcess, clips: MadeClip
     play(device, packets=20)
     left = device.leave()
     device.switch_on()
+    device.wait_open()
     settle(device)
     wait_shown(device, LONG)
     device.press(Button.STOP, Button.MODE, Button.PLAY)

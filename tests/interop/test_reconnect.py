@@ -102,7 +102,7 @@ def test_on_again_before_the_old_connection_has_ended(
         play(device)
         left.append(device.leave())
         device.switch_on()
-        device.wait(lambda: device.frames)
+        device.wait_open()
     for session in left:
         session.close()
     device.press(Button.STOP)
