@@ -19,6 +19,7 @@ PUNCTUAL = (
     "faults/test_soak.py",
     "interop/test_fleet.py",
     "simulator/test_device_command.py",
+    "web/test_many_tabs.py",
 )
 """Where devices judge a server by the clock on the wall. Beside other tests, on a machine that has
 few cores, they would judge the machine: `-m punctual` runs them alone."""

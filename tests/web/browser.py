@@ -67,11 +67,11 @@ class Watched:
             self.page.wait_for_timeout(50)
         assert true()
 
-    def forgive(self, status: str) -> None:
-        """The browser itself tells of an answer, such as "404": by now, later, or not at all on a
+    def forgive(self, *statuses: str) -> None:
+        """The browser itself tells of answers, such as "404": by now, later, or not at all on a
         busy machine. Nothing else may have gone wrong."""
-        self._forgiven.append(status)
-        self.errors[:] = [error for error in self.errors if status not in error]
+        self._forgiven += statuses
+        self.errors[:] = [text for text in self.errors if not any(one in text for one in statuses)]
         assert self.errors == []
 
     def close(self) -> None:

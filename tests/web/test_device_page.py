@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import pytest
 from browser import PHONE, DevicePage, MakePage
+from playwright.sync_api import expect
 from web_server import WebServer
 
 from audio_server.wire.audio import SILENCE
@@ -45,7 +46,7 @@ def test_play_is_heard_and_stop_silences_at_once(make_page: MakePage, screenshot
     page.wait_state("Playing. Mode 1")
     page.page.wait_for_function("() => device.player.position > 1")
     page.wait_clip("doorbell")
-    assert re.fullmatch(r"0:0[1-5] / 0:08", page.page.inner_text("#time"))
+    expect(page.page.locator("#time")).to_have_text(re.compile(r"0:0[1-5] / 0:08"))
     page.save(screenshots, "device-page")
     assert page.ms_to_silence() < 200
     page.wait_state("Idle. Mode 0")
