@@ -35,6 +35,7 @@ class Healthy:
         self.player = Player(self.tally)
         self.presses = 0
         self._stream = stream
+        self._sending = trio.Lock()
 
     async def listen(self) -> None:
         """Take what comes, and answer it."""
@@ -45,10 +46,11 @@ class Healthy:
 
     async def flush(self) -> None:
         """Send what it has to say."""
-        out = bytes(self.player.out)
-        self.player.out.clear()
-        if out:
-            await self._stream.send_all(out)
+        async with self._sending:
+            out = bytes(self.player.out)
+            self.player.out.clear()
+            if out:
+                await self._stream.send_all(out)
 
     async def press(self, button: Button) -> None:
         """Press, and expect the ack, and what comes of it, at once."""
