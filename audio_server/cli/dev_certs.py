@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from audio_server.device_ids import WHAT, is_device_id
 from audio_server.process.output import say
 from audio_server.settings import ConfigFile, Folder
+from audio_server.wire.device_ids import FORM, is_device_id
 
 if TYPE_CHECKING:
     from audio_server.identity.dev_certs import DevCerts
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def _ids(_: Any, value: Sequence[str]) -> None:
     for device_id in value:
         if not is_device_id(device_id):
-            raise ValueError(f"{device_id}: a device id is {WHAT}")
+            raise ValueError(f"{device_id}: a device id is {FORM}")
 
 
 def _names(_: Any, value: Sequence[str]) -> None:

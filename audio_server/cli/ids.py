@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
-from audio_server.device_ids import WHAT, is_device_id
+from audio_server.wire.device_ids import FORM, is_device_id
 
 
 def _device_id(_: Any, tokens: Sequence[Token]) -> str:
     text = tokens[0].value
     if not is_device_id(text):
-        raise ValueError(f'"{text}": a device id is {WHAT}')
+        raise ValueError(f'"{text}": a device id is {FORM}')
     return text
 
 

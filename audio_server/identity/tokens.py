@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audio_server.device_ids import is_device_id
 from audio_server.errors import SetupError
 from audio_server.files.folders import OpenFolder, lock
 from audio_server.files.small_file import read_small, text_of
+from audio_server.wire.device_ids import is_device_id
 
 TOKENS_FILE = "tokens.json"
 """Name of the file in the data folder."""

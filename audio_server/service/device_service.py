@@ -20,7 +20,6 @@ from audio_server.device.attachment import (
 )
 from audio_server.device.registry import Devices
 from audio_server.device.takeover import CallKind
-from audio_server.device_ids import DeviceIdError, device_id_in
 from audio_server.identity.authenticator import Authenticator, NoAuth
 from audio_server.rpc.call import ServerCall
 from audio_server.rpc.rate_limit import Rate
@@ -28,6 +27,7 @@ from audio_server.service.event_stream import EventHandler
 from audio_server.service.press_limiter import PRESSES, PressLimiter
 from audio_server.service.status_stream import StatusHandler
 from audio_server.wire.comms_grpc import DeviceServiceBase
+from audio_server.wire.device_ids import DeviceIdError, device_id_in
 
 log = structlog.get_logger()
 

@@ -25,7 +25,6 @@ from urllib.parse import quote
 
 import structlog
 
-from audio_server.device_ids import is_device_id
 from audio_server.errors import SetupError
 from audio_server.state import generations
 from audio_server.state.on_disk import (
@@ -37,6 +36,7 @@ from audio_server.state.on_disk import (
     set_log_aside,
 )
 from audio_server.state.record import Record
+from audio_server.wire.device_ids import is_device_id
 
 __all__ = ["SCHEMA", "StateDamaged", "StateFile", "StateLost", "StateUnusable", "set_aside"]
 

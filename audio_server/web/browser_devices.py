@@ -11,11 +11,11 @@ from starlette.websockets import WebSocket
 
 from audio_server.device.behaviour import MODES_MIN, State
 from audio_server.device.leds import ERROR, IDLE, PLAYING, leds
-from audio_server.device_ids import is_device_id
 from audio_server.simulator.device import VirtualDevice
 from audio_server.web.context import Context
 from audio_server.web.origins import is_own_origin
 from audio_server.web.websocket_bridge import Closing, WebSocketBridge
+from audio_server.wire.device_ids import is_device_id
 
 if TYPE_CHECKING:
     from audio_server.rpc.client import Channel

@@ -1,1 +1,2 @@
-"""Generated from `comms.proto` by `nox -s protos`; the contract with devices."""
+"""The contract with devices: the messages that `nox -s protos` generates from `comms.proto`, the
+bytes of sound and LEDs in them, and the id in a call's metadata."""

@@ -9,7 +9,7 @@ from multidict import MultiDict
 from service_home import open_home
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device_ids import DeviceIdError, device_id_in
+from audio_server.wire.device_ids import DeviceIdError, device_id_in
 
 FORM = "1-64 characters out of A-Z a-z 0-9 . _ : -"
 NONE = f"metadata needs device_id or device-id: {FORM}"

@@ -26,24 +26,24 @@ ROOMS = {
 TABLE = """
 __main__: cli
 app: clips device fleet identity metrics process rpc service settings state web
-cli: app client clips device_ids errors files identity process rpc/terms settings workers
+cli: app client clips errors files identity process rpc/terms settings wire workers
 client: clips errors files identity process rpc
 clips: files names wire
 device: wire
 files: errors
 fleet: clips device names wire
-identity: device_ids errors files rpc/io rpc/terms settings
+identity: errors files rpc/io rpc/terms settings wire
 metrics: device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms
 rpc/http2: rpc/terms
 rpc/io: rpc/terms
-service: device device_ids identity rpc rpc/terms wire
+service: device identity rpc rpc/terms wire
 settings: clips files rpc/terms
 simulator: clips errors identity process rpc wire
-state: device device_ids errors files
-web: clips device device_ids errors files fleet identity metrics process rpc rpc/io rpc/terms
-    settings simulator wire
+state: device errors files wire
+web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
+    simulator wire
 wire: rpc
 workers: app clips device fleet identity metrics process rpc rpc/terms service settings web
 """
@@ -58,7 +58,7 @@ ALLOWED = {
 DOOR = ""
 """The package itself hands on the names of `app`, at their first use; nothing imports it."""
 
-LOOSE_MODULES = {"app", "device_ids", "errors", "names", "settings"}
+LOOSE_MODULES = {"app", "errors", "names", "settings"}
 """The modules of the root, besides `__main__` and the public door."""
 
 
