@@ -125,8 +125,6 @@ class Connection(TCPServer):
             self._asked_once = True
             if event.idle:
                 self._visit.rest()
-        if isinstance(event, Closed):
-            await self._finish_sending()
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -135,12 +133,6 @@ class Connection(TCPServer):
                 await self._send(event.data)
             except GONE:
                 await self.protocol.handle(Closed())
-
-    async def _finish_sending(self) -> None:
-        """Wait for bytes on their way: a close would lose an answer that is already decided."""
-        with trio.move_on_after(CLOSE_S):
-            async with self.send_lock:
-                pass
 
     async def _send(self, data: bytes) -> None:
         with self._outgoing.sending(len(data), self._visit.end) as taken:

@@ -33,6 +33,9 @@ WORDING: Final = {
 }
 """Texts by status; a library's own text is for the log at most."""
 
+ANSWERING: Final = (h11.SEND_BODY, h11.DONE, h11.MUST_CLOSE)
+"""States of our side in which the end of the answer closes a connection whose peer has erred."""
+
 
 class HttpStream(HTTPStream):
     """A request, which tells its connection's `visit` when it has come whole."""
@@ -58,10 +61,12 @@ class TidyConnection(h11.Connection):
     which it was raised."""
 
     def next_event(self) -> Any:
-        """As h11's."""
+        """As h11's; a body that breaks while its request is answered lets the answer end."""
         try:
             return super().next_event()
         except h11.RemoteProtocolError as error:
+            if self.our_state in ANSWERING:
+                return h11.NEED_DATA
             raise error.with_traceback(None) from None
 
 
@@ -139,7 +144,11 @@ class Http1(H11Protocol):
         await self.send(Closed())
 
     async def _send_error_response(self, status_code: int) -> None:
-        """Answer bytes that never became a request, in one line of our own."""
+        """Answer bytes that never became a whole request, in one line of our own.
+
+        The application's part ends first: an answer of its own would close the connection.
+        """
+        await self._close_stream()
         text = f"{WORDING.get(status_code, WORDING[400])}\n".encode()
         headers = [
             (b"content-length", b"%d" % len(text)),

@@ -187,6 +187,21 @@ async def test_an_answer_to_head_has_no_body(said: bytes, raw: Raw) -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
+@pytest.mark.parametrize("path", [b"/nothing", b"/api/stop", b"/"])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_body_that_breaks_gets_one_whole_answer(
+    path: bytes, at_once: bool, raw: Raw
+) -> None:
+    """The page's own answer, or 400: the two are decided at the same time, so it is tried often."""
+    head = CHUNKED.partition(b"\r\n\r\n")[0].replace(b"/api/stop", path) + b"\r\n\r\n"
+    parts = [head + b"x\r\n"] if at_once else [head, b"x\r\n"]
+    for _ in range(20):
+        answer = await raw.exchange(*parts, closes=False)
+        top, _, body = answer.partition(b"\r\n\r\n")
+        assert top.startswith(b"HTTP/1.1 ")
+        assert b"content-length: %d" % len(body) in top.lower()
+
+
 @pytest.mark.parametrize(
     "more",
     ["sec-websocket-extensions: \xff\r\n", f"sec-websocket-key: {KEY}\r\n", "origin: \xff\r\n"],
