@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, cast
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -16,6 +18,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from audio_server.identity.tls_acceptor import InTurn
+from audio_server.rpc.io.tls import shake_hands
 from audio_server.web.app_channel import Tasks
 from audio_server.web.http1 import Http1
 from audio_server.web.outgoing import Outgoing
@@ -50,8 +53,6 @@ MESSAGE_MAX_BYTES: Final = 4096
 GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 """Errors of sending on a connection that is closed, or is being closed."""
 
-Transport: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-
 
 class Connection(TCPServer):
     """A connection that is HTTP/1.1 in every case, and waits for no client that is gone.
@@ -62,18 +63,23 @@ class Connection(TCPServer):
 
     _is_over = False
 
-    # Any: Hypercorn's type is a TLS stream, but any stream works
+    # Hypercorn's type is a TLS stream, but any stream works
+    stream: Any
+
     def __init__(
         self,
         app: ASGIWrapper,
         config: Config,
         context: WorkerContext,
-        stream: Any,
+        transport: trio.SocketStream,
+        tls: ssl.SSLContext | None,
         visit: Visit,
         outgoing: Outgoing,
         turns: trio.CapacityLimiter,
     ) -> None:
-        super().__init__(app, config, context, ConnectionState({}), stream)
+        super().__init__(app, config, context, ConnectionState({}), cast("Any", transport))
+        self._transport = transport
+        self._tls = tls
         self._turns = turns
         self._visit = visit
         self._outgoing = outgoing
@@ -81,38 +87,40 @@ class Connection(TCPServer):
 
     async def run(self) -> None:
         """Serve to the end. Closes the stream."""
-        is_tls = isinstance(self.stream, trio.SSLStream)
         try:
-            if not is_tls or await self._shake_hands():
-                await self._serve(is_tls)
+            if self._tls is None or await self._shake_hands(self._tls):
+                await self._serve()
         except OSError:
             pass  # the client is gone
         finally:
             await self._close()
 
-    async def _shake_hands(self) -> bool:
-        transport = self.stream.transport_stream
-        in_turn: Any = InTurn(transport, self._turns)
-        self.stream.transport_stream = in_turn
+    async def _shake_hands(self, tls: ssl.SSLContext) -> bool:
+        """Replace the stream by one over TLS; a client that is silent has no state of OpenSSL."""
         try:
             # `fail_after` would leave a cycle (`process.socket_errors`)
             with trio.move_on_after(HANDSHAKE_S) as waiting:
-                await self.stream.do_handshake()
-        except GONE:
+                if not await self._transport.socket.recv(1, socket.MSG_PEEK):
+                    return False
+                in_turn = InTurn(self._transport, self._turns)
+                self.stream = trio.SSLStream(in_turn, tls, server_side=True, https_compatible=True)
+                await shake_hands(self.stream)
+        except (OSError, *GONE):
             return False
-        finally:
-            self.stream.transport_stream = transport
-        return not waiting.cancelled_caught
+        if waiting.cancelled_caught:
+            return False
+        self.stream.transport_stream = self._transport
+        return True
 
-    async def _serve(self, is_tls: bool) -> None:
-        socket = socket_of(self.stream)
+    async def _serve(self) -> None:
+        sock = self._transport.socket
         addresses = [
-            parse_socket_addr(socket.family, name)
-            for name in (socket.getpeername(), socket.getsockname())
+            parse_socket_addr(sock.family, name)
+            for name in (sock.getpeername(), sock.getsockname())
         ]
         async with Tasks() as tasks:
             self._task_group = tasks
-            ends = (is_tls, *addresses, self.protocol_send)
+            ends = (self._tls is not None, *addresses, self.protocol_send)
             self.protocol: Any = Http1(
                 self.app, self.config, self.context, tasks, self._visit, *ends
             )
@@ -183,13 +191,6 @@ class Connection(TCPServer):
             await self.context.terminated.wait()
         with trio.CancelScope(shield=True):
             await self._initiate_server_close()
-
-
-def socket_of(stream: Transport) -> trio.socket.SocketType:
-    """Return the stream under a connection; closing it ends all waiting for it."""
-    if isinstance(stream, trio.SSLStream):
-        return stream.transport_stream.socket
-    return stream.socket
 
 
 def make_config(keepalive_s: float = KEEPALIVE_S) -> Config:

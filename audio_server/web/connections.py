@@ -5,6 +5,7 @@ Hypercorn's own loop knows no bound, and ends with the first connection that it 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
@@ -15,17 +16,13 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.trio.worker_context import WorkerContext
 from trio_util import AsyncValue
 
-from audio_server.rpc.io.tls import break_cycle
 from audio_server.rpc.trusted_proxies import PeerLimits
 from audio_server.web.connection import (
     AT_ONCE,
     KEEPALIVE_S,
     Connection,
-    Transport,
     make_config,
-    socket_of,
 )
-from audio_server.web.endpoint import Listener
 from audio_server.web.outgoing import Outgoing
 from audio_server.web.places import REASONS, Places
 from audio_server.web.visit import Visit
@@ -39,16 +36,17 @@ log = structlog.get_logger()
 
 async def serve_connections(
     app: Any,
-    listeners: Sequence[Listener],
+    listeners: Sequence[trio.SocketListener],
     over: trio.Event,
     keepalive_s: float = KEEPALIVE_S,
     peers: PeerLimits | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve an ASGI application until `over`, and then for `END_S`. Closes the listeners.
 
     A fault of a connection is logged and ends that connection. A cancel ends all at once.
     """
-    connections = Connections(app, keepalive_s, peers)
+    connections = Connections(app, keepalive_s, peers, tls)
     async with trio.open_nursery() as serving:
         await serving.start(connections.abort_when_cancelled)
         async with trio.open_nursery() as accepting:
@@ -63,24 +61,30 @@ async def serve_connections(
 class Connections:
     """Those that are open now."""
 
-    def __init__(self, app: Any, keepalive_s: float, peers: PeerLimits | None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        keepalive_s: float,
+        peers: PeerLimits | None,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         self._app = ASGIWrapper(app)
         self._config = make_config(keepalive_s)
         self._context = WorkerContext(None)
         self._places = Places(peers)
+        self._tls = tls
         self._outgoing = Outgoing()
         self._turns = trio.CapacityLimiter(AT_ONCE)
         self._open: set[trio.socket.SocketType] = set()
         self._count = AsyncValue(0)
 
-    async def serve(self, stream: Transport) -> None:
+    async def serve(self, stream: trio.SocketStream) -> None:
         """Serve a connection to its end, and close it."""
-        socket = socket_of(stream)
+        socket = stream.socket
         host = _host_of(socket)
         visit = None if host is None else self._enter(host, socket)
         if visit is None:
             await trio.aclose_forcefully(stream)
-            break_cycle(stream)
             return
         self._open.add(socket)
         self._count.value += 1
@@ -92,11 +96,10 @@ class Connections:
             self._places.leave(visit, trio.current_time())
             self._open.remove(socket)
             self._count.value -= 1
-            break_cycle(stream)
 
-    async def _serve_on(self, stream: Transport, visit: Visit) -> None:
+    async def _serve_on(self, stream: trio.SocketStream, visit: Visit) -> None:
         shared = (self._app, self._config, self._context)
-        connection = Connection(*shared, stream, visit, self._outgoing, self._turns)
+        connection = Connection(*shared, stream, self._tls, visit, self._outgoing, self._turns)
         try:
             await connection
         finally:

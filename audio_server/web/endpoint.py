@@ -12,10 +12,9 @@ import ssl
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import structlog
-import trio
 
 from audio_server.errors import SetupError
 from audio_server.identity.tls import server_context
@@ -28,13 +27,11 @@ from audio_server.web.token_file import ENDED_FILE, cookie_key, read_token, toke
 
 ALPN: Final = "http/1.1"
 
-Listener: TypeAlias = trio.SocketListener | trio.SSLListener[trio.SocketStream]
-
 log = structlog.get_logger()
 
 
 class RenewedTls:
-    """A context for listeners that gives each new connection the newest certificate.
+    """A context for connections that gives each new connection the newest certificate.
 
     Making one reads the files; raises `TlsError`.
     """
@@ -66,11 +63,10 @@ class Endpoint:
         """The URL for a browser."""
         return f"{'https' if self.renewed else 'http'}://{self.address}"
 
-    def secured(self, listener: trio.SocketListener) -> Listener:
-        """The listener, over TLS if that is the way in."""
-        if self.renewed is None:
-            return listener
-        return trio.SSLListener(listener, self.renewed.context, https_compatible=True)
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context of each connection, if they are over TLS."""
+        return self.renewed.context if self.renewed else None
 
     def reload(self) -> None:
         """Read the files again; a bad one is logged, and its former content stays in force.

@@ -103,11 +103,11 @@ async def _serve(context: Context, listeners: Sequence[trio.SocketListener], way
                 await stack.enter_async_context(listener)
             nursery = await stack.enter_async_context(trio.open_nursery())
             nursery.start_soon(_keep, context.fleet, context.over)
-            app, secured = make_app(context, way.entry), [way.secured(each) for each in listeners]
+            app = make_app(context, way.entry)
             settings = context.settings
             peers = PeerLimits(settings.limits, settings.trusted_proxies)
             keepalive_s = settings.http_keepalive_s
-            await serve_connections(app, secured, context.over, keepalive_s, peers)
+            await serve_connections(app, listeners, context.over, keepalive_s, peers, way.tls)
     except* Exception:
         log.exception("pages failed")
 

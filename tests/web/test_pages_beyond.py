@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import ssl
 from functools import partial
@@ -20,6 +21,7 @@ from audio_server.errors import SetupError
 from audio_server.fleet.local import LocalFleet
 from audio_server.identity.dev_certs import DevCerts, make_dev_certs
 from audio_server.settings import Settings
+from audio_server.web import connection
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
 
@@ -109,6 +111,34 @@ async def test_the_pages_have_the_servers_certificate_and_the_newest(
                 await plain.send_all(b"GET / HTTP/1.1\r\nhost: door\r\n\r\n")
                 with trio.fail_after(5):
                     assert not (await plain.receive_some()).startswith(b"HTTP")
+
+
+async def test_a_silent_client_has_no_state_of_openssl(
+    settings, papers: DevCerts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HANDSHAKE_S", 0.5)
+    secured = settings(tls_cert=papers.server.cert, tls_key=papers.server.key)
+    gc.collect()  # clients of other tests
+    with structlog.testing.capture_logs() as logs:
+        async with open_pages(house_of(secured)):
+            await trio.testing.wait_all_tasks_blocked()
+            port = int(logs[0]["url"].rsplit(":", 1)[1])
+            async with await trio.open_tcp_stream("127.0.0.1", port) as silent:
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                assert tls_objects() == 0
+                with trio.fail_after(5):
+                    assert await silent.receive_some() == b""
+            async with await trio.open_tcp_stream("127.0.0.1", port) as begun:
+                await begun.send_all(b"\x16")
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                assert tls_objects() == 1
+                with trio.fail_after(5):
+                    assert await begun.receive_some() == b""
+
+
+def tls_objects() -> int:
+    """Count the TLS connections of this process that OpenSSL knows."""
+    return sum(isinstance(each, ssl.SSLObject) for each in gc.get_objects())
 
 
 async def check_tls(port: int, ca: Path) -> None:
