@@ -17,7 +17,7 @@ WIRE = "audio_server/wire"
 
 # Groups of pyproject.toml in the order they are locked, and which need the package's own needs.
 WITH_PROJECT = ("run", "tests", "typecheck", "api", "protos", "bench", "docs")
-LOCKS = (*WITH_PROJECT, "lint", "deploy", "nox", "lock")
+LOCKS = (*WITH_PROJECT, "lint", "deploy", "package", "nox", "lock")
 
 
 def lock_of(group: str) -> str:
@@ -75,6 +75,19 @@ PROMTOOL = (
     ("check", "rules", "deploy/prometheus/alerts.yml"),
     ("test", "rules", "deploy/prometheus/alerts.test.yml"),
 )
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build sdist and wheel, check them as an index would, and try the README's lines on them."""
+    session.install("-r", lock_of("package"))
+    made = Path(session.create_tmp(), "dist")
+    shutil.rmtree(made, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--out-dir", str(made))  # the wheel from the sdist
+    (wheel,), (sdist,) = made.glob("*.whl"), made.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", str(wheel))
+    session.run("python", ".ci/package.py", str(wheel))
 
 
 @nox.session

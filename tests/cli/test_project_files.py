@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import tomllib
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -10,7 +14,10 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
+from hatch_build import for_index
+
 ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = sorted(ROOT.glob("locks/*.txt"))
 
 
@@ -59,6 +66,53 @@ def test_an_installed_server_has_its_clips(tmp_path) -> None:
     assert len(clips) >= 5
     assert "audio_server/py.typed" in names
     assert not [name for name in names if name.startswith(("tests", "clips", "benchmarks"))]
+
+
+def test_a_wheel_works_without_the_clone(tmp_path) -> None:
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path / "installed")}
+
+    def say(*arguments: str) -> str:
+        command = (sys.executable, "-m", "audio_server", *arguments)
+        environment = {**os.environ, **home}
+        return subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)
+
+    assert say("--version").strip() == PROJECT["version"]
+    assert len(say("clips", "list").splitlines()) == 6
+
+
+def test_the_changelog_has_a_date_for_this_version() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    unreleased, released = re.findall(r"^## \[(.*)\](.*)$", changes, re.MULTILINE)[:2]
+    assert unreleased == ("Unreleased", "")
+    assert released[0] == PROJECT["version"]
+    assert re.fullmatch(r" - \d{4}-\d\d-\d\d", released[1])
+
+
+README = """# Name
+
+[here](docs/a.md#b) and [there](https://example.org/a) and [below](#name)
+
+![a picture: of it](docs/a.png)
+
+The end.
+"""
+
+
+def test_a_package_index_gets_no_link_that_leads_nowhere() -> None:
+    text = for_index(README, "")
+    assert "](docs" not in text
+    assert text.endswith("here and [there](https://example.org/a) and [below](#name)\n\nThe end.\n")
+    whole = for_index((ROOT / "README.md").read_text(), "")
+    assert set(re.findall(r"\]\(([^)]*)\)", whole)) == {"https://trio.readthedocs.io"}
+
+
+def test_a_package_index_gets_pictures_where_the_files_can_be_seen() -> None:
+    text = for_index(README, "https://example.org/files/")
+    assert "![a picture: of it](https://example.org/files/docs/a.png)" in text
+    assert "[here](https://example.org/files/docs/a.md#b)" in text
+    assert "[below](#name)" in text
 
 
 def test_the_generated_modules_fit_the_locked_runtime() -> None:

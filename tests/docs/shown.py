@@ -11,6 +11,8 @@ from pathlib import Path
 NOT_RUN = {
     "docker": "the image is built and tried by `nox -s image`",
     "python3 -m venv": "they fetch packages; the second of these lines is what CI runs",
+    "uvx": "`nox -s package` runs it, with a wheel",
+    "pipx": "likewise",
     "kubectl": "it needs a cluster; tests/deploy reads what it is given",
     "helm": "so does it",
     "grpcurl": "it is no part of Debian; tests/health does the same with grpcio",
