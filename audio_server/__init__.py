@@ -7,6 +7,7 @@ The public door. `open_server` runs a server within a program, `serve` is the sa
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,20 @@ __all__ = [
     "open_server",
     "serve",
 ]
+
+OLDEST_PYTHON = (3, 11)
+
+
+def _require_python(found: tuple[int, ...]) -> None:
+    """Leave with one line on a Python that cannot read the other modules; 3.8 can read this one."""
+    if found[:2] < OLDEST_PYTHON:
+        is_needed, is_there = (".".join(map(str, one[:3])) for one in (OLDEST_PYTHON, found))
+        need = f"Python {is_needed} or newer is needed, and {sys.executable} is {is_there}"
+        sys.stderr.write(f"audio-server: {need}\n")
+        raise SystemExit(2)
+
+
+_require_python(sys.version_info[:3])
 
 _HOMES = {
     "app": ("OpenServer", "open_server", "serve"),
