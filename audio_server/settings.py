@@ -218,7 +218,9 @@ def _limits(_: Any, value: LimitSettings) -> None:
     check_together(value)
 
 
-ConfigFile = Annotated[Path | None, Parameter(converter=_path)]
+ConfigFile = Annotated[
+    Path | None, Parameter(converter=_path, help="TOML file of the server's settings.")
+]
 Folder = Annotated[Path, Parameter(converter=_path)]
 File = Annotated[Path | None, Parameter(converter=_path, show_default=False)]
 Cache = Annotated[Folder, Parameter(show_default=_shown_folder)]

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.ids import Button, DeviceId
-from audio_server.cli.remote import AsJson, Remote, ask
+from audio_server.cli.parameters import AsJson, DeviceId
+from audio_server.cli.remote import Remote, ask
 from audio_server.process.output import say, say_json
 
 if TYPE_CHECKING:
     from audio_server.client.connection import Document
 
-All = Annotated[bool, Parameter(name="--all")]
-Clip = Annotated[str, Parameter(name="CLIP")]
-Name = Annotated[str | None, Parameter(name="NAME")]
-NoName = Annotated[bool, Parameter(name="--none")]
+Button = Annotated[
+    Literal["mode", "play", "stop", "connect"], Parameter(name="BUTTON", help="The button.")
+]
+Clip = Annotated[
+    str, Parameter(name="CLIP", help="The clip's name, as `audio-server clips list` has it.")
+]
+DeviceIds = Annotated[DeviceId, Parameter(help="The devices.")]
+All = Annotated[bool, Parameter(name="--all", help="All devices that are connected.")]
+Name = Annotated[str | None, Parameter(name="NAME", help="Its name.")]
+NoName = Annotated[bool, Parameter(name="--none", help="Take its name away.")]
 
 
 def press(
@@ -29,17 +35,7 @@ def press(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Press a button of a device, as the device itself would.
-
-    Parameters
-    ----------
-    device_id: str
-        The device.
-    button: str
-        The button.
-    as_json: bool
-        Print the server's answer, a JSON object, for programs.
-    """
+    """Press a button of a device, as the device itself would."""
     from audio_server.client.outcome import state
 
     row = ask(remote, lambda api: api.press(device_id, button))
@@ -52,45 +48,23 @@ def press(
 def play(
     clip: Clip,
     /,
-    *device_ids: DeviceId,
+    *device_ids: DeviceIds,
     remote: Remote | None = None,
     everywhere: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play a clip on devices now; each keeps its mode.
-
-    Parameters
-    ----------
-    clip: str
-        The clip's name, as `audio-server clips list` has it.
-    device_ids: str
-        The devices.
-    everywhere: bool
-        Play it on all that are connected.
-    as_json: bool
-        Print the server's answer, a JSON object, for programs.
-    """
+    """Play a clip on devices now; each keeps its mode."""
     chosen = _chosen(device_ids, everywhere)
     _say(ask(remote, lambda api: api.play(chosen, clip)), f"{clip} plays on", as_json)
 
 
 def stop(
-    *device_ids: DeviceId,
+    *device_ids: DeviceIds,
     remote: Remote | None = None,
     everywhere: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Stop playback on devices, and empty their queues; each keeps its mode.
-
-    Parameters
-    ----------
-    device_ids: str
-        The devices.
-    everywhere: bool
-        Stop all that are connected.
-    as_json: bool
-        Print the server's answer, a JSON object, for programs.
-    """
+    """Stop playback on devices, and empty their queues; each keeps its mode."""
     chosen = _chosen(device_ids, everywhere)
     _say(ask(remote, lambda api: api.stop(chosen)), "stopped", as_json)
 
@@ -104,19 +78,7 @@ def rename(
     none: NoName = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a device a name, which the server keeps and shows beside its id.
-
-    Parameters
-    ----------
-    device_id: str
-        The device.
-    name: str
-        Its name.
-    none: bool
-        Take its name away.
-    as_json: bool
-        Print the server's answer, a JSON object, for programs.
-    """
+    """Give a device a name, which the server keeps and shows beside its id."""
     if (name is None) != none:
         raise CommandError("give either a NAME or --none")
     answer = ask(remote, lambda api: api.rename(device_id, name))

@@ -12,8 +12,9 @@ from cyclopts import Parameter, Token
 
 from audio_server.cli.change import tell
 from audio_server.cli.errors import CommandError
+from audio_server.cli.parameters import ClipsFolder
 from audio_server.clips.errors import NotSound
-from audio_server.settings import ConfigFile, Folder, whole
+from audio_server.settings import ConfigFile, whole
 
 STDIN = Path("-")
 
@@ -26,12 +27,11 @@ def _source(_: Any, tokens: Sequence[Token]) -> Path:
     return Path(text)
 
 
-def _raw(name: str, shown: object) -> Parameter:
-    return Parameter(name=name, show_default=lambda _: shown)
+def _raw(name: str, default: object) -> Parameter:
+    return Parameter(name=name, show_default=lambda _: default)
 
 
 Source = Annotated[Path, Parameter(converter=_source, allow_leading_hyphen=True)]
-Into = Annotated[Folder, Parameter(show_default=lambda _: "./clips")]
 RateHz = Annotated[int, whole(8000, 384_000), _raw("--rate", 48_000)]
 Channels = Annotated[int, whole(1, 8), _raw("--channels", 1)]
 SampleFormat = Annotated[
@@ -43,7 +43,7 @@ def add(
     file: Source,
     /,
     *,
-    clips: Into | None = None,
+    clips: ClipsFolder | None = None,
     name: str | None = None,
     rate_hz: RateHz | None = None,
     channels: Channels | None = None,
@@ -56,8 +56,6 @@ def add(
     ----------
     file: Path
         The file; - is standard input. Ctrl-C ends a recording.
-    clips: Path
-        Folder of clips that it is put into.
     name: str
         Title of the clip, behind its number.  [default: the file's name]
     rate_hz: int
@@ -66,25 +64,19 @@ def add(
         Channels of raw sound.
     sample_format: str
         Samples of raw sound, little-endian.
-    config: Path
-        TOML file of settings, as the server has it.
     """
-    given = {"rate_hz": rate_hz, "channels": channels, "sample_format": sample_format}
-    raw = {key: value for key, value in given.items() if value is not None}
-    if raw and file != STDIN:
-        raise CommandError("--rate, --channels and --format are for raw sound on standard input")
-    try:
-        tell(_add(file, clips or Path("clips"), name, raw))
-    except NotSound as error:
-        if file != STDIN or raw:
-            raise
-        raise CommandError(f"{error}; for raw sound give --rate, --channels or --format") from error
-
-
-def _add(file: Path, folder: Path, name: str | None, raw: dict[str, Any]) -> Path:
     import trio
 
     from audio_server.clips.add import add_clip
 
+    given = {"rate_hz": rate_hz, "channels": channels, "sample_format": sample_format}
+    raw: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if raw and file != STDIN:
+        raise CommandError("--rate, --channels and --format are for raw sound on standard input")
     source = sys.stdin.buffer if file == STDIN else file
-    return trio.run(partial(add_clip, source, folder, name=name, **raw))
+    try:
+        tell(trio.run(partial(add_clip, source, clips or Path("clips"), name=name, **raw)))
+    except NotSound as error:
+        if file != STDIN or raw:
+            raise
+        raise CommandError(f"{error}; for raw sound give --rate, --channels or --format") from error

@@ -92,15 +92,7 @@ _ask("events:logs", "Print past events of devices, and those that follow.")
 @app.default
 @app.command
 def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> None:
-    """Serve devices until a signal ends it (the default command).
-
-    Parameters
-    ----------
-    settings: Settings
-        The settings of the server.
-    config: Path
-        TOML file of settings.
-    """
+    """Serve devices until a signal ends it (the default command)."""
     import faulthandler
 
     import trio

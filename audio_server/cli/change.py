@@ -10,30 +10,24 @@ from typing import Annotated, NamedTuple
 from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
+from audio_server.cli.parameters import ClipsFolder
 from audio_server.process.output import say, say_error
-from audio_server.settings import ConfigFile, Folder, whole
+from audio_server.settings import ConfigFile, whole
 
 HINT = "A server that runs reads its clips again on SIGHUP, or when its page is asked to."
 
-Here = Annotated[Folder, Parameter(show_default=lambda _: "./clips")]
-Mode = Annotated[int, whole(0)]
-SoundFile = Annotated[Path, Parameter()]
+Name = Annotated[
+    str,
+    Parameter(help="The clip: its file, or that without the suffix, or without the number too."),
+]
+Mode = Annotated[int, whole(0), Parameter(help="The mode that it gets.")]
+SoundFile = Annotated[Path, Parameter(help="The sound file.")]
 
 
-def move(name: str, mode: Mode, /, *, clips: Here | None = None, config: ConfigFile = None) -> None:
-    """Give a clip another mode; those behind it move up. Files get new numbers.
-
-    Parameters
-    ----------
-    name: str
-        The clip: its file, or that without the suffix, or without the number too.
-    mode: int
-        The mode that it gets.
-    clips: Path
-        Folder of clips.
-    config: Path
-        TOML file of settings, as the server has it.
-    """
+def move(
+    name: Name, mode: Mode, /, *, clips: ClipsFolder | None = None, config: ConfigFile = None
+) -> None:
+    """Give a clip another mode; those behind it move up. Files get new numbers."""
     from audio_server.clips.folder_ops import reorder
 
     at, file = _find(clips, name)
@@ -46,18 +40,8 @@ def move(name: str, mode: Mode, /, *, clips: Here | None = None, config: ConfigF
     tell(at.folder / _look(at.folder).files[mode])
 
 
-def remove(name: str, /, *, clips: Here | None = None, config: ConfigFile = None) -> None:
-    """Delete the file of a clip; those behind it move up.
-
-    Parameters
-    ----------
-    name: str
-        The clip: its file, or that without the suffix, or without the number too.
-    clips: Path
-        Folder of clips.
-    config: Path
-        TOML file of settings, as the server has it.
-    """
+def remove(name: Name, /, *, clips: ClipsFolder | None = None, config: ConfigFile = None) -> None:
+    """Delete the file of a clip; those behind it move up."""
     from audio_server.clips import folder_ops
 
     at, file = _find(clips, name)
@@ -66,21 +50,9 @@ def remove(name: str, /, *, clips: Here | None = None, config: ConfigFile = None
 
 
 def replace(
-    name: str, file: SoundFile, /, *, clips: Here | None = None, config: ConfigFile = None
+    name: Name, file: SoundFile, /, *, clips: ClipsFolder | None = None, config: ConfigFile = None
 ) -> None:
-    """Have a clip be another sound file, of any common format; it keeps mode and name.
-
-    Parameters
-    ----------
-    name: str
-        The clip: its file, or that without the suffix, or without the number too.
-    file: Path
-        The sound file.
-    clips: Path
-        Folder of clips.
-    config: Path
-        TOML file of settings, as the server has it.
-    """
+    """Have a clip be another sound file, of any common format; it keeps mode and name."""
     import trio
 
     from audio_server.clips import folder_ops

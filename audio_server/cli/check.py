@@ -45,8 +45,6 @@ def check(
         The server's certificate: that there is one says that it speaks TLS.
     within_s: float
         How long it may take to answer, in seconds.
-    config: Path
-        TOML file of settings, as the server has it.
     """
     try:
         with socket.create_connection((reachable(host), port), within_s) as connection:

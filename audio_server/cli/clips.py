@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from audio_server.cli.table import table
+from audio_server.cli.parameters import AsJson
 from audio_server.process.help_pages import HELP_FORMATTER
-from audio_server.process.output import say, say_json
+from audio_server.process.output import say_json, say_table
 from audio_server.settings import Clips, ConfigFile, Folder, default_cache, default_clips
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def list_clips(
     *,
     clips: Clips | None = None,
     cache: Folder | None = None,
-    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """List the clips of a folder, in the order of their modes.
@@ -41,16 +41,12 @@ def list_clips(
         Folder of clips.
     cache: Path
         Folder where clips are kept once they are Opus.
-    as_json: bool
-        Print one JSON array, for programs.
-    config: Path
-        TOML file of settings, as the server has it.
     """
     loaded = _load(clips or default_clips(), cache or default_cache())
     if as_json:
         say_json([_facts(mode, clip) for mode, clip in enumerate(loaded)])
     else:
-        say(*table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))]))
+        say_table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))])
 
 
 def _load(folder: Path, cache: Path) -> list[Clip]:

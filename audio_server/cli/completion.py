@@ -7,17 +7,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-Shell = Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL")]
+Shell = Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL", help="The shell.")]
 
 
 def completion(shell: Shell, /) -> None:
-    """Print a script with which a shell completes commands, flags and choices.
-
-    Parameters
-    ----------
-    shell: str
-        The shell.
-    """
+    """Print a script with which a shell completes commands, flags and choices."""
     from audio_server.cli.app import app
 
     sys.stdout.write(f"{app.generate_completion(shell=shell)}\n")  # our own text, with tabs

@@ -55,8 +55,6 @@ def dev_certs(
         A name or address of the server besides localhost; may be given again.
     device_ids: str
         A device that gets a certificate; may be given again.
-    config: Path
-        TOML file of settings, as the server has it.
     """
     from audio_server.identity.dev_certs import make_dev_certs
 

@@ -8,13 +8,11 @@ from pathlib import Path
 from cyclopts import App, Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.ids import DeviceId
 from audio_server.cli.live import show, show_all
-from audio_server.cli.remote import AsJson
-from audio_server.cli.table import table
+from audio_server.cli.parameters import AsJson, DeviceId
 from audio_server.files.home import is_nowhere
 from audio_server.process.help_pages import HELP_FORMATTER
-from audio_server.process.output import say, say_json
+from audio_server.process.output import say, say_json, say_table
 from audio_server.settings import ConfigFile, Data, default_data
 
 HELP = """List the devices that are connected to a running server, or manage their tokens.
@@ -56,17 +54,7 @@ def enroll(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Give a device a token. It is printed now, and cannot be read later.
-
-    Parameters
-    ----------
-    device_id: str
-        The device, as its metadata `device_id` names it.
-    as_json: bool
-        Print a JSON object, for programs.
-    config: Path
-        TOML file of settings, as the server has it.
-    """
+    """Give a device a token. It is printed now, and cannot be read later."""
     from audio_server.identity import tokens
 
     token = tokens.enroll((store or Store()).tokens, device_id)
@@ -84,15 +72,7 @@ def revoke(
     *,
     config: ConfigFile = None,
 ) -> None:
-    """Take a device's token away. If it is connected, it is dropped.
-
-    Parameters
-    ----------
-    device_id: str
-        The device.
-    config: Path
-        TOML file of settings, as the server has it.
-    """
+    """Take a device's token away. If it is connected, it is dropped."""
     from audio_server.identity import tokens
 
     tokens.revoke((store or Store()).tokens, device_id)
@@ -102,15 +82,7 @@ def revoke(
 def list_devices(
     store: Store | None = None, *, as_json: AsJson = False, config: ConfigFile = None
 ) -> None:
-    """List the devices that have a token.
-
-    Parameters
-    ----------
-    as_json: bool
-        Print one JSON array, for programs.
-    config: Path
-        TOML file of settings, as the server has it.
-    """
+    """List the devices that have a token."""
     from audio_server.identity.tokens import read_tokens
 
     enrolments = read_tokens((store or Store()).tokens).values()
@@ -118,4 +90,4 @@ def list_devices(
         rows = [{"device_id": one.device_id, "enrolled": one.enrolled_at} for one in enrolments]
         say_json(rows)
     else:
-        say(*table([HEADINGS, *((one.device_id, one.enrolled_at) for one in enrolments)]))
+        say_table([HEADINGS, *((one.device_id, one.enrolled_at) for one in enrolments)])

@@ -6,32 +6,25 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from audio_server.cli.ids import DeviceId
-from audio_server.cli.remote import AsJson, Remote, print_line
+from audio_server.cli.parameters import AsJsonLines, DeviceId
+from audio_server.cli.remote import Remote, print_line
 from audio_server.process.output import say
 
-Follow = Annotated[bool, Parameter(name=("--follow", "-f"))]
+OneDevice = Annotated[DeviceId, Parameter(help="The device.  [default: all]")]
+Follow = Annotated[
+    bool, Parameter(name=("--follow", "-f"), help="Go on with later events, until Ctrl-C.")
+]
 
 
 def logs(
-    device_id: DeviceId | None = None,
+    device_id: OneDevice | None = None,
     /,
     remote: Remote | None = None,
     *,
     follow: Follow = False,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> None:
-    """Print events of devices of a running server: presses, takes, LEDs, connections.
-
-    Parameters
-    ----------
-    device_id: str
-        The device.  [default: all]
-    follow: bool
-        Go on with later events, until Ctrl-C.
-    as_json: bool
-        Print a JSON line for each, for programs.
-    """
+    """Print events of devices of a running server: presses, takes, LEDs, connections."""
     import trio
 
     from audio_server.client import history

@@ -24,13 +24,6 @@ def limits(*, limits: LimitTable = _DEFAULTS, config: ConfigFile = None) -> None
     """List the limits on a peer, with the values that a server would have.
 
     The list is TOML: changed lines of it can go into the file of --config.
-
-    Parameters
-    ----------
-    limits: LimitSettings
-        As the server has them.
-    config: Path
-        TOML file of settings, as the server has it.
     """
     from audio_server.cli.app import app
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.ids import DeviceId
-from audio_server.cli.remote import AsJson, Remote, ask, print_line
+from audio_server.cli.parameters import AsJson, AsJsonLines, DeviceId
+from audio_server.cli.remote import Remote, ask, print_line
 from audio_server.process.colours import can_draw
-from audio_server.process.output import make_console, say, say_json
+from audio_server.process.output import make_console, say_json, say_table
 
 if TYPE_CHECKING:
     from audio_server.client.connection import Document
@@ -39,8 +39,6 @@ def show_all(
         The column to sort by.
     reverse: bool
         Sort the other way round.
-    as_json: bool
-        Print the server's answer, a JSON object, for programs.
     """
     document = ask(remote, lambda api: api.devices())
     if as_json:
@@ -51,36 +49,26 @@ def show_all(
 
 def _print_table(document: Document, key: str, backwards: bool) -> None:
     """Return all columns for a pipe; for a terminal those that fit, in colour."""
-    from audio_server.cli.table import table as text_table
     from audio_server.client.columns import sort
     from audio_server.client.table import lines, table
 
     rows, now = sort(document["rows"], key, backwards=backwards), document["now"]
     if not sys.stdout.isatty():
-        say(*text_table(lines(rows, now)))
+        say_table(lines(rows, now))
         return
     console = make_console()
     console.print(table(rows, now, console.width) if rows else "no device is connected")
 
 
 def show(device_id: DeviceId, /, remote: Remote | None = None, *, as_json: AsJson = False) -> None:
-    """Show all that a running server knows of a device.
-
-    Parameters
-    ----------
-    device_id: str
-        The device.
-    as_json: bool
-        Print the server's answer, a JSON object, for programs.
-    """
-    from audio_server.cli.table import table
+    """Show all that a running server knows of a device."""
     from audio_server.client.facts import facts
 
     row = ask(remote, lambda api: api.device(device_id))
     if as_json:
         say_json(row)
     else:
-        say(*table(facts(row)))
+        say_table(facts(row))
 
 
 def top(
@@ -88,7 +76,7 @@ def top(
     *,
     sort: SortKey = "id",
     reverse: Reverse = False,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Watch the devices of a running server, until q or Ctrl-C.
 
@@ -98,8 +86,6 @@ def top(
         The column to sort by; the key s takes the next one.
     reverse: bool
         Sort the other way round; so does the key r.
-    as_json: bool
-        Print a JSON line for all devices, and then one for each change, for programs.
     """
     import trio
 

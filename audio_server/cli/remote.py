@@ -29,7 +29,6 @@ def _url(_: Any, tokens: Sequence[Token]) -> str:
 Url = Annotated[str, Parameter(converter=_url)]
 # The second name is the server's own setting: where it is in the environment it counts here, too.
 TokenFile = Annotated[File, Parameter(name=("--token-file", "--http-token-file"))]
-AsJson = Annotated[bool, Parameter(name="--json")]
 
 
 @Parameter(name="*")

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 def say(*lines: object) -> None:
     """Print lines to standard output, at once: the reader may be a pipe that waits."""
     _write(sys.stdout, lines)
+
+
+def say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of as many cells each, in columns that line up, for eyes and for `awk`."""
+    from rich.cells import cell_len, set_cell_size
+
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    say(*("  ".join(map(set_cell_size, row, widths)).rstrip() for row in cells))
 
 
 def say_error(*lines: object) -> None:
