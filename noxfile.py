@@ -54,10 +54,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Schemas of what is in deploy/; what it says of the server is among the tests."""
+    """Schemas of deploy/ and .github/; what deploy/ says of the server is among the tests."""
     session.install("-r", lock_of("deploy"))
-    compose = ("--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml")
-    session.run("check-jsonschema", *compose)
+    for schema, files in SCHEMAS.items():
+        session.run("check-jsonschema", "--builtin-schema", schema, *files)
     for version in KUBERNETES:
         session.run("kubernetes-validate", "--strict", "-k", version, *MANIFESTS)
     if shutil.which("promtool"):  # comes with Prometheus
@@ -65,6 +65,16 @@ def deploy(session: nox.Session) -> None:
             session.run("promtool", *check, external=True)
 
 
+SCHEMAS = {
+    "vendor.compose-spec": ("deploy/compose.yaml",),
+    "vendor.github-workflows": (".github/workflows/ci.yml",),
+    "custom.github-workflows-require-timeout": (".github/workflows/ci.yml",),
+    "vendor.dependabot": (".github/dependabot.yml",),
+    "vendor.github-issue-config": (".github/ISSUE_TEMPLATE/config.yml",),
+    "vendor.github-issue-forms": tuple(
+        f".github/ISSUE_TEMPLATE/{n}.yml" for n in ("fault", "idea")
+    ),
+}
 KUBERNETES = ("1.30", "1.37")  # the first that has preStop.sleep at once, and the newest
 MANIFESTS = (
     *(f"deploy/kubernetes/{name}.yaml" for name in ("deployment", "service", "disruption")),

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 from hatch_build import for_index
@@ -31,6 +32,22 @@ def test_ci_runs_the_readmes_test_line() -> None:
     assert run.endswith("audio-server")
     assert test.endswith("nox")
     assert (ROOT / ".ci/run").read_text().splitlines()[-1] == test
+
+
+def test_the_workflow_runs_both_lines_on_every_python() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    prefix = "Programming Language :: Python :: 3."
+    pythons = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if prefix in name]
+    for job, script in (("test-line", ".ci/run"), ("run-line", ".ci/run-line")):
+        assert jobs[job]["strategy"]["matrix"]["python"] == pythons
+        assert jobs[job]["steps"][-1] == {"run": f"bash {script}"}
+    assert f"SUPPORTED = {tuple(pythons)}".replace("'", '"') in (ROOT / "noxfile.py").read_text()
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.stem)
+def test_links_between_files_lead_somewhere(page) -> None:
+    links = re.findall(r"\]\((?!\w+:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def locked(path: Path) -> dict[str, str]:
