@@ -27,21 +27,32 @@ _WHITE, _GREEN, _BLUE, _BLACK = 0xFFFFFFFF, 0x00FF00FF, 0x0000FFFF, 0x000000FF
 
 @dataclass(frozen=True)
 class Options:
-    """How a peer is started."""
+    """How a peer is started. `tls` has the private key and the certificate."""
 
     clip: Sequence[AudioPacket]
     lead: int
     devices: int
+    pause_s: float
+    tls: tuple[Path, Path] | None
 
 
 def read_options() -> Options:
-    """Parse the command line: the file of packets, the lead, how many devices will come."""
+    """Parse the command line. In bursts three quarters of the lead are used up before each."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--packets", type=Path, required=True)
     parser.add_argument("--lead-ms", type=int, required=True)
     parser.add_argument("--devices", type=int, required=True)
+    parser.add_argument("--bursts", action="store_true")
+    parser.add_argument("--tls-cert", type=Path)
+    parser.add_argument("--tls-key", type=Path)
     args = parser.parse_args()
-    return Options(_clip(read_packets(args.packets)), args.lead_ms // 20, args.devices)
+    return Options(
+        clip=_clip(read_packets(args.packets)),
+        lead=args.lead_ms // 20,
+        devices=args.devices,
+        pause_s=args.lead_ms * 0.75 / 1000 if args.bursts else 0.0,
+        tls=(args.tls_key, args.tls_cert) if args.tls_cert else None,
+    )
 
 
 def _clip(packets: Sequence[bytes]) -> list[AudioPacket]:

@@ -20,7 +20,7 @@ from audio_server.wire.comms_pb2 import (
 )
 from benchmarks.peers.aio import Device
 from benchmarks.peers.common import Options, read_options
-from benchmarks.peers.grpcio import add_device_service, device_id
+from benchmarks.peers.grpcio import add_device_service, add_port, device_id
 
 
 class DeviceService:
@@ -64,7 +64,7 @@ class DeviceService:
 async def _serve(options: Options) -> None:
     server = grpc.aio.server()
     add_device_service(DeviceService(options), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = add_port(server, options)
     await server.start()
     print(port, flush=True)
     await server.wait_for_termination()

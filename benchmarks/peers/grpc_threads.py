@@ -25,7 +25,7 @@ from audio_server.wire.comms_pb2 import (
     DeviceStatusResponse,
 )
 from benchmarks.peers.common import CUT, PACKET_S, Options, State, read_options
-from benchmarks.peers.grpcio import add_device_service, device_id
+from benchmarks.peers.grpcio import add_device_service, add_port, device_id
 
 _CALLS = 3
 _SPARE_THREADS = 8
@@ -124,7 +124,7 @@ def _serve(options: Options) -> None:
     pool = ThreadPoolExecutor(_CALLS * options.devices + _SPARE_THREADS)
     server = grpc.server(pool)
     add_device_service(DeviceService(options), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = add_port(server, options)
     server.start()
     print(port, flush=True)
     server.wait_for_termination()

@@ -1,4 +1,4 @@
-"""The registration that `grpc_tools` would generate for `DeviceService`, for both grpcio peers."""
+"""What both grpcio peers share: their port, and the code that `grpc_tools` would generate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 
 from audio_server.wire import comms_pb2
+from benchmarks.peers.common import Options
 
 
 def add_device_service(servicer: Any, server: Any) -> None:
@@ -30,6 +31,15 @@ def add_device_service(servicer: Any, server: Any) -> None:
     }
     name = "com.opalcamera.test.DeviceService"
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+
+
+def add_port(server: Any, options: Options) -> int:
+    """Let the server listen, over TLS if it has a certificate; returns the port."""
+    if options.tls is None:
+        return int(server.add_insecure_port("127.0.0.1:0"))
+    key, cert = (path.read_bytes() for path in options.tls)
+    credentials = grpc.ssl_server_credentials([(key, cert)])
+    return int(server.add_secure_port("127.0.0.1:0", credentials))
 
 
 def device_id(context: Any) -> str:

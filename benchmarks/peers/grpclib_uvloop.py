@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -57,10 +59,20 @@ class DeviceService(DeviceServiceBase):
             await stream.send_message(packet)
 
 
+def _context(pair: tuple[Path, Path] | None) -> ssl.SSLContext | None:
+    if pair is None:
+        return None
+    key, cert = pair
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
 async def _serve(options: Options) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     server = Server([DeviceService(options)])
-    await server.start(sock=listener)
+    await server.start(sock=listener, ssl=_context(options.tls))
     print(listener.getsockname()[1], flush=True)
     await server.wait_closed()
 
