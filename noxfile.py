@@ -171,7 +171,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *(session.posargs or BENCH_OPTIONS))
 
 
-BENCH_OPTIONS = ("--json=benchmarks.json", "--svg=docs/performance.svg")
+BENCH_OPTIONS = ("--tls=both", "--json=benchmarks.json", "--svg=docs/performance.svg")
 
 
 @nox.session(default=False)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from benchmarks.cell import Course
 from benchmarks.machine import raise_file_limit
+from benchmarks.peers.grpc_go import GRPC_GO, missing
 from benchmarks.plot import draw
 from benchmarks.report import show
 from benchmarks.results import Results
@@ -21,6 +22,7 @@ from benchmarks.servers import OURS, SERVERS
 from benchmarks.smoke import SMOKE_COURSE, SMOKE_DEVICES, complaints
 
 _PEERS = [name for name in SERVERS if name != OURS]
+_TRANSPORTS = {"off": (False,), "on": (True,), "both": (False, True)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
     raise_file_limit()
+    if GRPC_GO in args.peers and (why := missing()):
+        console.print(f"{GRPC_GO} is left out: {why}")
+        args.peers.remove(GRPC_GO)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     results = Results(vars(args) | {"json": None, "svg": None})
     try:
@@ -46,10 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--devices", type=_numbers, default=[100, 400, 1000, 2000, 4000], metavar="N,N,...")
-    add("--peers", type=_names, default=_PEERS, help=f"of {', '.join(_PEERS)}; or none")
+    add("--peers", type=_names, default=_PEERS.copy(), help=f"of {', '.join(_PEERS)}; or none")
     add("--no-ours", action="store_true", help="leave our own server out")
     add("--workers", type=_numbers, default=[1], metavar="N,N,...", help="for our server")
+    add("--tls", choices=_TRANSPORTS, default="off", nargs="?", const="on", help="TLS 1.3 or both")
     add("--seconds", type=float, default=10.0, help="length of the steady interval")
+    add("--arriving", type=int, default=200, help="of all devices, that arrive at a steady pace")
     add("--joining", type=int, default=500, help="devices that join within a second")
     add("--lead-ms", type=int, default=300, help="how far ahead peers send; ours has its own")
     add("--repeat", type=int, default=1, help="runs of everything; tables show medians")
@@ -66,6 +73,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     course = Course(
         seconds=args.seconds,
         probe_seconds=max(1.0, args.seconds / 2),
+        arriving=args.arriving,
         joining=args.joining,
     )
     plan = Plan(
@@ -78,6 +86,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         most_devices=args.most,
         core_share=args.core_share,
         args=args.server_arg,
+        transports=_TRANSPORTS[args.tls],
     )
     if args.smoke:
         return replace(plan, devices=SMOKE_DEVICES, course=SMOKE_COURSE, repeat=1, most_devices=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import sub
 
@@ -19,6 +19,7 @@ from benchmarks.tally import PACKET_S, late_share, lateness_ms, quantile_ms
 
 _STORM_S = 0.1
 _JOIN_S = 1.0
+_ARRIVALS_A_SECOND = 100.0
 _SOON_S = 0.2
 _CONNECT_S = 15.0
 _SLOWEST_CONNECTS_A_SECOND = 50
@@ -34,16 +35,21 @@ Latencies = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How long a cell looks at what.
+    """How long each phase of a cell lasts.
 
-    `settle_seconds` is what idle devices are left alone for, `storm_seconds` how long a storm's
-    answers are waited for. With `brief` there is no more than CPU and late packets.
+    `settle_seconds` is for new devices to become idle, `idle_seconds` for the cost of idle ones,
+    `storm_seconds` for a storm's answers. Of all devices `arriving` come first, at a steady pace.
+    `clip_seconds` is longer than all of them, but for the steady interval and the probes. With
+    `brief` there is no more than CPU and late packets.
     """
 
     seconds: float = 10.0
     probe_seconds: float = 5.0
     settle_seconds: float = 1.5
+    idle_seconds: float = 1.0
     storm_seconds: float = 3.0
+    clip_seconds: float = 60.0
+    arriving: int = 200
     joining: int = 500
     brief: bool = False
 
@@ -55,18 +61,22 @@ class Cell:
     server: str
     devices: int
     workers: int = 1
+    tls: bool = False
     cores: str = ""
     fell_behind: str = ""
     failed: str = ""
     rss_kb_per_device: float = math.nan
+    arrival_cpu_ms: float = math.nan
     cpu_us_per_packet: float = math.nan
     cpu_share: float = math.nan
     waited_share: float = math.nan
     packets_per_s: float = math.nan
+    arrival: Latencies = field(default_factory=dict)
     late: Latencies = field(default_factory=dict)
     steady: Latencies = field(default_factory=dict)
     play_storm: Latencies = field(default_factory=dict)
     stop_storm: Latencies = field(default_factory=dict)
+    mode_storm: Latencies = field(default_factory=dict)
     joining: Latencies = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     load: dict[str, float] = field(default_factory=dict)
@@ -79,11 +89,11 @@ def measure_cell(server: str, setup: Setup, cores: Cores, course: Course) -> Cel
     A server that cannot hold so many devices gives a cell that says so, not an error. Raises
     `ServerFailed` where it does not even start and `LoadFailed` where the load side is gone.
     """
-    cell = Cell(server, setup.devices, setup.workers, str(cores))
+    cell = Cell(server, setup.devices, setup.workers, setup.tls, str(cores))
     with (
         running(server, setup, cores.server) as process,
         limited(proc.tree(process.pid), setup.core_share),
-        fleet(process.address, cores) as devices,
+        fleet(process.address, cores, tls=setup.tls) as devices,
     ):
         _Visit(cell, process, devices, course, setup.lead_ms / 1000).run()
     return cell
@@ -111,6 +121,7 @@ class _Visit:
         self._probe()
         if self.course.joining:
             self._join()
+        self._mode_storm()
         self._stop_storm()
         self._play_storm()
 
@@ -119,14 +130,43 @@ class _Visit:
         cell = self.cell
         before = proc.rss_kb(self.server.pid)
         within_s = _CONNECT_S + cell.devices / _SLOWEST_CONNECTS_A_SECOND
-        self.devices.connect(cell.devices, within_s)
-        ready = self.devices.connected(within_s)
-        time.sleep(self.course.settle_seconds)
+        arriving = 0 if self.course.brief else min(self.course.arriving, cell.devices)
+        ready = self._arrive(arriving) if arriving else 0
+        if ready == arriving < cell.devices:
+            self.devices.connect(cell.devices - arriving, within_s)
+            ready = self.devices.connected(within_s)
+            time.sleep(self.course.settle_seconds)
         cell.rss_kb_per_device = (proc.rss_kb(self.server.pid) - before) / max(1, ready)
         if ready < cell.devices:
             cell.fell_behind = f"{ready} of {cell.devices} devices were served at all"
             self._note(self._watch(0.1))
         return ready == cell.devices
+
+    def _arrive(self, devices: int) -> int:
+        """Devices come at a steady pace; what idle ones cost is measured on both sides of it."""
+        over_s = devices / _ARRIVALS_A_SECOND
+        idle_before = self._idle()
+        at = time.monotonic()
+        until = at + over_s + self.course.settle_seconds
+        self.devices.measure(at, until)
+        before = _used(self.server.pid)
+        self.devices.connect(devices, over_s + _CONNECT_S, spread_s=over_s)
+        time.sleep(max(0.0, until - time.monotonic()))
+        cpu_s, _, wall_s = map(sub, _used(self.server.pid), before)
+        report = self.devices.report(until)
+        ready = self.devices.connected(over_s + _CONNECT_S)
+        idle_s = wall_s * (idle_before + self._idle()) / 2
+        self.cell.arrival_cpu_ms = (cpu_s - idle_s) * 1000 / devices
+        self.cell.arrival = {**_quantiles("ready", report.seen.ready), "arrived": ready}
+        self._note(report)
+        return ready
+
+    def _idle(self) -> float:
+        """The share of a core that the server takes while nothing happens."""
+        before = _used(self.server.pid)
+        time.sleep(self.course.idle_seconds)
+        cpu_s, _, wall_s = map(sub, _used(self.server.pid), before)
+        return cpu_s / wall_s
 
     def _start(self) -> None:
         """All press Play, one after the other, at a pace that is no storm."""
@@ -173,23 +213,32 @@ class _Visit:
         until = at + _JOIN_S + self.course.storm_seconds / 2
         self.devices.measure(at, until)
         time.sleep(max(0.0, at - time.monotonic()))
-        self.devices.connect(self.course.joining, _CONNECT_S, spread_s=_JOIN_S)
+        self.devices.connect(self.course.joining, _CONNECT_S, spread_s=_JOIN_S, joins=True)
         ready = self.devices.connected(_CONNECT_S)
         report = self.devices.report(until)
         self._note(report)
-        self.cell.joining = {**_late(report), "joined": ready - self.cell.devices}
+        self.cell.joining = {
+            **_late(report),
+            **_quantiles("ready", report.seen.ready),
+            "joined": ready - self.cell.devices,
+        }
+
+    def _mode_storm(self) -> None:
+        """All press Mode at once, and go on playing."""
+        self.cell.mode_storm = self._storm(Button.MODE)
 
     def _stop_storm(self) -> None:
-        at = time.monotonic() + _SOON_S
-        self.devices.press(Press((Button.STOP,), at, _STORM_S))
-        self.cell.stop_storm = _latencies(self._watch(self.course.storm_seconds, at))
+        self.cell.stop_storm = self._storm(Button.STOP)
 
     def _play_storm(self) -> None:
-        """All press Play at once; what comes late after that counts here too."""
+        self.cell.play_storm = self._storm(Button.PLAY)
+
+    def _storm(self, button: Button) -> Latencies:
+        """All press a button at once; packets that come late after that count too."""
         at = time.monotonic() + _SOON_S
-        self.devices.press(Press((Button.PLAY,), at, _STORM_S))
+        self.devices.press(Press((button,), at, _STORM_S))
         report = self._watch(self.course.storm_seconds, at)
-        self.cell.play_storm = {**_latencies(report), **_late(report)}
+        return {**_latencies(report), **_late(report)}
 
     def _watch(self, seconds: float, at: float | None = None) -> Report:
         at = time.monotonic() if at is None else at
@@ -233,11 +282,19 @@ def _used(pid: int) -> tuple[float, float, float]:
 
 def _latencies(report: Report) -> Latencies:
     seen = report.seen
-    figures: Latencies = {"unanswered": report.waiting}
-    for name, seconds in (("ack", seen.acks), ("first", seen.firsts), ("end", seen.ends)):
-        figures[f"{name}_count"] = len(seconds)
-        for quantile in (50, 99, 100):
-            figures[f"{name}_p{quantile}_ms"] = quantile_ms(seconds, quantile / 100)
+    return {
+        "unanswered": report.waiting,
+        **_quantiles("ack", seen.acks),
+        **_quantiles("first", seen.firsts),
+        **_quantiles("end", seen.ends),
+        **_quantiles("leds", seen.leds),
+    }
+
+
+def _quantiles(name: str, seconds: Sequence[float]) -> Latencies:
+    figures: Latencies = {f"{name}_count": len(seconds)}
+    for quantile in (50, 99, 100):
+        figures[f"{name}_p{quantile}_ms"] = quantile_ms(seconds, quantile / 100)
     return figures
 
 

@@ -27,6 +27,7 @@ from benchmarks.orders import (
 )
 
 _PATIENCE_S = 30.0
+_START_S = 30.0
 _END_S = 5.0
 
 _Answer = TypeVar("_Answer", Connected, Report)
@@ -44,17 +45,24 @@ class Fleet:
         self._early: dict[int, list[Answer]] = {index: [] for index in range(len(pipes))}
         self._named = 0
 
-    def connect(self, devices: int, within_s: float, spread_s: float | None = None) -> None:
+    def connect(
+        self,
+        devices: int,
+        within_s: float,
+        spread_s: float | None = None,
+        *,
+        joins: bool = False,
+    ) -> None:
         """Switch so many more devices on; `connected` tells how many came.
 
-        With `spread_s` they join evenly over that time, and press nothing; without it they come
-        as fast as the server takes them.
+        With `spread_s` they come evenly over that time; without it as fast as the server takes
+        them. Those that join press nothing.
         """
         names = [f"bench-{self._named + index}" for index in range(devices)]
         self._named += devices
         deadline = time.monotonic() + within_s
         for index, pipe in enumerate(self._pipes):
-            pipe.send(Connect(names[index :: len(self._pipes)], deadline, spread_s))
+            pipe.send(Connect(names[index :: len(self._pipes)], deadline, spread_s, joins))
 
     def connected(self, within_s: float) -> int:
         """Wait for the answer to `connect`: how many devices are ready in all."""
@@ -104,20 +112,23 @@ class Fleet:
 
 
 @contextmanager
-def fleet(address: tuple[str, int], cores: Cores) -> Iterator[Fleet]:
-    """Start one load process on each of its cores; end them on leaving the block."""
+def fleet(address: tuple[str, int], cores: Cores, *, tls: bool = False) -> Iterator[Fleet]:
+    """Start one load process on each of its cores, ready; end them on leaving the block."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     try:
         for core in cores.load:
             ours, theirs = context.Pipe()
-            args = (theirs, address, core)
+            args = (theirs, address, core, tls)
             process = context.Process(target=run_load, args=args, daemon=True)
             process.start()
             theirs.close()
             pipes.append(ours)
             processes.append(process)
-        yield Fleet(pipes)
+        devices = Fleet(pipes)
+        devices.connect(0, _START_S)
+        devices.connected(_START_S)
+        yield devices
     finally:
         for pipe in pipes:
             with suppress(OSError):

@@ -56,7 +56,7 @@ def message(payload: bytes) -> bytes:
     return struct.pack(">BI", 0, len(payload)) + payload
 
 
-def opening(device_id: str, authority: str) -> bytes:
+def opening(device_id: str, authority: str, scheme: str = "http") -> bytes:
     """All that a device sends when it is switched on: preface, settings, its three calls."""
     hpack = Encoder()
     return b"".join(
@@ -69,7 +69,7 @@ def opening(device_id: str, authority: str) -> bytes:
                     Kind.HEADERS,
                     END_HEADERS,
                     stream,
-                    _headers(hpack, call, authority, device_id),
+                    _headers(hpack, call, authority, device_id, scheme),
                 )
                 for stream, call in _CALLS.items()
             ),
@@ -78,12 +78,12 @@ def opening(device_id: str, authority: str) -> bytes:
     )
 
 
-def _headers(hpack: Encoder, call: str, authority: str, device_id: str) -> bytes:
+def _headers(hpack: Encoder, call: str, authority: str, device_id: str, scheme: str) -> bytes:
     """The header block of one call, with what a stock gRPC client sends."""
     return hpack.encode(
         [
             (":method", "POST"),
-            (":scheme", "http"),
+            (":scheme", scheme),
             (":path", _SERVICE + call),
             (":authority", authority),
             ("te", "trailers"),

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from benchmarks.frames import opening
+from benchmarks.link import Link, Plain, Tls, client_context
 from benchmarks.orders import (
     Answer,
     Connect,
@@ -47,25 +48,30 @@ what a refill costs. What devices tell of times is up to this much later than it
 _T = TypeVar("_T")
 
 
-def run_load(pipe: Connection[Answer, Order], address: tuple[str, int], core: int | None) -> None:
+def run_load(
+    pipe: Connection[Answer, Order], address: tuple[str, int], core: int | None, tls: bool
+) -> None:
     """The body of a load process; returns when told to quit or when the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if core is not None:
         os.sched_setaffinity(0, {core})
     gc.disable()
-    Load(pipe, address).run()
+    Load(pipe, address, tls=tls).run()
 
 
 class Load:
     """Devices on sockets, and an agenda of things to do at their time."""
 
-    def __init__(self, pipe: Connection[Answer, Order], address: tuple[str, int]) -> None:
+    def __init__(
+        self, pipe: Connection[Answer, Order], address: tuple[str, int], *, tls: bool = False
+    ) -> None:
         self.pipe = pipe
         self.address = address
+        self.context = client_context() if tls else None
         self.poll = select.epoll()
         self.poll.register(pipe.fileno(), select.EPOLLIN)
         self.tally = Tally()
-        self.clients: dict[int, tuple[socket.socket, Player]] = {}
+        self.clients: dict[int, tuple[Link, Player]] = {}
         self.agenda: list[tuple[float, int, Callable[[], None]]] = []
         self.booked = 0
         self.to_connect: deque[str] = deque()
@@ -111,12 +117,13 @@ class Load:
     # Sockets
 
     def _receive(self, fd: int) -> None:
-        client, player = self.clients[fd]
+        link, player = self.clients[fd]
         kept = len(player.rest)
         self.buffer[:kept] = player.rest
         try:
-            received = client.recv_into(memoryview(self.buffer)[kept:])
+            received = link.receive(memoryview(self.buffer)[kept:])
         except BlockingIOError:
+            self._send(fd)
             return
         except OSError:
             received = 0
@@ -130,24 +137,25 @@ class Load:
             self._settled(fd)
 
     def _send(self, fd: int) -> None:
-        client, player = self.clients[fd]
+        link, player = self.clients[fd]
         try:
-            del player.out[: client.send(player.out)]
+            del player.out[: link.send(player.out)]
         except BlockingIOError:
             return
         except OSError:
             self._lost(fd, "the server closed the connection")
 
     def _lost(self, fd: int, why: str) -> None:
-        client, player = self.clients.pop(fd)
+        link, player = self.clients.pop(fd)
         self.poll.unregister(fd)
-        client.close()
+        link.client.close()
         player.fail(why)
         self._settled(fd)
 
     # Switching on
 
     def _open(self, device_id: str, *, joins: bool = False) -> None:
+        began = time.monotonic()
         try:
             client = socket.create_connection(self.address, timeout=5)
         except OSError as error:
@@ -156,9 +164,11 @@ class Load:
             return
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setblocking(False)
-        player = Player(self.tally)
-        player.out += opening(device_id, f"{self.address[0]}:{self.address[1]}")
-        self.clients[client.fileno()] = client, player
+        player = Player(self.tally, began)
+        scheme = "https" if self.context else "http"
+        player.out += opening(device_id, f"{self.address[0]}:{self.address[1]}", scheme)
+        link = Tls(client, self.context) if self.context else Plain(client)
+        self.clients[client.fileno()] = link, player
         self.connecting.add(client.fileno())
         if joins:
             self.joiners.add(client.fileno())
@@ -213,7 +223,7 @@ class Load:
             self._connect_more()
         else:
             for when, device_id in _spread(order.devices, time.monotonic(), order.spread_s):
-                self._at(when, partial(self._open, device_id, joins=True))
+                self._at(when, partial(self._open, device_id, joins=order.joins))
 
     def _press(self, order: Press) -> None:
         for when, fd in _spread(self._players(), order.at, order.spread_s):

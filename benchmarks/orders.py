@@ -15,13 +15,14 @@ from benchmarks.tally import Seen
 class Connect:
     """Switch these devices on; answered by a `Connected` when all are ready, or at `deadline`.
 
-    With `spread_s` they join: evenly over that time, ready or not, and they never press. Without,
-    they come as fast as the server takes them.
+    With `spread_s` they come evenly over that time, ready or not; without, as fast as the server
+    takes them. Those that join never press.
     """
 
     devices: Sequence[str]
     deadline: float
     spread_s: float | None = None
+    joins: bool = False
 
 
 @dataclass(frozen=True)

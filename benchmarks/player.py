@@ -41,7 +41,8 @@ class Player:
 
     `out` is what the owner must send, `rest` what it must put in front of the next bytes.
     Times are seconds of one monotonic clock; what is seen goes into `tally`, and all that a
-    server must not do is counted there as a fault. 0.0 stands for "not waited for".
+    server must not do is counted there as a fault. 0.0 stands for "not waited for". LEDs are waited
+    for without holding up the script: a server may leave out frames that newer ones replace.
     """
 
     __slots__ = (
@@ -49,6 +50,8 @@ class Player:
         "first_at",
         "index",
         "leds",
+        "mode_at",
+        "opened_at",
         "out",
         "play_at",
         "playing",
@@ -61,7 +64,7 @@ class Player:
         "tally",
     )
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, opened_at: float = 0.0) -> None:
         self.tally = tally
         self.out = bytearray()
         self.rest = b""
@@ -69,7 +72,8 @@ class Player:
         self.tails: dict[int, bytes] = {}
         self.script: deque[Button] = deque()
         self.ready = self.playing = self.ended = False
-        self.press_at = self.play_at = self.stop_at = self.first_at = 0.0
+        self.press_at = self.play_at = self.stop_at = self.mode_at = self.first_at = 0.0
+        self.opened_at = opened_at
         self.index = 0
 
     @property
@@ -188,18 +192,23 @@ class Player:
             if len(data) < _PREFIX_BYTES + size:
                 break
             answer = data[_PREFIX_BYTES : _PREFIX_BYTES + size]
-            self._asked(answer) if stream == STATUS else self._answered(answer, now)
+            self._asked(answer, now) if stream == STATUS else self._answered(answer, now)
             data = data[_PREFIX_BYTES + size :]
         if data:
             self.tails[stream] = data
 
-    def _asked(self, request: bytes) -> None:
-        self.ready = True
+    def _asked(self, request: bytes, now: float) -> None:
+        if not self.ready:
+            self.ready = True
+            self.tally.ready.append(now - self.opened_at)
         if request[:1] == bytes([_GET]):
             self.out += state(self.leds)
-        else:
-            self.leds = request[1:]
-            self.out += LEDS_TAKEN
+            return
+        self.leds = request[1:]
+        self.out += LEDS_TAKEN
+        if self.mode_at:
+            self.tally.leds.append(now - self.mode_at)
+            self.mode_at = 0.0
 
     def _answered(self, response: bytes, now: float) -> None:
         if response != _ACKED or not self.press_at:
@@ -218,4 +227,6 @@ class Player:
             self.play_at = now
         elif button is Button.STOP and self.playing:
             self.stop_at = now
+        elif button is Button.MODE and not self.mode_at:
+            self.mode_at = now
         self.out += PRESSES[button]

@@ -34,6 +34,7 @@ text {{ font: 13px system-ui, sans-serif }}
 .title {{ font-weight: 600; font-size: 15px }}
 .name {{ fill: currentColor }}
 .line {{ fill: none; stroke: currentColor; stroke-width: 2.5; stroke-linejoin: round }}
+.tls {{ stroke-dasharray: 6 4 }}
 .held {{ fill: currentColor }}
 .behind {{ stroke: currentColor; stroke-width: 2 }}
 """
@@ -61,7 +62,7 @@ class _Axes:
 
 
 def draw(cells: Iterable[Cell]) -> str:
-    """The plot of a run: one line a server, a hollow dot where it fell behind.
+    """The plot of a run: one line a server, broken with TLS, a hollow dot where it fell behind.
 
     Raises `ValueError` where there is nothing to draw.
     """
@@ -70,7 +71,7 @@ def draw(cells: Iterable[Cell]) -> str:
         raise ValueError("no server was measured")
     series: Series = {}
     for cell in sorted(drawn, key=lambda cell: cell.devices):
-        series.setdefault(label(cell.server, cell.workers), []).append(cell)
+        series.setdefault(label(cell.server, cell.workers, cell.tls), []).append(cell)
     axes = _Axes(drawn)
     return "\n".join(
         [
@@ -99,10 +100,13 @@ def _grid(axes: _Axes) -> Iterator[str]:
 
 def _lines(axes: _Axes, series: Series) -> Iterator[str]:
     heights = _apart([axes.y(cells[-1].cpu_us_per_packet) for cells in series.values()])
+    colors: dict[tuple[str, int], int] = {}
     for index, (name, cells) in enumerate(series.items()):
         points = [(axes.x(cell.devices), axes.y(cell.cpu_us_per_packet)) for cell in cells]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        yield f'<g class="c{index % len(_LIGHT)}"><path class="line" d="M{path}"/>'
+        color = colors.setdefault((cells[0].server, cells[0].workers), len(colors)) % len(_LIGHT)
+        line = "tls line" if cells[0].tls else "line"
+        yield f'<g class="c{color}"><path class="{line}" d="M{path}"/>'
         for cell, (x, y) in zip(cells, points, strict=True):
             kind = "behind" if cell.fell_behind else "held"
             yield f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'

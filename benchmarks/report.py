@@ -19,40 +19,62 @@ _DASH = "-"
 def show(results: Results, console: Console) -> None:
     """Print all tables of a run, and what a reader must know to trust them."""
     cells = results.summary()
-    console.print(_cost(cells), _times(cells), *_limits(results), *_remarks(results))
+    console.print(_cost(cells), _arrivals(cells), _times(cells), _storms(cells))
+    console.print(*_limits(results), *_remarks(results))
 
 
 def _cost(cells: Sequence[Cell]) -> Table:
-    reference = {cell.devices: cell for cell in cells if cell.server == REFERENCE}
+    reference = {(cell.devices, cell.tls): cell for cell in cells if cell.server == REFERENCE}
     columns: dict[str, Callable[[Cell], str]] = {
         "CPU a packet, us": lambda cell: number(cell.cpu_us_per_packet, 1),
-        f"{REFERENCE} / it": lambda cell: _ratio(cell, reference.get(cell.devices)),
+        f"{REFERENCE} / it": lambda cell: _ratio(cell, reference.get((cell.devices, cell.tls))),
         "CPU, % of a core": lambda cell: number(cell.cpu_share * 100, 0),
         "packets/s": lambda cell: number(cell.packets_per_s, 0),
         "late, ppm": lambda cell: ppm(cell.late),
         "p99.9, ms": lambda cell: number(cell.late.get("p99.9_ms", math.nan), 1),
         "worst, ms": lambda cell: number(cell.late.get("worst_ms", math.nan), 1),
-        "KB a device": lambda cell: number(cell.rss_kb_per_device, 0),
     }
     return _table("Cost and late packets (below zero: ahead of the due time)", cells, columns)
 
 
-def _times(cells: Sequence[Cell]) -> Table:
-    columns: dict[str, Callable[[Cell], str]] = {}
-    for phase, title, kinds in (
-        ("steady", "", ("ack", "first", "end")),
-        ("play_storm", "storm ", ("ack", "first")),
-        ("stop_storm", "storm ", ("end",)),
-    ):
-        for kind in kinds:
-            columns[f"{title}{kind}"] = _pair(phase, kind)
-    columns["storm late, ppm"] = lambda cell: ppm(cell.play_storm)
-    columns["joining late, ppm"] = lambda cell: ppm(cell.joining)
+def _arrivals(cells: Sequence[Cell]) -> Table:
+    columns: dict[str, Callable[[Cell], str]] = {
+        "CPU a device, ms": lambda cell: number(cell.arrival_cpu_ms, 2),
+        "ready": _pair("arrival", "ready"),
+        "KB a device": lambda cell: number(cell.rss_kb_per_device, 0),
+        "joined": lambda cell: number(cell.joining.get("joined", math.nan), 0),
+        "ready meanwhile": _pair("joining", "ready"),
+        "late meanwhile, ppm": lambda cell: ppm(cell.joining),
+    }
     title = (
-        "Press to ack, Play to first packet, Stop to is_end: p50 / p99 in ms,\n"
-        "one device after the other and in a storm (all within 100 ms); late packets as others join"
+        "Arrivals: CPU, memory, p50 / p99 in ms from connecting to the first LEDs, at a steady\n"
+        "pace, and within a second while the others play, with the packets that are late meanwhile"
     )
     return _table(title, cells, columns)
+
+
+def _times(cells: Sequence[Cell]) -> Table:
+    columns = {
+        "press to ack": _pair("steady", "ack"),
+        "Play to first packet": _pair("steady", "first"),
+        "Stop to is_end": _pair("steady", "end"),
+        "Mode to LEDs": _pair("steady", "leds"),
+    }
+    return _table("One device after the other, p50 / p99 in ms", cells, columns)
+
+
+def _storms(cells: Sequence[Cell]) -> Table:
+    columns = {
+        "Play: ack": _pair("play_storm", "ack"),
+        "first packet": _pair("play_storm", "first"),
+        "late, ppm": lambda cell: ppm(cell.play_storm),
+        "Stop: ack": _pair("stop_storm", "ack"),
+        "is_end": _pair("stop_storm", "end"),
+        "Mode: ack": _pair("mode_storm", "ack"),
+        "LEDs": _pair("mode_storm", "leds"),
+        "late meanwhile, ppm": lambda cell: ppm(cell.mode_storm),
+    }
+    return _table("Storms: all press within 100 ms, p50 / p99 in ms", cells, columns)
 
 
 def _pair(phase: str, kind: str) -> Callable[[Cell], str]:
@@ -73,13 +95,15 @@ def _table(title: str, cells: Sequence[Cell], columns: dict[str, Callable[[Cell]
     table.add_column("outcome")
     for cell in cells:
         figures = (text(cell) for text in columns.values())
-        table.add_row(label(cell.server, cell.workers), str(cell.devices), *figures, outcome(cell))
+        name = label(cell.server, cell.workers, cell.tls)
+        table.add_row(name, str(cell.devices), *figures, outcome(cell))
     return table
 
 
-def label(server: str, workers: int) -> str:
-    """How a server is called in tables and plots."""
-    return server if workers == 1 else f"{server} --workers {workers}"
+def label(server: str, workers: int, tls: bool) -> str:
+    """Return a server's name in tables and plots."""
+    name = server if workers == 1 else f"{server} --workers {workers}"
+    return f"{name}, TLS" if tls else name
 
 
 def outcome(cell: Cell) -> str:
@@ -115,7 +139,7 @@ def _limits(results: Results) -> Iterator[RenderableType]:
         table.add_column(name, justify="left" if name == "server" else "right")
     for limit in results.limits:
         fails = str(limit.fails) if limit.fails else _DASH
-        table.add_row(label(limit.server, limit.workers), str(limit.holds), fails)
+        table.add_row(label(limit.server, limit.workers, limit.tls), str(limit.holds), fails)
     yield table
 
 
@@ -124,7 +148,7 @@ def _remarks(results: Results) -> Iterator[RenderableType]:
     lines = [f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"]
     lines += sorted({cell.cores for cell in results.cells if cell.cores})
     for cell in results.cells:
-        where = f"{label(cell.server, cell.workers)}, {cell.devices} devices: "
+        where = f"{label(cell.server, cell.workers, cell.tls)}, {cell.devices} devices: "
         whys = [cell.fell_behind, cell.failed, *cell.warnings]
         lines += [f"! {where}{why}" for why in whys if why]
         lines += [f"! {where}{fault} ({times:,.0f})" for fault, times in cell.faults.items()]

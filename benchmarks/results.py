@@ -35,6 +35,7 @@ class Limit:
     workers: int
     holds: int
     fails: int
+    tls: bool = False
 
 
 @dataclass
@@ -64,10 +65,11 @@ class Results:
         )
 
     def summary(self) -> list[Cell]:
-        """One cell for each server, number of workers and number of devices: the medians."""
-        alike: dict[tuple[str, int, int], list[Cell]] = {}
+        """One cell for each server, number of workers, transport and devices: the medians."""
+        alike: dict[tuple[str, int, bool, int], list[Cell]] = {}
         for cell in self.cells:
-            alike.setdefault((cell.server, cell.workers, cell.devices), []).append(cell)
+            kind = cell.server, cell.workers, cell.tls, cell.devices
+            alike.setdefault(kind, []).append(cell)
         return [median_cell(cells) for cells in alike.values()]
 
 

@@ -7,20 +7,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
+from audio_server.identity.dev_certs import make_dev_certs
 from benchmarks.cell import Cell, Course, measure_cell
 from benchmarks.fleet import LoadFailed
 from benchmarks.machine import Cores, available_cores
 from benchmarks.report import label, number, outcome
 from benchmarks.results import Limit, Results, holds
-from benchmarks.servers import OURS, ServerFailed, Setup
+from benchmarks.servers import CERTS, OURS, ServerFailed, Setup
 from benchmarks.sound import make_clips
 
-_CELL_S = 60.0
 _CLOSE = 1.15
 _BRIEF_S = 5.0
+
+
+class Variant(NamedTuple):
+    """A server as it is measured."""
+
+    server: str
+    workers: int
+    tls: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +45,14 @@ class Plan:
     most_devices: int = 0
     core_share: float = 0.0
     args: Sequence[str] = ()
+    transports: Sequence[bool] = (False,)
 
-    def variants(self) -> Iterator[tuple[str, int]]:
-        """Every server, ours once for each number of workers."""
+    def variants(self) -> Iterator[Variant]:
+        """Every server over each transport, ours once for each number of workers."""
         for server in self.servers:
             for workers in self.workers if server == OURS else (1,):
-                yield server, workers
+                for tls in self.transports:
+                    yield Variant(server, workers, tls)
 
 
 class Bench:
@@ -56,29 +67,29 @@ class Bench:
         """Measure everything, each repeat from the first server to the last."""
         with _clips(self.plan.course) as folder:
             for _ in range(self.plan.repeat):
-                for server, workers in self.plan.variants():
-                    self._climb(server, workers, folder)
+                for variant in self.plan.variants():
+                    self._climb(variant, folder)
             if self.plan.most_devices:
-                for server, workers in self.plan.variants():
-                    self._find_limit(server, workers, folder)
+                for variant in self.plan.variants():
+                    self._find_limit(variant, folder)
 
-    def _climb(self, server: str, workers: int, folder: Path) -> None:
+    def _climb(self, variant: Variant, folder: Path) -> None:
         """More and more devices, until the server falls behind."""
         for devices in sorted(self.plan.devices):
-            cell = self._measure(server, workers, devices, folder, self.plan.course)
+            cell = self._measure(variant, devices, folder, self.plan.course)
             self.results.cells.append(cell)
             if cell.fell_behind or cell.failed:
                 return
 
-    def _find_limit(self, server: str, workers: int, folder: Path) -> None:
+    def _find_limit(self, variant: Variant, folder: Path) -> None:
         """Halve the gap between what is held and what is not until it is small."""
-        limit = self._known_limit(server, workers)
+        limit = self._known_limit(variant)
         course = replace(self.plan.course, seconds=_BRIEF_S, brief=True)
         while limit.holds < self.plan.most_devices:
             if limit.fails and limit.fails < limit.holds * _CLOSE:
                 break
             devices = _next_try(limit, self.plan.most_devices)
-            if holds(self._measure(server, workers, devices, folder, course)):
+            if holds(self._measure(variant, devices, folder, course)):
                 limit.holds = devices
             elif devices <= 1:
                 break
@@ -86,30 +97,27 @@ class Bench:
                 limit.fails = devices
         self.results.limits.append(limit)
 
-    def _known_limit(self, server: str, workers: int) -> Limit:
+    def _known_limit(self, variant: Variant) -> Limit:
         known = [
             cell
             for cell in self.results.summary()
-            if cell.server == server and cell.workers == workers
+            if (cell.server, cell.workers, cell.tls) == variant
         ]
         fails = min((cell.devices for cell in known if not holds(cell)), default=0)
         held = (cell.devices for cell in known if holds(cell))
-        return Limit(
-            server, workers, max((n for n in held if not fails or n < fails), default=0), fails
-        )
+        most = max((n for n in held if not fails or n < fails), default=0)
+        return Limit(variant.server, variant.workers, most, fails, variant.tls)
 
-    def _measure(
-        self, server: str, workers: int, devices: int, folder: Path, course: Course
-    ) -> Cell:
-        plan = self.plan
-        setup = Setup(folder, devices, plan.lead_ms, workers, plan.args, plan.core_share)
+    def _measure(self, variant: Variant, devices: int, folder: Path, course: Course) -> Cell:
+        plan, (server, workers, tls) = self.plan, variant
+        setup = Setup(folder, devices, plan.lead_ms, workers, plan.args, plan.core_share, tls)
         cores = Cores.plan(available_cores(), workers)
         try:
             cell = measure_cell(server, setup, cores, course)
         except (ServerFailed, LoadFailed) as error:
-            cell = Cell(server, devices, workers, str(cores), failed=str(error))
+            cell = Cell(server, devices, workers, tls, str(cores), failed=str(error))
         cost = number(cell.cpu_us_per_packet, 1)
-        name = label(server, workers)
+        name = label(server, workers, tls)
         self.console.print(f"{name}, {devices} devices: {cost} us a packet, {outcome(cell)}")
         return cell
 
@@ -122,8 +130,9 @@ def _next_try(limit: Limit, most: int) -> int:
 
 @contextmanager
 def _clips(course: Course) -> Iterator[Path]:
-    """A folder of sound that no cell plays to its end."""
+    """A folder of sound that no cell plays to its end, and of certificates."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        make_clips(folder, _CELL_S + course.seconds + course.probe_seconds)
+        make_clips(folder, course.clip_seconds + course.seconds + course.probe_seconds)
+        make_dev_certs(folder / CERTS, (), ())
         yield folder

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import proc
+from benchmarks.peers.grpc_go import GRPC_GO, BuildFailed, build
 
 HOST = "127.0.0.1"
 OURS = "audio-server"
+CERTS = "certs"
 _READY_S = 60.0
 _END_S = 5.0
 
@@ -29,7 +31,8 @@ class ServerFailed(Exception):
 class Setup:
     """What a server is started for. `workers` and `args` are for our server alone.
 
-    With a `core_share` each of its processes is held to that part of a core.
+    `folder` holds the clips, the packets and, for TLS, the certificate of `make_dev_certs`. With a
+    `core_share` each of the server's processes is held to that part of a core.
     """
 
     folder: Path
@@ -38,6 +41,14 @@ class Setup:
     workers: int = 1
     args: Sequence[str] = ()
     core_share: float = 0.0
+    tls: bool = False
+
+    def tls_flags(self) -> list[str]:
+        """The certificate and its key, if there is to be TLS: every server knows these flags."""
+        if not self.tls:
+            return []
+        certs = self.folder / CERTS
+        return ["--tls-cert", str(certs / "server.pem"), "--tls-key", str(certs / "server.key")]
 
 
 @dataclass(frozen=True)
@@ -55,23 +66,38 @@ def _ours(setup: Setup, port: int) -> list[str]:
         *("--clips", str(setup.folder / "clips"), "--cache", str(setup.folder / "cache")),
         *(() if "--data" in setup.args else ("--data", "off")),
         *(() if "--http" in setup.args else ("--http", "off")),
-        *(*workers, *setup.args),
+        *(*workers, *setup.tls_flags(), *setup.args),
     ]
 
 
-def _peer(module: str) -> Callable[[Setup, int], list[str]]:
+def _peer(module: str, *flags: str) -> Command:
     def command(setup: Setup, port: int) -> list[str]:
-        return [
-            *(sys.executable, "-m", f"benchmarks.peers.{module}"),
-            *("--packets", str(setup.folder / "packets.bin")),
-            *("--lead-ms", str(setup.lead_ms), "--devices", str(setup.devices)),
-        ]
+        return [sys.executable, "-m", f"benchmarks.peers.{module}", *_peer_flags(setup), *flags]
 
     return command
 
 
-SERVERS: dict[str, Callable[[Setup, int], list[str]]] = {
+def _go(setup: Setup, port: int) -> list[str]:
+    try:
+        return [str(build(setup.folder)), *_peer_flags(setup)]
+    except BuildFailed as error:
+        raise ServerFailed(str(error)) from error
+
+
+def _peer_flags(setup: Setup) -> list[str]:
+    return [
+        *("--packets", str(setup.folder / "packets.bin")),
+        *("--lead-ms", str(setup.lead_ms), "--devices", str(setup.devices)),
+        *setup.tls_flags(),
+    ]
+
+
+Command = Callable[[Setup, int], list[str]]
+
+SERVERS: dict[str, Command] = {
     OURS: _ours,
+    GRPC_GO: _go,
+    "grpc.aio-bursts": _peer("grpc_aio", "--bursts"),
     "grpc.aio": _peer("grpc_aio"),
     "grpcio-threads": _peer("grpc_threads"),
     "grpclib-uvloop": _peer("grpclib_uvloop"),
@@ -86,10 +112,11 @@ def running(name: str, setup: Setup, cores: Sequence[int]) -> Iterator[Running]:
     Raises `ServerFailed` where it does not take connections in time.
     """
     port = _free_port() if name == OURS else 0
+    command = SERVERS[name](setup, port)
     log = setup.folder / f"{name}.log"
     with log.open("w") as errors, _on_cores(cores):
         process = subprocess.Popen(
-            SERVERS[name](setup, port),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if not port else errors,
             stderr=errors,

@@ -8,12 +8,19 @@ from benchmarks.cell import Cell, Course
 
 SMOKE_DEVICES = (5,)
 SMOKE_COURSE = Course(
-    seconds=1.0, probe_seconds=1.0, settle_seconds=0.1, storm_seconds=1.5, joining=3
+    seconds=0.6,
+    probe_seconds=0.6,
+    settle_seconds=0.1,
+    idle_seconds=0.1,
+    storm_seconds=1.0,
+    clip_seconds=30.0,
+    arriving=3,
+    joining=3,
 )
 
 
 def complaints(cell: Cell) -> Iterator[str]:
-    """What a cell of the short form must not show: nothing here is a matter of speed."""
+    """Each fault of a cell of the short form; none of them is a matter of speed."""
     if cell.failed:
         yield cell.failed
         return
@@ -21,6 +28,8 @@ def complaints(cell: Cell) -> Iterator[str]:
         yield f"{fault} ({times:.0f})"
     if not cell.packets_per_s > 0:
         yield "no packets came"
+    if cell.arrival.get("arrived") != SMOKE_COURSE.arriving:
+        yield "not every device could arrive"
     if cell.play_storm.get("first_count") != cell.devices:
         yield "not every Play was heard"
     if cell.play_storm.get("ack_count") != cell.devices:
@@ -32,6 +41,8 @@ def complaints(cell: Cell) -> Iterator[str]:
 def _complaints_of_stops(cell: Cell) -> Iterator[str]:
     if cell.stop_storm.get("end_count") != cell.devices:
         yield "not every Stop was heard"
+    if cell.mode_storm.get("leds_count") != cell.devices:
+        yield "not every Mode was shown"
     if not cell.steady.get("ack_count"):
         yield "no single press was acknowledged"
     if cell.joining.get("joined") != SMOKE_COURSE.joining:

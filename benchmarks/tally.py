@@ -23,7 +23,7 @@ class Tally:
     lateness is written down, each of the others is 20 ms less late than the one before.
     """
 
-    __slots__ = ("acks", "ends", "faults", "firsts", "run_lateness", "run_packets")
+    __slots__ = ("acks", "ends", "faults", "firsts", "leds", "ready", "run_lateness", "run_packets")
 
     def __init__(self) -> None:
         self.run_lateness = array("d")
@@ -31,12 +31,15 @@ class Tally:
         self.acks = array("d")
         self.firsts = array("d")
         self.ends = array("d")
+        self.leds = array("d")
+        self.ready = array("d")
         self.faults: Counter[str] = Counter()
 
     def clear(self) -> None:
         """Forget everything; a new interval begins."""
-        for records in (self.run_lateness, self.run_packets, self.acks, self.firsts, self.ends):
+        for records in (self.acks, self.firsts, self.ends, self.leds, self.ready):
             del records[:]
+        del self.run_lateness[:], self.run_packets[:]
         self.faults.clear()
 
 
@@ -49,6 +52,8 @@ class Seen:
     acks: list[float] = field(default_factory=list)
     firsts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
+    leds: list[float] = field(default_factory=list)
+    ready: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
 
     @classmethod
@@ -60,6 +65,8 @@ class Seen:
             acks=list(tally.acks),
             firsts=list(tally.firsts),
             ends=list(tally.ends),
+            leds=list(tally.leds),
+            ready=list(tally.ready),
             faults=Counter(tally.faults),
         )
 
@@ -70,6 +77,8 @@ class Seen:
             self.acks + other.acks,
             self.firsts + other.firsts,
             self.ends + other.ends,
+            self.leds + other.leds,
+            self.ready + other.ready,
             self.faults + other.faults,
         )
 

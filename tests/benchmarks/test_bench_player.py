@@ -82,6 +82,28 @@ def test_stop_is_timed_to_is_end(player: Player) -> None:
     assert not player.tally.faults
 
 
+def leds() -> bytes:
+    request = DeviceStatusRequest(set=DeviceStatusSet(led_1=RGBAColor(rgba=1)))
+    return frame(Kind.DATA, 0, STATUS, message(request.SerializeToString()))
+
+
+def test_mode_is_timed_to_its_leds_and_holds_nothing_up(player: Player) -> None:
+    """From the first of two presses whose frames became one."""
+    player.press(1.0, Button.MODE, Button.MODE)
+    feed(player, ack(), 1.25)
+    assert sent(player) == 2 * PRESSES[Button.MODE]
+    feed(player, ack() + leds(), 2.0)
+    feed(player, leds(), 3.0)
+    assert list(player.tally.leds) == [1.0]
+
+
+def test_a_device_is_ready_with_the_first_question_or_leds() -> None:
+    player = Player(Tally(), opened_at=1.0)
+    feed(player, leds() + leds(), 1.5)
+    assert player.ready
+    assert list(player.tally.ready) == [0.5]
+
+
 def test_a_script_waits_for_each_effect(player: Player) -> None:
     player.press(1.0, Button.PLAY, Button.MODE, Button.STOP)
     assert sent(player) == PRESSES[Button.PLAY]

@@ -27,7 +27,9 @@ def cell(server: str = "audio-server", devices: int = 100, cost: float = 5.0) ->
         cpu_us_per_packet=cost,
         packets_per_s=devices * 50.0,
         late={"share": 0.0},
+        arrival={"arrived": SMOKE_COURSE.arriving},
         play_storm={"first_count": devices, "ack_count": devices},
+        mode_storm={"leds_count": devices},
         stop_storm={"end_count": devices},
         steady={"ack_count": 3},
         joining={"joined": SMOKE_COURSE.joining},
@@ -110,6 +112,20 @@ def test_the_plot_has_a_line_for_each_server_and_a_hollow_dot_for_who_fell_behin
     assert "prefers-color-scheme: dark" in svg
 
 
+def test_tls_has_medians_names_and_a_broken_line_of_its_own() -> None:
+    cells = [cell(cost=4.0), cell(cost=6.0)]
+    cells[1].tls = True
+    summary = Results({}, cells).summary()
+    assert [each.cpu_us_per_packet for each in summary] == [4.0, 6.0]
+    console = Console(record=True, width=200, file=StringIO())
+    show(Results({}, cells, [Limit("audio-server", 1, 400, 0, tls=True)]), console)
+    assert console.export_text().count("audio-server, TLS") == 5
+    root = ET.fromstring(draw(cells))
+    (broken,) = root.findall(".//{*}path[@class='tls line']/..")
+    (whole,) = root.findall(".//{*}path[@class='line']/..")
+    assert broken.get("class") == whole.get("class")
+
+
 def test_one_cell_is_a_plot_too_and_none_is_not() -> None:
     ET.fromstring(draw([cell()]))
     with pytest.raises(ValueError, match="no server was measured"):
@@ -127,7 +143,9 @@ def test_cores_are_shared_only_where_there_are_too_few() -> None:
     [
         ("play_storm", {"first_count": 99, "ack_count": 100}),
         ("play_storm", {"first_count": 100, "ack_count": 99}),
+        ("arrival", {"arrived": 2}),
         ("stop_storm", {"end_count": 99}),
+        ("mode_storm", {"leds_count": 99}),
         ("steady", {}),
         ("joining", {"joined": 0}),
         ("faults", {"a packet outside a take": 1}),
