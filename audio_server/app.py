@@ -23,6 +23,8 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import at_once, open_repository
+from audio_server.cluster.local import Hub, LocalCluster
+from audio_server.cluster.ownership import ClaimingService, Ownership
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour, Rules
 from audio_server.device.instrumentation import Instrumentation
@@ -41,7 +43,6 @@ from audio_server.process.rlimits import most_connections
 from audio_server.process.sd_notify import keep_manager_informed
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
 from audio_server.rpc.server import Server
-from audio_server.service.device_service import DeviceService
 from audio_server.service.services import all_services
 from audio_server.settings import OFF, LimitSettings, Settings
 from audio_server.state.modes import open_modes
@@ -220,9 +221,13 @@ async def _run(
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
     shared_registry, limits = SharedRegistry(), make_limits(settings, most_connections())
     meter = shared_registry.row()
-    devices = make_devices(settings, _modes(repository.clips, guest), guest=guest, meter=meter)
+    cluster = LocalCluster(Hub(guest.store))
+    ownership = Ownership(cluster)
+    claiming = replace(guest, store=ownership)
+    devices = make_devices(settings, _modes(repository.clips, guest), guest=claiming, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(_modes(clips, guest))))
-    service = DeviceService(devices, guest.authenticator or access_policy, limits.presses)
+    identity = guest.authenticator or access_policy
+    service = ClaimingService(devices, ownership, identity, limits.presses)
     services = all_services(service, stop)
     server = Server(
         services,
@@ -244,6 +249,7 @@ async def _run(
         await stack.enter_async_context(access_policy.at_work())
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))
+        await stack.enter_async_context(cluster.joined(ownership))
         await stack.enter_async_context(open_pages(context))
         renew = partial(_renew, access_policy, context)
         await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))

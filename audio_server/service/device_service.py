@@ -48,6 +48,9 @@ class DeviceService(DeviceServiceBase):
         The caller attaches without another checkpoint, so that the answer still holds then.
         """
 
+    def settle(self, device_id: str) -> None:
+        """Take note that a call which was to be claimed has ended."""
+
     async def StatusStream(self, call: Any) -> None:  # noqa: N802
         """Show the newest LED frame, and read the LEDs back now and then."""
         await self._attend(call, CallKind.STATUS, self._show_frames)
@@ -71,7 +74,10 @@ class DeviceService(DeviceServiceBase):
         try:
             with self._identity.admit(call, device_id):
                 call.identified()
-                await handle(call, device_id)
+                try:
+                    await handle(call, device_id)
+                finally:
+                    self.settle(device_id)
         except Superseded as why:
             ended = {"device_id": device_id, "call": kind.value, "reason": str(why)}
             log.info("call ended", peer=str(call.peer), **ended)

@@ -7,20 +7,12 @@ as the kernel tells it, not the time at which the worker took it.
 
 from __future__ import annotations
 
-import socket
-import struct
-import sys
 import time
 from collections.abc import Callable
 
 import trio
 
-SLACK_MS = 10
-"""How wrong the kernel may be, which counts in its own ticks. A connection that was accepted
-sooner has the time of its acceptance; no number is earlier than the truth."""
-
-_LAST_DATA_RECEIVED = struct.Struct("=52xI")
-"""Milliseconds since data, or else the connection itself, came in (Linux `struct tcp_info`)."""
+from audio_server.cluster.arrivals import waited_s
 
 
 class ConnectionIds:
@@ -50,21 +42,4 @@ class ConnectionIds:
         return self._arrived_ns(transport) * self._workers + self._offset
 
     def _arrived_ns(self, transport: trio.abc.Stream) -> int:
-        waited_ms = max(0, silent_ms(transport) - SLACK_MS)
-        return self._clock_ns() - waited_ms * 1_000_000
-
-
-def silent_ms(transport: trio.abc.Stream) -> int:
-    """For how long the peer has sent nothing; 0 where that cannot be told."""
-    if isinstance(transport, trio.SSLStream):
-        transport = transport.transport_stream
-    if sys.platform != "linux" or not isinstance(transport, trio.SocketStream):
-        return 0
-    try:
-        info = transport.socket.getsockopt(
-            socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.size
-        )
-    except OSError:
-        return 0
-    (last_ms,) = _LAST_DATA_RECEIVED.unpack(info)
-    return int(last_ms)
+        return self._clock_ns() - round(waited_s(transport) * 1e9)

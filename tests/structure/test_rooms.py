@@ -25,10 +25,11 @@ ROOMS = {
 
 TABLE = """
 __main__: cli
-app: clips device fleet identity metrics process rpc service settings state web
+app: clips cluster device fleet identity metrics process rpc service settings state web
 cli: app client clips errors files identity process rpc/terms settings wire workers
 client: clips errors files identity process rpc
 clips: files names wire
+cluster: device identity rpc rpc/terms service
 device: wire
 files: errors
 fleet: clips device names wire
@@ -45,7 +46,7 @@ state: device errors files wire
 web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
     simulator wire
 wire: rpc
-workers: app clips device fleet identity metrics process rpc rpc/terms service settings web
+workers: app clips cluster device fleet identity metrics process rpc rpc/terms service settings web
 """
 """Each room, and the rooms that it may import."""
 

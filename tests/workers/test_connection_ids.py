@@ -5,7 +5,8 @@ from __future__ import annotations
 import trio
 from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
-from audio_server.workers.connection_ids import SLACK_MS, ConnectionIds, silent_ms
+from audio_server.cluster.arrivals import SLACK_MS, silent_ms
+from audio_server.workers.connection_ids import ConnectionIds
 
 
 class Clock:

@@ -1,0 +1,191 @@
+"""What every implementation of the cluster keeps, whatever lies between its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+from nodes import KINDS, LocalNodes, Node, open_nodes
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from audio_server.device.attachment import Superseded
+from audio_server.device.mode_store import MemoryModeStore
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def nodes(kind: str) -> AsyncIterator[LocalNodes]:
+    async with open_nodes(kind) as nodes:
+        yield nodes
+
+
+async def put(node: Node, device_id: str, epoch: int, mode: int) -> None:
+    node.cluster.put_mode(device_id, epoch, mode)
+    await node.cluster.wait_durable(device_id)
+
+
+async def test_a_device_that_is_new_is_home(nodes: LocalNodes) -> None:
+    one = await nodes.start()
+    assert (await one.cluster.claim("x", 0)).mode == 0
+
+
+async def test_a_device_that_moves_has_its_mode_and_the_loser_is_told(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    await put(one, "x", first.epoch, 3)
+    nodes.clock.pass_s(1)
+    second = await two.cluster.claim("x", 0)
+    assert second.mode == 3
+    assert second.epoch > first.epoch
+    await wait_all_tasks_blocked()
+    assert one.moves == [("x", second.epoch)]
+    assert two.moves == []
+
+
+@pytest.mark.parametrize("waited_s", [0, 1, 5])
+async def test_another_call_at_the_same_node_keeps_the_epoch(
+    nodes: LocalNodes, waited_s: float
+) -> None:
+    """On whichever connection, older or newer."""
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    await put(one, "x", first.epoch, 3)
+    nodes.clock.pass_s(1)
+    assert await one.cluster.claim("x", waited_s) == (first.epoch, 3)
+    await put(one, "x", first.epoch, 4)
+    nodes.clock.pass_s(1)
+    assert (await two.cluster.claim("x", 0)).mode == 4
+
+
+async def test_an_older_call_at_another_node_is_refused_and_changes_nothing(
+    nodes: LocalNodes,
+) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    nodes.clock.pass_s(1)
+    await one.cluster.claim("x", 0)
+    nodes.clock.pass_s(1)
+    with pytest.raises(Superseded):
+        await two.cluster.claim("x", 1.5)
+    await put(one, "x", first.epoch, 2)
+    assert await one.cluster.claim("x", 0) == (first.epoch, 2)
+    assert one.moves == []
+    nodes.clock.pass_s(1)
+    assert (await two.cluster.claim("x", 0.5)).mode == 2
+
+
+async def test_a_device_may_go_back(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    epochs = []
+    for node in (one, two, one, two):
+        epochs.append((await node.cluster.claim("x", 0)).epoch)
+        nodes.clock.pass_s(1)
+    assert epochs == sorted(set(epochs))
+    await wait_all_tasks_blocked()
+    assert [epoch for _, epoch in one.moves] == [epochs[1], epochs[3]]
+    assert [epoch for _, epoch in two.moves] == [epochs[2]]
+
+
+async def test_a_write_of_an_epoch_that_is_over_does_not_count(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    nodes.clock.pass_s(1)
+    second = await two.cluster.claim("x", 0)
+    await put(one, "x", first.epoch, 4)
+    await put(two, "x", second.epoch, 1)
+    await put(one, "x", first.epoch, 2)
+    nodes.clock.pass_s(1)
+    await one.cluster.claim("x", 0)
+    await put(one, "x", first.epoch, 3)
+    nodes.clock.pass_s(1)
+    assert (await two.cluster.claim("x", 0)).mode == 1
+
+
+async def test_a_device_that_has_left_keeps_its_mode_and_its_calls_their_age(
+    nodes: LocalNodes,
+) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    await put(one, "x", first.epoch, 3)
+    one.cluster.release("x")
+    await one.cluster.claim("y", 0)
+    nodes.clock.pass_s(1)
+    with pytest.raises(Superseded):
+        await two.cluster.claim("x", 2)
+    back = await one.cluster.claim("x", 2)
+    assert back.mode == 3
+    assert back.epoch > first.epoch
+    assert (await two.cluster.claim("x", 0)).epoch > back.epoch
+
+
+async def test_only_its_own_node_lets_a_device_go(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    two.cluster.release("x")
+    two.cluster.release("never seen")
+    await two.cluster.claim("y", 0)
+    assert (await one.cluster.claim("x", 0)).epoch == first.epoch
+
+
+async def test_a_node_that_dies_leaves_its_devices_in_their_modes(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    await put(one, "x", first.epoch, 3)
+    nodes.clock.pass_s(1)
+    await nodes.kill(one)
+    assert (await two.cluster.claim("x", 0)).mode == 3
+    again = await nodes.start()
+    nodes.clock.pass_s(1)
+    assert (await again.cluster.claim("x", 0)).mode == 3
+    assert again.moves == []
+
+
+async def test_a_node_that_is_started_again_begins_an_epoch(nodes: LocalNodes) -> None:
+    one = await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    await nodes.kill(one)
+    again = await nodes.start()
+    assert (await again.cluster.claim("x", 0)).epoch > first.epoch
+
+
+async def test_devices_are_apart(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    first = await one.cluster.claim("x", 0)
+    await put(one, "x", first.epoch, 3)
+    assert (await two.cluster.claim("y", 0)).mode == 0
+    assert one.moves == []
+
+
+class SlowStore(MemoryModeStore):
+    """Keeps modes after half a second."""
+
+    is_durable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, int] = {}
+
+    async def wait_durable(self, device_id: str) -> None:
+        mode = self.get(device_id)
+        await trio.sleep(0.5)
+        self.kept[device_id] = mode
+
+
+async def test_a_mode_is_kept_before_the_wait_is_over(kind: str, autojump_clock: MockClock) -> None:
+    store = SlowStore()
+    store.put("x", 2)
+    async with open_nodes(kind, store) as nodes:
+        one = await nodes.start()
+        assert one.cluster.is_durable
+        claimed = await one.cluster.claim("x", 0)
+        assert claimed.mode == 2
+        one.cluster.put_mode("x", claimed.epoch, 4)
+        one.cluster.put_mode("x", claimed.epoch, 1)
+        await one.cluster.wait_durable("x")
+        assert store.kept["x"] == 1
+        assert trio.current_time() == 0.5
