@@ -30,6 +30,7 @@ from audio_server.device.behaviour import Behaviour, Rules
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
+from audio_server.fleet.event_log import EventLog
 from audio_server.fleet.interface import Fleet
 from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.names import NameStore
@@ -345,7 +346,7 @@ def make_devices(
         mode_while_playing=settings.mode_while_playing,
         stop_goes=settings.stop_goes,
     )
-    return Devices(
+    devices = Devices(
         clips,
         rules,
         settings.lead_ms / 1000,
@@ -355,3 +356,5 @@ def make_devices(
         behaviour=guest.behaviour,
         meter=meter,
     )
+    devices.subscribe(EventLog())
+    return devices

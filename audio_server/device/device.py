@@ -342,7 +342,7 @@ class Device:
             self._apply(self._behaviour.on_playback_ended(self._context.rules, self.state))
             return
         reason = str(failure)
-        log.warning("take failed", device_id=self.id, error=reason, exc_info=failure.__cause__)
+        log.warning("take failed", device=self.id, error=reason, exc_info=failure.__cause__)
         self.report = self.report.erred(reason)
         lost = isinstance(failure, Stalled)
         ended = self._behaviour.on_playback_lost if lost else self._behaviour.on_playback_failed

@@ -13,7 +13,7 @@ class DeviceEvent(StrEnum):
     """The peer, as text (str), and whether calls on another connection ended for it (bool)."""
 
     GONE = "gone"
-    """The `Device`, which is not to be kept."""
+    """The `Device`, which is not to be kept, and the reason (str)."""
 
     PRESS = "press"
     """Button and Action."""

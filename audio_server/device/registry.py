@@ -40,6 +40,9 @@ from audio_server.device.takeover import TakeOver, take_over
 GONE_MAX = 10_000
 """For how many devices that are gone a reconnect can still be counted as one."""
 
+CALLS_ENDED = "all of its calls ended"
+"""The reason of the end of a device whose connection is still there."""
+
 log = structlog.get_logger()
 
 
@@ -190,7 +193,7 @@ class Devices:
         if device is not None:
             self._forget(device)
             self._end_all(device, Superseded, Superseded.ELSEWHERE)
-            self._end(device)
+            self._end(device, Superseded.ELSEWHERE)
             self.meter.device_taken_over()
         self._gone.pop(device_id, None)  # it is counted where it comes back
 
@@ -230,7 +233,7 @@ class Devices:
             self._context.tell_changed(device.id)
             if not device.attachments:
                 self._forget(device)
-                self._end(device)
+                self._end(device, getattr(attachment.peer, "end_reason", "") or CALLS_ENDED)
 
     def _make(self, attachment: Attachment) -> Device:
         if self._nursery is None:
@@ -256,11 +259,11 @@ class Devices:
 
     def _fail(self, device: Device) -> None:
         """Log the error that is handled, and end its device alone."""
-        log.exception("device failed", device_id=device.id)
+        log.exception("device failed", device=device.id)
         if self._devices.get(device.id) is device:
             self._forget(device)
             self._end_all(device, DeviceFailed, "the device failed")
-            self._end(device)
+            self._end(device, "a fault of the server")
 
     def _forget(self, device: Device) -> None:
         del self._devices[device.id]
@@ -269,9 +272,9 @@ class Devices:
         if len(self._gone) > GONE_MAX:
             self._gone.popitem(last=False)
 
-    def _end(self, device: Device) -> None:
+    def _end(self, device: Device, reason: str) -> None:
         device.end()
-        self._context.tell(device.id, DeviceEvent.GONE, device)
+        self._context.tell(device.id, DeviceEvent.GONE, device, reason)
 
     def _end_all(self, device: Device, kind: type[AttachmentEnded], why: str) -> None:
         attachments = list(device.attachments.values())

@@ -37,7 +37,7 @@ def details_of(kind: DeviceEvent, details: Sequence[Any]) -> dict[str, Any]:
         case DeviceEvent.LEDS:
             (frame,) = details
             return {"leds": frame and colours(frame)}
-        case DeviceEvent.REFUSED:
+        case DeviceEvent.GONE | DeviceEvent.REFUSED:
             return {"reason": details[0]}
         case DeviceEvent.RENAMED:
             return {"name": details[0]}
@@ -100,7 +100,7 @@ def _name(member: Any) -> str:
 
 _TEXTS: dict[DeviceEvent, Callable[..., str]] = {
     DeviceEvent.CONNECTED: _connected,
-    DeviceEvent.GONE: lambda: "disconnected",
+    DeviceEvent.GONE: lambda reason: f"disconnected: {reason}",
     DeviceEvent.PRESS: _pressed,
     DeviceEvent.TAKE_STARTED: lambda clip: f"{title_of(clip)} starts",
     DeviceEvent.TAKE_ENDED: _ended,

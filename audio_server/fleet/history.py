@@ -73,7 +73,7 @@ class History:
             self._fit()
         elif kind is DeviceEvent.GONE:
             self._went(cast(Device, details[0]))
-            details = ()
+            details = details[1:]
         self._look.touch(device_id)
         if (entries := self._entries.get(device_id)) is not None:
             self._last += 1

@@ -143,5 +143,5 @@ def _unauthenticated(call: Caller, device_id: str, reason: str) -> GRPCError:
 
 
 def _refusal(call: Caller, device_id: str, status: Status, reason: str) -> GRPCError:
-    call.log_peer_error(reason, device_id=device_id)
+    call.log_peer_error(reason, device=device_id)
     return GRPCError(status, reason)

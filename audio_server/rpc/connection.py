@@ -36,6 +36,8 @@ _FRAMES_A_TURN = 16
 """Frames taken from one peer before all others have had their turn: about a millisecond."""
 
 
+CLOSED = "the peer closed the connection"
+
 _DEBUG_DATA_AT = 8
 """Where in a GOAWAY the peer's own words begin (RFC 9113 section 6.8)."""
 
@@ -142,8 +144,13 @@ class Connection(Dispatcher):
     def note_dropped(self, reason: str) -> None:
         """We end the connection, for something that the peer did or did not do."""
 
+    def _note_end(self, reason: str) -> None:
+        """Keep the first reason of the end of the connection."""
+        self.peer.end_reason = self.peer.end_reason or reason
+
     def abort(self, reason: str, *, silent: bool = False) -> None:
         """End the connection now and without a GOAWAY: its peer is silent, or does not read."""
+        self._note_end(reason)
         if not self._write_buffer.broken:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
             self.note_dropped("silent" if silent else "not_reading")
@@ -187,7 +194,9 @@ class Connection(Dispatcher):
         try:
             self.flush_soon()
             await self._read(calls)
+            self._note_end("the server ended the connection" if self._finished else CLOSED)
         except PeerError as error:
+            self._note_end(f"the peer broke HTTP/2: {error}")
             self._lingers = True
             more = {"detail": log_text(error.detail)} if error.detail else {}
             log.info("peer broke the rules", peer=str(self.peer), reason=str(error), **more)
@@ -196,6 +205,7 @@ class Connection(Dispatcher):
         except PeerSilentError as error:
             self.abort(str(error), silent=True)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._note_end("the connection broke")
             self._write_buffer.close()
         finally:
             self.reading_stopped = True

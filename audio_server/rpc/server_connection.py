@@ -94,6 +94,7 @@ class ServerConnection(Connection):
         if self.streams:
             await trio.sleep(settle_s)
         self._refusing = True
+        self._note_end("the server is shutting down")
         self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=self.http2.last_stream_id)
         self._end_calls(GRPCError(Status.UNAVAILABLE, "the server is shutting down"))
         self.flush_soon()

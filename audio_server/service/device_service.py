@@ -79,7 +79,7 @@ class DeviceService(DeviceServiceBase):
                 finally:
                     self.settle(device_id)
         except Superseded as why:
-            ended = {"device_id": device_id, "call": kind.value, "reason": str(why)}
+            ended = {"device": device_id, "call": kind.value, "reason": str(why)}
             log.info("call ended", peer=str(call.peer), **ended)
             raise GRPCError(Status.ABORTED, str(why)) from None
         except TooManyDevices:

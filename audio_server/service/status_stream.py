@@ -247,7 +247,7 @@ class StatusHandler:
         """Once a call: a device may go on like this for weeks."""
         if event not in self._logged:
             self._logged = (*self._logged, event)
-            log.warning(event, device_id=self._link.device_id, **details)
+            log.warning(event, device=self._link.device_id, **details)
 
 
 def _accepted(asked: _Asked) -> Frame | None:

@@ -64,14 +64,14 @@ class BrowserDevices:
         pcm = websocket.query_params.get("pcm") == "1"
         bridge = self._relays[device_id] = WebSocketBridge(websocket, device, pcm=pcm)
         peer = websocket.client.host if websocket.client else "local"
-        log.info("page opened", device_id=device_id, peer=peer)
+        log.info("page opened", device=device_id, peer=peer)
         try:
             hello = partial(self._hello, device_id)
             await bridge.run(hello, self._context.repository.version, self._context.over)
         finally:
             if self._relays.get(device_id) is bridge:
                 del self._relays[device_id]
-            log.info("page closed", device_id=device_id, peer=peer)
+            log.info("page closed", device=device_id, peer=peer)
 
     def _open_channel(self) -> AbstractAsyncContextManager[Channel]:
         return self._context.open_channel()

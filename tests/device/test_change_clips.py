@@ -114,6 +114,6 @@ async def test_a_device_whose_mode_cannot_be_kept_fails_alone(autojump_clock: Mo
             await Connection(devices, requests, 1, device_id).press(*[MODE] * 6)
         with structlog.testing.capture_logs() as logs:
             devices.change_clips(CLIPS)
-        assert [line["device_id"] for line in logs] == ["broken"]
+        assert [line["device"] for line in logs] == ["broken"]
         assert list(devices.by_id) == ["x"]
         assert devices.by_id["x"].state == State(0)

@@ -74,7 +74,7 @@ async def test_a_device_that_fails_ends_alone(autojump_clock: MockClock) -> None
             await sick.press(MODE, PLAY)
             with trio.move_on_after(1):
                 await sick.press(MODE)
-        assert [entry["device_id"] for entry in logs] == ["x"]
+        assert [entry["device"] for entry in logs] == ["x"]
         assert isinstance(audio.ended_by, DeviceFailed)
         assert isinstance(sick.requests[-1].ended_by, DeviceFailed)
         assert audio.sink.flags == "S" + "m" * 14 + "E"

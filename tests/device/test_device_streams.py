@@ -34,7 +34,7 @@ async def test_without_an_audio_stream_in_time_nothing_plays(autojump_clock: Moc
             await device.press(PLAY)
             await trio.sleep(1.01)
         assert device.state == State(error=True)
-        assert [entry["device_id"] for entry in logs] == ["x"]
+        assert [entry["device"] for entry in logs] == ["x"]
         audio = await device.open_audio()
         await trio.sleep(5)
         assert audio.sink.flags == ""

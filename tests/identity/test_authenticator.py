@@ -52,7 +52,7 @@ class FakeCall:
         self.disowned = True
 
     def log_peer_error(self, reason: str, **details: object) -> None:
-        assert set(details) == {"device_id"}
+        assert set(details) == {"device"}
         self.complaints.append(reason)
 
 

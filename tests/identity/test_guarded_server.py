@@ -114,7 +114,7 @@ async def test_a_wrong_token_does_nothing_to_a_session_and_tells_nothing(
         assert await press(events)
     refused = [entry for entry in logged if entry["event"] == "request refused"]
     assert len(refused) == 6  # one for each connection
-    assert {entry["device_id"] for entry in refused} == {KITCHEN, "nobody"}
+    assert {entry["device"] for entry in refused} == {KITCHEN, "nobody"}
 
 
 async def test_a_revoked_device_is_dropped_and_the_others_are_not(settings, tokens) -> None:

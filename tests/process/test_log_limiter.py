@@ -74,13 +74,22 @@ def test_a_crowd_of_peers_has_a_rate(logged: list[Any], clock: Clock) -> None:
     assert len(logged) == 105
 
 
-def test_a_devices_faults_have_a_rate_and_its_news_has_none(logged: list[Any]) -> None:
+def test_a_devices_faults_and_its_life_have_rates_of_their_own(logged: list[Any]) -> None:
     for _ in range(50):
-        log.warning("take failed", device_id="kitchen")
+        log.warning("take failed", device="kitchen")
     assert len(logged) == 10
     for _ in range(50):
-        log.info("device connected", device_id="kitchen")
-    assert len(logged) == 60
+        log.info("device connected", device="kitchen")
+    assert len(logged) == 30
+
+
+def test_the_lives_of_all_devices_have_a_rate(logged: list[Any], clock: Clock) -> None:
+    for number in range(2_000):
+        log.info("device connected", device=f"d-{number}")
+    assert len(logged) == 500
+    clock.now = 1.0
+    log.info("device connected", device="kitchen")
+    assert logged[-1]["not_logged_before"] == 1_500
 
 
 def test_a_fault_of_ours_that_goes_on_is_told_now_and_then(logged: list[Any]) -> None:
@@ -158,7 +167,7 @@ def _log_calls(path: Path) -> Iterator[ast.Call]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_events_that_peers_cause_name_the_peer(room: str) -> None:
-    """Without `peer` or `device_id` an event would escape the rate."""
+    """Without `peer` or `device` an event would escape the rate."""
     calls = [
         (call.args[0].value, {keyword.arg for keyword in call.keywords})
         for path in (Path(audio_server.__file__).parent / room).rglob("*.py")
@@ -166,5 +175,5 @@ def test_events_that_peers_cause_name_the_peer(room: str) -> None:
         if isinstance(call.args[0], ast.Constant)
     ]
     assert calls
-    named = ({"peer", "device_id"} & keys for _, keys in calls)
+    named = ({"peer", "device"} & keys for _, keys in calls)
     assert {event for (event, _), name in zip(calls, named, strict=True) if not name} <= OURS

@@ -57,7 +57,7 @@ class Home:
 
     def __init__(self, devices: Devices) -> None:
         self.devices = devices
-        self._services = DeviceService(devices).__mapping__()
+        self.services = DeviceService(devices).__mapping__()
         self._connections = 0
 
     @asynccontextmanager
@@ -65,7 +65,7 @@ class Home:
         """One more connection; gives the stub to call on it. `limits` are the device's own."""
         self._connections += 1
         near, far = trio.testing.memory_stream_pair()
-        serve = partial(serve_connection, self._services, far, number=self._connections)
+        serve = partial(serve_connection, self.services, far, number=self._connections)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(serve)
             async with channel_over(near, limits=limits) as channel:

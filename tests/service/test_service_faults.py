@@ -75,7 +75,7 @@ async def test_a_device_that_fails_ends_its_calls_alone(
             assert set(bad.ended.values()) == {Status.INTERNAL}
         await works(home, good)
     (line,) = take_errors(logs, lambda line: line["event"] == "device failed")
-    assert line["device_id"] == "unwritable"
+    assert line["device"] == "unwritable"
 
 
 async def test_a_device_that_failed_can_come_back(
@@ -126,5 +126,5 @@ async def test_a_fault_is_logged_with_its_device(
         await panel.press(Button.PLAY)
         await trio.sleep(2.0)
     (line,) = [line for line in logs if line["log_level"] == "warning"]
-    assert line["device_id"] == "one"
+    assert line["device"] == "one"
     assert "cannot be read" in line["error"]

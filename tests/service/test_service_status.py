@@ -105,7 +105,7 @@ async def test_an_error_text_is_logged_and_the_device_goes_on(
         await trio.sleep(0.1)
     assert panel.shown == frame(1)
     (line,) = [line for line in logs if line["log_level"] == "warning"]
-    assert (line["device_id"], line["error"]) == ("one", "out of light")
+    assert (line["device"], line["error"]) == ("one", "out of light")
 
 
 async def test_an_answer_that_says_nothing_is_an_answer(autojump_clock: MockClock) -> None:

@@ -101,7 +101,7 @@ async def test_aborted_says_why_and_is_logged(
                     await old.recv_trailing_metadata()
     assert error.value.status is Status.ABORTED
     (line,) = [line for line in logs if line["event"] == "call ended"]
-    assert (line["device_id"], line["call"], line["reason"]) == ("one", "status", why)
+    assert (line["device"], line["call"], line["reason"]) == ("one", "status", why)
     assert "peer" in line
 
 

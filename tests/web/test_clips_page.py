@@ -156,7 +156,7 @@ def test_a_device_tells_what_happened_and_can_be_pressed(
     at.page.keyboard.press("Enter")
     expect(at.page.locator("h1")).to_have_text("Shed")
     fake.put(fake.devices["opal-17"] | {"connected": False, "playing": None})
-    fake.happen("opal-17", "gone", "disconnected")
+    fake.happen("opal-17", "gone", "disconnected: the peer closed the connection")
     expect(at.page.locator("#state")).to_have_text("Not connected")
     expect(at.page.locator("#presses button").first).to_be_disabled()
 

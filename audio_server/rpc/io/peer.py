@@ -10,9 +10,11 @@ import trio
 class Peer:
     """The peer's address and certificate, as far as the transport has them."""
 
-    __slots__ = ("_address", "_tls")
+    __slots__ = ("_address", "_tls", "end_reason")
 
     def __init__(self, transport: trio.abc.Stream) -> None:
+        self.end_reason = ""
+        """The reason of the end of the connection, once it has ended."""
         self._address = _address_of(transport)
         self._tls = transport if isinstance(transport, trio.SSLStream) else None
 
