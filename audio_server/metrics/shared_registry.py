@@ -10,13 +10,13 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 
 from audio_server.metrics import families as of
 from audio_server.metrics.family import Family, Reading
 from audio_server.metrics.metrics import Metrics
 from audio_server.metrics.process import is_alive, read_processes
-from audio_server.metrics.text import render
 
 _ROW_BYTES = 8 * of.SIZE
 
@@ -45,6 +45,8 @@ class SharedRegistry:
 
     def text(self) -> str:
         """All of it, for Prometheus."""
+        from audio_server.metrics.text import render  # a library that only the pages need
+
         return render(self._readings())
 
     def _readings(self) -> Iterator[Reading]:
@@ -53,15 +55,13 @@ class SharedRegistry:
         alive = [n for n, pid in pids.items() if is_alive(pid)]
         for family in of.FAMILIES:
             rows = alive if family.kind == "gauge" else list(pids)
-            yield Reading(family, self._sums(family, rows))
+            start = of.start_of(family)
+            columns = range(start, start + family.size)
+            yield Reading(family, [sum(self._rows[n][at] for n in rows) for at in columns])
         yield from read_processes({str(n): pids[n] for n in alive})
 
-    def _sums(self, family: Family, rows: list[int]) -> list[float]:
-        start = of.start_of(family)
-        columns = range(start, start + family.size)
-        return [sum(self._rows[n][at] for n in rows) for at in columns]
 
-
+@cache
 def _info() -> Reading:
     version = metadata.version("streaming-audio-server")
     name, text = "audio_server_build_info", "1, for the version."

@@ -1,55 +1,56 @@
-"""Readings in the text format of Prometheus (version 0.0.4).
-
-Source: https://prometheus.io/docs/instrumenting/exposition_formats/. Values of labels need no
-escaping here, and help is one line.
-"""
+"""Readings in the text format of Prometheus (version 0.0.4), as its own library writes it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from itertools import accumulate
+from typing import TypeAlias
 
-from audio_server.metrics.family import Family, Labels, Reading
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from audio_server.metrics.family import Reading
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+_Plain: TypeAlias = CounterMetricFamily | GaugeMetricFamily
+
+_KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
+
+
+class _Readings(Collector):
+    """All readings of one time, as the library asks for them."""
+
+    def __init__(self, readings: Iterable[Reading]) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterable[Metric]:
+        """Return each reading in the library's own form."""
+        return [_histogram(one) if one.family.bounds else _plain(one) for one in self._readings]
 
 
 def render(readings: Iterable[Reading]) -> str:
     """The text of all readings."""
-    return "".join(f"{line}\n" for reading in readings for line in _lines(reading))
+    return generate_latest(_Readings(readings)).decode()
 
 
-def _lines(reading: Reading) -> Iterator[str]:
+def _plain(reading: Reading) -> Metric:
     family, numbers = reading
-    yield f"# HELP {family.name} {family.help}"
-    yield f"# TYPE {family.name} {family.kind}"
-    for number, labels in enumerate(family.series):
-        start = number * family.width
-        yield from _series(family, labels, numbers[start : start + family.width])
+    metric: _Plain = _KINDS[family.kind](family.name, family.help, labels=family.labels)
+    for labels, number in zip(family.series, numbers, strict=True):
+        if number or not family.sparse:
+            metric.add_metric(labels, number)
+    return metric
 
 
-def _series(family: Family, labels: Labels, numbers: Sequence[float]) -> Iterator[str]:
-    pairs = [f'{name}="{value}"' for name, value in zip(family.labels, labels, strict=True)]
-    if family.bounds:
-        yield from _histogram(family, pairs, numbers)
-    elif numbers[0] or not family.sparse:
-        yield f"{family.name}{_braced(pairs)} {_number(numbers[0])}"
-
-
-def _histogram(family: Family, pairs: list[str], numbers: Sequence[float]) -> Iterator[str]:
-    *buckets, total = numbers
-    counts = list(accumulate(buckets))
-    bounds = [*map(_number, family.bounds), "+Inf"]
-    for bound, count in zip(bounds, counts, strict=True):
-        bucket = _braced([*pairs, f'le="{bound}"'])
-        yield f"{family.name}_bucket{bucket} {_number(count)}"
-    yield f"{family.name}_sum{_braced(pairs)} {_number(total)}"
-    yield f"{family.name}_count{_braced(pairs)} {_number(counts[-1])}"
-
-
-def _braced(pairs: Sequence[str]) -> str:
-    return f"{{{','.join(pairs)}}}" if pairs else ""
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(float(value))
+def _histogram(reading: Reading) -> Metric:
+    family, (*counts, total) = reading
+    bounds = [*map(str, family.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(counts), strict=True))
+    return HistogramMetricFamily(family.name, family.help, buckets, total)
