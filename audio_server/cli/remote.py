@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.client.server import DEFAULT_URL, Server, check_url, is_token, read_token
+from audio_server.client.server import DEFAULT_URL, Server, check_url
+from audio_server.files.small_file import is_token, read_token
 from audio_server.process.output import say_json
 from audio_server.settings import File
 
@@ -22,11 +23,7 @@ TOKEN_VARIABLE = "AUDIO_SERVER_HTTP_TOKEN"
 T = TypeVar("T")
 
 
-def _url(_: Any, tokens: Sequence[Token]) -> str:
-    return check_url(tokens[0].value)
-
-
-Url = Annotated[str, Parameter(converter=_url)]
+Url = Annotated[str, Parameter(converter=lambda _, tokens: check_url(tokens[0].value))]
 # The second name is the server's own setting: where it is in the environment it counts here, too.
 TokenFile = Annotated[File, Parameter(name=("--token-file", "--http-token-file"))]
 
@@ -52,7 +49,7 @@ class Remote:
 
     def _token(self) -> str | None:
         if self.token_file is not None:
-            return read_token(self.token_file)
+            return read_token(self.token_file, pipes=True)
         token = os.environ.get(TOKEN_VARIABLE, "").strip()
         if token and not is_token(token):
             raise CommandError(f"{TOKEN_VARIABLE}: holds no token")

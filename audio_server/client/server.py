@@ -6,11 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from audio_server.errors import SetupError
-from audio_server.files.small_file import read_small, text_of
-
-_TOKEN_FILE_MAX_BYTES = 4096
-
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
@@ -38,21 +33,3 @@ def check_url(text: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("a user and a password do not belong in a URL; there is --token-file")
     return text.rstrip("/")
-
-
-def read_token(path: Path) -> str:
-    """Return the token that a file or a pipe holds, and nothing else. Raises `SetupError`."""
-    try:
-        token = text_of(read_small(path, _TOKEN_FILE_MAX_BYTES, pipes=True)).strip()
-    except FileNotFoundError as error:
-        raise SetupError(path, "No such file or directory") from error
-    except UnicodeDecodeError:
-        token = ""
-    if not is_token(token):
-        raise SetupError(path, "holds no token")
-    return token
-
-
-def is_token(text: str) -> bool:
-    """Whether a header can carry it."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text

@@ -11,6 +11,11 @@ from pathlib import Path
 
 from audio_server.errors import SetupError
 
+TOKEN_MAX = 512
+"""How long a token may be, in characters."""
+
+_TOKEN_FILE_MAX_BYTES = 4096
+
 # The longer mark first: it begins with the shorter one.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -21,16 +26,20 @@ _MARKS = (
 )
 
 
+class FileMissing(SetupError):
+    """There is no such file."""
+
+
 def read_small(path: Path, max_bytes: int, *, pipes: bool = False) -> bytes:
     """Return the content of a file; with `pipes` also of a pipe, which then is waited for.
 
-    Raises `FileNotFoundError`, and `SetupError` for anything else that is not a readable file of
+    Raises `FileMissing`, or another `SetupError` for anything else that is not a readable file of
     at most `max_bytes`.
     """
     try:
         return _read(path, max_bytes, pipes)
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileMissing(path, error.strerror or str(error)) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise SetupError(path, getattr(error, "strerror", None) or str(error)) from error
 
@@ -52,6 +61,27 @@ def _read(path: Path, max_bytes: int, pipes: bool) -> bytes:
     if len(content) > max_bytes:
         raise SetupError(path, f"is larger than {max_bytes} bytes")
     return content
+
+
+def read_token(path: Path, *, least: int = 1, pipes: bool = False) -> str:
+    """Return the token of `least` characters or more that a file holds, without white space around
+    it. Raises `SetupError`."""
+    try:
+        token = text_of(read_small(path, _TOKEN_FILE_MAX_BYTES, pipes=pipes)).strip()
+    except UnicodeDecodeError as error:
+        raise SetupError(path, "holds no token: it is not ASCII") from error
+    if not token.isascii():
+        raise SetupError(path, "holds no token: it is not ASCII")
+    if not least <= len(token) <= TOKEN_MAX:
+        raise SetupError(path, f"holds no token: it needs {least} to {TOKEN_MAX} characters")
+    if not is_token(token):
+        raise SetupError(path, "holds no token: it is not one word")
+    return token
+
+
+def is_token(text: str) -> bool:
+    """Return whether a header can carry it."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def text_of(content: bytes) -> str:

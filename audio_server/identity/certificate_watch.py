@@ -147,14 +147,8 @@ class CertificateWatch:
 
 def _digest(paths: list[Path]) -> bytes:
     """Return a hash of all the files: a `touch` is no renewal. Raises `SetupError`."""
-    return hashlib.sha256(b"".join(map(_content, paths))).digest()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_small(path, CERTIFICATES_MAX_BYTES)
-    except FileNotFoundError as error:
-        raise SetupError(path, "No such file or directory") from error
+    content = b"".join(read_small(path, CERTIFICATES_MAX_BYTES) for path in paths)
+    return hashlib.sha256(content).digest()
 
 
 def _expiry(name: str, path: Path) -> Expiry:
@@ -162,7 +156,7 @@ def _expiry(name: str, path: Path) -> Expiry:
     from cryptography import x509  # 7 MB, which only servers with TLS need
 
     try:
-        certificates = x509.load_pem_x509_certificates(_content(path))
+        certificates = x509.load_pem_x509_certificates(read_small(path, CERTIFICATES_MAX_BYTES))
         ends_at = min(cert.not_valid_after_utc.timestamp() for cert in certificates)
     except (ValueError, OverflowError) as error:
         raise SetupError(path, "holds a certificate that cannot be read") from error

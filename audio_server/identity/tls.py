@@ -95,8 +95,6 @@ def _need_pem(path: Path, label: bytes, what: str) -> None:
     """Say which of the files is wrong, which OpenSSL does not."""
     try:
         content = read_small(path, CERTIFICATES_MAX_BYTES)
-    except FileNotFoundError as error:
-        raise TlsError(path, "No such file or directory") from error
     except SetupError as error:
         raise TlsError(path, error.reason) from error
     if content.startswith(BOM_UTF8):

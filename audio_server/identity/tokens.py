@@ -21,7 +21,7 @@ from typing import Any
 
 from audio_server.errors import SetupError
 from audio_server.files.folders import OpenFolder, lock
-from audio_server.files.small_file import read_small, text_of
+from audio_server.files.small_file import FileMissing, read_small, text_of
 from audio_server.wire.device_ids import is_device_id
 
 TOKENS_FILE = "tokens.json"
@@ -66,7 +66,7 @@ def read_tokens(path: Path) -> Enrolments:
     """All devices that are enrolled; none where there is no file. Raises `TokenError`."""
     try:
         content = read_small(path, TOKENS_MAX_BYTES)
-    except FileNotFoundError:
+    except FileMissing:
         return {}
     except SetupError as error:
         raise TokenError(path, error.reason) from error

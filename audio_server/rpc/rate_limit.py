@@ -66,6 +66,9 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._buckets
+
     def has_token(self, name: str, now: float) -> bool:
         """Whether there is a token for the name. Makes no bucket."""
         bucket = self._buckets.get(name)
@@ -76,11 +79,12 @@ class Buckets:
         bucket = self._buckets.get(name)
         if bucket is None:
             if len(self._buckets) >= self._sweep_at:
-                self._sweep(now)
+                self.sweep(now)
             bucket = self._buckets[name] = TokenBucket(self._rate, now)
         return bucket
 
-    def _sweep(self, now: float) -> None:
+    def sweep(self, now: float) -> None:
+        """Forget the buckets that are full."""
         kept = {name: bucket for name, bucket in self._buckets.items() if not bucket.is_full(now)}
         self._buckets = kept
         self._sweep_at = max(self._KEPT, 2 * len(kept))

@@ -14,7 +14,7 @@ import trio
 
 from audio_server.errors import SetupError
 from audio_server.files.folders import OpenFolder
-from audio_server.files.small_file import read_small, text_of
+from audio_server.files.small_file import FileMissing, read_small, text_of
 
 SESSIONS_MAX: Final = 10_000
 """How many are remembered; past it those are forgotten that end first. An operator's browser ends
@@ -58,7 +58,7 @@ def _read(path: Path, now: float) -> dict[str, int]:
         lines = text_of(read_small(path, FILE_MAX_BYTES)).splitlines()
         pairs = [line.split() for line in lines]
         return {name: int(until) for until, name in pairs if int(until) > now}
-    except FileNotFoundError:
+    except FileMissing:
         return {}
     except (SetupError, ValueError) as error:
         log.warning("ended sessions not read: they count again", file=str(path), reason=str(error))

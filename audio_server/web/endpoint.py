@@ -17,13 +17,14 @@ from typing import Any, Final
 import structlog
 
 from audio_server.errors import SetupError
+from audio_server.files.small_file import read_token
 from audio_server.identity.tls import server_context
 from audio_server.settings import Address, Settings
 from audio_server.web.access import Admitted
 from audio_server.web.ended_sessions import EndedSessions
 from audio_server.web.login import Login
 from audio_server.web.origins import is_loopback
-from audio_server.web.token_file import ENDED_FILE, cookie_key, read_token, token_file
+from audio_server.web.token_file import ENDED_FILE, LENGTH_MIN, cookie_key, token_file
 
 ALPN: Final = "http/1.1"
 
@@ -77,7 +78,7 @@ class Endpoint:
             if self.renewed is not None:
                 self.renewed.reload()
             if self.token_file is not None and self.entry.login is not None:
-                self.entry.login.use(read_token(self.token_file))
+                self.entry.login.use(read_token(self.token_file, least=LENGTH_MIN))
         except SetupError as error:
             log.error("files of the pages not reloaded", reason=str(error))
 
@@ -104,4 +105,4 @@ def endpoint(settings: Settings, bound: tuple[Any, ...]) -> Endpoint:
 
 def _login(path: Path, settings: Settings) -> Login:
     ended = None if settings.data is None else settings.data / ENDED_FILE
-    return Login(read_token(path), cookie_key(settings), EndedSessions(ended))
+    return Login(read_token(path, least=LENGTH_MIN), cookie_key(settings), EndedSessions(ended))

@@ -13,8 +13,10 @@ import hmac
 import secrets
 from typing import Final
 
+from itsdangerous import BadSignature, Signer
 from starlette.requests import HTTPConnection
 
+from audio_server.identity.tokens import hash_token
 from audio_server.web.ended_sessions import EndedSessions
 
 SESSION_S: Final = 7 * 24 * 3600
@@ -29,16 +31,17 @@ class Login:
 
     def __init__(self, token: str, key: bytes, ended: EndedSessions | None = None) -> None:
         self._key = key
-        self._hash = _hash(token)
+        self._hash = hash_token(token)
         self._ended = ended or EndedSessions()
         self.version = 0
         """One more whenever a token or a cookie stops counting: open answers are judged anew."""
         # Browsers keep one jar for all ports of a host: servers there shall not share a name.
-        self.cookie_name: Final = f"operator-{self._signed(b'name of the cookie')[:8]}"
+        name = hmac.digest(key, b"name of the cookie", "sha256").hex()
+        self.cookie_name: Final = f"operator-{name[:8]}"
 
     def use(self, token: str) -> None:
         """Go by this token from now on."""
-        self._hash = _hash(token)
+        self._hash = hash_token(token)
         self.version += 1
 
     def cookie_of(self, asked: HTTPConnection) -> str:
@@ -54,35 +57,33 @@ class Login:
 
     def is_token(self, given: str) -> bool:
         """Whether it is the token."""
-        return hmac.compare_digest(_hash(given), self._hash)
+        return hmac.compare_digest(hash_token(given), self._hash)
 
     def new_cookie(self, now: float) -> str:
         """A cookie that is good for `SESSION_S` from `now` (s since 1970), until `end`."""
         session = f"{int(now) + SESSION_S}.{secrets.token_hex(SESSION_BYTES)}"
-        return f"{session}.{self._signature(session)}"
+        return self._signer.sign(session).decode()
 
     def is_cookie(self, given: str, now: float) -> bool:
         """Whether it is a cookie of this token, and still good."""
-        session, _, signature = given.rpartition(".")
-        if not hmac.compare_digest(_hash(signature), _hash(self._signature(session))):
-            return False
-        until, _, name = session.partition(".")  # ours, since it is signed
-        return int(until) > now and not self._ended.has(name)
+        return self._session_of(given, now) is not None
 
     async def end(self, cookie: str, now: float) -> None:
         """Have a cookie no longer count; one that does not count is passed over."""
-        if not self.is_cookie(cookie, now):
-            return
-        until, name, _ = cookie.split(".")
-        self.version += 1
-        await self._ended.add(name, int(until), now)
+        if (session := self._session_of(cookie, now)) is not None:
+            self.version += 1
+            await self._ended.add(*session, now)
 
-    def _signature(self, session: str) -> str:
-        return self._signed(self._hash + session.encode(errors="replace"))
+    def _session_of(self, cookie: str, now: float) -> tuple[str, int] | None:
+        """Return the name of a session and its end (s since 1970); None if it does not count."""
+        try:
+            until, name = self._signer.unsign(cookie).decode().split(".")
+        except BadSignature:
+            return None
+        counts = int(until) > now and not self._ended.has(name)
+        return (name, int(until)) if counts else None
 
-    def _signed(self, what: bytes) -> str:
-        return hmac.digest(self._key, what, "sha256").hex()
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+    @property
+    def _signer(self) -> Signer:
+        """The signer of this token: another token has another one."""
+        return Signer(self._key, self._hash, key_derivation="hmac", digest_method=hashlib.sha256)

@@ -13,7 +13,7 @@ import structlog
 
 from audio_server.errors import SetupError
 from audio_server.files.folders import OpenFolder
-from audio_server.files.small_file import read_small, text_of
+from audio_server.files.small_file import read_token
 from audio_server.settings import Settings
 
 TOKEN_FILE = "http-token"
@@ -27,10 +27,8 @@ ENDED_FILE = "http-ended"
 
 KEY_BYTES = 32
 
-LENGTH_MIN, LENGTH_MAX = 16, 512
-"""Shorter ones can be guessed; longer ones are no tokens."""
-
-FILE_MAX_BYTES = 4096
+LENGTH_MIN = 16
+"""Shorter tokens can be guessed."""
 
 log = structlog.get_logger()
 
@@ -52,40 +50,19 @@ def token_file(settings: Settings, *, loopback: bool) -> Path | None:
     return path
 
 
-def read_token(path: Path) -> str:
-    """Return the token, without white space around it. Raises `SetupError`."""
-    try:
-        token = text_of(read_small(path, FILE_MAX_BYTES)).strip()
-    except FileNotFoundError as error:
-        raise SetupError(path, "No such file or directory") from error
-    except UnicodeDecodeError as error:
-        raise SetupError(path, "is not a token: it is not ASCII") from error
-    if not token.isascii():
-        raise SetupError(path, "is not a token: it is not ASCII")
-    if not token.isprintable() or " " in token:
-        raise SetupError(path, "is not a token: it is not one word")
-    if not LENGTH_MIN <= len(token) <= LENGTH_MAX:
-        raise SetupError(path, f"is no token: it needs {LENGTH_MIN} to {LENGTH_MAX} characters")
-    return token
-
-
 def cookie_key(settings: Settings) -> bytes:
     """Return the key that signs cookies; a new one each time where there is no folder to keep
     it."""
     try:
         if settings.data is not None:
             _make(settings.data / KEY_FILE)
-            return _key(text_of(read_small(settings.data / KEY_FILE, FILE_MAX_BYTES)))
-    except (SetupError, OSError, ValueError) as error:
+            key = bytes.fromhex(read_token(settings.data / KEY_FILE))
+            if len(key) == KEY_BYTES:
+                return key
+            raise ValueError(f"{KEY_FILE} holds no key")
+    except (SetupError, ValueError) as error:
         log.warning("browsers have to log in anew after a restart", reason=str(error))
     return secrets.token_bytes(KEY_BYTES)
-
-
-def _key(text: str) -> bytes:
-    key = bytes.fromhex(text)
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"{KEY_FILE} holds no key")
-    return key
 
 
 def _make(path: Path) -> None:

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from audio_server.client.server import read_token as read_clients_token
 from audio_server.errors import SetupError
-from audio_server.files.small_file import read_small, text_of
+from audio_server.files.small_file import FileMissing, read_small, read_token, text_of
 from audio_server.settings import Settings
-from audio_server.web.token_file import KEY_BYTES, KEY_FILE, cookie_key, read_token
+from audio_server.web.token_file import KEY_BYTES, KEY_FILE, cookie_key
 
 TOKEN = "0123456789abcdef0123"
-
-READERS = pytest.mark.parametrize("read", [read_token, read_clients_token])
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def test_up_to_the_bound(path) -> None:
 
 
 def test_one_that_is_not_there(path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileMissing):
         read_small(path, 5)
 
 
@@ -48,12 +45,11 @@ def test_text_with_and_without_a_mark(encoding) -> None:
     assert text_of("Küche".encode(encoding)) == "Küche"
 
 
-@READERS
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8-sig", "utf-16", "utf-16-le"])
-def test_a_token_with_a_byte_order_mark(encoding, read, path) -> None:
+def test_a_token_with_a_byte_order_mark(encoding, path) -> None:
     mark = "\ufeff" if encoding == "utf-16-le" else ""
     path.write_bytes(f"{mark}{TOKEN}\r\n".encode(encoding))
-    assert read(path) == TOKEN
+    assert read_token(path) == TOKEN
 
 
 def make_folder(path: Path) -> None:
@@ -77,12 +73,11 @@ def make_nothing(path: Path) -> None:
     """No file."""
 
 
-@READERS
 @pytest.mark.parametrize("make", [make_folder, make_huge, make_bad_text, make_zeros, make_nothing])
-def test_a_token_file_that_is_none_is_one_line(make, read, path) -> None:
+def test_a_token_file_that_is_none_is_one_line(make, path) -> None:
     make(path)
     with pytest.raises(SetupError) as raised:
-        read(path)
+        read_token(path)
     assert str(raised.value).startswith(f"{path}: ")
 
 
@@ -99,7 +94,7 @@ def test_a_command_takes_its_token_from_a_pipe(path) -> None:
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that the writer may begin
     writer.start()
     writer.join()
-    assert read_clients_token(path) == TOKEN
+    assert read_token(path, pipes=True) == TOKEN
     os.close(reader)
 
 

@@ -20,6 +20,7 @@ from trio.testing import MockClock
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
+from audio_server.files.small_file import TOKEN_MAX, read_token
 from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
 from audio_server.web.access import Admitted
@@ -30,10 +31,9 @@ from audio_server.web.login import SESSION_S, Login
 from audio_server.web.login_routes import FORM_S
 from audio_server.web.token_file import (
     KEY_FILE,
-    LENGTH_MAX,
+    LENGTH_MIN,
     TOKEN_FILE,
     cookie_key,
-    read_token,
     token_file,
 )
 
@@ -138,10 +138,10 @@ def test_the_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
     path = token_file(settings, loopback=False)
     assert path == tmp_path / "data" / TOKEN_FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    token = read_token(path)
+    token = read_token(path, least=LENGTH_MIN)
     assert len(token) == 64
     assert token_file(settings, loopback=False) == path
-    assert read_token(path) == token
+    assert read_token(path, least=LENGTH_MIN) == token
     assert [entry.name for entry in path.parent.iterdir()] == [TOKEN_FILE]
 
 
@@ -152,7 +152,7 @@ def test_a_disk_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "link", refuse)
     settings = Settings(data=tmp_path / "data")
     path = token_file(settings, loopback=False)
-    assert len(read_token(path)) == 64
+    assert len(read_token(path, least=LENGTH_MIN)) == 64
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(cookie_key(settings)) == 32
     assert {entry.name for entry in path.parent.iterdir()} == {TOKEN_FILE, KEY_FILE}
@@ -202,7 +202,7 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     [
         (b"", "needs 16 to 512 characters"),
         (b"short\n", "needs 16 to 512 characters"),
-        (b"x" * (LENGTH_MAX + 1), "needs 16 to 512 characters"),
+        (b"x" * (TOKEN_MAX + 1), "needs 16 to 512 characters"),
         (b"two words that are long", "not one word"),
         (b"line after line\nline", "not one word"),
         (b"\xff" * 32, "not ASCII"),
@@ -214,7 +214,7 @@ def test_what_is_no_token_is_said(tmp_path: Path, content: bytes | None, reason:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SetupError, match=reason) as raised:
-        read_token(path)
+        read_token(path, least=LENGTH_MIN)
     assert raised.value.path == path
 
 
