@@ -217,6 +217,7 @@ async def _run(
         progress,
         settings.max_upload_mib,
         settings.cache_mib,
+        settings.own_clips,
     )
     listeners = await open_listeners(settings.host, settings.port)
     access_policy.warn(listener.socket.getsockname() for listener in listeners)

@@ -18,6 +18,7 @@ from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from audio_server.clips.folder import default_clips as shipped_clips
+from audio_server.clips.folder import has_clips
 from audio_server.files.home import base_folder, expanded, is_nowhere
 from audio_server.rpc.limits import Limits, check_together
 from audio_server.rpc.rate_limit import Rate
@@ -36,6 +37,9 @@ LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
 
 WORKERS_MAX = 256
 
+
+BY_DEFAULT = Path("clips")
+"""Stands for `default_clips` by its identity, as the data folder is another setting."""
 
 DEFAULT_HTTP = "127.0.0.1:8080"
 OFF = "off"
@@ -120,10 +124,18 @@ def _rate(_: Any, tokens: Sequence[Token]) -> Rate:
     return found
 
 
-def default_clips() -> Path:
-    """`./clips` where there is one, else the clips that come with the server."""
-    here = Path("clips")
-    return here if here.is_dir() else shipped_clips()
+def own_clips(data: Path | None) -> Path | None:
+    """Return the folder for clips of the user's own; None where nothing is kept."""
+    return None if data is None or is_nowhere(data) else data / "clips"
+
+
+def default_clips(data: Path | None) -> Path:
+    """Return `./clips` where there is one, else the user's own clips in the data folder, else those
+    that come with the server. A checkout's `./clips` are the latter."""
+    here, own, shipped = Path("clips"), own_clips(data), shipped_clips()
+    if here.is_dir() and here.resolve() != shipped:
+        return here
+    return own if own is not None and has_clips(own) else shipped
 
 
 def default_cache() -> Path:
@@ -225,7 +237,8 @@ Folder = Annotated[Path, Parameter(converter=_path)]
 File = Annotated[Path | None, Parameter(converter=_path, show_default=False)]
 Cache = Annotated[Folder, Parameter(show_default=_shown_folder)]
 Data = Annotated[Path | None, Parameter(converter=_path_or_off, show_default=_shown_folder)]
-Clips = Annotated[Folder, Parameter(show_default=lambda _: "./clips, else the shipped ones")]
+SHOWN_CLIPS = "./clips, else your own, else the shipped ones"
+Clips = Annotated[Folder, Parameter(show_default=lambda _: SHOWN_CLIPS)]
 Host = Annotated[str, Parameter(validator=_not_empty)]
 Http = Annotated[str, Parameter(converter=_http)]
 Port = Annotated[int, whole(0, 65535)]
@@ -263,8 +276,9 @@ class Settings:
     """How long an idle connection of the pages stays open, 1 to 3600 s: longer than the 60 s of
     load balancers, so that none of their requests meets a close."""
 
-    clips: Clips = field(default_factory=default_clips)
-    """Folder of clips; the order of the file names gives the modes."""
+    clips: Clips = BY_DEFAULT
+    """Folder of clips; the order of the file names gives the modes. The shipped clips stay as they
+    are: with the first change they are copied to `clips` in the data folder."""
 
     max_upload_mib: Annotated[int, whole(1, 4096)] = 64
     """How large a sound file may be that is uploaded, 1 to 4096 MiB; it may last an hour."""
@@ -326,3 +340,12 @@ class Settings:
 
     log_format: LogFormat = "auto"
     """How lines are logged; auto is human on a terminal, json elsewhere."""
+
+    def __post_init__(self) -> None:
+        if self.clips is BY_DEFAULT:
+            object.__setattr__(self, "clips", default_clips(self.data))
+
+    @property
+    def own_clips(self) -> Path | None:
+        """The folder that takes the place of the shipped clips when they are changed."""
+        return own_clips(self.data) if self.clips == shipped_clips() else None

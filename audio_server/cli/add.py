@@ -43,7 +43,7 @@ def add(
     file: Source,
     /,
     *,
-    clips: ClipsFolder | None = None,
+    at: ClipsFolder | None = None,
     name: str | None = None,
     rate_hz: RateHz | None = None,
     channels: Channels | None = None,
@@ -74,8 +74,9 @@ def add(
     if raw and file != STDIN:
         raise CommandError("--rate, --channels and --format are for raw sound on standard input")
     source = sys.stdin.buffer if file == STDIN else file
+    folder = (at or ClipsFolder()).to_change()
     try:
-        tell(trio.run(partial(add_clip, source, clips or Path("clips"), name=name, **raw)))
+        tell(trio.run(partial(add_clip, source, folder, name=name, **raw)))
     except NotSound as error:
         if file != STDIN or raw:
             raise

@@ -25,32 +25,32 @@ SoundFile = Annotated[Path, Parameter(help="The sound file.")]
 
 
 def move(
-    name: Name, mode: Mode, /, *, clips: ClipsFolder | None = None, config: ConfigFile = None
+    name: Name, mode: Mode, /, *, at: ClipsFolder | None = None, config: ConfigFile = None
 ) -> None:
     """Give a clip another mode; those behind it move up. Files get new numbers."""
     from audio_server.clips.folder_ops import reorder
 
-    at, file = _find(clips, name)
-    files = list(at.files)
+    found, file = _find(at, name)
+    files = list(found.files)
     if mode >= len(files):
         raise CommandError(f"there are {len(files)} clips, so the last mode is {len(files) - 1}")
     files.remove(file)
     files.insert(mode, file)
-    reorder(at.folder, files, at.left_out)
-    tell(at.folder / _look(at.folder).files[mode])
+    reorder(found.folder, files, found.left_out)
+    tell(found.folder / _look(found.folder).files[mode])
 
 
-def remove(name: Name, /, *, clips: ClipsFolder | None = None, config: ConfigFile = None) -> None:
+def remove(name: Name, /, *, at: ClipsFolder | None = None, config: ConfigFile = None) -> None:
     """Delete the file of a clip; those behind it move up."""
     from audio_server.clips import folder_ops
 
-    at, file = _find(clips, name)
-    folder_ops.remove(at.folder, file, at.left_out)
-    tell(at.folder / file)
+    found, file = _find(at, name)
+    folder_ops.remove(found.folder, file, found.left_out)
+    tell(found.folder / file)
 
 
 def replace(
-    name: Name, file: SoundFile, /, *, clips: ClipsFolder | None = None, config: ConfigFile = None
+    name: Name, file: SoundFile, /, *, at: ClipsFolder | None = None, config: ConfigFile = None
 ) -> None:
     """Have a clip be another sound file, of any common format; it keeps mode and name."""
     import trio
@@ -58,9 +58,9 @@ def replace(
     from audio_server.clips import folder_ops
     from audio_server.clips.convert import opus_of_file
 
-    at, old = _find(clips, name)
+    found, old = _find(at, name)
     opus = trio.run(opus_of_file, file)
-    tell(at.folder / folder_ops.replace(at.folder, old, opus, at.left_out))
+    tell(found.folder / folder_ops.replace(found.folder, old, opus, found.left_out))
 
 
 class _Folder(NamedTuple):
@@ -71,12 +71,12 @@ class _Folder(NamedTuple):
     left_out: Collection[str]
 
 
-def _find(clips: Path | None, name: str) -> tuple[_Folder, str]:
+def _find(at: ClipsFolder | None, name: str) -> tuple[_Folder, str]:
     """Return the file that a name means, with the files of its folder."""
     from audio_server.clips.naming import find
 
-    at = _look(clips or Path("clips"))
-    return at, find(at.files, name)
+    found = _look((at or ClipsFolder()).to_change())
+    return found, find(found.files, name)
 
 
 def _look(folder: Path) -> _Folder:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from audio_server.cli.parameters import AsJson
+from audio_server.cli.parameters import AsJson, ClipsFolder
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say_json, say_table
-from audio_server.settings import Clips, ConfigFile, Folder, default_cache, default_clips
+from audio_server.settings import ConfigFile, Folder, default_cache
 
 if TYPE_CHECKING:
     from audio_server.clips.clip import Clip
@@ -28,7 +28,7 @@ HEADINGS = ("mode", "name", "duration", "bit rate", "source")
 @app.command(name="list")
 def list_clips(
     *,
-    clips: Clips | None = None,
+    at: ClipsFolder | None = None,
     cache: Folder | None = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -37,12 +37,10 @@ def list_clips(
 
     Parameters
     ----------
-    clips: Path
-        Folder of clips.
     cache: Path
         Folder where clips are kept once they are Opus.
     """
-    loaded = _load(clips or default_clips(), cache or default_cache())
+    loaded = _load((at or ClipsFolder()).to_read(), cache or default_cache())
     if as_json:
         say_json([_facts(mode, clip) for mode, clip in enumerate(loaded)])
     else:

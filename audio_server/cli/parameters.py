@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
-from audio_server.settings import Folder
+from audio_server.clips.errors import ClipError
+from audio_server.clips.folder import default_clips as shipped_clips
+from audio_server.clips.folder import why_fixed
+from audio_server.clips.own_folder import make_own
+from audio_server.settings import (
+    BY_DEFAULT,
+    Clips,
+    Data,
+    default_clips,
+    default_data,
+    own_clips,
+)
 from audio_server.wire.device_ids import FORM, is_device_id
 
 
@@ -21,6 +34,28 @@ def _device_id(_: Any, tokens: Sequence[Token]) -> str:
 DeviceId = Annotated[str, Parameter(name="ID", converter=_device_id, help="The device.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
 AsJsonLines = Annotated[AsJson, Parameter(help="Print JSON, a line for each event, for programs.")]
-ClipsFolder = Annotated[
-    Folder, Parameter(help="Folder of clips.", show_default=lambda _: "./clips")
-]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ClipsFolder:
+    """The folder of clips that a server with these settings has."""
+
+    clips: Annotated[Clips, Parameter(help="Folder of clips.")] = BY_DEFAULT
+    data: Annotated[Data, Parameter(help="Data folder of the server.")] = field(
+        default_factory=default_data
+    )
+
+    def to_read(self) -> Path:
+        """Return the folder."""
+        return default_clips(self.data) if self.clips is BY_DEFAULT else self.clips
+
+    def to_change(self) -> Path:
+        """Return the folder: the user's own in the place of the shipped one. Raises `ClipError`."""
+        folder, own = self.to_read(), own_clips(self.data)
+        if folder != shipped_clips():
+            return folder
+        if own is None:
+            raise ClipError(folder, why_fixed(folder) or "cannot be changed")
+        make_own(own)
+        return own

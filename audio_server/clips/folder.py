@@ -127,16 +127,22 @@ def default_clips() -> Path:
     return installed if installed.is_dir() else package.parent / "clips"
 
 
+def has_clips(folder: Path) -> bool:
+    """Return whether a folder is there and has clips in it."""
+    try:
+        return bool(look_into(folder).files)
+    except ClipError:
+        return False
+
+
 def why_fixed(folder: Path) -> str | None:
     """Why no clip can be changed here; None where it can."""
     try:
-        here, shipped = folder.resolve(), default_clips()
-        # In a checkout they belong to its owner, if the server was started there.
-        is_shipped = here == shipped != Path("clips").resolve()
-    except OSError as error:  # where the server was started is no more
+        is_shipped = folder.resolve() == default_clips()
+    except OSError as error:  # the working folder is gone
         return f"cannot be found ({error.strerror})"
     if is_shipped:
-        return "these clips come with the server; have your own with --clips FOLDER"
+        return "these clips come with the server; have your own with --data FOLDER"
     if not os.access(folder, os.W_OK | os.X_OK):
         return "cannot be written to"
     return None

@@ -22,10 +22,11 @@ from audio_server.clips.clip import Clip
 from audio_server.clips.clip_info import ClipInfo, entries_of
 from audio_server.clips.convert import opus_bytes
 from audio_server.clips.errors import ClipError, ClipsFixed
-from audio_server.clips.folder import why_fixed
+from audio_server.clips.folder import has_clips, why_fixed
 from audio_server.clips.left_out import LeftOut
 from audio_server.clips.loader import Loaded, Progress, load_files
 from audio_server.clips.naming import Finder, clean_title, title_of_file
+from audio_server.clips.own_folder import make_own
 from audio_server.clips.peaks import peaks
 from audio_server.clips.suffixes import check_complete
 from audio_server.clips.upload import UPLOAD_MAX_MIB, receive
@@ -47,6 +48,7 @@ log = structlog.get_logger()
 
 class Repository:
     """The clips of `folder` as they were loaded last. A file that comes may have `max_bytes`.
+    `own` takes the place of the folder at the first change, or as soon as there are clips in it.
 
     Changes come one after the other. Each raises `ClipError`, and then nothing has changed; when it
     returns, the clips are played. A cancel may leave a folder that has changed and clips that have
@@ -61,8 +63,10 @@ class Repository:
         *,
         max_bytes: int = UPLOAD_MAX_MIB << 20,
         left_out: LeftOut | None = None,
+        own: Path | None = None,
     ) -> None:
         self.folder = folder
+        self._own = own
         self.max_bytes = max_bytes
         self.version = AsyncValue(0)  # one more with each change
         self._cache = cache if isinstance(cache, Cache) else Cache(cache)
@@ -168,7 +172,13 @@ class Repository:
 
     async def look(self) -> None:
         """Find out whether anything can be changed here."""
-        self._fixed_because = await self._in_folder(why_fixed)
+        if self._own is None:
+            self._fixed_because = await self._in_folder(why_fixed)
+        elif await trio.to_thread.run_sync(has_clips, self._own):
+            self._move_in(self._own)
+
+    def _move_in(self, own: Path) -> None:
+        self.folder, self._own = own, None
 
     async def _receive(self, name: str, parts: AsyncIterable[bytes]) -> bytes:
         await self._check_free()
@@ -197,6 +207,9 @@ class Repository:
         await self.look()
         if self._fixed_because is not None:
             raise ClipsFixed(self.folder, self._fixed_because)
+        if (own := self._own) is not None:
+            await trio.to_thread.run_sync(make_own, own)
+            self._move_in(own)
 
     async def _reload(self) -> None:
         await self.look()
@@ -245,12 +258,13 @@ async def open_repository(
     progress: Progress | None = None,
     max_upload_mib: int = UPLOAD_MAX_MIB,
     cache_mib: int = CACHE_MAX_MIB,
+    own: Path | None = None,
 ) -> Repository:
     """Return the repository of a folder, loaded. Raises `ClipError`."""
     left_out, kept = LeftOut(), Cache(cache, cache_mib << 20)
     loaded = await load_files(folder, cache=kept, progress=progress, left_out=left_out)
     max_bytes = max_upload_mib << 20
-    repository = Repository(folder, kept, loaded, max_bytes=max_bytes, left_out=left_out)
+    repository = Repository(folder, kept, loaded, max_bytes=max_bytes, left_out=left_out, own=own)
     await repository.look()
     return repository
 

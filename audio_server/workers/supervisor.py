@@ -72,6 +72,7 @@ async def supervise(
         progress,
         settings.max_upload_mib,
         settings.cache_mib,
+        settings.own_clips,
     )
     workers = worker_count(settings.workers)
     resolved = await resolve(settings.host, settings.port)

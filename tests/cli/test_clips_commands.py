@@ -42,6 +42,7 @@ def stdin(monkeypatch):
             return False
 
     def fill(data: bytes) -> None:
+        Path("clips").mkdir(exist_ok=True)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe(data)))
 
     return fill
@@ -116,6 +117,7 @@ def test_raw_sound_that_is_not_described_is_an_error_that_says_how(fail, stdin, 
 
 
 def test_add_a_file_which_gets_the_next_mode(say) -> None:
+    Path("clips").mkdir()
     source = default_clips() / "1-square.opus"
     assert say("clips", "add", str(source)) == "clips/00-square.opus\n"
     assert say("clips", "add", "--name", "box", str(source)) == "clips/01-box.opus\n"
@@ -161,3 +163,21 @@ def test_what_cannot_be_listed(fail, tmp_path) -> None:
     assert "clips: " in fail("clips", "list")
     (tmp_path / "clips" / "empty.wav").touch()
     assert "empty.wav" in fail("clips", "list")
+
+
+def test_the_first_clip_of_ones_own_hides_no_shipped_one(say, tmp_path) -> None:
+    said = say("clips", "add", str(default_clips() / "1-square.opus"), "--name", "bell")
+    own = tmp_path / "state" / "streaming-audio-server" / "clips"
+    assert said == f"{own}/5-bell.opus\n"
+    assert [line.split()[1] for line in say("clips", "list").splitlines()[1:]] == [
+        *(file.stem for file in sorted(default_clips().glob("*.opus"))),
+        "5-bell",
+    ]
+    assert not (tmp_path / "clips").exists()
+    other = say("clips", "list", "--data", str(tmp_path / "other"))
+    assert len(other.splitlines()) == 6
+
+
+def test_shipped_clips_are_not_changed_where_nothing_is_kept(tmp_path, fail) -> None:
+    said = fail("clips", "remove", "square", "--data", "off")
+    assert "these clips come with the server; have your own with --data FOLDER" in said

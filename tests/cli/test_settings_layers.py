@@ -119,9 +119,9 @@ def test_a_path_may_begin_at_home(serve, monkeypatch, tmp_path) -> None:
 
 
 def test_clips_of_the_working_folder_come_before_the_shipped_ones(tmp_path) -> None:
-    assert default_clips().is_absolute()
+    assert default_clips(tmp_path).is_absolute()
     (tmp_path / "clips").mkdir()
-    assert default_clips() == Path("clips")
+    assert default_clips(tmp_path) == Path("clips")
 
 
 def test_the_cache_is_where_the_desktop_wants_it(monkeypatch, tmp_path) -> None:

@@ -182,8 +182,9 @@ async def test_the_clips_that_come_with_the_server_stay_as_they_are(
     monkeypatch.setattr("audio_server.clips.folder.default_clips", repository.folder.resolve)
     with pytest.raises(ClipsFixed, match="come with the server"):
         await repository.remove("bell")
-    monkeypatch.chdir(tmp_path)  # a checkout, and it is ./clips there
-    await repository.remove("bell")
+    monkeypatch.chdir(tmp_path)  # a checkout's are no other
+    with pytest.raises(ClipsFixed, match="come with the server"):
+        await repository.remove("bell")
 
 
 async def test_a_disk_without_room_for_an_upload(
