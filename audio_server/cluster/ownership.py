@@ -94,9 +94,11 @@ class Ownership:
                 del self._asking[device_id]
                 self._moved.pop(device_id, None)
         held = self._held.get(device_id)
-        # In the same epoch a mode may have been put since the answer was given.
-        if held is None or held.epoch < claimed.epoch:
-            self._held[device_id] = _Held(claimed.epoch, claimed.mode)
+        if held is not None and held.epoch >= claimed.epoch:
+            return  # a mode may have been put since the answer was given
+        if held is not None:
+            self.devices.release(device_id)  # it was elsewhere meanwhile, and the news was lost
+        self._held[device_id] = _Held(claimed.epoch, claimed.mode)
 
     def settle(self, device_id: str) -> None:
         """Release the device after the end of a call, unless another call of it is here."""
