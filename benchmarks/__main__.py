@@ -22,13 +22,16 @@ from benchmarks.servers import OURS, SERVERS
 from benchmarks.smoke import SMOKE_COURSE, SMOKE_DEVICES, complaints
 
 _PEERS = [name for name in SERVERS if name != OURS]
+_WIDTH = 200
+"""Of what is printed into a file."""
+
 _TRANSPORTS = {"off": (False,), "on": (True,), "both": (False, True)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code: 1 where the short form found something wrong."""
     args = _parser().parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     raise_file_limit()
     if GRPC_GO in args.peers and (why := missing()):
         console.print(f"{GRPC_GO} is left out: {why}")

@@ -78,7 +78,7 @@ class Load:
         self.connecting: set[int] = set()
         self.joiners: set[int] = set()
         self.awaited = 0
-        self.asked_to_connect = False
+        self.order: Connect | None = None
         self.rounds = array("d")
         self.buffer = bytearray(_BUFFER_BYTES)
         self.running = True
@@ -186,12 +186,12 @@ class Load:
         while self.to_connect and len(self.connecting) < _CONNECTING:
             self._open(self.to_connect.popleft())
         if not self.awaited:
-            self._tell_connected()
+            self._tell_connected(self.order)
 
-    def _tell_connected(self) -> None:
-        """Answer the order to connect, once."""
-        if self.asked_to_connect:
-            self.asked_to_connect = False
+    def _tell_connected(self, order: Connect | None) -> None:
+        """Answer an order to connect, once: its deadline may pass while the next one is obeyed."""
+        if order and self.order is order:
+            self.order = None
             self.pipe.send(Connected(sum(p.ready for _, p in self.clients.values())))
 
     # Orders
@@ -216,8 +216,8 @@ class Load:
                 self.running = False
 
     def _connect(self, order: Connect) -> None:
-        self.awaited, self.asked_to_connect = len(order.devices), True
-        self._at(order.deadline, self._tell_connected)
+        self.awaited, self.order = len(order.devices), order
+        self._at(order.deadline, partial(self._tell_connected, order))
         if order.spread_s is None:
             self.to_connect.extend(order.devices)
             self._connect_more()

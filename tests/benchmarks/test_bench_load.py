@@ -6,7 +6,7 @@ import multiprocessing
 import time
 
 from benchmarks.load import Load
-from benchmarks.orders import Measure, Quit
+from benchmarks.orders import Connect, Connected, Measure, Quit
 
 
 def test_a_load_process_ends_when_nobody_hears_it_any_more() -> None:
@@ -22,4 +22,18 @@ def test_a_load_process_ends_when_it_is_told_to() -> None:
     ours, theirs = multiprocessing.Pipe()
     ours.send(Quit())
     Load(theirs, ("127.0.0.1", 1)).run()
+    assert not ours.poll()
+
+
+def test_a_deadline_that_passes_later_answers_no_other_order() -> None:
+    """As that of a first connect, which was answered long before, while more devices join."""
+    ours, theirs = multiprocessing.Pipe()
+    load = Load(theirs, ("127.0.0.1", 1))
+    first = Connect([], deadline=time.monotonic())
+    ours.send(first)
+    load._obey()
+    assert ours.recv() == Connected(0)
+    ours.send(Connect(["late"], deadline=time.monotonic() + 60, spread_s=60))
+    load._obey()
+    load._do_what_is_due()
     assert not ours.poll()

@@ -20,7 +20,7 @@ def test_the_short_form_finds_nothing_wrong_with_our_server(tmp_path: Path) -> N
     command = [sys.executable, "-m", "benchmarks", "--smoke", "--peers", "none", "--tls", "both"]
     files = ["--json", str(figures), "--svg", str(plot)]
     run = subprocess.run(
-        [*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     cells = json.loads(figures.read_text())["cells"]
