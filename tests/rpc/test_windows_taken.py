@@ -62,7 +62,10 @@ class Peer:
     @property
     def windows(self) -> list[int]:
         """What may be sent on each stream."""
-        return [self.http2.window(stream_id) for stream_id in (1, 3, 5, 7)]
+        return [
+            self.http2.window(stream_id) if self.http2.is_open(stream_id) else 0
+            for stream_id in (1, 3, 5, 7)
+        ]
 
 
 def update(stream_id: int, increment: int) -> WireFrame:

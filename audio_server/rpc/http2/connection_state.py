@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -17,26 +18,35 @@ from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import FlowControlError, ProtocolError
 from h2.settings import SettingCodes
-from h2.stream import H2Stream, StreamInputs, StreamState
+from h2.stream import H2Stream, StreamInputs
 from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import GoAwayFrame
 
 from audio_server.rpc.errors import PeerError
 from audio_server.rpc.http2.compact import slim
-from audio_server.rpc.http2.frames import DATA, END_HEADERS, HEADERS, SETTINGS, Frame
+from audio_server.rpc.http2.frames import (
+    DATA,
+    END_HEADERS,
+    HEADERS,
+    PING,
+    SETTINGS,
+    Frame,
+    frame_header,
+    write_frame,
+)
 from audio_server.rpc.http2.hardened import HardenedConnection
+from audio_server.rpc.http2.ordinary import (
+    DEFAULT_WINDOW_BYTES,
+    OrdinaryConnection,
+    OrdinaryStream,
+)
 from audio_server.rpc.limits import Limits
 
 LAST_POSSIBLE_STREAM = 2**31 - 1
-_DEFAULT_WINDOW_BYTES = 65535
 _LARGEST_WINDOW = 2**31 - 1
-_TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
-_SENDING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
 _INCREMENT = struct.Struct(">I")
 _FIELD_BYTES = 32
 """Overhead of each header in a header list (RFC 9113 section 6.5.2)."""
-_FRAME_HEADER = struct.Struct(">IBI")
-"""Size and kind together, flags, stream."""
 
 _ACCEPTED = Encoder().encode(
     [
@@ -62,8 +72,39 @@ def _peer_error(error: ProtocolError) -> PeerError:
     return PeerError(code, reason, str(error))
 
 
-def _frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
-    return _FRAME_HEADER.pack(size << 8 | kind, flags, stream_id)
+def _new_h2(limits: Limits, *, client_side: bool) -> HardenedConnection:
+    config = H2Configuration(
+        client_side=client_side,
+        header_encoding=None,
+        validate_inbound_headers=False,
+        normalize_inbound_headers=False,
+        validate_outbound_headers=False,
+        normalize_outbound_headers=False,
+    )
+    h2 = HardenedConnection(config)
+    slim(h2)
+    h2.local_settings.update({
+        SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams,
+        SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_block_bytes,
+        SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+        SettingCodes.ENABLE_PUSH: 0,
+    })  # fmt: skip
+    h2.local_settings.acknowledge()
+    h2.decoder.max_header_list_size = limits.max_header_block_bytes
+    h2.initiate_connection()
+    if limits.stream_window_bytes < DEFAULT_WINDOW_BYTES:
+        h2.await_window(DEFAULT_WINDOW_BYTES, limits.stream_window_bytes)
+    h2.increment_flow_control_window(limits.connection_window_bytes - DEFAULT_WINDOW_BYTES)
+    if not client_side:
+        # Our frame reader has taken the preface; h2 waits for it all the same.
+        h2.incoming_buffer.add_data(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    return h2
+
+
+@lru_cache(16)
+def _preface(limits: Limits) -> bytes:
+    """Return the first bytes of a server: they are the same for all its connections."""
+    return _new_h2(limits, client_side=False).data_to_send()
 
 
 class ConnectionState:
@@ -73,44 +114,32 @@ class ConnectionState:
     except that acting on a stream that the peer has closed meanwhile is silently nothing.
     """
 
-    __slots__ = ("_dead", "_h2", "out", "spoke")
+    __slots__ = ("_core", "_dead", "_limits", "out", "spoke")
 
     def __init__(self, limits: Limits, *, client_side: bool) -> None:
-        config = H2Configuration(
-            client_side=client_side,
-            header_encoding=None,
-            validate_inbound_headers=False,
-            normalize_inbound_headers=False,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
+        self._limits = limits
+        self._dead = False
         self.out = bytearray()
         self.spoke = False
         """Whether headers or data were sent since this was last set to False."""
-        self._h2 = HardenedConnection(config)
-        slim(self._h2)
-        self._h2.local_settings.update({
-            SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams,
-            SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_block_bytes,
-            SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
-            SettingCodes.ENABLE_PUSH: 0,
-        })  # fmt: skip
-        self._h2.local_settings.acknowledge()
-        self._h2.decoder.max_header_list_size = limits.max_header_block_bytes
-        self._h2.initiate_connection()
-        if limits.stream_window_bytes < _DEFAULT_WINDOW_BYTES:
-            self._h2.await_window(_DEFAULT_WINDOW_BYTES, limits.stream_window_bytes)
-        self._h2.increment_flow_control_window(
-            limits.connection_window_bytes - _DEFAULT_WINDOW_BYTES
-        )
-        if not client_side:
-            # Our frame reader has taken the preface; h2 waits for it all the same.
-            self._h2.incoming_buffer.add_data(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        self._dead = False
-        self._collect()
+        self._core: OrdinaryConnection | HardenedConnection
+        if client_side or limits.stream_window_bytes < DEFAULT_WINDOW_BYTES:
+            self._core = _new_h2(limits, client_side=client_side)
+            self._collect(self._core)
+        else:
+            self._core = OrdinaryConnection(limits)
+            self.out += _preface(limits)
 
-    def _collect(self) -> None:
-        self.out += self._h2.data_to_send()
+    @property
+    def _h2(self) -> HardenedConnection:
+        """h2's state, which is made when it is needed for the first time."""
+        core = self._core
+        if isinstance(core, OrdinaryConnection):
+            core = self._core = core.harden(_new_h2(self._limits, client_side=False))
+        return core
+
+    def _collect(self, h2: HardenedConnection) -> None:
+        self.out += h2.data_to_send()
 
     # Receiving
 
@@ -119,16 +148,21 @@ class ConnectionState:
 
         Raises `PeerError` for a frame that ends the connection.
         """
+        if isinstance(self._core, OrdinaryConnection):
+            taken = self._core.receive(frame, self.out)
+            if taken is not None:
+                return taken
+        h2 = self._h2
         try:
             if frame.type == SETTINGS:
-                self._h2.announce(frame.payload)
-            events = self._h2.receive_data(frame.raw)
+                h2.announce(frame.payload)
+            events = h2.receive_data(frame.raw)
         except ProtocolError as error:
             # h2 has shut its state machine; the caller sends the GOAWAY.
-            self._h2.clear_outbound_data_buffer()
+            h2.clear_outbound_data_buffer()
             self._dead = True
             raise _peer_error(error) from error
-        self._collect()
+        self._collect(h2)
         return events
 
     def take_data(self, frame: Frame) -> bytes | None:
@@ -137,12 +171,12 @@ class ConnectionState:
         Charges h2's windows as h2 would, and raises `PeerError` if they do not hold it. None
         for every other frame, which then has to go through `receive`.
         """
-        stream = self._h2.streams.get(frame.stream_id)
-        if frame.flags or stream is None or stream.state_machine.state not in _TAKING_DATA:
+        stream = self._core.streams.get(frame.stream_id)
+        if frame.flags or stream is None or not stream.takes_data:
             return None
         size = len(frame.payload)
         try:
-            self._h2._inbound_flow_control_window_manager.window_consumed(size)
+            self._core._inbound_flow_control_window_manager.window_consumed(size)
             stream._inbound_window_manager.window_consumed(size)
         except FlowControlError as error:
             self._dead = True
@@ -159,10 +193,10 @@ class ConnectionState:
         if len(frame.payload) != _INCREMENT.size or self._dead:
             return False
         size = _INCREMENT.unpack(frame.payload)[0] & _LARGEST_WINDOW
-        window: H2Connection | H2Stream = self._h2
+        window: OrdinaryConnection | OrdinaryStream | H2Connection | H2Stream = self._core
         if frame.stream_id:
-            stream = self._h2.streams.get(frame.stream_id)
-            if stream is None or stream.state_machine.state not in _SENDING_DATA:
+            stream = self._core.streams.get(frame.stream_id)
+            if stream is None or not stream.sends_data:
                 return False
             window = stream
         grown = size + window.outbound_flow_control_window
@@ -174,12 +208,16 @@ class ConnectionState:
     @property
     def last_stream_id(self) -> int:
         """The newest stream that the peer has opened."""
-        return self._h2.highest_inbound_stream_id
+        return self._core.highest_inbound_stream_id
 
     def consumed(self, stream_id: int, size: int) -> None:
         """Give `size` received bytes back to the peer's windows, for the application has them."""
-        self._h2.acknowledge_received_data(size, stream_id)
-        self._collect()
+        core = self._core
+        if isinstance(core, OrdinaryConnection):
+            self.out += core.acknowledge(stream_id, size)
+        else:
+            core.acknowledge_received_data(size, stream_id)
+            self._collect(core)
 
     def ensure_window(self, stream_id: int, size: int) -> None:
         """Let the peer send the `size` bytes that a message still lacks.
@@ -187,12 +225,12 @@ class ConnectionState:
         Consumed bytes are credited late, and a window may be smaller than a message: without this a
         message could wait for ever for its second half.
         """
-        stream = self._h2.streams.get(stream_id)
-        if stream is None or stream.state_machine.state not in _TAKING_DATA:
+        stream = self._core.streams.get(stream_id)
+        if stream is None or not stream.takes_data:
             return
         window, shared = (
             stream._inbound_window_manager,
-            self._h2._inbound_flow_control_window_manager,
+            self._core._inbound_flow_control_window_manager,
         )
         lacking = size - window.current_window_size
         if lacking > 0:
@@ -202,13 +240,14 @@ class ConnectionState:
         if lacking > 0:  # never more than was consumed: the connection's window is a promise
             shared._bytes_processed -= lacking
             self._h2.increment_flow_control_window(lacking)
-        self._collect()
+        if isinstance(self._core, HardenedConnection):
+            self._collect(self._core)
 
     # Sending
 
     def takes_header_list(self, headers: Iterable[tuple[str, str]]) -> bool:
         """Whether the peer's SETTINGS_MAX_HEADER_LIST_SIZE allows it these headers."""
-        limit = self._h2.remote_settings.max_header_list_size
+        limit = self._core.header_list_bytes
         return limit is None or limit >= sum(
             len(name) + len(value) + _FIELD_BYTES for name, value in headers
         )
@@ -217,7 +256,7 @@ class ConnectionState:
         """Begin a request (client side); its stream's id."""
         stream_id = self._h2.get_next_available_stream_id()
         self._h2.send_headers(stream_id, headers)
-        self._collect()
+        self._collect(self._h2)
         return stream_id
 
     def send_headers(
@@ -231,9 +270,14 @@ class ConnectionState:
             headers = list(headers)
             if not self.takes_header_list(headers):
                 headers = [(name, value) for name, value in headers if name != "grpc-message"]
-            self._h2.send_headers(stream_id, headers, end_stream=end_stream)
-            self._collect()
             self.spoke = True
+            if end_stream and isinstance(self._core, OrdinaryConnection):
+                frame = self._core.end_answer(stream_id, headers)
+                if frame is not None:
+                    self.out += frame
+                    return
+            self._h2.send_headers(stream_id, headers, end_stream=end_stream)
+            self._collect(self._h2)
 
     def accept(self, stream_id: int) -> None:
         """Answer a request with the headers that every gRPC answer begins with.
@@ -241,21 +285,24 @@ class ConnectionState:
         They are the same for all and refer to no dynamic table entry, so they are encoded once.
         """
         if self.is_open(stream_id):
-            self._h2.streams[stream_id].state_machine.process_input(StreamInputs.SEND_HEADERS)
             self.spoke = True
-            block = self._h2.encoder.take_size_updates() + _ACCEPTED
-            self.out += _frame_header(len(block), HEADERS, END_HEADERS, stream_id) + block
+            block = _ACCEPTED
+            if not (isinstance(self._core, OrdinaryConnection) and self._core.accept(stream_id)):
+                h2 = self._h2
+                h2.streams[stream_id].state_machine.process_input(StreamInputs.SEND_HEADERS)
+                block = h2.encoder.take_size_updates() + _ACCEPTED
+            self.out += write_frame(HEADERS, END_HEADERS, stream_id, block)
 
     def window(self, stream_id: int, *, spare_bytes: int = 0) -> int:
         """How many bytes of DATA the peer would take on this stream now; never below 0.
 
         Of the connection's window `spare_bytes` are left to other streams.
         """
-        stream = self._h2.streams.get(stream_id)
+        stream = self._core.streams.get(stream_id)
         if stream is None:
             return 0
         room = stream.outbound_flow_control_window
-        shared = self._h2.outbound_flow_control_window - spare_bytes
+        shared = self._core.outbound_flow_control_window - spare_bytes
         if room > shared:
             room = shared
         return room if room > 0 else 0
@@ -267,14 +314,14 @@ class ConnectionState:
             data = data[:size]
         else:
             size = len(data)
-        step = self._h2.max_outbound_frame_size
+        step = self._core.max_outbound_frame_size
         for start in range(0, size, step):
             chunk = data[start : start + step] if size > step else data
-            self.out += _frame_header(len(chunk), DATA, 0, stream_id)
+            self.out += frame_header(len(chunk), DATA, 0, stream_id)
             self.out += chunk
         if size:
-            self._h2.streams[stream_id].outbound_flow_control_window -= size
-            self._h2.outbound_flow_control_window -= size
+            self._core.streams[stream_id].outbound_flow_control_window -= size
+            self._core.outbound_flow_control_window -= size
             self.spoke = True
         return size
 
@@ -283,39 +330,43 @@ class ConnectionState:
 
         None, and nothing is charged, where it is more than `window` says, or than one frame holds.
         """
-        stream = self._h2.streams.get(stream_id)
+        stream = self._core.streams.get(stream_id)
         size = len(data)
         if (
             stream is None
             or size > stream.outbound_flow_control_window
-            or size > self._h2.outbound_flow_control_window - spare_bytes
-            or size > self._h2.max_outbound_frame_size
+            or size > self._core.outbound_flow_control_window - spare_bytes
+            or size > self._core.max_outbound_frame_size
         ):
             return None
         stream.outbound_flow_control_window -= size
-        self._h2.outbound_flow_control_window -= size
+        self._core.outbound_flow_control_window -= size
         self.spoke = True
-        return _FRAME_HEADER.pack(size << 8 | DATA, 0, stream_id) + data
+        return frame_header(size, DATA, 0, stream_id) + data
 
     def end_stream(self, stream_id: int) -> None:
         """Close our half of a stream (client side)."""
         self._h2.end_stream(stream_id)
-        self._collect()
+        self._collect(self._h2)
 
     def is_open(self, stream_id: int) -> bool:
         """Whether either half of the stream is still open."""
-        stream = self._h2.streams.get(stream_id)
+        stream = self._core.streams.get(stream_id)
         return stream is not None and not stream.closed and not self._dead
 
     def reset(self, stream_id: int, code: ErrorCodes) -> None:
         """End a stream at once, unless it has ended already."""
         if self.is_open(stream_id):
+            if isinstance(self._core, OrdinaryConnection):
+                frame = self._core.reset(stream_id, code)
+                if frame is not None:
+                    self.out += frame
+                    return
             self._h2.reset_stream(stream_id, code)
-            self._collect()
+            self._collect(self._h2)
 
     def ping(self) -> None:
-        self._h2.ping(b"alive? \n")
-        self._collect()
+        self.out += write_frame(PING, 0, 0, b"alive? \n")
 
     def goaway(self, code: ErrorCodes, reason: str = "", *, last_stream_id: int) -> None:
         """Announce the end of the connection; h2 does not get to know."""
@@ -330,4 +381,5 @@ class ConnectionState:
     def break_cycles(self) -> None:
         """Release h2's objects: the connection is over."""
         self._dead = True
-        self._h2._frame_dispatch_table.clear()
+        if isinstance(self._core, HardenedConnection):
+            self._core._frame_dispatch_table.clear()

@@ -25,6 +25,8 @@ END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 FRAME_HEADER_BYTES = 9
 _header_at = struct.Struct(">BHBBI").unpack_from
+_HEADER = struct.Struct(">IBI")
+"""Size and kind together, flags, stream."""
 _WRONG_SIZE = "a frame of a wrong size"
 _SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 
@@ -40,6 +42,16 @@ class Frame(NamedTuple):
     @property
     def payload(self) -> bytes:
         return self.raw[FRAME_HEADER_BYTES:]
+
+
+def frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
+    """Return the header of a frame with a payload of `size` bytes."""
+    return _HEADER.pack(size << 8 | kind, flags, stream_id)
+
+
+def write_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    """Return a whole frame."""
+    return frame_header(len(payload), kind, flags, stream_id) + payload
 
 
 class FrameReader:

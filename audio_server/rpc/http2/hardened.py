@@ -25,7 +25,7 @@ from h2.errors import ErrorCodes
 from h2.events import Event, StreamReset
 from h2.exceptions import NoSuchStreamError, ProtocolError, StreamClosedError, StreamIDTooLowError
 from h2.settings import SettingCodes
-from h2.stream import H2Stream, StreamInputs
+from h2.stream import H2Stream, StreamInputs, StreamState
 from hpack import Decoder, HeaderTuple
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 from hpack.struct import Header
@@ -34,6 +34,8 @@ from hyperframe.frame import DataFrame, Frame, RstStreamFrame, SettingsFrame
 from audio_server.rpc.http2.header_encoder import HeaderEncoder
 
 _SETTINGS = frozenset(SettingCodes)
+_TAKING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)
+_SENDING_DATA = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
 _SETTING = struct.Struct(">HI")
 
 Taken = tuple[list[Frame], list[Event]]
@@ -58,6 +60,16 @@ class _Decoder(Decoder):
 
 class _Stream(H2Stream):
     """A stream whose headers and body are judged by us, and never the connection's ruin."""
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether the peer has not ended its side."""
+        return self.state_machine.state in _TAKING_DATA
+
+    @property
+    def sends_data(self) -> bool:
+        """Whether we have not ended ours."""
+        return self.state_machine.state in _SENDING_DATA
 
     def receive_headers(
         self, headers: Iterable[Header], end_stream: bool, header_encoding: bool | str | None
@@ -95,6 +107,13 @@ class HardenedConnection(H2Connection):
         self.encoder: HeaderEncoder = HeaderEncoder()
         self.decoder = _Decoder()
         self.decoder.max_header_list_size = self.DEFAULT_MAX_HEADER_LIST_SIZE
+
+    streams: dict[int, _Stream]  # type: ignore[assignment]
+
+    @property
+    def header_list_bytes(self) -> int | None:
+        """The largest header list that the peer takes."""
+        return self.remote_settings.max_header_list_size
 
     @property
     def open_inbound_streams(self) -> int:
