@@ -22,7 +22,8 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Context:
-    """`ending` is set when takes have been ended for good."""
+    """`timer_wheel` is for sound alone, `led_wheel` for start-up sequences; `ending` is
+    set when takes have been ended for good."""
 
     clips: Sequence[AudioSource]
     rules: Rules
@@ -31,6 +32,7 @@ class Context:
     behaviour: Behaviour = field(default_factory=DefaultBehaviour)
     meter: Instrumentation = field(default_factory=Instrumentation)
     timer_wheel: TimerWheel = field(init=False)
+    led_wheel: TimerWheel = field(init=False, default_factory=TimerWheel)
     ending: bool = False
     listeners: tuple[Listener, ...] = ()
 

@@ -1,20 +1,26 @@
-"""One device: its state, and the three tasks that keep it.
+"""One device: its state, and the tasks that keep it.
 
     run
     ├─ event intake   applies presses that must wait, one after the other
-    ├─ status         runs the start-up sequence on the LEDs, for as long as it lasts
+    ├─ status         runs the start-up sequence on the LEDs: steps of the timer wheel
     └─ audio          one take at a time (`Player`)
 
 The device's requests run elsewhere, on one connection or on several. They come and go through
 `adopt`, `lose`, `greet`, `plug` and `unplug`, which are synchronous, and they read `status` and
 press buttons. Fast path: a press that need not wait is applied where it comes (`press_nowait`), in
 the place of the intake task.
+
+Fast path: the start-up sequence is no task, because thousands of devices that come at once would
+each wake five times. The timer wheel performs its steps, on ticks that all devices share, and hands
+an error of a step to the intake, which raises it (`_show_startup`). Invariant: each frame is shown
+at the first tick at or after its time. Benchmark: docs/performance.md, "Arrivals".
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -27,11 +33,12 @@ from audio_server.device.behaviour import Action, Behaviour, Button, Effect, Sta
 from audio_server.device.context import Context
 from audio_server.device.events import DeviceEvent
 from audio_server.device.led_state import LedState
-from audio_server.device.leds import STARTUP
+from audio_server.device.leds import STARTUP, startup_frame
 from audio_server.device.playback import PlaybackFailed, Position, Stalled
 from audio_server.device.press_queue import Press, PressQueue, fault_of
 from audio_server.device.takeover import CallKind, TakeOver
 from audio_server.device.telemetry import Telemetry
+from audio_server.device.timer_wheel import Timer
 
 if TYPE_CHECKING:
     from audio_server.device.attachment import Attachment
@@ -50,7 +57,6 @@ class Device:
         "_context",
         "_greeted_on",
         "_greetings",
-        "_nursery",
         "_player",
         "_presses",
         "_scope",
@@ -89,8 +95,7 @@ class Device:
         self._greetings = 0
         self._player = context.make_player(device_id)
         self._scope = trio.CancelScope()
-        self._nursery: trio.Nursery | None = None
-        self._startup = trio.CancelScope()
+        self._startup: Timer | None = None  # of the start-up sequence, while it lasts
         self.watcher: Callable[[], None] | None = None  # called whenever the status is another
 
     @property
@@ -124,8 +129,7 @@ class Device:
             return
         faults: list[Exception] = []
         async with trio.open_nursery() as nursery:
-            self._scope, self._nursery = nursery.cancel_scope, nursery
-            self._start_startup()
+            self._scope = nursery.cancel_scope
             nursery.start_soon(self._player.run, self._take_is_over, name="audio")
             faults.append(await fault_of(self._take_presses))
             nursery.cancel_scope.cancel()
@@ -135,6 +139,7 @@ class Device:
     def end(self) -> None:
         """End the tasks: no request is attached, or the device has failed."""
         self.watcher = None
+        self._end_startup()
         self._presses.clear()
         self._player.unplug()
         self._player.cut()
@@ -164,7 +169,7 @@ class Device:
 
     def _set_status(self, status: LedState) -> None:
         if status.greeting != self.status.greeting:
-            self._startup.cancel()
+            self._end_startup()
         self.status = status
         if self.watcher is not None:
             self.watcher()
@@ -189,7 +194,7 @@ class Device:
             self._greetings += 1
             self._context.tell(self.id, DeviceEvent.LEDS, None)
             self._set_status(self.status.greeted_with(STARTUP[0][1], self._greetings))
-            self._start_startup()
+            self._start_startup(self._greetings)
 
     def _need_no_greeting(self) -> None:
         """A press shows that the device works; a status call may still be on its way."""
@@ -318,21 +323,29 @@ class Device:
                 self._context.tell(self.id, DeviceEvent.LEDS, shown.frame.leds)
             self._set_status(shown)
 
-    def _start_startup(self) -> None:
-        greeting = self.status.greeting
-        if greeting is not None and self._nursery is not None:
-            self._nursery.start_soon(self._show_startup, greeting, name="status")
+    def _start_startup(self, greeting: int) -> None:
+        show = partial(self._show_startup, greeting, trio.current_time())
+        until = trio.current_time() + STARTUP[0][0]
+        self._startup = self._context.led_wheel.start(until, show, self._startup_failed)
 
-    async def _show_startup(self, greeting: int) -> None:
-        due = trio.current_time()
-        with trio.CancelScope() as self._startup:
-            for shown_s, frame in STARTUP:
-                if self.status.greeting != greeting:  # by now a press may have ended it
-                    return
-                self._set_status(self.status.greeted_with(frame, greeting))
-                due += shown_s
-                await trio.sleep_until(due)
+    def _show_startup(self, greeting: int, began: float, now: float) -> float | None:
+        shown = startup_frame(now - began)
+        if shown is None:
             self._show(self.state)
+            return None
+        frame, until_s = shown
+        self._set_status(self.status.greeted_with(frame, greeting))
+        return began + until_s
+
+    def _startup_failed(self) -> None:
+        timer, self._startup = self._startup, None
+        if timer is not None and timer.error is not None:
+            self._presses.fail(timer.error)
+
+    def _end_startup(self) -> None:
+        timer, self._startup = self._startup, None
+        if timer is not None:
+            timer.cancel()
 
     # -- audio
 

@@ -72,3 +72,16 @@ STARTUP: tuple[tuple[float, Frame], ...] = (
     (0.2, (POWER, IDLE, _ALL, _ALL, _ALL, _ALL)),
 )
 """The start-up sequence: how many seconds each frame is shown. One second in all."""
+
+_ROUNDING_S = 0.001
+
+
+def startup_frame(elapsed_s: float) -> tuple[Frame, float] | None:
+    """Return the frame that is shown so long after the start of the sequence, and when it ends;
+    None after the sequence."""
+    until_s = 0.0
+    for shown_s, frame in STARTUP:
+        until_s += shown_s
+        if elapsed_s < until_s - _ROUNDING_S:
+            return frame, until_s
+    return None

@@ -112,6 +112,7 @@ class Devices:
         """Hold the tasks of all devices until cancelled. Requests must have ended before."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._context.timer_wheel.run)
+            nursery.start_soon(self._context.led_wheel.run)
             nursery.start_soon(read_back_leds, self._devices)
             self._nursery = nursery
             task_status.started()

@@ -139,7 +139,7 @@ async def test_a_device_that_is_gone_leaves_nothing_behind(
     await device.open_status()
     await device.open_audio()
     await device.press(PLAY)
-    pressed = weakref.ref(device.device._startup)
+    pressed = weakref.ref(device.device._scope)
     tasks = trio.lowlevel.current_statistics().tasks_living
     await device.drop()
     assert trio.lowlevel.current_statistics().tasks_living < tasks - 4

@@ -8,9 +8,11 @@ import pytest
 import trio
 from fake_sink import FakeSink
 from kit import CLIPS, Connection, StatusRequest, next_frame, running
+from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.behaviour import Action, Button, Rules, State
+from audio_server.device.attachment import DeviceFailed
+from audio_server.device.behaviour import Action, Button, DefaultBehaviour, Rules, State
 from audio_server.device.leds import IDLE, PLAYING, STARTUP, Frame, LedFrame, leds
 from audio_server.device.registry import Devices
 from audio_server.device.telemetry import Telemetry
@@ -227,3 +229,23 @@ async def test_what_was_on_its_way_when_a_stream_ended_says_nothing(
         await newer.open_status()
         new.attachment.report(new.attachment.known.erred("this stream was opened again"))
         assert newer.device.report.errors == 0
+
+
+class Colourless(DefaultBehaviour):
+    def leds(self, state: State) -> Frame:
+        if trio.current_time() > 0.5:
+            raise ValueError("no colours")
+        return super().leds(state)
+
+
+async def test_a_sequence_that_cannot_end_ends_its_device(autojump_clock: MockClock) -> None:
+    devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3, behaviour=Colourless())
+    async with running(devices) as requests:
+        status = await Connection(devices, requests, 1).open_status()
+        await trio.sleep(0.9)
+        assert status.ended_by is None
+        with capture_logs() as logs:
+            await trio.sleep(0.2)
+        assert isinstance(status.ended_by, DeviceFailed)
+        assert [line["event"] for line in logs] == ["device failed"]
+        assert not devices.by_id
