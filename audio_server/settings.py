@@ -42,6 +42,8 @@ BY_DEFAULT = Path("clips")
 """Stands for `default_clips` by its identity, as the data folder is another setting."""
 
 DEFAULT_HTTP = "127.0.0.1:8080"
+"""By its identity it stands for no choice: the same address in words of the user is one."""
+
 OFF = "off"
 
 
@@ -266,8 +268,8 @@ class Settings:
     """TCP port; 0 takes a free one, which the listening line names."""
 
     http: Http = DEFAULT_HTTP
-    """Address of the web UI (HOST:PORT) or off. If the default port is taken, the UI is disabled
-    with a warning."""
+    """Address of the web UI (HOST:PORT) or off. If the port of the default is taken, the next free
+    one is used, which the log names."""
 
     http_token_file: File = None
     """File with the operators' token; beyond loopback one is made in the data folder."""

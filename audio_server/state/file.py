@@ -28,10 +28,10 @@ import structlog
 from audio_server.errors import SetupError
 from audio_server.state import generations
 from audio_server.state.on_disk import (
-    IN_USE,
     OpenFiles,
     StateLost,
     StateUnusable,
+    in_use,
     set_aside,
     set_log_aside,
 )
@@ -210,5 +210,5 @@ def _named(path: Path) -> Iterator[None]:
         if code in _DAMAGE:
             raise StateDamaged(path, f"damaged: {error}") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StateUnusable(path, IN_USE) from error
+            raise in_use(path) from error
         raise

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from audio_server.errors import SetupError
 from audio_server.files.folders import NOT_SUPPORTED
+from audio_server.files.running import where_running
 
 LOG_SUFFIX = "-wal"
 """SQLite's suffix for the write-ahead log of a database."""
 
-IN_USE = "in use by another server; each needs a --data of its own"
 
 # All that SQLite may keep beside a database.
 _COMPANIONS = (LOG_SUFFIX, "-shm", "-journal")
@@ -40,6 +40,12 @@ _LOG_HEADER_BYTES = 32
 
 class StateUnusable(SetupError):
     """The file is in use by another server, or was made by a newer one."""
+
+
+def in_use(path: Path) -> StateUnusable:
+    """Return the error for a file that another server has open; it names that server."""
+    where = where_running(path.parent)
+    return StateUnusable(path, f"in use by another server{where}; each needs a --data of its own")
 
 
 class StateLost(SetupError):
@@ -203,7 +209,7 @@ def _lock(path: Path, fd: int) -> None:
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_AT)
     except _IS_LOCKED as error:
-        raise StateUnusable(path, IN_USE) from error
+        raise in_use(path) from error
     except OSError:
         return  # a file system without locks; what cannot be had is no failure
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
+from audio_server.files.running import note_running
 from audio_server.process.addresses import open_listeners
 from audio_server.rpc.trusted_proxies import PeerLimits
 from audio_server.settings import DEFAULT_HTTP, Address, parse_address
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 END_S = 1.0
 """How long pages have to be told that the server is gone."""
 
+PORTS = 20
+"""How many ports are tried for the pages where none was set."""
+
 log = structlog.get_logger()
 
 
@@ -29,12 +34,14 @@ log = structlog.get_logger()
 async def open_pages(context: Context) -> AsyncIterator[None]:
     """Serve the pages of `context` for as long as the block, drain included.
 
-    Raises `OSError` for an address that cannot be used, unless it is the default: where that is
-    taken there are no pages, and a warning is logged. Raises `SetupError` for a fault of the
-    operators' token or the certificate. A later fault is logged and ends the pages alone.
+    Raises `OSError` for an address that cannot be used, unless none was set: where the default port
+    is taken, a higher one is used; where none is free there are no pages, and a warning is logged.
+    Raises `SetupError` for a fault of the operators' token or the certificate. A later fault is
+    logged and ends the pages alone.
     """
     address = parse_address(context.settings.http)
-    listeners = await _listen(address) if address else []
+    listeners = await _listen(context.settings.http, address) if address else []
+    way = None
     async with trio.open_nursery() as nursery:
         if listeners:
             with _closed_on_error(listeners):
@@ -44,6 +51,8 @@ async def open_pages(context: Context) -> AsyncIterator[None]:
             nursery.start_soon(_announce, context, way)
         elif address is not None:
             nursery.start_soon(_excuse, context)
+        if context.settings.data is not None:
+            nursery.start_soon(_note_running, context, way, context.settings.data)
         yield
         context.over.set()
         nursery.cancel_scope.deadline = trio.current_time() + END_S
@@ -51,8 +60,10 @@ async def open_pages(context: Context) -> AsyncIterator[None]:
 
 async def _announce(context: Context, way: Endpoint) -> None:
     await context.ready.wait()  # the first line of a server is that it listens for devices
-    token = {} if way.token_file is None else {"token_file": str(way.token_file)}
-    log.info("pages", url=way.url, **token)
+    facts = {} if way.token_file is None else {"token_file": str(way.token_file)}
+    if context.settings.http is DEFAULT_HTTP and str(way.address) != DEFAULT_HTTP:
+        facts["taken"] = DEFAULT_HTTP
+    log.info("pages", url=way.url, **facts)
     way.warn()
 
 
@@ -61,6 +72,12 @@ async def _excuse(context: Context) -> None:
     log.warning(
         "no pages: the port is taken", http=DEFAULT_HTTP, see="--http HOST:PORT, or --http off"
     )
+
+
+async def _note_running(context: Context, way: Endpoint | None, data: Path) -> None:
+    await context.ready.wait()
+    devices = str(Address(context.settings.host, context.port))
+    await trio.to_thread.run_sync(note_running, data, devices, None if way is None else way.url)
 
 
 def _endpoint(context: Context, listeners: Sequence[trio.SocketListener]) -> Endpoint:
@@ -83,13 +100,13 @@ def _closed_on_error(listeners: Sequence[trio.SocketListener]) -> Iterator[None]
         raise
 
 
-async def _listen(address: Address) -> list[trio.SocketListener]:
-    try:
+async def _listen(http: str, address: Address) -> list[trio.SocketListener]:
+    if http is not DEFAULT_HTTP:
         return await open_listeners(address.host, address.port)
-    except OSError:
-        if str(address) != DEFAULT_HTTP:
-            raise
-        return []
+    for port in range(address.port, address.port + PORTS):
+        with suppress(OSError):
+            return await open_listeners(address.host, port)
+    return []
 
 
 async def _serve(context: Context, listeners: Sequence[trio.SocketListener], way: Endpoint) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,6 +47,18 @@ def test_listening_means_ready_and_a_signal_ends_it(number, fail) -> None:
         "stopping",
         "stopped",
     ]
+
+
+def test_a_second_one_says_where_the_first_one_runs(tmp_path, fail) -> None:
+    with server("--data", "kept", "--http", "127.0.0.1:0") as (process, line):
+        assert process.stderr is not None
+        pages = json.loads(process.stderr.readline())
+        while not (tmp_path / "kept" / "running.json").exists():
+            time.sleep(0.01)
+        where = f"devices at 127.0.0.1:{line['port']}, pages at {pages['url']}"
+        for more in ((), ("--workers", "2")):
+            said = fail("--port", "0", "--data", "kept", "--http", "off", "--cache", "cache", *more)
+            assert f"in use by another server (process {process.pid}: {where}); each" in said
 
 
 def test_an_address_that_is_nobodys(fail) -> None:

@@ -31,6 +31,7 @@ UPGRADE = (
 
 
 def house_at(http: str, **settings: Any) -> Context:
+    settings = {"data": None, **settings}
     return Context(Settings(http=http, **settings), 1, shelf_of(), NOBODY, trio.Event(), str)
 
 
@@ -161,13 +162,42 @@ async def test_an_address_that_was_asked_for_must_be_free() -> None:
 
 async def test_the_default_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     (taken,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    at = f"127.0.0.1:{taken.socket.getsockname()[1]}"
+    port = taken.socket.getsockname()[1]
+    at = f"127.0.0.1:{port}"
     monkeypatch.setattr(server, "DEFAULT_HTTP", at)
     with structlog.testing.capture_logs() as logs:
         async with open_pages(context := house_at(at)):
             context.ready.set()
             await trio.testing.wait_all_tasks_blocked()
+    assert [(line["event"], line["taken"]) for line in logs] == [("pages", at)]
+    used = int(logs[0]["url"].rpartition(":")[2])
+    assert port < used < port + server.PORTS
+    await taken.aclose()
+
+
+async def test_where_no_port_is_free_there_are_no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    (taken,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    at = f"127.0.0.1:{taken.socket.getsockname()[1]}"
+    monkeypatch.setattr(server, "DEFAULT_HTTP", at)
+    monkeypatch.setattr(server, "PORTS", 1)
+    with structlog.testing.capture_logs() as logs:
+        async with open_pages(context := house_at(at)):
+            context.ready.set()
+            await trio.testing.wait_all_tasks_blocked()
     assert [line["event"] for line in logs] == ["no pages: the port is taken"]
+    await taken.aclose()
+
+
+async def test_the_default_in_the_users_own_words_must_be_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (taken,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    at = f"127.0.0.1:{taken.socket.getsockname()[1]}"
+    monkeypatch.setattr(server, "DEFAULT_HTTP", at)
+    typed = at.encode().decode()
+    with pytest.raises(OSError, match="in use"):
+        async with open_pages(house_at(typed)):
+            pass
     await taken.aclose()
 
 
