@@ -12,7 +12,9 @@ from rich.text import Text
 from benchmarks.cell import Cell, Latencies
 from benchmarks.results import Results, holds
 
-REFERENCE = "grpc.aio"
+REFERENCES = ("grpc-go-bursts", "grpc.aio")
+"""The best and the usual of what a user could pick: servers are compared with both."""
+
 _DASH = "-"
 
 
@@ -24,10 +26,9 @@ def show(results: Results, console: Console) -> None:
 
 
 def _cost(cells: Sequence[Cell]) -> Table:
-    reference = {(cell.devices, cell.tls): cell for cell in cells if cell.server == REFERENCE}
     columns: dict[str, Callable[[Cell], str]] = {
         "CPU a packet, us": lambda cell: number(cell.cpu_us_per_packet, 1),
-        f"{REFERENCE} / it": lambda cell: _ratio(cell, reference.get((cell.devices, cell.tls))),
+        **{f"{name} / it": _ratio_to(name, cells) for name in REFERENCES},
         "CPU, % of a core": lambda cell: number(cell.cpu_share * 100, 0),
         "packets/s": lambda cell: number(cell.packets_per_s, 0),
         "late, ppm": lambda cell: ppm(cell.late),
@@ -125,10 +126,14 @@ def ppm(figures: Latencies) -> str:
     return number(figures.get("share", math.nan) * 1e6, 0)
 
 
-def _ratio(cell: Cell, reference: Cell | None) -> str:
-    if reference is None or not cell.cpu_us_per_packet:
-        return _DASH
-    return number(reference.cpu_us_per_packet / cell.cpu_us_per_packet, 1)
+def _ratio_to(name: str, cells: Sequence[Cell]) -> Callable[[Cell], str]:
+    costs = {(c.devices, c.tls): c.cpu_us_per_packet for c in cells if c.server == name}
+
+    def text(cell: Cell) -> str:
+        cost = costs.get((cell.devices, cell.tls), math.nan)
+        return number(cost / cell.cpu_us_per_packet, 1) if cell.cpu_us_per_packet else _DASH
+
+    return text
 
 
 def _limits(results: Results) -> Iterator[RenderableType]:
