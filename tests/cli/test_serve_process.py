@@ -18,9 +18,11 @@ ALONE = ("--cache", "cache", "--data", "off", "--http", "off")
 
 
 @contextmanager
-def server(*argv: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+def server(
+    *argv: str, alone: tuple[str, ...] = ALONE
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
     """A server on a free port and its first line, which is read when it listens."""
-    command = [sys.executable, "-m", "audio_server", "--port", "0", *ALONE, *argv]
+    command = [sys.executable, "-m", "audio_server", "--port", "0", *alone, *argv]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -50,14 +52,15 @@ def test_listening_means_ready_and_a_signal_ends_it(number, fail) -> None:
 
 
 def test_a_second_one_says_where_the_first_one_runs(tmp_path, fail) -> None:
-    with server("--data", "kept", "--http", "127.0.0.1:0") as (process, line):
+    kept = ("--cache", "cache", "--data", "kept")
+    with server("--http", "127.0.0.1:0", alone=kept) as (process, line):
         assert process.stderr is not None
         pages = json.loads(process.stderr.readline())
         while not (tmp_path / "kept" / "running.json").exists():
             time.sleep(0.01)
         where = f"devices at 127.0.0.1:{line['port']}, pages at {pages['url']}"
         for more in ((), ("--workers", "2")):
-            said = fail("--port", "0", "--data", "kept", "--http", "off", "--cache", "cache", *more)
+            said = fail("--port", "0", "--http", "off", *kept, *more)
             assert f"in use by another server (process {process.pid}: {where}); each" in said
 
 
