@@ -74,6 +74,16 @@ app.command(
 app.command(
     "audio_server.cli.limits:limits", name="limits", help="List the limits on a peer, as settings."
 )
+app.command(
+    "audio_server.cli.backup:backup",
+    name="backup",
+    help="Write all that a server keeps to one file.",
+)
+app.command(
+    "audio_server.cli.backup:restore",
+    name="restore",
+    help="Put a backup in the place of a data folder.",
+)
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
 app.command(
     "audio_server.cli.completion:completion",
