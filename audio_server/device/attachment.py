@@ -112,6 +112,11 @@ class Attachment:
         """Whether the device has ended it: nothing that comes of it counts."""
         return self._ended is not None
 
+    def note_breach(self, breach: str) -> None:
+        """Count an act of the device against its contract; `breach` is one line about it."""
+        if not self.has_ended:
+            self._device.learn(self._device.report.erred(breach))
+
     def end(self, kind: type[AttachmentEnded], why: str) -> None:
         """Cancel the block; it raises `kind`."""
         # Not an exception made here: the block's `Cancelled` keeps the frames that led to the

@@ -70,6 +70,11 @@ class ServerCall(Stream[Any, Any]):
         return getattr(self._rpc.connection, "number", 0)
 
     @property
+    def reads(self) -> int:
+        """The number of the read with which the last bytes of the connection came."""
+        return self._rpc.connection.reads
+
+    @property
     def transport(self) -> trio.abc.Stream:
         """The stream of the connection; neither read from it nor write to it."""
         return self._rpc.connection.transport

@@ -69,6 +69,8 @@ class Connection(Dispatcher):
         self.peer = Peer(transport)
         self.reading_stopped = False
         """Whether reading has ended, so that no window will open."""
+        self.reads = 0
+        """How often bytes of the peer have come."""
         self._finished = False
         self._is_accused = False  # by a GOAWAY with an error, which is logged once
         self._lingers = False
@@ -266,6 +268,7 @@ class Connection(Dispatcher):
 
     def _take(self, calls: trio.Nursery, data: bytes) -> bool:
         """Take bytes of the peer; False if they need more than a turn, or the peer must pause."""
+        self.reads += 1
         self._timers.on_readable(trio.current_time())
         self._frames.add(data)
         return self._take_frames(calls) and not self._delay_s

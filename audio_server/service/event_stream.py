@@ -19,6 +19,9 @@ from audio_server.rpc.framing import frame_message
 from audio_server.service.press_limiter import PressLimiter
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent, DeviceEventResponse
 
+AHEAD = "sent an event before the one before it was acknowledged"
+UNSET = "sent an event with no field set"
+
 _ACK = frame_message(DeviceEventResponse(ack=True).SerializeToString())
 _NACK = frame_message(DeviceEventResponse(ack=False).SerializeToString())
 
@@ -41,7 +44,7 @@ decoding. Other bytes may mean the same, and are decoded."""
 class EventHandler:
     """Takes the events of `call` for the device of `link`, no faster than `pace` lets it."""
 
-    __slots__ = ("_call", "_link", "_meter", "_pace")
+    __slots__ = ("_call", "_found", "_link", "_meter", "_pace", "_read")
 
     def __init__(
         self, call: ServerCall, link: EventAttachment, pace: PressLimiter, meter: Instrumentation
@@ -50,6 +53,8 @@ class EventHandler:
         self._link = link
         self._pace = pace
         self._meter = meter
+        self._read = 0  # the number of the read that brought the last event
+        self._found: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Take events until the device has ended its side."""
@@ -66,18 +71,31 @@ class EventHandler:
         if isinstance(press, tuple) and not self._link.press_nowait(*press):
             return False
         bucket.spend()
+        if not press or self._read == self._call.reads:
+            self._note_breach(press)
+        self._read = self._call.reads
         self._call.send_nowait(_ACK if press else _NACK)
         self._meter.acknowledged(0.0)
         return True
 
     async def _take(self, event: bytes) -> None:
         press = self._press_in(event)
+        if not press or self._read == self._call.reads:
+            self._note_breach(press)
+        self._read = self._call.reads
         received_at = trio.current_time()
         await self._pace.wait(self._link.device_id)
         if isinstance(press, tuple):
             await self._link.press(*press)
         await self._call.send_framed(_ACK if press else _NACK)
         self._meter.acknowledged(trio.current_time() - received_at)
+
+    def _note_breach(self, press: _Press | bool) -> None:
+        """Report a breach of the contract, once a call: a device may go on like this for weeks."""
+        breach = AHEAD if press else UNSET
+        if breach not in self._found:
+            self._found = (*self._found, breach)
+            self._link.note_breach(breach)
 
     def _press_in(self, event: bytes) -> _Press | bool:
         return _KNOWN.get(event) or _press_of(self._call.decode(event))

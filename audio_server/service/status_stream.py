@@ -36,6 +36,14 @@ to every so many rounds."""
 UNASKED: Rate = (50, 20)
 """How many answers to nothing are taken at once, and a second."""
 
+UNASKED_FOR = "sent a message on StatusStream that answers no request"
+EMPTY = "sent an answer with no field set"
+EXPECTED = ('"success"', "its state")
+"""The right answer to LEDs, and to a question for them."""
+
+_BREACHES_MAX = 16
+"""Breaches of one call that are reported: their texts have values of the device in them."""
+
 _TEXT_MAX = 200
 
 _SUCCESS = DeviceStatusResponse(status="success").SerializeToString()
@@ -195,6 +203,7 @@ class StatusHandler:
     async def _slow_down(self, answer: bytes) -> None:
         """Take a message that was not asked for: such are read no faster than presses."""
         self._call.decode(answer)  # or it raises
+        self._breach_once(UNASKED_FOR)
         now = trio.current_time()
         self._unasked = self._unasked or TokenBucket(UNASKED, now)
         await trio.sleep(self._unasked.book(now))
@@ -211,12 +220,21 @@ class StatusHandler:
         match answer.WhichOneof("response"):
             case "state":
                 self._compare(asked, answer.state)
-                return _told(asked, answer.state), reported_battery(answer.state)
+                return _told(asked, answer.state), self._battery_in(answer.state)
             case "status" if answer.status != "success":
                 self._refused(asked, answer.status[:_TEXT_MAX])
             case "status":
                 return _accepted(asked), None
+            case _:
+                self._breach_once(EMPTY)
         return None, None
+
+    def _battery_in(self, state: DeviceStatus) -> float | None:
+        try:
+            return reported_battery(state)
+        except ValueError as error:
+            self._breach_once(str(error))
+            return None
 
     def _compare(self, asked: _Asked, state: DeviceStatus) -> None:
         """Compare the LEDs of the device with its last frame; on a difference send that again."""
@@ -233,10 +251,17 @@ class StatusHandler:
 
     def _refused(self, asked: _Asked, error: str) -> None:
         self._meter.led_fault(LedFault.REFUSED)
-        self._link.report(self._link.known.erred(error))
+        request = "a request for its LEDs" if asked.is_look else "LEDs"
+        self._link.note_breach(f'refused {request}: "{error}" (expected {EXPECTED[asked.is_look]})')
         if asked.is_look:
             self._put_off_looks()
         self._log_once("device refused a frame", error=error)
+
+    def _breach_once(self, breach: str) -> None:
+        """Report a breach of the contract, once a call."""
+        if breach not in self._logged and len(self._logged) < _BREACHES_MAX:
+            self._logged = (*self._logged, breach)
+            self._link.note_breach(breach)
 
     def _put_off_looks(self) -> None:
         """Ask again after one round, after two, after four, and so on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -38,9 +37,14 @@ def reported_leds(status: DeviceStatus) -> tuple[int, int, int, int, int, int] |
 
 
 def reported_battery(status: DeviceStatus) -> float | None:
-    """The battery of a `get` answer, a share of 1; an unset field reads as 0."""
+    """The battery of a `get` answer, a share of 1; an unset field reads as 0.
+
+    Raises `ValueError` for a level that is none.
+    """
     level = float(status.battery_level)
-    return level if math.isfinite(level) and 0.0 < level <= 1.0 else None
+    if not 0.0 <= level <= 1.0:
+        raise ValueError(f"reported a battery level of {level:g} (expected 0 to 1)")
+    return level or None
 
 
 def differ(status: DeviceStatus, colours: Sequence[int]) -> bool:

@@ -115,7 +115,7 @@ async def test_success_in_other_bytes_confirms_a_frame_too(autojump_clock: MockC
     """There is a field beside it that is not in the contract."""
     answer = DeviceStatusResponse.FromString(SUCCESS.SerializeToString() + b"\x78\x01")
     async with open_home() as home, home.device(answer=answer) as panel:
-        panel.state = DeviceStatusResponse()  # looks confirm nothing
+        panel.state = DeviceStatusResponse(state=DeviceStatus())  # looks confirm nothing
         await panel.press(Button.MODE)
         await trio.sleep(0.1)
         device = the_device(home)
@@ -177,7 +177,10 @@ async def test_errors_are_told_and_counted(
         panel.state = DeviceStatusResponse(status="unknown request")
         await trio.sleep(20 * ROUND_S)
         report = the_device(home).report
-        assert (report.errors, report.last_error) == (len(panel.looks), "unknown request")
+        assert (report.errors, report.last_error) == (
+            len(panel.looks),
+            'refused a request for its LEDs: "unknown request" (expected its state)',
+        )
         assert 4 <= len(panel.looks) <= 6
         assert set(tally.faults) == {LedFault.REFUSED}
     assert warnings(logs) == ["device refused a frame"]
