@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 SLOW = ("docs", "web", "workers", "identity", "faults", "interop", "state", "benchmarks", "cli")
 """Folders whose tests wait for browsers and processes: begun first, they end while others run."""
@@ -34,6 +37,28 @@ def no_asyncio_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("get_event_loop", "new_event_loop", "get_running_loop", "run"):
         monkeypatch.setattr(asyncio, name, refuse)
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep settings of the machine, and its `./clips`, out of a test."""
+    for variable in os.environ:
+        if variable.startswith("AUDIO_"):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def logs_as_they_were() -> Iterator[None]:
+    """Undo the configuration of logs by a command, whose process here is that of the tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import structlog
 import trio
 
 from audio_server.cli import main
@@ -21,25 +17,8 @@ Fail = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine, and no `./clips`, is anybody's in a test."""
-    for variable in os.environ:
-        if variable.startswith("AUDIO_SERVER_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """A command configures the logs of its process, which here is the tests'."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+def alone(clean_environment: None, logs_as_they_were: None) -> None:
+    """Every test here runs commands."""
 
 
 @pytest.fixture

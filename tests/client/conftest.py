@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from client_run import Run, Said
@@ -14,13 +12,8 @@ from audio_server.cli import main
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine is anybody's in a test."""
-    for variable in os.environ:
-        if variable.startswith("AUDIO_SERVER_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
+def alone(clean_environment: None) -> None:
+    """Every test here runs commands."""
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import trio
+from outlet import Outlet
 
 from audio_server.clips.clip import Clip
 from audio_server.device.attachment import EventAttachment
@@ -22,22 +23,6 @@ CLIPS = [
 """One second, two seconds, and so on to five."""
 
 PEER = "10.0.0.7:51234"
-
-
-class Outlet:
-    """An audio stream that takes everything."""
-
-    def room(self) -> int:
-        return 1_000_000
-
-    def send_nowait(self, frames: bytes) -> None:
-        pass
-
-    def send_at_once(self, frames: bytes) -> bool:
-        return True
-
-    async def wait_room(self) -> None:
-        await trio.lowlevel.checkpoint()
 
 
 @dataclass

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from audio_server.cli import main as audio_server
 from audio_server.simulator.cli import main as audio_device
@@ -17,26 +14,7 @@ from audio_server.simulator.cli import main as audio_device
 MAINS = {"audio-server": audio_server, "audio-device": audio_device}
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which nothing was ever set."""
-    for variable in os.environ:
-        if variable.startswith("AUDIO_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """A command configures the logs of its process, which here is the tests'."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("clean_environment", "logs_as_they_were")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import trio
 from asgi import Answer, ask
 from jsonschema import Draft202012Validator
+from outlet import Outlet
 from repositories import shelf_of
 from starlette.routing import compile_path
 from starlette.types import ASGIApp
@@ -88,22 +89,6 @@ class Api:
         schema = {**content[media_type]["schema"], "components": self.document["components"]}
         if media_type == "application/json":
             Draft202012Validator(schema).validate(answer.json)
-
-
-class Outlet:
-    """An audio stream that takes everything."""
-
-    def room(self) -> int:
-        return 1_000_000
-
-    def send_nowait(self, frames: bytes) -> None:
-        pass
-
-    def send_at_once(self, frames: bytes) -> bool:
-        return True
-
-    async def wait_room(self) -> None:
-        await trio.lowlevel.checkpoint()
 
 
 @asynccontextmanager
