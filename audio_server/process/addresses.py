@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -125,14 +125,10 @@ def _bind_all(addresses: Sequence[Address], make: Make) -> list[socket.socket]:
         if not socks:
             raise absent[0]
         made.pop_all()
-    _tell(absent)
+    for left_out in absent:
+        reason = os.strerror(left_out.errno or 0)
+        log.info("address left out", address=left_out.filename, reason=reason)
     return socks
-
-
-def _tell(absent: Iterable[OSError]) -> None:
-    for error in absent:
-        reason = os.strerror(error.errno or 0)
-        log.info("address left out", address=error.filename, reason=reason)
 
 
 def _named(make: Make, address: Address) -> socket.socket:

@@ -6,16 +6,12 @@ import os
 from typing import TextIO
 
 _DUMB = ("dumb", "unknown")
-
-
-def is_dumb() -> bool:
-    """Whether the terminal knows no controls: it can only print lines (`TERM=dumb`)."""
-    return os.environ.get("TERM", "").strip().lower() in _DUMB
+"""Terminals without controls (`TERM`): they can only print lines."""
 
 
 def can_draw(stream: TextIO) -> bool:
     """Whether a screen or a progress bar can be drawn there."""
-    return stream.isatty() and not is_dumb()
+    return stream.isatty() and os.environ.get("TERM", "").strip().lower() not in _DUMB
 
 
 def shows_colours(stream: TextIO) -> bool:

@@ -68,7 +68,8 @@ class LogWriter:
         """Wait until all that was queued is written or lost; False where it takes too long."""
         deadline = time.monotonic() + within_s
         with self._changed:
-            return self._changed.wait_for(self._is_idle, max(0.0, deadline - time.monotonic()))
+            left_s = max(0.0, deadline - time.monotonic())
+            return self._changed.wait_for(lambda: not (self._queue or self._is_writing), left_s)
 
     def close(self) -> None:
         """End the thread once the queue is empty; lines that are written later stay in it."""
@@ -78,9 +79,6 @@ class LogWriter:
 
     def _has_room(self, size: int) -> bool:
         return len(self._queue) < self._lines_max and self._bytes + size <= self._bytes_max
-
-    def _is_idle(self) -> bool:
-        return not self._queue and not self._is_writing
 
     def _put(self, data: bytes, lines: int) -> None:
         self._queue.append((data, lines))

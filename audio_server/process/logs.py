@@ -11,12 +11,13 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from contextvars import copy_context
-from types import TracebackType
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.processors import ExceptionRenderer, format_exc_info
+from structlog.typing import ExcInfo, Processor
 
 from audio_server.process.colours import shows_colours
 from audio_server.process.log_limiter import FaultLimiter
@@ -26,7 +27,6 @@ from audio_server.process.queued_stderr import QueuedStderr
 from audio_server.settings import LogFormat, LogLevel
 
 Event = MutableMapping[str, Any]
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 VALUE_MAX_CHARS = 1000
 """Characters of a value that are logged; the rest is seldom news, and a line stays readable."""
@@ -40,17 +40,14 @@ class LogStream:
 
     def write(self, text: str) -> int:
         """Write as much as possible; never raises."""
-        try:
+        with suppress(OSError, ValueError):
             return sys.stderr.write(text)
-        except (OSError, ValueError):
-            return 0
+        return 0
 
     def flush(self) -> None:
         """Flush as much as possible; never raises."""
-        try:
+        with suppress(OSError, ValueError):
             sys.stderr.flush()
-        except (OSError, ValueError):
-            return
 
 
 def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None:
@@ -61,11 +58,13 @@ def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
-        *((_cut, _traceback) if level == "debug" else (_compact, _cut)),
+        *((_cut, format_exc_info) if level == "debug" else (ExceptionRenderer(_compact), _cut)),
     ]
-    renderer = _human() if human else structlog.processors.JSONRenderer(default=repr)
+    renderer: Processor = structlog.processors.JSONRenderer(default=repr)
     if human:
         shared.append(_make_printable)
+        colours = shows_colours(sys.stderr)
+        renderer = structlog.dev.ConsoleRenderer(colors=colours, sort_keys=False)
     limiter = FaultLimiter()
     structlog.configure(
         processors=[limiter, *shared, renderer],
@@ -91,10 +90,6 @@ def _lost_lines(processors: list[Processor]) -> DescribeLost:
     return describe
 
 
-def _human() -> Processor:
-    return structlog.dev.ConsoleRenderer(colors=shows_colours(sys.stderr), sort_keys=False)
-
-
 def _configure_standard_library(
     shared: list[Processor], renderer: Processor, threshold: int, limiter: FaultLimiter
 ) -> None:
@@ -117,14 +112,6 @@ def _cut(_: Any, __: str, event: Event) -> Event:
     return event
 
 
-def _compact(_: Any, __: str, event: Event) -> Event:
-    """Write an exception as one short line for each cause: the error, and our last line of code."""
-    exc_info = _pop_exc_info(event)
-    if exc_info:
-        event["exception"] = " ".join("; ".join(_cause_lines(exc_info[1])).splitlines())
-    return event
-
-
 def _make_printable(_: Any, __: str, event: Event) -> Event:
     """Escape values: they are from peers, files and libraries, and a terminal obeys control
     codes."""
@@ -137,24 +124,9 @@ def _shown(key: str, value: object) -> object:
     return printable_lines(value) if key == "exception" else printable(value)
 
 
-def _traceback(_: Any, __: str, event: Event) -> Event:
-    """The whole traceback, for the debug level."""
-    exc_info = _pop_exc_info(event)
-    if exc_info:
-        event["exception"] = "".join(traceback.format_exception(*exc_info)).rstrip()
-    return event
-
-
-def _pop_exc_info(event: Event) -> ExcInfo | None:
-    exc_info = event.pop("exc_info", None)
-    if isinstance(exc_info, BaseException):
-        return type(exc_info), exc_info, exc_info.__traceback__
-    if isinstance(exc_info, tuple):
-        return exc_info
-    if not exc_info:
-        return None
-    kind, error, trace = sys.exc_info()
-    return (kind, error, trace) if kind and error else None
+def _compact(exc_info: ExcInfo) -> str:
+    """Return an exception as one short line: each cause, and our last line of code in it."""
+    return " ".join("; ".join(_cause_lines(exc_info[1])).splitlines())
 
 
 def _cause_lines(error: BaseException) -> list[str]:
@@ -163,8 +135,6 @@ def _cause_lines(error: BaseException) -> list[str]:
     frames = traceback.extract_tb(error.__traceback__)
     where = next((f for f in reversed(frames) if "audio_server" in f.filename), None)
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return [
-        f"{said} ({where.filename.rpartition('audio_server')[2].lstrip('/')}:{where.lineno})"
-        if where
-        else said
-    ]
+    if where is not None:
+        said += f" ({where.filename.rpartition('audio_server')[2].lstrip('/')}:{where.lineno})"
+    return [said]

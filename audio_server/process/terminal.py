@@ -25,16 +25,12 @@ def single_keys(fd: int) -> Iterator[None]:
     before = termios.tcgetattr(fd)
     try:
         tty.setcbreak(fd)
-        _disable_suspend(fd)
+        modes = termios.tcgetattr(fd)
+        modes[6][termios.VSUSP] = b"\x00"
+        termios.tcsetattr(fd, termios.TCSADRAIN, modes)
         yield
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
-
-
-def _disable_suspend(fd: int) -> None:
-    modes = termios.tcgetattr(fd)
-    modes[6][termios.VSUSP] = b"\x00"
-    termios.tcsetattr(fd, termios.TCSADRAIN, modes)
 
 
 async def next_keys(fd: int) -> str:
