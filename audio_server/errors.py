@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -19,3 +20,12 @@ class SetupError(Exception):
 
     def __str__(self) -> str:
         return " ".join(f"{self.path}: {self.reason}".splitlines())
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the actual errors: nurseries wrap them in groups, and groups in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error

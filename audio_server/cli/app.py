@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, Group, Parameter
 
 from audio_server.cli import layers
-from audio_server.cli.errors import leaves
+from audio_server.errors import leaves
 from audio_server.files.home import is_nowhere
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.settings import ConfigFile, Settings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from audio_server.client.errors import ServerError
+from audio_server.errors import SetupError, leaves
 from audio_server.process.output import forget, say_error
 
 REFUSED, USAGE, INTERRUPTED, READER_GONE = 1, 2, 128 + 2, 128 + 13
@@ -33,18 +33,8 @@ def exit_status(error: BaseException) -> int | None:
     return REFUSED if isinstance(causes[0], ServerError) else USAGE
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the actual errors: nurseries wrap them in groups, and groups in groups."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
-
-
 def _line(error: BaseException) -> str | None:
     from audio_server.clips.errors import ClipError
-    from audio_server.errors import SetupError
 
     if isinstance(error, CycloptsError):
         return " ".join(_usage(error).split())

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from audio_server.simulator.buttons import Button
 from audio_server.simulator.events import EventSent
-from audio_server.simulator.verdict import Limits, Report, Rule
+from audio_server.simulator.verdict import Case, Rule
 
 
 class AckCheck:
     """Follows one `EventStream`, which is lock-step: at most one event has no ack yet."""
 
-    def __init__(self, limits: Limits, report: Report) -> None:
-        self._limits = limits
-        self._report = report
+    def __init__(self, case: Case) -> None:
+        self._case = case
         self._pending: EventSent | None = None
         self._sent_s = 0.0
         self._reported = False
@@ -23,12 +22,12 @@ class AckCheck:
     def acked(self, at_s: float, ack: bool) -> None:
         event, self._pending = self._pending, None
         if event is None:
-            self._report(at_s, Rule.ACK, "an ack came that no event had asked for")
+            self._case.report(at_s, Rule.ACK, "an ack came that no event had asked for")
             return
         due = event.button is not Button.NONE
         if ack != due:
             name = _name(event)
-            self._report(at_s, Rule.ACK, f"{name} was answered with ack={ack}, not {due}")
+            self._case.report(at_s, Rule.ACK, f"{name} was answered with ack={ack}, not {due}")
         self._check_late(at_s, event)
 
     def forget(self) -> None:
@@ -41,10 +40,10 @@ class AckCheck:
 
     def _check_late(self, at_s: float, event: EventSent) -> None:
         waited_s = at_s - self._sent_s
-        if waited_s > self._limits.soon_s and not self._reported:
+        if waited_s > self._case.limits.soon_s and not self._reported:
             self._reported = True
-            text = f"{_name(event)} had no ack within {self._limits.soon_s * 1000:.0f} ms"
-            self._report(at_s, Rule.ACK, text)
+            text = f"{_name(event)} had no ack within {self._case.limits.soon_s * 1000:.0f} ms"
+            self._case.report(at_s, Rule.ACK, text)
 
 
 def _name(event: EventSent) -> str:

@@ -12,19 +12,13 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from audio_server.simulator.buttons import Action, Button
-from audio_server.simulator.events import LED_COUNT, EventSent
+from audio_server.simulator.events import EventSent
+from audio_server.simulator.led_table import MOST_MODES, Frame, LedTable, state_name, visible
 from audio_server.simulator.playing import Look, Looks, PlayingLine
-from audio_server.simulator.verdict import Limits, Report, Rule, ServerRules
-
-Frame: TypeAlias = tuple[int | None, ...]
-FrameOf: TypeAlias = Callable[[int, bool], Frame]
-"""The LEDs, 0xRRGGBBAA each, of a mode that is playing (True) or idle."""
-
-ErrorFrameOf: TypeAlias = Callable[[int], Frame]
-"""The LEDs of a mode in error."""
+from audio_server.simulator.verdict import Case, Rule, ServerRules
+from audio_server.wire.leds import LEDS
 
 LEAST_MODES = 5
-MOST_MODES = 64
 
 
 class _Mode(NamedTuple):
@@ -54,24 +48,19 @@ class LedCheck:
 
     def __init__(
         self,
-        limits: Limits,
-        frames: tuple[FrameOf, ErrorFrameOf],
+        case: Case,
+        table: LedTable,
         clips: int | None,
-        rules: ServerRules,
         line: PlayingLine,
-        report: Report,
         erred: Callable[[float], None],
-        note: Callable[[float, str], None],
         *,
-        others: bool = False,
+        others: bool,
     ) -> None:
-        self._limits = limits
-        self._frame_of, self._error_frame_of = frames
-        self._rules = rules
+        self._case = case
+        self._table = table
         self._clips = clips
-        self._erred, self._note = erred, note
         self._line = line
-        self._report = report
+        self._erred = erred
         self._modes = None if clips is None else max(clips, LEAST_MODES)
         self._others = others
         self._threads: set[_Thread] = {(mode, 0) for mode in self._all()}
@@ -89,13 +78,9 @@ class LedCheck:
         self._settled_s = float("-inf")
         self._again_s = float("-inf")
 
-    def judge_by(self, rules: ServerRules) -> None:
-        """Go on with other settings of the server."""
-        self._rules = rules
-
     def shows_error(self, at_s: float) -> bool:
         """Whether the error is shown, and may be."""
-        is_due = Look.ERROR in self._line.allowed(at_s, self._limits.soon_s)
+        is_due = Look.ERROR in self._line.allowed(at_s, self._case.limits.soon_s)
         return is_due and self._shown is not None and self._look_of(self._shown) is Look.ERROR
 
     def unasked(self) -> None:
@@ -108,7 +93,7 @@ class LedCheck:
         """The start-up sequence begins: any full frame is right until the state is due."""
         self._shown, self._frames, self._online, self._undisturbed = None, 0, True, True
         self._is_theirs = False
-        self._free_until_s = self._quiet_s = at_s + self._limits.startup_s
+        self._free_until_s = self._quiet_s = at_s + self._case.limits.startup_s
         self._again_s = float("-inf")
 
     def disconnected(self, *, wanted: bool) -> None:
@@ -145,13 +130,13 @@ class LedCheck:
             return
         self._unacked, self._undisturbed = None, False
         if self._greeted:
-            self._free_until_s = min(self._free_until_s, at_s + self._limits.soon_s)
+            self._free_until_s = min(self._free_until_s, at_s + self._case.limits.soon_s)
         self._quiet_s = max(at_s, min(self._free_until_s, self._quiet_s))
 
     def shown(self, at_s: float, leds: Frame) -> None:
         missing = [str(number) for number, led in enumerate(leds) if led is None]
-        if missing or len(leds) != LED_COUNT:
-            self._report(
+        if missing or len(leds) != LEDS:
+            self._case.report(
                 at_s, Rule.LEDS, f"a set left out LED {', '.join(missing)}: it turns black"
             )
         is_answered = self._is_answered(at_s)
@@ -159,7 +144,9 @@ class LedCheck:
         self._shown, self._shown_s = leds, at_s
         if missing or self._is_explained(at_s, leds, is_answered=is_answered):
             return
-        self._report(at_s, Rule.LEDS, f"{self._name(leds)} is no state that was asked for")
+        self._case.report(
+            at_s, Rule.LEDS, f"{self._table.name(leds)} is no state that was asked for"
+        )
 
     def _is_explained(self, at_s: float, leds: Frame, *, is_answered: bool) -> bool:
         """Whether the start-up sequence, a press or an operator's act has led to a full frame."""
@@ -176,13 +163,13 @@ class LedCheck:
         """Whether what is shown follows from all presses: what else comes may be an operator's."""
         if not self._presses or self._shown is None:
             return True
-        playing = self._line.allowed(at_s, self._limits.soon_s)
+        playing = self._line.allowed(at_s, self._case.limits.soon_s)
         return any(self._fits(mode, playing, self._shown) for mode in self._states(self._presses))
 
     def tick(self, at_s: float) -> None:
         """Once nothing has changed for long enough, what is shown must be the state."""
         since_s = max(self._quiet_s, self._line.changed_s(at_s))
-        settled = self._unacked is None and at_s > since_s + self._limits.soon_s
+        settled = self._unacked is None and at_s > since_s + self._case.limits.soon_s
         if self._online and settled and since_s > self._settled_s:
             self._settled_s = since_s
             self._settle(at_s)
@@ -194,10 +181,11 @@ class LedCheck:
 
         While any frame is right only the error says something, as no start-up sequence shows it.
         """
-        playing = self._line.allowed(at_s, self._limits.soon_s)
+        playing = self._line.allowed(at_s, self._case.limits.soon_s)
         if at_s < self._free_until_s:
             playing &= {Look.ERROR}
-        kept = {thread for thread in self._ahead() if self._fits(thread[0], playing, leds)}
+        ahead = self._ahead(self._presses)
+        kept = {(mode, done) for mode, done in ahead if self._fits(mode, playing, leds)}
         if kept:
             passed = min(done for _, done in kept)
             self._threads = {(mode, done - passed) for mode, done in kept}
@@ -206,38 +194,27 @@ class LedCheck:
                 self._erred(at_s)
         return bool(kept)
 
-    def _ahead(self) -> set[_Thread]:
-        """Every thread, as it is now and after each press that it has not taken yet."""
+    def _ahead(self, presses: list[Button]) -> set[_Thread]:
+        """Every thread, as it is now and after each of these presses that it has not taken yet."""
         found = set(self._threads)
-        for number, button in enumerate(self._presses):
+        for number, button in enumerate(presses):
             found |= {
                 (after, number + 1)
                 for mode, done in found
                 if done == number
-                for after in mode.after(button, self._rules)
+                for after in mode.after(button, self._case.rules)
             }
         return found
 
     def _states(self, presses: list[Button]) -> set[_Mode]:
-        """What is possible once all `presses` have been applied."""
-        states: set[_Mode] = set()
-        for number, button in enumerate(presses):
-            states |= {mode for mode, done in self._threads if done == number}
-            states = {after for mode in states for after in mode.after(button, self._rules)}
-        return states | {mode for mode, done in self._threads if done >= len(presses)}
+        """The modes that are possible once all `presses` have been applied."""
+        return {mode for mode, done in self._ahead(presses) if done >= len(presses)}
 
     def _fits(self, mode: _Mode, looks: Looks, leds: Frame) -> bool:
-        return any(self._frame(mode.mode, look) == _drawn(leds) for look in looks)
-
-    def _frame(self, mode: int, look: Look) -> Frame | None:
-        """What a mode looks like; None for a mode that has a clip and so is in no error."""
-        has_clip = self._clips is not None and mode < self._clips
-        return None if look is Look.ERROR and has_clip else self._drawing(mode, look)
-
-    def _drawing(self, mode: int, look: Look) -> Frame:
-        if look is Look.ERROR:
-            return _drawn(self._error_frame_of(mode))
-        return _drawn(self._frame_of(mode, look is Look.PLAYING))
+        """Whether a frame is one of these looks of a mode. One that has a clip is in no error."""
+        if self._clips is not None and mode.mode < self._clips:
+            looks -= {Look.ERROR}
+        return any(self._table.shown(mode.mode, look) == visible(leds) for look in looks)
 
     def _look_of(self, leds: Frame) -> Look | None:
         """What LED 1 shows in a frame; None for a frame of no state."""
@@ -256,7 +233,9 @@ class LedCheck:
             return False
         self._threads, self._presses = {(mode, 0) for mode in states}, []
         self._is_theirs = True
-        self._note(at_s, f"{self._name(leds)} was shown, which this device did not ask for")
+        self._case.note_act(
+            at_s, f"{self._table.name(leds)} was shown, which this device did not ask for"
+        )
         if self._look_of(leds) is Look.ERROR:
             self._line.erred(at_s)
         else:
@@ -268,13 +247,13 @@ class LedCheck:
 
     def _settle(self, at_s: float) -> None:
         if self._shown is None:
-            self._report(at_s, Rule.LEDS, "no LED frame came after connecting")
+            self._case.report(at_s, Rule.LEDS, "no LED frame came after connecting")
             return
         if self._undisturbed and self._frames < 2 and not self._is_theirs:
             self._undisturbed = False
-            self._report(at_s, Rule.LEDS, "no start-up sequence was shown")
+            self._case.report(at_s, Rule.LEDS, "no start-up sequence was shown")
         if self._shown_s < self._again_s:
-            self._report(at_s, Rule.LEDS, "LEDs were not sent again after Connect")
+            self._case.report(at_s, Rule.LEDS, "LEDs were not sent again after Connect")
         self._settle_state(at_s, self._shown)
 
     def _settle_state(self, at_s: float, shown: Frame) -> None:
@@ -282,29 +261,14 @@ class LedCheck:
         playing = self._line.allowed(at_s, 0.0)
         fitting = {mode for mode in states if self._fits(mode, playing, shown)}
         if not fitting:
-            due = self._name_due(states, playing)
-            self._report(at_s, Rule.LEDS, f"{self._name(shown)} is shown, but {due} is due")
+            due = _name_due(states, playing)
+            self._case.report(
+                at_s, Rule.LEDS, f"{self._table.name(shown)} is shown, but {due} is due"
+            )
         self._threads, self._presses = {(mode, 0) for mode in fitting or states}, []
 
-    # How it is said
 
-    def _name(self, leds: Frame) -> str:
-        for mode in range(MOST_MODES):
-            for look in Look:
-                if self._drawing(mode, look) == _drawn(leds):
-                    return _state_name(mode, look)
-        return "a frame of no state"
-
-    def _name_due(self, states: set[_Mode], playing: Looks) -> str:
-        if len(states) != 1 or len(playing) != 1:
-            return "another"
-        return _state_name(next(iter(states)).mode, next(iter(playing)))
-
-
-def _state_name(mode: int, look: Look) -> str:
-    return f"mode {mode} {look.value}"
-
-
-def _drawn(leds: Frame) -> Frame:
-    """What a device draws of a frame: it owns LED 0, and ignores the intensity."""
-    return tuple(None if led is None else led >> 8 for led in leds[1:])
+def _name_due(states: set[_Mode], playing: Looks) -> str:
+    if len(states) != 1 or len(playing) != 1:
+        return "another"
+    return state_name(next(iter(states)).mode, next(iter(playing)))

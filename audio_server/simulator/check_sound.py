@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from audio_server.simulator.events import PACKET_S, PacketReceived
 from audio_server.simulator.playing import QUEUE_MAX, Effect
 from audio_server.simulator.toc import packet_fault
-from audio_server.simulator.verdict import Limits, Report, Rule
+from audio_server.simulator.verdict import Case, Rule
 from audio_server.wire.audio import SILENCE
 
 RESUMES_S = 0.5
@@ -55,14 +55,11 @@ class SoundCheck:
 
     def __init__(
         self,
-        limits: Limits,
-        report: Report,
+        case: Case,
         unasked: Callable[[float, bool], None],
         is_in_error: Callable[[float], bool],
     ) -> None:
-        self._limits = limits
-        self._report = report
-        self.cuts = 0  # of takes that nothing pressed here has cut
+        self._case = case
         self._unasked = unasked
         self._is_in_error = is_in_error
         self._queued = 0
@@ -89,7 +86,9 @@ class SoundCheck:
     def closed(self, at_s: float, *, wanted: bool) -> None:
         """The stream is gone. Not `wanted`: the server ended it, so no take may be open."""
         if self._take is not None and not wanted:
-            self._report(at_s, Rule.GRAMMAR, "the audio stream ended inside a take, without is_end")
+            self._case.report(
+                at_s, Rule.GRAMMAR, "the audio stream ended inside a take, without is_end"
+            )
         self._interrupted = self._take is not None or bool(self._asked) or self._queued > 0
         self._open = self._awaited = False
         self._queued = 0
@@ -138,7 +137,7 @@ class SoundCheck:
                 self._asked.append(at_s)
                 self._awaited, self._stopped_s, self._queued = self._open, None, 0
             case Effect.MAYBE:
-                self._asked.append(at_s + self._limits.lead_s)
+                self._asked.append(at_s + self._case.limits.lead_s)
                 self._stopped_s = None
             case Effect.QUEUE:
                 self._queued = min(self._queued + 1, QUEUE_MAX)
@@ -152,12 +151,12 @@ class SoundCheck:
 
     def received(self, at_s: float, packet: PacketReceived) -> None:
         if fault := packet_fault(packet.data):
-            self._report(at_s, Rule.PACKET, f"an audio packet {fault}")
+            self._case.report(at_s, Rule.PACKET, f"an audio packet {fault}")
         if packet.is_start:
             self._start(at_s)
         if self._take is None:
             what = "is_end" if packet.is_end else "a packet"
-            self._report(at_s, Rule.GRAMMAR, f"{what} came outside a take")
+            self._case.report(at_s, Rule.GRAMMAR, f"{what} came outside a take")
             return
         self._count(at_s, self._take)
         if packet.is_end:
@@ -165,13 +164,13 @@ class SoundCheck:
 
     def _start(self, at_s: float) -> None:
         if self._take is not None:
-            self._report(at_s, Rule.GRAMMAR, "is_start came inside a take")
+            self._case.report(at_s, Rule.GRAMMAR, "is_start came inside a take")
         if not self._asked:
             self._unasked(at_s, self._resumes(at_s))
             self._stopped_s = None
         asked_s = self._asked.pop(0) if self._asked else at_s
         self._awaited = False
-        backlog = at_s < self._resumed_s + self._limits.tolerance_s
+        backlog = at_s < self._resumed_s + self._case.limits.tolerance_s
         started_s = min(at_s, self._backlog_s) if backlog else at_s
         stalled = self._paused_s is not None or started_s < at_s
         asked_s = min(asked_s, started_s)
@@ -186,7 +185,7 @@ class SoundCheck:
     def _count(self, at_s: float, take: _Take) -> None:
         self._check_late(at_s, take)
         take.packets += 1
-        limits = self._limits
+        limits = self._case.limits
         excess_s = take.early_s(at_s) - limits.lead_s - PACKET_S
         if excess_s > limits.tolerance_s:
             text = f"sound was {excess_s * 1000:.0f} ms further ahead than the lead and a packet"
@@ -196,7 +195,7 @@ class SoundCheck:
         if take.stalled or self._paused_s is not None:
             return
         late_s = take.late_s(at_s)
-        if late_s > self._limits.tolerance_s:
+        if late_s > self._case.limits.tolerance_s:
             text = f"sound ran dry: packet {take.packets} was {late_s * 1000:.0f} ms late"
             self._report_once(at_s, take, Rule.LATE, text)
 
@@ -205,7 +204,7 @@ class SoundCheck:
         if is_cut:
             self._queued = 0
             is_ours = take.cut_s is not None or bool(self._asked)  # a take to come cuts, too
-            self.cuts += not is_ours and not take.stalled
+            self._case.acts += not is_ours and not take.stalled
         if self._queued:
             self._queued -= 1
             self._asked.append(max(at_s, take.started_s + take.packets * PACKET_S))
@@ -221,7 +220,7 @@ class SoundCheck:
         if self._take is not None:
             self._check_late(at_s, self._take)
             self._check_felt(at_s, self._take)
-        if self._asked and at_s > max(self._asked[-1], self._resumed_s) + self._limits.soon_s:
+        if self._asked and at_s > max(self._asked[-1], self._resumed_s) + self._case.limits.soon_s:
             self._expire(at_s)
 
     def _check_felt(self, heard_s: float, take: _Take) -> None:
@@ -229,17 +228,17 @@ class SoundCheck:
         if take.cut_s is None:
             return
         felt_s = heard_s - max(take.cut_s, self._resumed_s)
-        if felt_s > self._limits.lead_s + 2 * PACKET_S + self._limits.tolerance_s:
+        if felt_s > self._case.limits.lead_s + 2 * PACKET_S + self._case.limits.tolerance_s:
             text = f"a take was cut, but heard for {felt_s * 1000:.0f} ms more"
             self._report_once(heard_s, take, Rule.STOP, text)
 
     def _expire(self, at_s: float) -> None:
         if self._awaited and not self._is_in_error(at_s):
-            self._report(at_s, Rule.SILENT, "Play was pressed, but no take started")
+            self._case.report(at_s, Rule.SILENT, "Play was pressed, but no take started")
         self._asked.clear()
         self._awaited = False
 
     def _report_once(self, at_s: float, take: _Take, rule: Rule, text: str) -> None:
         if rule not in take.reported:
             take.reported |= {rule}
-            self._report(at_s, rule, text)
+            self._case.report(at_s, rule, text)

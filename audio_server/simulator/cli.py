@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
-from audio_server.errors import SetupError
+from audio_server.errors import SetupError, leaves
 from audio_server.process.colours import can_draw
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say, say_error
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _status(error: BaseException) -> int | None:
     """Return the line for an error; None for a bug of the program."""
-    causes = list(_leaves(error))
+    causes = list(leaves(error))
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
         return INTERRUPTED
     lines = [_line(cause) for cause in causes]
@@ -113,14 +113,6 @@ def _status(error: BaseException) -> int | None:
         return None
     say_error(f"audio-device: {lines[0]}")
     return USAGE
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _line(error: BaseException) -> str | None:

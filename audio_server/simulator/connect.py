@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,15 +19,11 @@ def connecting(options: Options) -> OpenChannel:
 
     Reads the files now; raises `TlsError` for one that cannot be used, and `UsageError`.
     """
-    return partial(open_channel, options.host, options.port, ssl_context=_context(options))
-
-
-def _context(options: Options) -> ssl.SSLContext | None:
     ca, cert, key = options.tls_ca, options.tls_cert, options.tls_key
     if (cert is None) != (key is None):
         raise UsageError("--tls-cert and --tls-key go together")
     if options.devices > 1 and (cert or options.token):
         raise UsageError("a certificate or a token is for one device")
-    if ca is None and cert is None and not options.tls:
-        return None
-    return client_context(ca, cert, key)
+    is_tls = options.tls or ca is not None or cert is not None
+    context = client_context(ca, cert, key) if is_tls else None
+    return partial(open_channel, options.host, options.port, ssl_context=context)

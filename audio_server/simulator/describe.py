@@ -23,13 +23,21 @@ from audio_server.simulator.events import (
 from audio_server.simulator.messages import drawn
 
 
-def describe(event: Event) -> str:
+def describe(event: Event) -> str:  # noqa: C901 - a table of events
     """Return one line, or "" for an event that needs none: packets in the middle of a take."""
     match event:
-        case PacketReceived():
-            return _packet(event)
-        case EventSent() | EventAcked():
-            return _event(event)
+        case PacketReceived(is_start=True, is_end=is_end):
+            return "a take starts" + (" and ends" if is_end else "")
+        case PacketReceived(is_end=True):
+            return "the take ends"
+        case EventSent(Button.NONE):
+            return "an event that says nothing"
+        case EventSent(button, Action.PRESS):
+            return button.name.capitalize()
+        case EventSent(button, action):
+            return f"{button.name.capitalize()} {action.name.lower()}"
+        case EventAcked(ack):
+            return "acknowledged" if ack else "acknowledged: no"
         case LedsSet(leds):
             return "LEDs " + " ".join(f"{colour:06x}" for colour in drawn(leds)[1:])
         case StateAsked():
@@ -40,27 +48,6 @@ def describe(event: Event) -> str:
             return "stopped reading audio"
         case ReadingResumed():
             return "reads audio again"
-        case _:
-            return _connection(event)
-
-
-def _packet(packet: PacketReceived) -> str:
-    if packet.is_start:
-        return "a take starts" + (" and ends" if packet.is_end else "")
-    return "the take ends" if packet.is_end else ""
-
-
-def _event(event: EventSent | EventAcked) -> str:
-    if isinstance(event, EventAcked):
-        return "acknowledged" if event.ack else "acknowledged: no"
-    if event.button is Button.NONE:
-        return "an event that says nothing"
-    name = event.button.name.capitalize()
-    return name if event.action is Action.PRESS else f"{name} {event.action.name.lower()}"
-
-
-def _connection(event: Event) -> str:
-    match event:
         case Connecting():
             return "connecting"
         case ConnectFailed(reason):
@@ -73,5 +60,4 @@ def _connection(event: Event) -> str:
             return f"{call.value} ended: {reason}"
         case CallReopened(call):
             return f"{call.value} opened again"
-        case _:
-            return ""
+    return ""

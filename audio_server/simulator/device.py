@@ -18,14 +18,13 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import trio
 from trio_util import AsyncValue
 
 from audio_server.simulator.buttons import Action, Button
 from audio_server.simulator.events import (
-    LED_COUNT,
     Connected,
     ConnectFailed,
     Connecting,
@@ -40,6 +39,7 @@ from audio_server.simulator.events import (
 from audio_server.simulator.messages import BLACK, WHITE, drawn
 from audio_server.simulator.session import Session
 from audio_server.wire.comms_grpc import DeviceServiceStub
+from audio_server.wire.leds import LEDS
 
 if TYPE_CHECKING:
     from audio_server.rpc.client import Channel
@@ -81,7 +81,7 @@ class VirtualDevice:
         self.observers: list[Observer] = []
         self.link = AsyncValue(Link.OFF)
         self.reading = AsyncValue(True)
-        self.colours: tuple[int, ...] = (WHITE, *(BLACK,) * (LED_COUNT - 1))
+        self.colours: tuple[int, ...] = (WHITE, *(BLACK,) * (LEDS - 1))
         self._open_channel = open_channel
         self._reconnects = reconnects
         self._whole_takes = whole_takes
@@ -199,10 +199,10 @@ class VirtualDevice:
 
     async def _talk(self, channel: Channel) -> str:
         """The calls in a scope of their own, so that they are cancelled before the channel."""
-        stub = DeviceServiceStub(_as_grpclib(channel))
+        # Stubs are annotated for grpclib's own channel; ours has the method that they call.
         session = Session(
             self,
-            stub,
+            DeviceServiceStub(cast(Any, channel)),
             self.device_id,
             token=self._token,
             reopens=self._reconnects,
@@ -235,8 +235,3 @@ def _why(error: OSError) -> str:
     if first.errno == errno.ECONNREFUSED:
         return f"{os.strerror(first.errno)}: no server listens there"
     return os.strerror(first.errno) if first.errno > 0 else str(first.strerror)
-
-
-def _as_grpclib(channel: Channel) -> Any:
-    """Generated stubs are annotated for grpclib's own channel; ours has the method they call."""
-    return channel

@@ -16,8 +16,6 @@ from audio_server.wire.audio import PACKET_MS
 PACKET_S = PACKET_MS / 1000
 """Length of one packet in seconds."""
 
-LED_COUNT = 6
-
 
 class Call(Enum):
     """The three calls of a device."""
@@ -27,32 +25,38 @@ class Call(Enum):
     AUDIO = "ServerAudioStream"
 
 
+class Event:
+    """Anything that a device does, or that happens to it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Connecting:
+class Connecting(Event):
     """A connection is being opened."""
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectFailed:
+class ConnectFailed(Event):
     """No server answers there. The device tries again, or is off."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Event):
     """All three calls are open."""
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Event):
     """The connection is gone. `reason` is empty if the device was switched off."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class CallLost:
+class CallLost(Event):
     """One call ended although the device wanted it; the other two go on."""
 
     call: Call
@@ -60,14 +64,14 @@ class CallLost:
 
 
 @dataclass(frozen=True, slots=True)
-class CallReopened:
+class CallReopened(Event):
     """A call that was lost has been opened again on the same connection."""
 
     call: Call
 
 
 @dataclass(frozen=True, slots=True)
-class EventSent:
+class EventSent(Event):
     """An event is leaving; its ack is now awaited."""
 
     button: Button
@@ -75,31 +79,31 @@ class EventSent:
 
 
 @dataclass(frozen=True, slots=True)
-class EventAcked:
+class EventAcked(Event):
     """The response to the oldest event that had none."""
 
     ack: bool
 
 
 @dataclass(frozen=True, slots=True)
-class StateAsked:
+class StateAsked(Event):
     """The server sent `get` and was answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class RequestUnclear:
+class RequestUnclear(Event):
     """The server sent a status request with neither `get` nor `set`."""
 
 
 @dataclass(frozen=True, slots=True)
-class LedsSet:
+class LedsSet(Event):
     """The server sent `set`: 0xRRGGBBAA of each LED, None where it was left out."""
 
     leds: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PacketReceived:
+class PacketReceived(Event):
     """One audio packet was read."""
 
     is_start: bool
@@ -108,31 +112,14 @@ class PacketReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingPaused:
+class ReadingPaused(Event):
     """The device stops reading its audio stream."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingResumed:
+class ReadingResumed(Event):
     """The device reads its audio stream again."""
 
-
-Event: TypeAlias = (
-    Connecting
-    | ConnectFailed
-    | Connected
-    | Disconnected
-    | CallLost
-    | CallReopened
-    | EventSent
-    | EventAcked
-    | StateAsked
-    | RequestUnclear
-    | LedsSet
-    | PacketReceived
-    | ReadingPaused
-    | ReadingResumed
-)
 
 Observer: TypeAlias = Callable[[float, Event], None]
 """Called at once, in the device's own task, with the time and the event. It must not block or

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import trio
 from rich.console import Console
@@ -34,23 +32,20 @@ BUTTON_KEYS = {
 
 
 def act_on(device: VirtualDevice, key: str) -> bool:
-    """Act on a key; return False for the key that quits. An unknown key does nothing."""
+    """Act on a key; return False for the key that quits. An unknown key does nothing.
+
+    Connect on a device that is off switches it on, as a user would expect.
+    """
     if key in QUIT:
         return False
-    key = key.lower()
-    if key == "o":
-        (device.switch_off if device.is_on else device.switch_on)()
-    elif key in BUTTON_KEYS:
-        _press(device, BUTTON_KEYS[key])
-    return True
-
-
-def _press(device: VirtualDevice, button: Button) -> None:
-    """Connect on a device that is off switches it on, as a user would expect."""
-    if button is Button.CONNECT and not device.is_on:
+    button = BUTTON_KEYS.get(key.lower())
+    if key in "oO" and device.is_on:
+        device.switch_off()
+    elif key in "oO" or (button is Button.CONNECT and not device.is_on):
         device.switch_on()
-    else:
+    elif button is not None:
         device.press(button)
+    return True
 
 
 async def interact(options: Options, keyboard: int, console: Console) -> list[str]:
@@ -76,17 +71,13 @@ async def interact(options: Options, keyboard: int, console: Console) -> list[st
         device.switch_on()
         with trio.CancelScope() as obeying:
             nursery.start_soon(cancel_on_signal, obeying)
-            await _obey(device, keyboard)
+            while keys := await next_keys(keyboard):
+                if not all(act_on(device, key) for key in keys):
+                    break
         device.switch_off()
         await device.wait_off()
         nursery.cancel_scope.cancel()
     return list(report.lines(oracle.violations, oracle.notes, takes=False))
-
-
-async def _obey(device: VirtualDevice, keyboard: int) -> None:
-    while keys := await next_keys(keyboard):
-        if not all(act_on(device, key) for key in keys):
-            return
 
 
 async def _show(face: Widgets, console: Console, began_s: float) -> None:
@@ -94,14 +85,6 @@ async def _show(face: Widgets, console: Console, began_s: float) -> None:
         face.tell_violations()
         return Screen(face, trio.current_time(), began_s)
 
-    with _live(console, screen) as live:
-        while True:
-            await trio.sleep(FRAME_S)
-            live.update(screen(), refresh=True)
-
-
-@contextmanager
-def _live(console: Console, screen: Callable[[], Screen]) -> Iterator[Live]:
     with Live(
         screen(),
         console=console,
@@ -110,7 +93,9 @@ def _live(console: Console, screen: Callable[[], Screen]) -> Iterator[Live]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as live:
-        yield live
+        while True:
+            await trio.sleep(FRAME_S)
+            live.update(screen(), refresh=True)
 
 
 def run_interactive(options: Options) -> list[str]:

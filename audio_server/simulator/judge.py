@@ -57,7 +57,7 @@ class Judge:
     @property
     def rules(self) -> ServerRules:
         """The settings that explain what the server did; the defaults where several do."""
-        return self._oracles[0].rules
+        return self._oracles[0].case.rules
 
     def feed(self, at_s: float, event: Event) -> None:
         """Take one event; `at_s` never goes back. Has the shape of an `Observer`."""
@@ -100,10 +100,10 @@ class Judge:
 
 
 def _unexplained(oracle: Oracle) -> tuple[int, int]:
-    return len(oracle.violations), oracle.acts
+    return len(oracle.violations), oracle.case.acts
 
 
 def _with_rule(oracle: Oracle, name: str, value: Any) -> Oracle:
     copy = deepcopy(oracle)
-    copy.judge_by(oracle.rules._replace(**{name: value}))
+    copy.case.rules = oracle.case.rules._replace(**{name: value})
     return copy

@@ -5,7 +5,17 @@ It shares no code with the server that is judged by it. Every colour is `0xRRGGB
 
 from __future__ import annotations
 
-from audio_server.simulator.check_leds import Frame
+from collections.abc import Callable
+from typing import TypeAlias
+
+from audio_server.simulator.playing import Look
+
+Frame: TypeAlias = tuple[int | None, ...]
+FrameOf: TypeAlias = Callable[[int, bool], Frame]
+"""The LEDs, 0xRRGGBBAA each, of a mode that is playing (True) or idle."""
+
+MOST_MODES = 64
+"""More modes than any server is expected to have."""
 
 _DARK = 0x00000000
 _POWER = 0xFFFFFFFF
@@ -34,3 +44,35 @@ def _frame(mode: int, status: int) -> Frame:
         row, shape = divmod(mode - 1, _SHAPES)
         shapes[shape] = _COLOURS[row % len(_COLOURS)]
     return (_POWER, status, *shapes)
+
+
+class LedTable:
+    """The colours that a device shows in each state, by a table of frames."""
+
+    def __init__(self, frame_of: FrameOf) -> None:
+        self._frame_of = frame_of
+
+    def shown(self, mode: int, look: Look) -> Frame:
+        """Return the colours of a state."""
+        if look is Look.ERROR:
+            return visible(stock_error_frame(mode))
+        return visible(self._frame_of(mode, look is Look.PLAYING))
+
+    def name(self, leds: Frame) -> str:
+        """Return the name of the state that a frame shows."""
+        for mode in range(MOST_MODES):
+            for look in Look:
+                if self.shown(mode, look) == visible(leds):
+                    return state_name(mode, look)
+        return "a frame of no state"
+
+
+def state_name(mode: int, look: Look) -> str:
+    """Return the name of a state in a verdict."""
+    return f"mode {mode} {look.value}"
+
+
+def visible(leds: Frame) -> Frame:
+    """Return the colours that a device shows of a frame: LED 0 is its own, and it ignores the
+    intensity."""
+    return tuple(None if led is None else led >> 8 for led in leds[1:])

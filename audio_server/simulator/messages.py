@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audio_server.simulator.buttons import Button
-from audio_server.simulator.events import LED_COUNT, EventSent, LedsSet, PacketReceived
+from audio_server.simulator.events import EventSent, LedsSet
 from audio_server.wire.comms_pb2 import (
-    AudioPacket,
     ButtonEvent,
     DeviceEvent,
     DeviceStatus,
@@ -15,13 +14,14 @@ from audio_server.wire.comms_pb2 import (
     DeviceStatusSet,
     RGBAColor,
 )
+from audio_server.wire.leds import LEDS
 
 WHITE = 0xFFFFFF
 """LED 0, which is the device's own."""
 
 BLACK = 0x000000
 
-_LED_NAMES = tuple(f"led_{number}" for number in range(LED_COUNT))
+_LED_NAMES = tuple(f"led_{number}" for number in range(LEDS))
 
 
 def leds_set(message: DeviceStatusSet) -> LedsSet:
@@ -56,8 +56,3 @@ def device_event(event: EventSent) -> DeviceEvent:
             event=ButtonEvent.ButtonEventType.Name(event.action),
         )
     )
-
-
-def packet_received(packet: AudioPacket) -> PacketReceived:
-    """An audio packet as it came."""
-    return PacketReceived(packet.is_start, packet.is_end, packet.data)

@@ -6,7 +6,6 @@ The help page is the docstrings of the fields.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +19,15 @@ from audio_server.simulator.verdict import (
     Limits,
     ModeWhilePlaying,
     PlayWhilePlaying,
+    ServerRules,
     StopGoes,
 )
+from audio_server.wire.device_ids import FORM, is_device_id
 
 
 def _valid_id(_: Any, value: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value):
-        raise ValueError("a device id is 1 to 64 characters of A-Z a-z 0-9 . _ : -")
+    if not is_device_id(value):
+        raise ValueError(f"a device id is {FORM}")
 
 
 def _valid_target(_: Any, value: str | None) -> None:
@@ -40,10 +41,6 @@ def _token(_: Any, tokens: Sequence[cyclopts.Token]) -> str | None:
     if not text and source != "env":
         raise ValueError("a token is needed")
     return text or None
-
-
-def _new_id() -> str:
-    return f"virtual-{os.getpid()}"
 
 
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
@@ -77,7 +74,7 @@ class Options:
     port: Port = 50051
     """Port of the server."""
 
-    device_id: Id = field(default_factory=_new_id)
+    device_id: Id = field(default_factory=lambda: f"virtual-{os.getpid()}")
     """Id of the device; the server keeps the mode of each."""
 
     tls: bool = False
@@ -154,11 +151,7 @@ class Options:
     @property
     def told(self) -> dict[str, str]:
         """The settings of the server that are known."""
-        values = {
-            "play_while_playing": self.play_while_playing,
-            "mode_while_playing": self.mode_while_playing,
-            "stop_goes": self.stop_goes,
-        }
+        values = {name: getattr(self, name) for name in ServerRules._fields}
         return {name: value for name, value in values.items() if value is not None}
 
     @property

@@ -7,9 +7,11 @@ it is told; `judge.Judge` finds out those that are not known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audio_server.simulator.buttons import Action, Button
 from audio_server.simulator.check_acks import AckCheck
-from audio_server.simulator.check_leds import ErrorFrameOf, FrameOf, LedCheck
+from audio_server.simulator.check_leds import LedCheck
 from audio_server.simulator.check_sound import SoundCheck
 from audio_server.simulator.events import (
     Call,
@@ -26,9 +28,9 @@ from audio_server.simulator.events import (
     ReadingResumed,
     RequestUnclear,
 )
-from audio_server.simulator.led_table import stock_error_frame, stock_frame
+from audio_server.simulator.led_table import FrameOf, LedTable, stock_frame
 from audio_server.simulator.playing import Effect, PlayingLine
-from audio_server.simulator.verdict import Limits, Note, Rule, ServerRules, Violation
+from audio_server.simulator.verdict import Case, Limits, Note, Rule, ServerRules, Violation
 
 TAKEN_OVER = "ABORTED"
 """How a call ends that a newer one of the same device has taken over."""
@@ -38,10 +40,10 @@ class Oracle:
     """Judges what one device sees of a server, over any number of connections.
 
     `modes` is how many clips the server has; None: unknown, and there are at least five modes.
-    `frame_of` and `error_frame_of` map a state to its LEDs, `rules` are the server's settings. With
-    `others` operators and other devices of the same id may act as well, which it cannot see: a take
-    or a state that nothing here asked for is theirs then, and so is a take-over; `notes` tells of
-    them. `violations` grows as rules are broken.
+    `frame_of` maps a state to its LEDs, `rules` are the server's settings. With `others` operators
+    and other devices of the same id may act as well, which it cannot see: a take or a state that
+    nothing here asked for is theirs then, and so is a take-over; `notes` tells of them.
+    `violations` grows as rules are broken.
     """
 
     def __init__(
@@ -50,59 +52,32 @@ class Oracle:
         *,
         modes: int | None = None,
         frame_of: FrameOf = stock_frame,
-        error_frame_of: ErrorFrameOf = stock_error_frame,
         rules: ServerRules = ServerRules(),  # noqa: B008 - it never changes
         others: bool = False,
     ) -> None:
-        self.rules = rules
-        self.violations: list[Violation] = []
-        self.notes: list[Note] = []
-        self._acts = 0
-        self._limits = limits
+        self.case = case = Case(limits, rules)
+        self.violations: Sequence[Violation] = case.violations
+        self.notes: Sequence[Note] = case.notes
         self._others = others
-        self._line = PlayingLine(limits, rules)
-        self._sound = SoundCheck(limits, self._report, self._unasked, self._is_in_error)
-        self._acks = AckCheck(limits, self._report)
-        frames = frame_of, error_frame_of
+        self._line = PlayingLine(case)
+        self._sound = SoundCheck(case, self._unasked, self._is_in_error)
+        self._acks = AckCheck(case)
         self._leds = LedCheck(
-            limits,
-            frames,
-            modes,
-            rules,
-            self._line,
-            self._report,
-            self._erred,
-            self._of_others,
-            others=others,
+            case, LedTable(frame_of), modes, self._line, self._erred, others=others
         )
         self._sent: EventSent | None = None
         self._effect = Effect.NONE
         self._taken_over_s: float | None = None
         self._left_open: set[Call] = set()
 
-    @property
-    def acts(self) -> int:
-        """How many acts of operators it takes to explain what was seen."""
-        return self._acts + self._sound.cuts
-
-    def _report(self, at_s: float, rule: Rule, text: str) -> None:
-        self.violations.append(Violation(at_s, rule, text))
-
-    def _note(self, at_s: float, text: str) -> None:
-        self.notes.append(Note(at_s, text))
-
-    def _of_others(self, at_s: float, text: str) -> None:
-        self._acts += 1
-        self._note(at_s, text)
-
     def _unasked(self, at_s: float, resumes: bool) -> None:
         if not self._others or resumes:
             text = "a take started although nobody pressed Play"
-            self._report(at_s, Rule.UNASKED, text)
+            self.case.report(at_s, Rule.UNASKED, text)
             return
         self._line.unasked()
         self._leds.unasked()
-        self._of_others(at_s, "a take started that this device did not ask for")
+        self.case.note_act(at_s, "a take started that this device did not ask for")
 
     def _is_in_error(self, at_s: float) -> bool:
         """Whether the error is shown as it may be. It goes on without a frame where a press in a
@@ -112,15 +87,9 @@ class Oracle:
     def _erred(self, at_s: float) -> None:
         """The error is shown, as it is where the clip is missing or cannot be read."""
         if not self._line.is_error:
-            self._note(at_s, "the error was shown: a mode has no clip, or a bad one")
+            self.case.note(at_s, "the error was shown: a mode has no clip, or a bad one")
         self._line.erred(at_s)
-        self._sound.erred(at_s, goes_on=self.rules.play_while_playing == "queue")
-
-    def judge_by(self, rules: ServerRules) -> None:
-        """Go on with other settings of the server."""
-        self.rules = rules
-        self._line.judge_by(rules)
-        self._leds.judge_by(rules)
+        self._sound.erred(at_s, goes_on=self.case.rules.play_while_playing == "queue")
 
     def can_play(self, at_s: float) -> bool:
         """Whether the server may take the device for one that plays."""
@@ -133,28 +102,11 @@ class Oracle:
         self._leds.tick(at_s)
         self._check_left_open(at_s)
 
-    def feed(self, at_s: float, event: Event) -> None:
+    def feed(self, at_s: float, event: Event) -> None:  # noqa: C901 - a table of events
         """Take one event; `at_s` never goes back. Has the shape of an `Observer`."""
         self.tick(at_s)
         if self._taken_over_s is not None and isinstance(event, EventSent | EventAcked | LedsSet):
             return  # what is said on calls that have ended is nobody's
-        match event:
-            case Connected() | Disconnected() | CallLost() | CallReopened():
-                self._feed_connection(at_s, event)
-            case EventSent() | EventAcked():
-                self._feed_events(at_s, event)
-            case PacketReceived() | ReadingPaused() | ReadingResumed():
-                self._feed_audio(at_s, event)
-            case LedsSet(shown):
-                self._leds.shown(at_s, shown)
-            case RequestUnclear():
-                self._report(at_s, Rule.REQUEST, "a status request had neither get nor set")
-            case _:
-                pass
-
-    def _feed_connection(
-        self, at_s: float, event: Connected | Disconnected | CallLost | CallReopened
-    ) -> None:
         match event:
             case Connected():
                 self._connected(at_s)
@@ -164,6 +116,23 @@ class Oracle:
                 self._lost(at_s, call, reason)
             case CallReopened(call):
                 self._reopened(at_s, call)
+            case EventSent():
+                self._event_sent(at_s, event)
+            case EventAcked(ack):
+                self._event_acked(at_s, ack)
+            case LedsSet(shown):
+                self._leds.shown(at_s, shown)
+            case RequestUnclear():
+                self.case.report(at_s, Rule.REQUEST, "a status request had neither get nor set")
+            case PacketReceived():
+                self._sound.received(at_s, event)
+                self._line.received(at_s, event)
+            case ReadingPaused():
+                self._sound.paused(at_s)
+                self._line.paused(at_s)
+            case ReadingResumed():
+                self._sound.resumed(at_s)
+                self._line.resumed()
 
     def _reopened(self, at_s: float, call: Call) -> None:
         if self._taken_over_s is not None:
@@ -179,7 +148,7 @@ class Oracle:
 
     def _disconnected(self, at_s: float, reason: str) -> None:
         if reason:
-            self._report(at_s, Rule.LOST, f"the connection was lost: {reason}")
+            self.case.report(at_s, Rule.LOST, f"the connection was lost: {reason}")
         self._taken_over_s = None
         self._sent = None
         self._acks.forget()
@@ -194,7 +163,7 @@ class Oracle:
         if is_taken_over or self._taken_over_s is not None:
             self._taken_over(at_s, call, reason)
             return
-        self._report(at_s, Rule.LOST, f"the server ended {call.value}: {reason}")
+        self.case.report(at_s, Rule.LOST, f"the server ended {call.value}: {reason}")
         if call is Call.AUDIO:
             self._sound.closed(at_s, wanted=False)
             self._line.audio_lost(at_s)
@@ -212,7 +181,7 @@ class Oracle:
             return
         self._taken_over_s = at_s
         self._left_open = {Call.STATUS, Call.AUDIO} - {call}
-        self._note(
+        self.case.note(
             at_s, f"another connection with this device's id took over ({call.value}: {reason})"
         )
         self._sent = None
@@ -222,22 +191,22 @@ class Oracle:
 
     def _check_left_open(self, at_s: float) -> None:
         """A take-over ends all calls of the connection. An `EventStream` is not read until used."""
-        if self._taken_over_s is None or at_s <= self._taken_over_s + self._limits.soon_s:
+        if self._taken_over_s is None or at_s <= self._taken_over_s + self.case.limits.soon_s:
             return
         for call in self._left_open - (set() if self._sound.is_reading else {Call.AUDIO}):
-            self._report(
+            self.case.report(
                 at_s, Rule.LOST, f"{call.value} stayed open when the device was taken over"
             )
         self._left_open = set()
 
-    def _feed_events(self, at_s: float, event: EventSent | EventAcked) -> None:
-        if isinstance(event, EventAcked):
-            self._acks.acked(at_s, event.ack)
-            if self._pressed() is not None:
-                self._line.acked(at_s, self._effect)
-                self._leds.acked(at_s)
-            self._sent = None
-            return
+    def _event_acked(self, at_s: float, ack: bool) -> None:
+        self._acks.acked(at_s, ack)
+        if self._pressed() is not None:
+            self._line.acked(at_s, self._effect)
+            self._leds.acked(at_s)
+        self._sent = None
+
+    def _event_sent(self, at_s: float, event: EventSent) -> None:
         self._sent = event
         self._sound.excuse(at_s)
         self._acks.sent(at_s, event)
@@ -253,17 +222,3 @@ class Oracle:
         if sent is None or sent.action is not Action.PRESS or sent.button is Button.NONE:
             return None
         return sent.button
-
-    def _feed_audio(
-        self, at_s: float, event: PacketReceived | ReadingPaused | ReadingResumed
-    ) -> None:
-        match event:
-            case PacketReceived():
-                self._sound.received(at_s, event)
-                self._line.received(at_s, event)
-            case ReadingPaused():
-                self._sound.paused(at_s)
-                self._line.paused(at_s)
-            case ReadingResumed():
-                self._sound.resumed(at_s)
-                self._line.resumed()

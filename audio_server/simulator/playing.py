@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from audio_server.simulator.buttons import Button
 from audio_server.simulator.events import PACKET_S, PacketReceived
-from audio_server.simulator.verdict import Limits, ServerRules
+from audio_server.simulator.verdict import Case
 from audio_server.wire.audio import SILENCE
 
 
@@ -57,19 +57,14 @@ class _Take:
 class PlayingLine:
     """Follows the presses and packets of one device."""
 
-    def __init__(self, limits: Limits, rules: ServerRules) -> None:
-        self._limits = limits
-        self._rules = rules
+    def __init__(self, case: Case) -> None:
+        self._case = case
         self._stretches: list[tuple[float, Looks]] = [(float("-inf"), _IDLE)]
         self._stopped = False
         self._queued = 0
         self._asked_s: float | None = None
         self._take: _Take | None = None
         self._paused = self._stalled = False
-
-    def judge_by(self, rules: ServerRules) -> None:
-        """Go on with other settings of the server."""
-        self._rules = rules
 
     def allowed(self, at_s: float, slack_s: float) -> Looks:
         """The values that were right at some time in the last `slack_s` seconds."""
@@ -97,7 +92,7 @@ class PlayingLine:
         """A take without its stream ends; the server may see that a little later."""
         self._take, self._queued = None, 0
         self._set(at_s, _EITHER)
-        self._set(at_s + self._limits.tolerance_s, _IDLE)
+        self._set(at_s + self._case.limits.tolerance_s, _IDLE)
 
     def paused(self, at_s: float) -> None:
         """The device does not read: how the take goes on is the server's to know."""
@@ -118,15 +113,15 @@ class PlayingLine:
                 return Effect.CUT
             case Button.PLAY:
                 return self._effect_of_play(may_play, must_play)
-            case Button.MODE if may_play and self._rules.mode_while_playing == "stop":
+            case Button.MODE if may_play and self._case.rules.mode_while_playing == "stop":
                 return Effect.CUT
-            case Button.MODE if may_play and self._rules.mode_while_playing == "switch":
+            case Button.MODE if may_play and self._case.rules.mode_while_playing == "switch":
                 return Effect.START if must_play else Effect.MAYBE
             case _:
                 return Effect.NONE
 
     def _effect_of_play(self, may_play: bool, must_play: bool) -> Effect:
-        rule = self._rules.play_while_playing
+        rule = self._case.rules.play_while_playing
         if rule == "restart" or not may_play:
             return Effect.START
         if not must_play:
@@ -168,7 +163,7 @@ class PlayingLine:
                     self._set(at_s, _EITHER)
 
     def _ask(self, at_s: float, effect: Effect) -> None:
-        if self._asked_s is None or at_s > self._asked_s + self._limits.soon_s:
+        if self._asked_s is None or at_s > self._asked_s + self._case.limits.soon_s:
             self._asked_s = at_s  # that of a press before it would have started by now
         if effect is Effect.START:
             self._queued = 0
@@ -179,7 +174,7 @@ class PlayingLine:
     def acked(self, at_s: float, effect: Effect) -> None:
         """After the ack of Stop a light may go out with the sound, or before it."""
         if effect is Effect.CUT and self._stopped:
-            self._set(at_s + self._limits.lead_s, _IDLE)
+            self._set(at_s + self._case.limits.lead_s, _IDLE)
         elif effect is Effect.NONE and self._stretches[-1][1] == _ERROR | _IDLE:
             self._set(at_s, _IDLE)
 
@@ -203,7 +198,7 @@ class PlayingLine:
         elif self._take is None and foreseen:
             self._stretches += [(since_s, values | {look}) for since_s, values in foreseen]
         else:
-            self._set(at_s + self._limits.soon_s, due)
+            self._set(at_s + self._case.limits.soon_s, due)
 
     def received(self, at_s: float, packet: PacketReceived) -> None:
         if packet.is_start:
@@ -233,18 +228,18 @@ class PlayingLine:
         if self._asked_s is not None or self._paused:
             self._set(at_s, self._stretches[-1][1] | _EITHER)
             return
-        margin_s = self._limits.tolerance_s
+        margin_s = self._case.limits.tolerance_s
         sudden = cut or self._stalled
         ending = _EITHER | _ERROR if cut else _EITHER  # what cannot be read ends like this
         self._set(at_s if sudden else max(at_s, take.asked_s + take.sound_s - margin_s), ending)
-        late_s = self._limits.lead_s if sudden else 0.0
+        late_s = self._case.limits.lead_s if sudden else 0.0
         self._set(max(at_s, take.started_s + take.sound_s) + margin_s + late_s, _IDLE)
         self._stalled = False
 
     @property
     def _goes_on_in_error(self) -> bool:
         """A queue that could not take a clip shows the error, and plays on as it was."""
-        return self.is_error and self._rules.play_while_playing == "queue"
+        return self.is_error and self._case.rules.play_while_playing == "queue"
 
     def _set(self, at_s: float, values: Looks) -> None:
         """Set the values from `at_s` on, and drop those that were foreseen."""

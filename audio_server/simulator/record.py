@@ -5,21 +5,15 @@ from __future__ import annotations
 import wave
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import av
 
-from audio_server.clips.opus_decoder import PACKET_SAMPLES, RATE_HZ, OpusDecoder
+from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
+from audio_server.clips.opus_decoder import OpusDecoder
 from audio_server.simulator.errors import CannotRecord
 from audio_server.simulator.events import Event, PacketReceived
 from audio_server.simulator.toc import packet_fault
-
-
-class _Sink(Protocol):
-    def write(self, data: bytes) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Recorder:
@@ -31,10 +25,10 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         """Create the file. Raises `OSError` if that fails, `CannotRecord` for another suffix."""
-        sinks: dict[str, type[_OpusSink] | type[_WavSink]] = {".opus": _OpusSink, ".wav": _WavSink}
+        sinks: dict[str, type[_OpusSink | _WavSink]] = {".opus": _OpusSink, ".wav": _WavSink}
         if (kind := sinks.get(path.suffix.lower())) is None:
             raise CannotRecord(f"{path}: a recording is .opus or .wav")
-        self._sink: _Sink = kind(path)
+        self._sink = kind(path)
 
     def __call__(self, at_s: float, event: Event) -> None:
         if isinstance(event, PacketReceived) and packet_fault(event.data) is None:
@@ -43,12 +37,7 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._sink.close()
 
 

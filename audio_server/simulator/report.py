@@ -63,8 +63,6 @@ class Report:
                 self._count(at_s, event)
             case Disconnected() | CallLost():
                 self._end("by the end of the connection")
-            case _:
-                pass
 
     def _count(self, at_s: float, packet: PacketReceived) -> None:
         if packet.is_start:
@@ -85,7 +83,8 @@ class Report:
         """One line about the device, one for each take if so wanted, each note and violation."""
         yield f"{self._device_id}: {self._summary()}"
         for number, take in enumerate(self.takes[:SHOWN_TAKES] if takes else [], 1):
-            yield f"  take {number} at {self._since(take.started_s)}: {_length(take)}, {take.ended}"
+            length = f"{_count(take.packets, 'packet')} ({take.packets * PACKET_S:.2f} s)"
+            yield f"  take {number} at {self._since(take.started_s)}: {length}, {take.ended}"
         if takes and len(self.takes) > SHOWN_TAKES:
             yield f"  and {len(self.takes) - SHOWN_TAKES} takes more"
         for note in notes[:SHOWN_NOTES]:
@@ -96,13 +95,12 @@ class Report:
             yield f"  BROKEN at {self._since(violation.at_s)}: {violation} ({violation.rule.value})"
 
     def _summary(self) -> str:
-        packets = sum(take.packets for take in self.takes)
         counts = (
             _count(self.connections, "connection"),
             _count(self.frames, "LED frame"),
             f"{_count(self.events, 'event')} ({self._acks()})",
             _count(len(self.takes), "take"),
-            _count(packets, "packet"),
+            _count(sum(take.packets for take in self.takes), "packet"),
         )
         return ", ".join(counts)
 
@@ -114,10 +112,6 @@ class Report:
 
     def _since(self, at_s: float) -> str:
         return f"{at_s - self._began_s:.2f} s"
-
-
-def _length(take: Take) -> str:
-    return f"{_count(take.packets, 'packet')} ({take.packets * PACKET_S:.2f} s)"
 
 
 def _count(number: int, what: str) -> str:

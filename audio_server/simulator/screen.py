@@ -59,7 +59,7 @@ class Screen:
         )
         yield Panel(
             body,
-            title=Text.assemble(("audio-device", "bold"), f" {self._face.device_id}"),
+            title=Text.assemble(("audio-device", "bold"), f" {self._face.device.device_id}"),
             subtitle=Text(KEYS),
             border_style="cyan",
             padding=(0, 2),
@@ -67,19 +67,19 @@ class Screen:
         )
 
     def _connection(self) -> Text:
-        link = self._face.link
+        link = self._face.device.link.value
         text = Text.assemble((_LINKS[link], _LINK_STYLES.get(link, "yellow")))
         if link is not Link.OFF:
             text.append(f" {self._face.address}")
-        if self._face.queued:
-            text.append(f"   {self._face.queued} queued", style="yellow")
+        if queued := self._face.device.queued:
+            text.append(f"   {queued} queued", style="yellow")
         return text
 
     def _leds(self) -> Table:
         table = Table.grid(padding=(0, 1), expand=True)
         for _ in LEDS:
             table.add_column(justify="center", ratio=1)
-        on = self._face.link is not Link.OFF
+        on = self._face.device.link.value is not Link.OFF
         leds = [led if on else 0 for led in self._face.leds]
         table.add_row(*map(_lamp, range(len(LEDS)), leds))
         table.add_row(*(Text(name) for name, _, _ in LEDS))
@@ -107,8 +107,7 @@ class Screen:
         return text.append("·" * (_LEVEL_CELLS - len(text)), style="dim")
 
     def _log(self, height: int) -> Group:
-        lines = list(self._face.lines)[-height:]
-        return Group(*(self._log_line(line) for line in lines))
+        return Group(*map(self._log_line, list(self._face.lines)[-height:]))
 
     def _log_line(self, line: Line) -> Text:
         since = f"{line.at_s - self._began_s:8.2f}  "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 import trio
@@ -48,20 +48,6 @@ class ScriptRunner:
         self._take_open = AsyncValue(False)
         self._plays_queued = 0
         self._heard_s = float("-inf")
-        self._acts: dict[str, Callable[[Step], Awaitable[None]]] = {
-            "connect": self._connect,
-            "on": self._on,
-            "off": self._off,
-            "reconnect": self._reconnect,
-            "press": self._press,
-            "unset": self._press,
-            "wait": self._wait,
-            "until-end": self._until_end,
-            "deaf": self._deaf,
-            "hear": self._hear,
-            "random": self._at_random,
-            "picture": self._picture,
-        }
 
     def __call__(self, at_s: float, event: Event) -> None:
         match event:
@@ -75,8 +61,6 @@ class ScriptRunner:
                 self._hear_packet(at_s, event)
             case Disconnected():
                 self._take_open.value = False
-            case _:
-                pass
 
     def _hear_packet(self, at_s: float, packet: PacketReceived) -> None:
         if packet.is_start and not self._plays_queued:
@@ -87,74 +71,77 @@ class ScriptRunner:
     async def perform(self, steps: Sequence[Step]) -> None:
         """Take the steps, one after the other. Raises `CannotConnect`."""
         for step in steps:
-            await self._acts[step.name](step)
+            await self._perform(step)
 
-    async def _connect(self, step: Step) -> None:
-        if self._device.is_on:
-            self._device.press(Button.CONNECT)
-        else:
-            await self._on(step)
+    async def _perform(self, step: Step) -> None:  # noqa: C901 - one line for each word
+        match step.name:
+            case "connect" if self._device.is_on:
+                self._device.press(Button.CONNECT)
+            case "connect" | "on":
+                await self._switch_on()
+            case "off":
+                await self._switch_off()
+            case "reconnect":
+                await self._switch_off()
+                await self._switch_on()
+            case "press" | "unset":
+                self._press(step.button, step.action)
+            case "wait":
+                await trio.sleep(step.seconds)
+            case "until-end":
+                await self._until_end()
+            case "deaf":
+                self._device.pause_reading()
+            case "hear":
+                self._device.resume_reading()
+            case "random":
+                await self._at_random(step.seconds)
+            case "picture":
+                self._take_picture(step.file)
 
-    async def _on(self, step: Step) -> None:
+    async def _switch_on(self) -> None:
         self._device.switch_on()
         link = await self._device.link.wait_value(lambda link: link is not Link.CONNECTING)
         if link is not Link.ONLINE and self._refusal:
             raise CannotConnect(f"cannot connect to {self._address}: {self._refusal}")
 
-    async def _off(self, step: Step) -> None:
+    async def _switch_off(self) -> None:
         self._device.switch_off()
         await self._device.wait_off()
 
-    async def _reconnect(self, step: Step) -> None:
-        await self._off(step)
-        await self._on(step)
-
-    async def _press(self, step: Step) -> None:
-        if step.button is Button.PLAY and step.action is Action.PRESS:
+    def _press(self, button: Button, action: Action = Action.PRESS) -> None:
+        if button is Button.PLAY and action is Action.PRESS:
             self._plays_queued += 1
             self._take_due.value = True
-        self._device.press(step.button, step.action)
+        self._device.press(button, action)
 
-    async def _wait(self, step: Step) -> None:
-        await trio.sleep(step.seconds)
-
-    async def _until_end(self, step: Step) -> None:
+    async def _until_end(self) -> None:
         with trio.move_on_after(TAKE_BEGINS_S):
             await self._take_due.wait_value(False)
         await self._take_open.wait_value(False)
         await trio.sleep_until(self._heard_s)
 
-    async def _deaf(self, step: Step) -> None:
-        self._device.pause_reading()
-
-    async def _hear(self, step: Step) -> None:
-        self._device.resume_reading()
-
-    async def _picture(self, step: Step) -> None:
-        self._take_picture(step.file)
-
-    async def _at_random(self, step: Step) -> None:
+    async def _at_random(self, seconds: float) -> None:
         """Act as any user might, for so long; the device is on and reads audio afterwards."""
-        with trio.move_on_after(step.seconds):
+        with trio.move_on_after(seconds):
             while True:
                 await self._do_something()
                 await trio.sleep(self._random.choice((0.0, 0.02, 0.2, 1.0)) * self._random.random())
         self._device.resume_reading()
-        await self._on(step)
+        await self._switch_on()
 
     async def _do_something(self) -> None:
         chance = self._random.random()
         if chance < 0.08:
-            await self._off(Step("off"))
+            await self._switch_off()
             await trio.sleep(self._random.choice((0.0, 0.0, 0.1)))
-            await self._on(Step("on"))
+            await self._switch_on()
         elif chance < 0.12:
             await self._go_deaf()
         elif chance < 0.2:
-            button, action = self._random.choice(list(Button)), self._random.choice(list(Action))
-            await self._press(Step("press", button=button, action=action))
+            self._press(self._random.choice(list(Button)), self._random.choice(list(Action)))
         else:
-            await self._press(Step("press", button=self._random.choice(_PRESSES)))
+            self._press(self._random.choice(_PRESSES))
 
     async def _go_deaf(self) -> None:
         self._device.pause_reading()

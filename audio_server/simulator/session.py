@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from trio_util import AsyncValue
 
 from audio_server.simulator.events import (
     PACKET_S,
@@ -17,34 +16,25 @@ from audio_server.simulator.events import (
     CallLost,
     CallReopened,
     Connected,
-    Event,
     EventAcked,
-    EventSent,
+    PacketReceived,
     ReadingPaused,
     ReadingResumed,
     RequestUnclear,
     StateAsked,
 )
-from audio_server.simulator.messages import device_event, leds_set, packet_received, state_answer
+from audio_server.simulator.messages import device_event, leds_set, state_answer
 from audio_server.wire.comms_grpc import DeviceServiceStub
 from audio_server.wire.comms_pb2 import AudioStreamRequest, DeviceStatusResponse
+
+if TYPE_CHECKING:
+    from audio_server.simulator.device import VirtualDevice
 
 Stream: TypeAlias = Any
 """A call as grpclib's stubs open it; their message types are not worth a generic here."""
 
 REOPEN_S = 1.0
 REOPEN_MAX_S = 10.0
-
-
-class Owner(Protocol):
-    """The device as its session sees it; it outlives the session."""
-
-    reading: AsyncValue[bool]
-    colours: tuple[int, ...]
-
-    def emit(self, event: Event) -> None: ...
-
-    async def next_event(self) -> EventSent: ...
 
 
 class Session:
@@ -57,7 +47,7 @@ class Session:
 
     def __init__(
         self,
-        owner: Owner,
+        owner: VirtualDevice,
         stub: DeviceServiceStub,
         device_id: str,
         *,
@@ -125,20 +115,16 @@ class Session:
             return error
 
     async def _attend(self, call: Call, stream: Stream) -> GRPCError:
+        use = {
+            Call.STATUS: self._answer_status,
+            Call.EVENTS: self._send_events,
+            Call.AUDIO: self._read_audio,
+        }
         try:
-            await self._use(call, stream)
+            await use[call](stream)
         except GRPCError as error:
             return error
         return GRPCError(Status.OK, "ended by the server")
-
-    async def _use(self, call: Call, stream: Stream) -> None:
-        match call:
-            case Call.STATUS:
-                await self._answer_status(stream)
-            case Call.EVENTS:
-                await self._send_events(stream)
-            case Call.AUDIO:
-                await self._read_audio(stream)
 
     async def _answer_status(self, stream: Stream) -> None:
         """Say nothing until asked; then answer every request."""
@@ -173,7 +159,7 @@ class Session:
             if message is None:
                 return
             packets = 1 if message.is_start else packets + 1
-            self._owner.emit(packet_received(message))
+            self._owner.emit(PacketReceived(message.is_start, message.is_end, message.data))
             if message.is_end and self._whole_takes:
                 await self._play_whole(packets)
 

@@ -1,10 +1,9 @@
-"""How long an Opus packet is, from its first bytes (RFC 6716, sections 3.1 and 3.2)."""
+"""Whether an audio packet is framed as the contract has it (RFC 6716, sections 3.1 and 3.2)."""
 
 from __future__ import annotations
 
-_SILK_MS = (10.0, 20.0, 40.0, 60.0)
-_HYBRID_MS = (10.0, 20.0)
-_CELT_MS = (2.5, 5.0, 10.0, 20.0)
+from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ, packet_samples
+
 _MAX_FRAME_BYTES = 1275
 
 
@@ -17,33 +16,21 @@ def packet_fault(data: bytes) -> str | None:
         return "is empty"
     if data[0] & 0x04:
         return "is stereo"
-    count = _frame_count(data)
-    if count is None:
+    samples = packet_samples(data)
+    if not samples or not _fits(data[0] & 0x03, data[1:]):
         return "is not framed as Opus"
-    length_ms = count * _frame_ms(data[0] >> 3)
-    if length_ms != 20:
-        return f"lasts {length_ms:g} ms, not 20 ms"
+    if samples != PACKET_SAMPLES:
+        return f"lasts {samples * 1000 / RATE_HZ:g} ms, not 20 ms"
     return None
 
 
-def _frame_ms(config: int) -> float:
-    if config < 12:
-        return _SILK_MS[config % 4]
-    if config < 16:
-        return _HYBRID_MS[config % 2]
-    return _CELT_MS[config % 4]
-
-
-def _frame_count(data: bytes) -> int | None:
-    """How many frames the packet announces; None if its length contradicts the code."""
-    code, payload = data[0] & 0x03, data[1:]
+def _fits(code: int, payload: bytes) -> bool:
+    """Whether frames that are counted by this code can have the length of the packet."""
     if code == 0:
-        return 1 if len(payload) <= _MAX_FRAME_BYTES else None
+        return len(payload) <= _MAX_FRAME_BYTES
     if code == 1:
-        return 2 if len(payload) % 2 == 0 and len(payload) <= 2 * _MAX_FRAME_BYTES else None
-    if code == 2:
-        return 2 if _fits_first_of_two(payload) else None
-    return (payload[0] & 0x3F) or None if payload else None
+        return len(payload) % 2 == 0 and len(payload) <= 2 * _MAX_FRAME_BYTES
+    return code == 3 or _fits_first_of_two(payload)
 
 
 def _fits_first_of_two(payload: bytes) -> bool:

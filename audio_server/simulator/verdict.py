@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 PlayWhilePlaying: TypeAlias = Literal["restart", "ignore", "queue"]
 ModeWhilePlaying: TypeAlias = Literal["keep", "stop", "switch"]
@@ -29,11 +28,11 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken rule. `at_s` is on the clock of the events that the oracle got."""
+class Note:
+    """Something that the contract allows and a reader of the verdict should know. `at_s` is on the
+    clock of the events that the oracle got."""
 
     at_s: float
-    rule: Rule
     text: str
 
     def __str__(self) -> str:
@@ -41,19 +40,15 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Something that the contract allows and a reader of the verdict should know."""
+class Violation(Note):
+    """One broken rule."""
 
-    at_s: float
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
+    rule: Rule
 
 
-PLAY_WHILE_PLAYING: tuple[PlayWhilePlaying, ...] = ("restart", "ignore", "queue")
-MODE_WHILE_PLAYING: tuple[ModeWhilePlaying, ...] = ("keep", "stop", "switch")
-STOP_GOES: tuple[StopGoes, ...] = ("home", "keep")
+PLAY_WHILE_PLAYING: tuple[PlayWhilePlaying, ...] = get_args(PlayWhilePlaying)
+MODE_WHILE_PLAYING: tuple[ModeWhilePlaying, ...] = get_args(ModeWhilePlaying)
+STOP_GOES: tuple[StopGoes, ...] = get_args(StopGoes)
 """The values of each setting; the defaults of the contract come first."""
 
 
@@ -85,5 +80,28 @@ class Limits:
         return self.response_s + self.tolerance_s
 
 
-Report: TypeAlias = Callable[[float, Rule, str], None]
-"""Takes a violation: when, which rule, a sentence."""
+@dataclass(slots=True)
+class Case:
+    """The settings by which a server is judged, and the findings; shared by the oracle's parts.
+
+    `acts` counts the acts of operators that it takes to explain the events.
+    """
+
+    limits: Limits
+    rules: ServerRules
+    violations: list[Violation] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    acts: int = 0
+
+    def report(self, at_s: float, rule: Rule, text: str) -> None:
+        """Add a violation."""
+        self.violations.append(Violation(at_s, text, rule))
+
+    def note(self, at_s: float, text: str) -> None:
+        """Add a note."""
+        self.notes.append(Note(at_s, text))
+
+    def note_act(self, at_s: float, text: str) -> None:
+        """Add a note of an operator's act."""
+        self.acts += 1
+        self.note(at_s, text)

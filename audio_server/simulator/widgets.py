@@ -9,7 +9,7 @@ import trio
 
 from audio_server.process.printable import printable
 from audio_server.simulator.describe import describe
-from audio_server.simulator.device import Link, VirtualDevice
+from audio_server.simulator.device import VirtualDevice
 from audio_server.simulator.events import (
     Connecting,
     Disconnected,
@@ -45,25 +45,10 @@ class Widgets:
         self.leds: tuple[int | None, ...] = LEDS_OFF
         self.lines: deque[Line] = deque(maxlen=KEPT_LINES)
         self.take_open = False
-        self.packets = 0
-        self.last_ack_ms: float | None = None
-        self._device = device
+        self.device = device
         self._oracle = oracle
         self._told = 0
         self._sent: tuple[float, str] = (0.0, "")
-
-    @property
-    def device_id(self) -> str:
-        return self._device.device_id
-
-    @property
-    def link(self) -> Link:
-        return self._device.link.value
-
-    @property
-    def queued(self) -> int:
-        """Presses that wait to be sent."""
-        return self._device.queued
 
     def __call__(self, at_s: float, event: Event) -> None:
         self.playout(at_s, event)
@@ -71,14 +56,9 @@ class Widgets:
             case LedsSet(leds):
                 self.leds = leds
             case PacketReceived():
-                self.packets = 1 if event.is_start else self.packets + 1
                 self.take_open = not event.is_end
-            case EventAcked():
-                self.last_ack_ms = 1000 * (at_s - self._sent[0])
             case Disconnected():
                 self.take_open = False
-            case _:
-                pass
         self._log(at_s, event)
         self.tell_violations()
 
@@ -88,18 +68,15 @@ class Widgets:
         if isinstance(event, EventSent):
             self._sent = (at_s, text)
         elif isinstance(event, EventAcked):
-            text = f"{self._sent[1]}: {text} after {self.last_ack_ms:.1f} ms"
+            sent_s, sent = self._sent
+            text = f"{sent}: {text} after {1000 * (at_s - sent_s):.1f} ms"
             self.lines.append(Line(at_s, text))
         elif isinstance(event, LedsSet):
             self.lines.append(Line(at_s, "LEDs", leds=event.leds))
         elif text and not isinstance(event, Connecting):
-            self._say_anew(Line(at_s, text))
-
-    def _say_anew(self, line: Line) -> None:
-        """Add a line; one that says the same as the last takes its place."""
-        if self.lines and self.lines[-1].text == line.text:
-            self.lines.pop()
-        self.lines.append(line)
+            if self.lines and self.lines[-1].text == text:
+                self.lines.pop()
+            self.lines.append(Line(at_s, text))
 
     def say(self, text: str) -> None:
         """Add a line of one's own to the log."""

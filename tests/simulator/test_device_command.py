@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
-import structlog
 import trio
 from opus_sound import tone
 from stub_server import StubService
@@ -19,21 +16,11 @@ from tcp_server import in_thread, listening, serving, serving_clips
 from audio_server.clips.opus_decoder import OpusDecoder
 from audio_server.simulator import cli, speaker
 
+pytestmark = pytest.mark.usefixtures("logs_as_they_were")
+
 NOBODY = ("--port", "1")
 PATIENT = ("--tolerance-ms", "500")
 """Where a verdict is asked for, but the machine is not the one that is judged."""
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """The command configures the logs of its process, which here is that of the tests."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -53,7 +40,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
         (("--script", "connect", *NOBODY), "Connection refused: no server listens there"),
         (("--script", "mode"), "begin with connect"),
         (("--script", "connect", *NOBODY), "127.0.0.1:1"),
-        (("--id", "not this", "--script", "connect"), "1 to 64 characters"),
+        (("--id", "not this", "--script", "connect"), "1-64 characters"),
         (("--port", "0"), "--port"),
         (("--volume", "3"), "--volume"),
         (("--modes", "0", "--script", "connect"), "--modes"),
