@@ -19,7 +19,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
 from audio_server.clips.encoder import OpusEncoder
-from audio_server.clips.ogg import write_opus
+from audio_server.clips.ogg import opus_bytes
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
 
 BIT_RATE_BPS = 40_000
@@ -211,8 +211,7 @@ def write(path: Path, sound: Sound) -> None:
     for start in range(0, len(fading), PACKET_SAMPLES):
         packets += encoder.push(pcm_frame(fading[start : start + PACKET_SAMPLES]))
     packets += encoder.finish()
-    with path.open("wb") as file:
-        write_opus(file, packets)
+    path.write_bytes(opus_bytes(packets))
 
 
 def pcm_frame(sound: Sound) -> AudioFrame:

@@ -15,7 +15,6 @@ import stat
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from io import BufferedReader
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -23,8 +22,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from audio_server.clips.clip import Source
-from audio_server.clips.encoded_clip import EncodedClip
+from audio_server.clips.encoded_clip import EncodedClip, Source
 from audio_server.clips.opus import PACKET_MAX_BYTES, is_sendable
 from audio_server.files.folders import OpenFolder, is_part
 from audio_server.files.home import is_nowhere
@@ -46,20 +44,11 @@ PART_MAX_S = 3600
 _DIGEST_BYTES = 32
 _ENTRY = re.compile(r"([0-9a-f]{64}-[0-9]+)\.(clip|peaks)")
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
-
-
-class _Source(msgspec.Struct, forbid_unknown_fields=True):
-    codec: Annotated[str, msgspec.Meta(pattern="^[ -~]{1,64}$")]
-    rate_hz: Count
-    channels: Count
-    passed_through: bool
-
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
     """The head of a clip's entry; the packets follow, one after the other."""
 
-    source: _Source
+    source: Source
     sizes: list[Annotated[int, msgspec.Meta(ge=1, le=PACKET_MAX_BYTES)]]
 
 
@@ -180,7 +169,7 @@ def _digest(name: str, body: bytes) -> bytes:
 
 
 def _body(clip: EncodedClip) -> bytes:
-    head = {"source": asdict(clip.source), "sizes": [len(packet) for packet in clip.packets]}
+    head = _Head(clip.source, [len(packet) for packet in clip.packets])
     return b"\n".join((msgspec.json.encode(head), b"".join(clip.packets)))
 
 
@@ -197,4 +186,4 @@ def _parse(body: bytes) -> EncodedClip | None:
     packets = [sound[start:stop] for start, stop in edges]
     if not all(map(is_sendable, packets)):
         return None
-    return EncodedClip(packets, Source(**msgspec.structs.asdict(head.source)))
+    return EncodedClip(packets, head.source)

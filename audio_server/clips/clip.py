@@ -11,8 +11,6 @@ from audio_server.clips.encoded_clip import Source
 from audio_server.clips.opus import PACKET_MAX_BYTES
 from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
 
-__all__ = ["Clip", "Source"]
-
 
 @dataclass(frozen=True, slots=True)
 class Clip:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from audio_server.clips.clip import Source
+from audio_server.clips.clip_reader import Loaded
+from audio_server.clips.encoded_clip import Source
 from audio_server.clips.errors import as_text
-from audio_server.clips.loader import Loaded
 from audio_server.clips.naming import titles_of
 
 
@@ -24,28 +24,21 @@ class ClipInfo:
     bit_rate_bps: int
     source: Source | None = None
 
-    def facts(self) -> dict[str, object]:
-        """All of it, ready for JSON."""
-        return asdict(self)
-
 
 def entries_of(loaded: Sequence[Loaded]) -> tuple[ClipInfo, ...]:
     """An entry for each clip; the index is its mode."""
     titles = titles_of(one.file for one in loaded)
     return tuple(
-        _entry(mode, one, title)
-        for mode, (one, title) in enumerate(zip(loaded, titles, strict=True))
-    )
-
-
-def _entry(mode: int, loaded: Loaded, title: str) -> ClipInfo:
-    clip = loaded.clip
-    return ClipInfo(
-        mode,
-        as_text(loaded.file),
-        clip.name,
-        as_text(title),
-        clip.duration_s,
-        clip.bit_rate_bps,
-        clip.source,
+        ClipInfo(
+            mode,
+            as_text(file),
+            clip.name,
+            as_text(title),
+            clip.duration_s,
+            clip.bit_rate_bps,
+            clip.source,
+        )
+        for mode, (file, clip, title) in enumerate(
+            (one.file, one.clip, title) for one, title in zip(loaded, titles, strict=True)
+        )
     )

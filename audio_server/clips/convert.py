@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import trio
 
-from audio_server.clips.decoder import open_decoder
+from audio_server.clips.decoder import MAX_PACKETS, open_decoder
 from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.errors import ClipError
-from audio_server.clips.ogg import write_opus
+from audio_server.clips.ogg import opus_bytes
 
 
 async def opus_of_file(path: Path) -> bytes:
@@ -27,7 +25,7 @@ async def opus_of_file(path: Path) -> bytes:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
 
 
-async def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int | None = None) -> bytes:
+async def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int = MAX_PACKETS) -> bytes:
     """The same of an open file of the system; `path` is its name in errors. Raises `ClipTooLarge`
     for one that would have more packets of 20 ms."""
     async with open_decoder() as decoder:
@@ -40,10 +38,3 @@ def _opus_file(encoded: EncodedClip, file: BinaryIO) -> bytes:
         return opus_bytes(encoded.packets)
     file.seek(0)
     return file.read()
-
-
-def opus_bytes(packets: Sequence[bytes]) -> bytes:
-    """An Ogg Opus file of these packets."""
-    file = BytesIO()
-    write_opus(file, packets)
-    return file.getvalue()

@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated, BinaryIO, Final, TypeVar, cast
+from typing import BinaryIO, Final, TypeVar, cast
 
 import msgspec
 import trio
 
 from audio_server.clips.decoder_handle import EXIT_S, DecoderLost, DecoderProcess, start_process
-from audio_server.clips.encoded_clip import EncodedClip, Source
+from audio_server.clips.encoded_clip import Count, EncodedClip, Source
 from audio_server.clips.errors import ClipError
 from audio_server.clips.faults import Fault, Refused
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ, is_sendable
@@ -49,18 +49,12 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
 
+class _Facts(Source, frozen=True, array_like=True):
+    """The final record about a file: its source, and how many of its packets do not decode."""
 
-class _Facts(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """The final record about a file."""
-
-    codec: Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]{1,32}$")]
-    rate_hz: _Count
-    channels: _Count
-    passed_through: bool
-    broken: _Count
-    packets: _Count
+    broken: Count
+    packets: Count
 
 
 class Decoder:
@@ -71,7 +65,7 @@ class Decoder:
         self._process: DecoderProcess | None = None
 
     async def ingest(
-        self, path: Path | str, file: BinaryIO, *, max_packets: int | None = None
+        self, path: Path | str, file: BinaryIO, *, max_packets: int = MAX_PACKETS
     ) -> EncodedClip:
         """The Opus packets of `file`, which must be one of the system's; its position changes, and
         it stays the caller's to close. `path` is its name in errors.
@@ -79,22 +73,30 @@ class Decoder:
         Raises `NotSound` or `ClipDamaged` for a file that is no clip, `ClipTooLarge` as soon as
         there are more than `max_packets`, and `ClipError` where no process can be started.
         """
-        answer = _Ingested(path, max_packets or MAX_PACKETS)
-        await self._ask(path, INGEST, file, answer)
-        return answer.encoded()
+        answer = _Answer(is_sendable, max_packets)
+        facts = await self._ask(path, INGEST, file, answer, _Facts)
+        if facts.broken:
+            broken, packets = facts.broken, facts.packets
+            _log.warning("%s: %d of %d packets do not decode", path, broken, packets)
+        if not answer.parts:
+            raise Fault.SILENT.error(path)
+        source = Source(facts.codec, facts.rate_hz, facts.channels, facts.passed_through)
+        return EncodedClip(answer.parts, source)
 
     async def levels(self, name: str, packets: Sequence[bytes]) -> bytes:
         """How loud the packets are, a byte for every 5 ms. Raises `ClipError` about `name`."""
-        answer = _Levels()
+        answer = _Answer(lambda part: len(part) == LEVELS_A_PACKET, len(packets))
         with _memory_file() as file:
             await trio.to_thread.run_sync(_write_packets, file, packets)
-            await self._ask(name, LEVELS, file, answer)
-        if len(answer.levels) != len(packets) * LEVELS_A_PACKET:
+            await self._ask(name, LEVELS, file, answer, type(None))
+        if len(answer.parts) != len(packets):
             raise Fault.CRASH.error(name)
-        return bytes(answer.levels)
+        return b"".join(answer.parts)
 
-    async def _ask(self, path: Path | str, job: bytes, file: BinaryIO, answer: _Answer) -> None:
-        """Run a job. An end before its answer is whole ends the process too."""
+    async def _ask(
+        self, path: Path | str, job: bytes, file: BinaryIO, answer: _Answer, facts: type[T]
+    ) -> T:
+        """Run a job; return its facts. An end before its answer is whole ends the process too."""
         try:
             with trio.CancelScope(deadline=trio.current_time() + WALL_S) as scope:
                 started_at = trio.current_time()
@@ -104,8 +106,8 @@ class Decoder:
                     for kind, data in await process.read():
                         answer.take(kind, data)
                     scope.deadline = started_at + WALL_S + answer.sound_s
-            if scope.cancelled_caught:
-                raise Fault.TIME.error(path)
+                return _decode(answer.facts, facts)
+            raise Fault.TIME.error(path)
         except BadRecord:
             raise Fault.CRASH.error(path) from None
         except DecoderLost:
@@ -151,78 +153,37 @@ async def open_decoder() -> AsyncIterator[Decoder]:
 
 
 class _Answer:
-    """Yield an answer, record by record. Raises `BadRecord` for a record of no decoder process."""
+    """The parts of an answer so far: packets or their levels, by the test `is_part`."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_part: Callable[[bytes], bool], max_parts: int) -> None:
+        self.parts: list[bytes] = []
+        self.facts = b""
         self.is_whole = False
         self.sound_s = 0.0
+        self._is_part = is_part
+        self._max_parts = max_parts
+        self._is_second = False
 
     def take(self, kind: Kind, data: bytes) -> None:
-        """The next record. Raises `Refused` for the one that says so, and ends the answer."""
-        if kind is Kind.REFUSED:
-            self.is_whole = True
-            raise _refusal(data)
-        if kind is Kind.DONE:
-            self.is_whole = True
-        self._take(kind, data)
+        """Take the next record.
 
-    def _take(self, kind: Kind, data: bytes) -> None:
-        raise NotImplementedError
-
-
-class _Ingested(_Answer):
-    """The packets of a file."""
-
-    def __init__(self, path: Path | str, max_packets: int) -> None:
-        super().__init__()
-        self._path = path
-        self._max_packets = max_packets
-        self._packets: list[bytes] = []
-        self._is_second = False
-        self._source: Source | None = None
-
-    def encoded(self) -> EncodedClip:
-        """All of it. Raises `ClipDamaged` where there is no sound."""
-        if not self._packets or self._source is None:
-            raise Fault.SILENT.error(self._path)
-        return EncodedClip(self._packets, self._source)
-
-    def _take(self, kind: Kind, data: bytes) -> None:
-        if kind is Kind.PACKET and is_sendable(data):
-            self._put(data)
+        Raises `Refused` for a file that is refused, or has too many parts, and `BadRecord` for a
+        record of no decoder process.
+        """
+        if kind is Kind.PACKET and self._is_part(data):
+            self.sound_s += _PACKET_S
+            self.parts.append(data)
+            if len(self.parts) > self._max_parts:
+                raise Refused(Fault.LENGTH, self._max_parts / PACKETS_A_MINUTE)
         elif kind is Kind.AGAIN and not self._is_second:
             self._is_second = True
-            self._packets.clear()
-        elif kind is Kind.DONE:
-            self._finish(_decode(data, _Facts))
+            self.parts.clear()
+        elif kind in (Kind.DONE, Kind.REFUSED):
+            self.is_whole = True
+            self.facts = data
+            if kind is Kind.REFUSED:
+                raise _refusal(data)
         else:
-            raise BadRecord
-
-    def _put(self, packet: bytes) -> None:
-        self.sound_s += _PACKET_S
-        self._packets.append(packet)
-        if len(self._packets) > self._max_packets:
-            raise Fault.LENGTH.error(self._path, self._max_packets / PACKETS_A_MINUTE)
-
-    def _finish(self, facts: _Facts) -> None:
-        self._source = Source(facts.codec, facts.rate_hz, facts.channels, facts.passed_through)
-        if facts.broken:
-            name, broken, packets = self._path, facts.broken, facts.packets
-            _log.warning("%s: %d of %d packets do not decode", name, broken, packets)
-
-
-class _Levels(_Answer):
-    """How loud packets are."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.levels = bytearray()
-
-    def _take(self, kind: Kind, data: bytes) -> None:
-        if kind is Kind.LEVELS:
-            self.sound_s += _PACKET_S
-            self.levels += data
-        elif kind is not Kind.DONE:
             raise BadRecord
 
 

@@ -85,18 +85,13 @@ class Reply:
         self._budget.check(samples)
 
     def put(self, packet: bytes) -> None:
-        """Send the next packet, with others."""
+        """Send the next packet, or its levels, with others."""
         self.check(PACKET_SAMPLES)
         self._add(Kind.PACKET, packet)
 
     def again(self) -> None:
         """Take back all packets."""
         self._add(Kind.AGAIN)
-
-    def put_levels(self, data: bytes) -> None:
-        """Send the levels of a packet, with others."""
-        self.check(PACKET_SAMPLES)
-        self._add(Kind.LEVELS, data)
 
     def end(self, kind: Kind, facts: object) -> None:
         """Send the rest, and last the facts."""
@@ -126,7 +121,7 @@ def _ingest(file: BinaryIO, reply: Reply) -> object:
 
 def _levels(file: BinaryIO, reply: Reply) -> object:
     for part in levels(_packets(file)):
-        reply.put_levels(part)
+        reply.put(part)
     return None
 
 

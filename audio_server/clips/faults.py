@@ -41,7 +41,7 @@ class Fault(Enum):
 class Refused(Exception):
     """Nothing becomes of a file, for this fault."""
 
-    def __init__(self, fault: Fault, number: int = 0) -> None:
+    def __init__(self, fault: Fault, number: float = 0) -> None:
         super().__init__(fault, number)
         self.fault = fault
         self.number = number

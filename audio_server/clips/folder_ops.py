@@ -28,11 +28,10 @@ from audio_server.clips.journal import (
 )
 from audio_server.clips.naming import check_length, next_name, numbered, titles_of
 from audio_server.clips.suffixes import check_complete, split_name
-from audio_server.files.folders import OpenFolder
+from audio_server.files.folders import OpenFolder, is_part
 
 LOCKED_S = 10.0
 """How long another change may take. They take far less, so a longer one hangs."""
-
 
 EACH_ONCE = "an order has each clip that is in the folder, once"
 
@@ -47,7 +46,8 @@ def place(folder: Path, title: str, opus: bytes, left_out: Collection[str] = ())
     with _changing(folder, left_out) as at:
         new = next_name(at.names, title)
         if new is None or new in at.entries:
-            return at.number([*at.names, None], [*titles_of(at.names), title], opus)[-1]
+            with new_part(at.folder, opus) as part:
+                return at.number([*at.names, part], [*titles_of(at.names), title])[-1]
         check_length(new, at.folder.name_max_bytes())
         try:
             at.folder.create(new, opus)
@@ -73,13 +73,13 @@ def replace(folder: Path, name: str, opus: bytes, left_out: Collection[str] = ()
         if new == name:
             at.folder.write(name, opus)
             return new
-        index = at.names.index(name)
-        after = [*at.names[:index], new, *at.names[index + 1 :]]
-        if new in at.entries or not at.is_in_place(after, titles_of(at.names)):
-            return at.number(_without(at.names, index), titles_of(at.names), opus, gone=name)[index]
-        check_length(new, at.folder.name_max_bytes())
+        index, titles = at.names.index(name), titles_of(at.names)
+        before, behind = at.names[:index], at.names[index + 1 :]
         with new_part(at.folder, opus) as part:
-            at.do(Journal({part: new, name: hidden_name()}))
+            if new in at.entries or not _is_in_place([*before, new, *behind], titles):
+                return at.number([*before, part, *behind], titles)[index]
+            check_length(new, at.folder.name_max_bytes())
+            do(at.folder, Journal({part: new, name: hidden_name()}))
         return new
 
 
@@ -91,11 +91,11 @@ def remove(folder: Path, name: str, left_out: Collection[str] = ()) -> None:
         del rest[index], titles[index]
         if not rest:
             raise ClipError(folder / name, "is the only clip, and one has to stay")
-        if at.is_in_place(rest, titles):
+        if _is_in_place(rest, titles):
             at.folder.remove(name)
             at.folder.flush()
         else:
-            at.number(rest, titles, gone=name)
+            at.number(rest, titles)
 
 
 def reorder(folder: Path, names: Sequence[str], left_out: Collection[str] = ()) -> None:
@@ -117,41 +117,22 @@ class _Change:
         found = find_clips(folder, NOTHING).files
         self.names = [file.name for file in found if file.name not in left_out]
 
-    def is_in_place(self, names: Sequence[str], titles: Sequence[str]) -> bool:
-        """Return whether files of these names sort in this order and have these titles."""
-        return sorted(names) == list(names) and titles_of(names) == list(titles)
-
-    def number(
-        self,
-        names: Sequence[str | None],
-        titles: Sequence[str],
-        opus: bytes = b"",
-        gone: str | None = None,
-    ) -> list[str]:
+    def number(self, names: Sequence[str], titles: Sequence[str]) -> list[str]:
         """Have the files of these names in this order, with these titles; return their new names.
-        None stands for a new one that holds `opus`; the file `gone` is removed."""
-        suffixes = [".opus" if name is None else split_name(name)[1] for name in names]
-        others = self.entries.difference(name for name in (*names, gone) if name)
-        max_bytes = self.folder.name_max_bytes()
-        new = numbered(titles, suffixes, others=others, max_bytes=max_bytes)
-        if None not in names:
-            self._rename(names, new, gone)
-        else:
-            with new_part(self.folder, opus) as part:
-                self._rename([name or part for name in names], new, gone)
+        A hidden name is that of a new clip; a clip that is not among them is removed."""
+        suffixes = [".opus" if is_part(name) else split_name(name)[1] for name in names]
+        others = self.entries.difference(names, self.names)
+        new = numbered(titles, suffixes, others=others, max_bytes=self.folder.name_max_bytes())
+        renames = {old: name for old, name in zip(names, new, strict=True) if old != name}
+        renames |= {gone: hidden_name() for gone in set(self.names).difference(names)}
+        if renames:
+            do(self.folder, journal_for(renames))
         return new
 
-    def _rename(self, names: Sequence[str | None], new: Sequence[str], gone: str | None) -> None:
-        pairs = zip(names, new, strict=True)
-        renames = {old: name for old, name in pairs if old is not None and old != name}
-        if gone is not None:
-            renames[gone] = hidden_name()
-        if renames:
-            self.do(journal_for(renames))
 
-    def do(self, journal: Journal) -> None:
-        """Make a change; files that get a hidden name by it are deleted."""
-        do(self.folder, journal)
+def _is_in_place(names: Sequence[str], titles: Sequence[str]) -> bool:
+    """Whether files of these names sort in this order and have these titles."""
+    return sorted(names) == list(names) and titles_of(names) == list(titles)
 
 
 @contextmanager
@@ -162,7 +143,10 @@ def _changing(folder: Path, left_out: Collection[str], *needed: str) -> Iterator
     """
     try:
         with OpenFolder(folder) as opened:
-            _lock(opened)
+            try:
+                opened.lock(LOCKED_S)
+            except TimeoutError:
+                raise ClipError(folder, "another process is changing it") from None
             finish(opened)
             change = _Change(opened, left_out)
             for name in needed:
@@ -171,17 +155,6 @@ def _changing(folder: Path, left_out: Collection[str], *needed: str) -> Iterator
             yield change
     except OSError as error:
         raise _cannot(folder, error) from error
-
-
-def _lock(folder: OpenFolder) -> None:
-    try:
-        folder.lock(LOCKED_S)
-    except TimeoutError:
-        raise ClipError(folder.path, "another process is changing it") from None
-
-
-def _without(names: Sequence[str], index: int) -> list[str | None]:
-    return [*names[:index], None, *names[index + 1 :]]
 
 
 def _cannot(folder: Path, error: OSError) -> ClipError:

@@ -40,7 +40,7 @@ _NO_FILE = (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.EINVAL, 
 _log = logging.getLogger(__name__)
 
 
-class ForeignJournal(ValueError):
+class ForeignJournal(Exception):
     """A journal is not one that this module would have written."""
 
 
@@ -57,7 +57,7 @@ class Journal:
     def names(self, there: Collection[str]) -> Iterator[tuple[str, str]]:
         """Yield the names of the files that are `there`, each with the one that it will have."""
         there = set(there)
-        hidden = {temporary: self.renames[old] for old, temporary in self.through.items()}
+        hidden = self.rest().renames
         for name in there:
             new = hidden.get(name) or self.renames.get(name, name)
             is_taken = new in there and not self.through
@@ -113,8 +113,6 @@ def _read(folder: OpenFolder) -> Journal:
         if error.errno in _NO_FILE:
             raise ForeignJournal("it is not a file, or too large") from error
         raise ClipError(folder.path / PLAN, f"cannot be read ({error.strerror})") from error
-    except ForeignJournal:
-        raise
     except (ValueError, LookupError, TypeError, RecursionError, MemoryError) as error:
         raise ForeignJournal("it is damaged") from error
     _check_possible(folder, journal)
@@ -148,11 +146,8 @@ def _checked(fields: Any) -> Journal:
 
 
 def _is_one_to_one(journal: Journal) -> bool:
-    old, new, through = (
-        set(journal.renames),
-        set(journal.renames.values()),
-        set(journal.through.values()),
-    )
+    old, new = set(journal.renames), set(journal.renames.values())
+    through = set(journal.through.values())
     removed = sum(map(is_part, new))
     if removed > 1 or len(old) != len(new) or (journal.through and set(journal.through) != old):
         return False

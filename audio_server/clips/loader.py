@@ -18,12 +18,10 @@ from audio_server.clips.folder import ClipFile, look_into, no_clips
 from audio_server.clips.left_out import LeftOut
 from audio_server.files.home import NOWHERE
 
-__all__ = ["ClipError", "Loaded", "Progress", "find_left_out", "load_clips", "load_files"]
-
 Progress = Callable[[int, int], None]
 """Called with how many files are done and how many there are, first with none done."""
 
-PROCESSES_MAX = 2
+PROCESSES = min(os.cpu_count() or 1, 2)
 """How many files are decoded at the same time, on however many cores: each may take memory."""
 
 TURN_S = 0.05
@@ -42,14 +40,14 @@ async def load_files(
     progress: Progress | None = None,
     known: Sequence[Loaded] = (),
     but: str = "",
-    processes: int | None = None,
+    processes: int = PROCESSES,
     left_out: LeftOut | None = None,
 ) -> list[Loaded]:
     """Return the clips of `folder`; its index in the list is the mode of a clip.
 
     A file with the content of one of `known` is that clip again, by whichever name. Of the others,
     those that were encoded once are read from `cache`; the rest is passed through or transcoded in
-    so many processes, by default as there are cores but at most `PROCESSES_MAX`, and stored there.
+    so many processes, and stored there.
     Raises `ClipError` for the first file, in order, that is meant as a clip and
     cannot be read, and where there is none; that of the name `but` is not read.
 
@@ -62,7 +60,7 @@ async def load_files(
     left_out = LeftOut() if left_out is None else left_out
     reader = ClipReader(cache, known, left_out.no_sound)
     work = _Work(files, reader, progress or (lambda done, total: None))
-    loaded = await work.run(processes or _processes())
+    loaded = await work.run(processes)
     left_out.note(folder, found.left_out | work.left_out)
     if not loaded and not but:
         raise no_clips(folder)
@@ -79,7 +77,7 @@ async def find_left_out(folder: Path) -> Collection[str]:
         return ()
     unsure = [file for file in found.files if not file.is_sure]
     work = _Work(unsure, ClipReader(Cache(NOWHERE), (), set()), lambda done, total: None)
-    await work.run(_processes())
+    await work.run(PROCESSES)
     return work.left_out
 
 
@@ -160,7 +158,3 @@ class _Work:
             for file, result in self._results.items()
             if isinstance(result, NO_CLIP) and not file.is_sure
         }
-
-
-def _processes() -> int:
-    return min(os.cpu_count() or 1, PROCESSES_MAX)

@@ -88,20 +88,21 @@ def _checksum(page: bytes) -> bytes:
 # -- writing
 
 
-def write_opus(file: BinaryIO, packets: Sequence[bytes]) -> None:
-    """Write the packets (48 kHz, mono, 20 ms each) bit for bit; `file` stays open.
+def opus_bytes(packets: Sequence[bytes]) -> bytes:
+    """Return an Ogg Opus file of the packets (48 kHz, mono, 20 ms each), bit for bit.
 
     The same packets make the same file: its serial number is made from them.
     """
     serial = zlib.crc32(b"".join(packets))
     head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, PRE_SKIP_SAMPLES, RATE_HZ, 0, 0)
-    file.write(_page(FIRST, 0, serial, 0, [head]))
-    file.write(_page(0, 0, serial, 1, [b"OpusTags" + struct.pack("<I4sI", 4, b"opus", 0)]))
+    tags = b"OpusTags" + struct.pack("<I4sI", 4, b"opus", 0)
+    pages = [_page(FIRST, 0, serial, 0, [head]), _page(0, 0, serial, 1, [tags])]
     done = 0
     for number, group in enumerate(_grouped(packets), start=2):
         done += len(group)
         flags = LAST if done == len(packets) else 0
-        file.write(_page(flags, done * PACKET_SAMPLES, serial, number, group))
+        pages.append(_page(flags, done * PACKET_SAMPLES, serial, number, group))
+    return b"".join(pages)
 
 
 def _grouped(packets: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -34,11 +34,6 @@ class Piece(NamedTuple):
     dropped: int
     """How many of its last samples at 48 kHz are not to be heard."""
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether any of it is."""
-        return self.dropped < packet_samples(self.data)
-
 
 def channels_of(head: bytes) -> int:
     """How many channels the head of a link asks for."""
@@ -51,7 +46,8 @@ def can_pass(piece: Piece) -> bool:
 
     A device decodes mono, knows of no gain, and plays every packet in full.
     """
-    return _is_plain(piece.head) and is_sendable(piece.data) and piece.is_heard
+    is_heard = piece.dropped < packet_samples(piece.data)
+    return is_heard and is_sendable(piece.data) and _is_plain(piece.head)
 
 
 def _is_plain(head: bytes) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import av
 
-RATE_HZ = 48_000
-PACKET_SAMPLES = 960
+from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
+
 PACKET_BYTES = 2 * PACKET_SAMPLES
 QUIET = bytes(PACKET_BYTES)
 """20 ms in which nothing sounds."""

@@ -26,15 +26,11 @@ async def peaks(clip: Clip, points: int, key: str, cache: Cache) -> list[float]:
     name = f"{key}.peaks"
     fine = await trio.to_thread.run_sync(cache.read, name)
     if fine is None or len(fine) != clip.packets * LEVELS_A_PACKET:
-        fine = await _levels(clip)
+        packets = await trio.to_thread.run_sync(lambda: list(clip.sound()))
+        async with open_decoder() as decoder:
+            fine = await decoder.levels(clip.name, packets)
         await trio.to_thread.run_sync(cache.write, name, fine)
     return [round(part / 255, 3) for part in _coarse(fine, points)]
-
-
-async def _levels(clip: Clip) -> bytes:
-    packets = await trio.to_thread.run_sync(lambda: list(clip.sound()))
-    async with open_decoder() as decoder:
-        return await decoder.levels(clip.name, packets)
 
 
 def _coarse(fine: Sequence[int], points: int) -> Iterator[int]:

@@ -6,19 +6,19 @@ It is a sound file of any format, or raw PCM where that is asked for.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from io import BufferedReader
-from tempfile import TemporaryFile
 from typing import BinaryIO
 
 import trio
 
-from audio_server.clips.convert import opus_bytes, opus_of
+from audio_server.clips.convert import opus_of
 from audio_server.clips.decoder import MAX_PACKETS, PACKETS_A_MINUTE
-from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound
+from audio_server.clips.errors import ClipError, NotSound
 from audio_server.clips.faults import Fault
+from audio_server.clips.ogg import opus_bytes
+from audio_server.clips.spool import Spool
 
 LAST_WORDS_S = 1.0
 """Time for a recorder to write the rest of its sound after an interrupt."""
@@ -35,11 +35,12 @@ async def record_file(stream: BinaryIO, name: str) -> bytes:
     It is read whole first, so pieces may be of any size. Raises `ClipError`; for raw PCM, which
     does not say its shape, that is `NotSound`.
     """
-    with TemporaryFile() as file:
-        spool = _Spool(file, name)
-        await _read_to_end(stream, name, spool.take)
-        await trio.to_thread.run_sync(spool.finish)
-        return await opus_of(name, file)
+    with Spool(name, STREAM_MAX_BYTES) as spool:
+        await _read_to_end(stream, name, spool.write)
+        if not spool.size:
+            raise NotSound(name, "has no sound in it")
+        await trio.to_thread.run_sync(spool.flush)
+        return await opus_of(name, spool.file)
 
 
 async def record_raw(
@@ -67,36 +68,6 @@ async def record_raw(
     if not packets:
         raise Fault.SILENT.error(name)
     return await trio.to_thread.run_sync(opus_bytes, packets)
-
-
-class _Spool:
-    """Bytes that are put into a file, up to `STREAM_MAX_BYTES`."""
-
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        self._file = file
-        self._name = name
-        self._size = 0
-
-    def take(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > STREAM_MAX_BYTES:
-            raise ClipTooLarge(self._name, f"is larger than {STREAM_MAX_BYTES >> 20} MiB")
-        with self._faults_named():
-            self._file.write(data)
-
-    def finish(self) -> None:
-        """Write the buffered rest. Raises `NotSound` for an empty recording."""
-        if not self._size:
-            raise NotSound(self._name, "has no sound in it")
-        with self._faults_named():
-            self._file.flush()
-
-    @contextmanager
-    def _faults_named(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ClipError(self._name, f"cannot be kept ({error.strerror})") from error
 
 
 async def _read_to_end(stream: BinaryIO, name: str, take: Callable[[bytes], None]) -> None:

@@ -24,15 +24,16 @@ class Kind(IntEnum):
     READY = 1
     """The process has started and takes requests."""
     PACKET = 2
-    """The next Opus packet."""
+    """The next Opus packet, or the levels of the next one."""
     AGAIN = 3
     """The packets so far are void; others follow."""
-    LEVELS = 4
-    """How loud the next moments are, a byte each."""
-    DONE = 5
+    DONE = 4
     """The end; JSON of facts."""
-    REFUSED = 6
+    REFUSED = 5
     """The end: JSON of a fault's name and its number."""
+
+
+_KINDS = frozenset(Kind)
 
 
 class BadRecord(Exception):
@@ -59,13 +60,8 @@ class RecordReader:
             end = at + _HEAD.size + size
             if end > len(data):
                 break
-            yield _kind(kind), data[at + _HEAD.size : end]
+            if kind not in _KINDS:
+                raise BadRecord
+            yield Kind(kind), data[at + _HEAD.size : end]
             at = end
         self._rest = data[at:]
-
-
-def _kind(number: int) -> Kind:
-    try:
-        return Kind(number)
-    except ValueError as error:
-        raise BadRecord from error

@@ -20,12 +20,13 @@ from audio_server.clips import folder_ops
 from audio_server.clips.cache import CACHE_MAX_MIB, Cache
 from audio_server.clips.clip import Clip
 from audio_server.clips.clip_info import ClipInfo, entries_of
-from audio_server.clips.convert import opus_bytes
+from audio_server.clips.clip_reader import Loaded
 from audio_server.clips.errors import ClipError, ClipsFixed
 from audio_server.clips.folder import has_clips, why_fixed
 from audio_server.clips.left_out import LeftOut
-from audio_server.clips.loader import Loaded, Progress, load_files
+from audio_server.clips.loader import Progress, load_files
 from audio_server.clips.naming import Finder, clean_title, title_of_file
+from audio_server.clips.ogg import opus_bytes
 from audio_server.clips.own_folder import make_own
 from audio_server.clips.peaks import peaks
 from audio_server.clips.suffixes import check_complete
@@ -71,7 +72,7 @@ class Repository:
         self.version = AsyncValue(0)  # one more with each change
         self._cache = cache if isinstance(cache, Cache) else Cache(cache)
         self._fixed_because: str | None = None
-        self._use: Use = _use_nowhere
+        self._use: Use = at_once(lambda clips: None)
         self._change = trio.Lock()
         self._uploads = trio.CapacityLimiter(UPLOADS_MAX)
         self._decoding = trio.CapacityLimiter(DECODED_MAX)
@@ -106,16 +107,14 @@ class Repository:
         one = self._shown.loaded[self.find(name).mode]
         async with self._drawing:
             drawn = await peaks(one.clip, points, one.key, self._cache)
-        await self._trim()
-        return drawn
-
-    async def _trim(self) -> None:
         keys = {one.key for one in self._shown.loaded}
         await trio.to_thread.run_sync(self._cache.trim, keys, limiter=self._drawing)
+        return drawn
 
     async def sound(self, name: str) -> bytes:
         """A clip as an Ogg Opus file, its packets bit for bit as devices get them."""
-        return await trio.to_thread.run_sync(_ogg, self._shown.clips[self.find(name).mode])
+        clip = self._shown.clips[self.find(name).mode]
+        return await trio.to_thread.run_sync(lambda: opus_bytes(list(clip.sound())))
 
     # -- how it changes
 
@@ -156,7 +155,8 @@ class Repository:
         if len(names) != len(self.entries):
             raise ClipError(self.folder, folder_ops.EACH_ONCE)
         async with self._changing():
-            files = await trio.to_thread.run_sync(self._shown.files, names)
+            shown = self._shown
+            files = await trio.to_thread.run_sync(lambda: [shown.file_of(name) for name in names])
             await self._in_folder(folder_ops.reorder, files, self._left_out.files)
 
     async def reload_and_tell(self) -> None:
@@ -195,13 +195,10 @@ class Repository:
         """
         async with self._change:
             await self._check_free()
-            file = "" if name is None else self._file(name)
+            file = "" if name is None else self._shown.file_of(name)
             await self._load(but=file)
             yield file
             await self._reload()
-
-    def _file(self, name: str) -> str:
-        return self._shown.loaded[self.find(name).mode].file
 
     async def _check_free(self) -> None:
         await self.look()
@@ -240,16 +237,12 @@ class _Shown:
         self.loaded = loaded
         self.entries = entries_of(loaded)
         self.clips = [one.clip for one in loaded]
-        self._finder = Finder([one.file for one in loaded])
+        self.file_of = Finder([one.file for one in loaded]).find
         self._modes = {one.file: mode for mode, one in enumerate(loaded)}
 
     def find(self, name: str) -> ClipInfo:
         """As `Repository.find`."""
-        return self.entries[self._modes[self._finder.find(name)]]
-
-    def files(self, names: Sequence[str]) -> list[str]:
-        """Return the file that each of these names means. Raises the errors of `find`."""
-        return [self._finder.find(name) for name in names]
+        return self.entries[self._modes[self.file_of(name)]]
 
 
 async def open_repository(
@@ -276,11 +269,3 @@ def at_once(change: Callable[[Sequence[Clip]], None]) -> Use:
         change(clips)
 
     return use
-
-
-async def _use_nowhere(clips: Sequence[Clip]) -> None:
-    """Stands for the player of a repository without one."""
-
-
-def _ogg(clip: Clip) -> bytes:
-    return opus_bytes(list(clip.sound()))

@@ -77,7 +77,8 @@ def meant_as(name: str) -> Meant:
     suffix = suffix.lower()
     if name.startswith(".") or suffix in COMPANIONS or name.upper() in _DOCUMENTS:
         return Meant.COMPANION
-    if _is_unfinished(stem, suffix) or suffix in _BACKUPS or _is_of_an_editor(name):
+    is_of_an_editor = name.endswith("~") or (name.startswith("#") and name.endswith("#"))
+    if _is_unfinished(stem, suffix) or suffix in _BACKUPS or is_of_an_editor:
         return Meant.UNFINISHED
     return Meant.SOUND if suffix in SOUND else Meant.UNKNOWN
 
@@ -91,10 +92,6 @@ def _is_unfinished(stem: str, suffix: str) -> bool:
     # yt-dlp writes `song.temp.m4a` and `song.mp4.part-Frag7`.
     is_temporary = split_name(stem)[1].lower() == ".temp"
     return is_temporary or suffix in UNFINISHED or suffix.startswith(".part-frag")
-
-
-def _is_of_an_editor(name: str) -> bool:
-    return name.endswith("~") or (name.startswith("#") and name.endswith("#"))
 
 
 def check_complete(name: str) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import BinaryIO, Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import trio
 
 from audio_server.clips.convert import opus_of
-from audio_server.clips.errors import ClipError, ClipTooLarge, NotSound, UploadTooSlow
+from audio_server.clips.errors import ClipError, NotSound, UploadTooSlow
+from audio_server.clips.spool import Spool
 from audio_server.wire.audio import PACKET_MS
 
 UPLOAD_MAX_MIB = 64
@@ -55,26 +53,28 @@ async def receive(
     stops that. Raises `ClipTooLarge` as soon as it is too large, `UploadTooSlow`, and `ClipError`
     for one that cannot be played.
     """
-    async with _temporary(folder) as file:
-        size, start, rest = 0, trio.current_time(), aiter(parts)
+    try:
+        spool = await trio.to_thread.run_sync(Spool, name, max_bytes, folder)
+    except OSError as error:
+        raise ClipError(folder, f"cannot be written to ({error.strerror})") from error
+    with spool:
+        start, rest = trio.current_time(), aiter(parts)
         total_s = max(UPLOAD_S, max_bytes / UPLOAD_BYTES_A_S)
-        while (part := await _next(name, rest, start + min(total_s, due_s(size)))) is not None:
-            size += len(part)
-            if size > max_bytes:
-                raise ClipTooLarge(name, f"is larger than {max_bytes / 2**20:g} MiB")
-            await _write(name, partial(file.write, part))
-        if not size:
+        while (
+            part := await _next(name, rest, start + min(total_s, due_s(spool.size)))
+        ) is not None:
+            await trio.to_thread.run_sync(spool.write, part)
+        if not spool.size:
             raise NotSound(name, "is empty")
-        await _write(name, file.flush)
-        decode = partial(_decode, name, file, decoding)
+        await trio.to_thread.run_sync(spool.flush)
+
+        async def decode() -> bytes:
+            async with decoding:
+                return await opus_of(name, spool.file, max_packets=_PACKETS_MAX)
+
         return await (
             _unless_gone(parts, name, decode) if isinstance(parts, FromClient) else decode()
         )
-
-
-async def _decode(name: str, file: BinaryIO, decoding: trio.CapacityLimiter) -> bytes:
-    async with decoding:
-        return await opus_of(name, file, max_packets=_PACKETS_MAX)
 
 
 async def _unless_gone(
@@ -112,29 +112,3 @@ async def _next(name: str, parts: AsyncIterator[bytes], due_at: float) -> bytes 
     with trio.move_on_at(due_at):
         return await anext(parts, None)
     raise UploadTooSlow(name, f"comes too slowly (at least {RATE_MIN_BYTES_A_S >> 10} KiB/s)")
-
-
-async def _write(name: str, write: Callable[[], object]) -> None:
-    try:
-        await trio.to_thread.run_sync(write)
-    except OSError as error:
-        raise ClipError(name, f"cannot be kept ({error.strerror})") from error
-
-
-@asynccontextmanager
-async def _temporary(folder: Path) -> AsyncIterator[BinaryIO]:
-    try:
-        file = await trio.to_thread.run_sync(_open, folder)
-    except OSError as error:
-        raise ClipError(folder, f"cannot be written to ({error.strerror})") from error
-    try:
-        yield file
-    finally:
-        with suppress(
-            OSError
-        ):  # the part that a full disk did not take is thrown away with the rest
-            file.close()
-
-
-def _open(folder: Path) -> BinaryIO:
-    return cast(BinaryIO, TemporaryFile(dir=folder))

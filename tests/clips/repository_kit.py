@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 import trio
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.convert import opus_bytes
+from audio_server.clips.ogg import opus_bytes
 from audio_server.wire.audio import SILENCE
 
 FILES = {"00-home.opus": 3, "01-bell.opus": 5, "02-note.opus": 7}

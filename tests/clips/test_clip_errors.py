@@ -11,7 +11,7 @@ from clip_sounds import chirp, write_sound
 
 from audio_server.clips.errors import ClipError
 from audio_server.clips.loader import load_clips
-from audio_server.clips.ogg import write_opus
+from audio_server.clips.ogg import opus_bytes
 from audio_server.wire.audio import SILENCE
 
 
@@ -69,8 +69,7 @@ def damaged(path: Path) -> None:
 
 def mostly_invalid(path: Path) -> None:
     """Ogg Opus with fine headers, where most packets are none: odd bytes for two equal frames."""
-    with path.open("wb") as file:
-        write_opus(file, [SILENCE] * 5 + [bytes([30 << 3 | 1, 1, 2, 3])] * 30)
+    path.write_bytes(opus_bytes([SILENCE] * 5 + [bytes([30 << 3 | 1, 1, 2, 3])] * 30))
 
 
 UNKNOWN = r"cannot be read as sound \(an unknown format"

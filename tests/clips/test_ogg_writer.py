@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 from clip_sounds import ogg_packets, ogg_pages
 
-from audio_server.clips.ogg import write_opus
+from audio_server.clips.ogg import opus_bytes
 from audio_server.wire.audio import SILENCE
 
 PACKETS = [SILENCE + bytes([index]) * index for index in range(120)]
 
 
-def written(packets: list[bytes]) -> bytes:
-    file = BytesIO()
-    write_opus(file, packets)
-    return file.getvalue()
-
-
 def test_headers_and_packets() -> None:
-    head, tags, *packets = ogg_packets(written(PACKETS))
+    head, tags, *packets = ogg_packets(opus_bytes(PACKETS))
     assert packets == PACKETS
     # Version, channels, pre-skip, original rate, gain, mapping family.
     assert head == b"OpusHead" + bytes([1, 1, 56, 1]) + (48_000).to_bytes(4, "little") + bytes(3)
@@ -28,10 +20,10 @@ def test_headers_and_packets() -> None:
 
 def test_every_sample_counts() -> None:
     """The last granule position is the number of samples, pre-skip and all."""
-    *_, (head, _) = ogg_pages(written(PACKETS))
+    *_, (head, _) = ogg_pages(opus_bytes(PACKETS))
     assert int.from_bytes(head[6:14], "little") == len(PACKETS) * 960
     assert head[5] & 4  # end of stream
 
 
 def test_same_packets_make_the_same_file() -> None:
-    assert written(PACKETS) == written(PACKETS)
+    assert opus_bytes(PACKETS) == opus_bytes(PACKETS)

@@ -25,7 +25,7 @@ from clip_sounds import (
 
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import load_clips
-from audio_server.clips.ogg import write_opus
+from audio_server.clips.ogg import opus_bytes
 
 SOUND = chirp(48_000, 1.3)
 
@@ -185,8 +185,7 @@ def padded(size: int) -> bytes:
     ("size", "is_passed"), [(1267, True), (1268, False), (5000, False), (60_000, False)]
 )
 async def test_padded_packets_are_encoded_anew(tmp_path: Path, size: int, is_passed: bool) -> None:
-    with (tmp_path / "a.opus").open("wb") as file:
-        write_opus(file, [padded(size)] * 20)
+    (tmp_path / "a.opus").write_bytes(opus_bytes([padded(size)] * 20))
     clip = await load_one(tmp_path / "a.opus")
     assert clip.source is not None
     assert clip.source.passed_through == is_passed

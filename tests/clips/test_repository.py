@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 from clip_folder import SOUND, names
@@ -17,7 +18,7 @@ from audio_server.clips.repository import Repository
 
 async def test_what_is_listed(repository: Repository) -> None:
     assert [entry.title for entry in repository.entries] == ["home", "bell", "note"]
-    assert repository.entries[1].facts() == {
+    assert msgspec.to_builtins(repository.entries[1]) == {
         "mode": 1,
         "file": "01-bell.opus",
         "name": "01-bell",

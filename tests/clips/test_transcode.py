@@ -19,7 +19,8 @@ from clip_sounds import (
     write_sound,
 )
 
-from audio_server.clips.clip import Clip, Source
+from audio_server.clips.clip import Clip
+from audio_server.clips.encoded_clip import Source
 from audio_server.clips.loader import load_clips
 from audio_server.clips.opus import is_sendable
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from audio_server.clips.upload import START_S, UPLOAD_S
 
 
 @pytest.fixture
-def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a thread writes, a clock that jumps would jump."""
 
-    async def write(name: str, work: object) -> None:
+    async def run_here(work: Callable[..., object], *args: object) -> object:
         await trio.lowlevel.checkpoint()
+        return work(*args)
 
-    monkeypatch.setattr(upload, "_write", write)
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
 
 
 async def trickle(piece_bytes: int, every_s: float) -> AsyncGenerator[bytes, None]:
@@ -47,7 +48,7 @@ async def trickle(piece_bytes: int, every_s: float) -> AsyncGenerator[bytes, Non
 async def test_it_ends(
     tmp_path: Path,
     autojump_clock: MockClock,
-    no_disk: None,
+    no_threads: None,
     piece_bytes: int,
     every_s: float,
     ends_after_s: float,
@@ -60,7 +61,7 @@ async def test_it_ends(
 
 
 async def test_a_slow_line_is_fast_enough(
-    tmp_path: Path, autojump_clock: MockClock, no_disk: None
+    tmp_path: Path, autojump_clock: MockClock, no_threads: None
 ) -> None:
     async with aclosing(trickle(80 << 10, 1.0)) as parts:
         with pytest.raises(ClipTooLarge, match="is larger than 64 MiB"):

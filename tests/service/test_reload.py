@@ -12,7 +12,7 @@ import trio
 from panel import event_of
 
 from audio_server.app import serve_until
-from audio_server.clips.convert import opus_bytes
+from audio_server.clips.ogg import opus_bytes
 from audio_server.device.behaviour import Button
 from audio_server.rpc.client import open_channel
 from audio_server.settings import Settings

@@ -26,7 +26,8 @@ from audio_server.app import (
     serve_on,
     serve_until,
 )
-from audio_server.clips.loader import ClipError, Progress
+from audio_server.clips.errors import ClipError
+from audio_server.clips.loader import Progress
 from audio_server.device.behaviour import Button
 from audio_server.rpc.client import channel_over, open_channel
 from audio_server.rpc.limits import Limits

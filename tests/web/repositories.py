@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.loader import Loaded
+from audio_server.clips.clip_reader import Loaded
 from audio_server.clips.repository import Repository
 
 NOWHERE = Path("nowhere")

@@ -12,8 +12,8 @@ from api_kit import Api, an_api
 from asgi import HOST, Answer, ask, scope_of
 from starlette.types import Message
 
-from audio_server.clips.convert import opus_bytes
 from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip
+from audio_server.clips.ogg import opus_bytes
 from audio_server.clips.repository import open_repository
 from audio_server.web.api.bodies import SILENT_S
 from audio_server.wire.audio import SILENCE

@@ -10,7 +10,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 from worker_log import Log
 
-from audio_server.clips.clip import Clip, Source
+from audio_server.clips.clip import Clip
+from audio_server.clips.encoded_clip import Source
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.settings import Settings

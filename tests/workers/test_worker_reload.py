@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from worker_server import CONNECT, PLAY, Panel, WorkerServer, open_server
 
-from audio_server.clips.convert import opus_bytes
+from audio_server.clips.ogg import opus_bytes
 from audio_server.wire.audio import SILENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
