@@ -23,6 +23,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+async def load_one(path: Path) -> Clip:
+    """Load the only clip of a folder."""
+    (clip,) = await load_clips(path.parent, cache=path.parent / ".cache")
+    return clip
+
+
 async def last_clip(folder: Path) -> Clip:
     return (await load_clips(folder, cache=folder.parent / "cache"))[-1]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clip_folder import load_one
 from clip_sounds import (
     DELAY,
     chirp,
@@ -24,15 +25,9 @@ from clip_sounds import (
 )
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.loader import load_clips
 from audio_server.clips.ogg import opus_bytes
 
 SOUND = chirp(48_000, 1.3)
-
-
-async def load_one(path: Path) -> Clip:
-    (clip,) = await load_clips(path.parent, cache=path.parent / ".cache")
-    return clip
 
 
 def ffmpeg(*args: object, data: bytes = b"") -> bytes:

@@ -6,17 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clip_folder import load_one
 from clip_sounds import chirp, heard, ogg_edited, ogg_packets, rms, sent, write_sound
 
 from audio_server.clips.clip import Clip
-from audio_server.clips.loader import load_clips
 
 SOUND = chirp(48_000, 1.3)
-
-
-async def load_one(path: Path) -> Clip:
-    (clip,) = await load_clips(path.parent, cache=path.parent / ".cache")
-    return clip
 
 
 def passed_through(clip: Clip) -> bool:

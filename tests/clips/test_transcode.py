@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
+from clip_folder import load_one
 from clip_sounds import (
     DELAY,
     RATE_HZ,
@@ -21,7 +22,6 @@ from clip_sounds import (
 
 from audio_server.clips.clip import Clip
 from audio_server.clips.encoded_clip import Source
-from audio_server.clips.loader import load_clips
 from audio_server.clips.opus import is_sendable
 
 LENGTH_S = 1.234
@@ -38,11 +38,6 @@ FORMATS = {
     "au": ("a.au", "pcm_s16be", 22_050, "mono"),
     "stereo opus": ("a.opus", "libopus", 48_000, "stereo"),
 }
-
-
-async def load_one(path: Path) -> Clip:
-    (clip,) = await load_clips(path.parent, cache=path.parent / ".cache")
-    return clip
 
 
 def sound_of(clip: Clip) -> list[float]:

@@ -6,7 +6,7 @@ import socket
 import struct
 
 import trio
-from soak_attacks import frame
+from http2_frames import frame
 
 from benchmarks.frames import AUDIO, EVENTS, PRESSES, STATUS, Button, Kind
 

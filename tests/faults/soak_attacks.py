@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import AsyncIterator, Callable
 from itertools import count
 
 import trio
 from hpack import Encoder
+from http2_frames import PREFACE, frame
 
 from benchmarks.frames import EVENTS, Kind, opening
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PRIORITY, _CONTINUATION = 2, 9
 _PAUSE_S = 0.02
 _BURST = 50
 
 Attack = Callable[[str], AsyncIterator[bytes]]
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Any frame, possible or not."""
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 HELLO = PREFACE + frame(Kind.SETTINGS, 0, 0)

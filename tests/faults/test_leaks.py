@@ -16,8 +16,9 @@ import pytest
 import structlog
 import trio
 from fault_house import House, open_house, wait_until
+from http2_frames import frame
 from leak_ends import ENDS, hear, listen
-from soak_attacks import ATTACKS, frame
+from soak_attacks import ATTACKS
 from soak_server import COUNTED
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 

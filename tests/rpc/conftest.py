@@ -6,14 +6,6 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import pytest
-import structlog
-
-
-@pytest.fixture
-def logs() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What is logged during a test; whoever expects errors takes them out."""
-    with structlog.testing.capture_logs() as lines:
-        yield lines
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Awaitable, Callable
 
+from http2_frames import frame
 from hyperframe.frame import (
     ContinuationFrame,
     HeadersFrame,
@@ -16,11 +16,6 @@ PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 1, 3, 5, 6
 COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 9, 11
 
 Case = Callable[[RawPeer], Awaitable[None]]
-
-
-def frame(kind: int, flags: int, stream_id: int, body: bytes) -> bytes:
-    size = len(body)
-    return struct.pack(">HBBBI", size >> 8, size & 0xFF, kind, flags, stream_id) + body
 
 
 def raw(*parts: bytes) -> Case:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import trio
 from hpack import Decoder, Encoder
+from http2_frames import PREFACE
 from hyperframe.frame import (
     DataFrame,
     Frame,
@@ -20,7 +21,6 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ECHO = "/test.Echo/Echo"
 
 Headers = list[tuple[str, str]]

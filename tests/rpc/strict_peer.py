@@ -10,6 +10,7 @@ import struct
 from collections import deque
 
 from hpack import Decoder
+from http2_frames import PREFACE, frame
 
 from audio_server.rpc.http2.connection_state import ConnectionState
 from audio_server.rpc.http2.frames import FrameReader
@@ -21,12 +22,6 @@ TABLE, PUSH, STREAMS, INITIAL_WINDOW, FRAME_BYTES, LIST_BYTES = range(1, 7)
 
 Pairs = list[tuple[int, int]]
 Fields = dict[str, str]
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-def frame(kind: int, flags: int, stream_id: int, body: bytes) -> bytes:
-    return struct.pack(">IBI", len(body) << 8 | kind, flags, stream_id) + body
 
 
 def header_list_bytes(headers: list[tuple[str, str]]) -> int:

@@ -10,9 +10,10 @@ import struct
 
 import structlog
 import trio
+from http2_frames import PREFACE, frame
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from raw_peer import PREFACE, RawPeer, framed, request_headers
+from raw_peer import RawPeer, framed, request_headers
 from serving import echo, packet, service
 from trio.testing import MockClock
 
@@ -23,11 +24,6 @@ from audio_server.rpc.server_connection import ServerConnection
 EXAMPLES = 5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 150
 
 Wire = bytes
-
-
-def _frame(kind: int, flags: int, stream_id: int, body: bytes) -> Wire:
-    size = len(body)
-    return struct.pack(">HBBBI", size >> 8, size & 0xFF, kind, flags, stream_id) + body
 
 
 def _request(peer_headers: list[tuple[str, str]]) -> bytes:
@@ -52,18 +48,18 @@ bodies = st.one_of(
     st.builds(struct.pack, st.just(">HI"), st.integers(0, 9), st.integers(0, 2**32 - 1)),
 )
 flags = st.sampled_from([0, 0, 1, 4, 4, 5, 5, 8, 0x20, 0x2D, 0xFF])
-frames = st.builds(_frame, st.integers(0, 11), flags, stream_ids, bodies)
+frames = st.builds(frame, st.integers(0, 11), flags, stream_ids, bodies)
 calls = st.sampled_from(
     [
-        _frame(1, 4, 1, GOOD),
-        _frame(1, 4, 3, GOOD),
-        _frame(1, 5, 5, GOOD),
-        _frame(0, 0, 1, framed(packet(20))),
-        _frame(0, 1, 1, framed(packet(20))),
-        _frame(3, 0, 1, b"\0\0\0\x08"),
-        _frame(4, 0, 0, b"\0\x04\0\0\0\0"),
-        _frame(8, 0, 1, b"\0\0\0\x05"),
-        _frame(8, 0, 0, b"\0\0\0\x05"),
+        frame(1, 4, 1, GOOD),
+        frame(1, 4, 3, GOOD),
+        frame(1, 5, 5, GOOD),
+        frame(0, 0, 1, framed(packet(20))),
+        frame(0, 1, 1, framed(packet(20))),
+        frame(3, 0, 1, b"\0\0\0\x08"),
+        frame(4, 0, 0, b"\0\x04\0\0\0\0"),
+        frame(8, 0, 1, b"\0\0\0\x05"),
+        frame(8, 0, 0, b"\0\0\0\x05"),
     ]
 )
 talks = st.lists(st.one_of(calls, frames), max_size=25)
@@ -93,7 +89,7 @@ async def talk(peer: RawPeer, opening: bytes, wires: list[bytes], pieces: list[i
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(talks, st.lists(st.integers(1, 200), min_size=1, max_size=4))
-@example([_frame(1, 4, 1, GOOD), _frame(3, 0, 1, b"\0\0\0\x08"), _frame(0, 1, 1, b"x")], [200])
+@example([frame(1, 4, 1, GOOD), frame(3, 0, 1, b"\0\0\0\x08"), frame(0, 1, 1, b"x")], [200])
 def test_a_server_survives_any_frames(wires: list[bytes], pieces: list[int]) -> None:
     async def main() -> None:
         ours, theirs = trio.testing.memory_stream_pair()
@@ -101,7 +97,7 @@ def test_a_server_survives_any_frames(wires: list[bytes], pieces: list[int]) -> 
         with trio.fail_after(70):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(connection.run)
-                await talk(RawPeer(ours), PREFACE + _frame(4, 0, 0, b""), wires, pieces)
+                await talk(RawPeer(ours), PREFACE + frame(4, 0, 0, b""), wires, pieces)
         assert not connection.streams
 
     run(main)
@@ -115,7 +111,7 @@ def test_a_server_survives_any_bytes(noise: bytes, pieces: list[int]) -> None:
         connection = ServerConnection(service(echo), theirs, limits=Limits(), number=1)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(connection.run)
-            await talk(RawPeer(ours), PREFACE + _frame(4, 0, 0, b""), [noise], pieces)
+            await talk(RawPeer(ours), PREFACE + frame(4, 0, 0, b""), [noise], pieces)
 
     run(main)
 
@@ -130,7 +126,7 @@ def test_a_client_survives_any_frames(wires: list[bytes], pieces: list[int]) -> 
             assert isinstance(connection, ClientConnection)
             for _ in range(2):
                 connection.open(request_headers())
-            await talk(RawPeer(ours), _frame(4, 0, 0, b""), wires, pieces)
+            await talk(RawPeer(ours), frame(4, 0, 0, b""), wires, pieces)
         assert not connection.streams
 
     run(main)

@@ -16,6 +16,7 @@ from http2_cases import (
     PROTOCOL_ERROR,
     STREAM_ERRORS,
 )
+from http2_frames import PREFACE
 from hyperframe.frame import (
     DataFrame,
     PingFrame,
@@ -23,7 +24,6 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
-from raw_peer import PREFACE
 from serving import echo, never, packet, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
 

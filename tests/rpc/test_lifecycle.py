@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import trio
 from grpclib.const import Status
+from http2_frames import PREFACE
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 from offending import beside_a_healthy_device
-from raw_peer import PREFACE, RawPeer, request_headers
+from raw_peer import RawPeer, request_headers
 from serving import LENIENT, echo, never, packet, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
 

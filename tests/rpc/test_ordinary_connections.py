@@ -10,9 +10,10 @@ import pytest
 from h2.errors import ErrorCodes
 from hpack import Decoder, Encoder, NeverIndexedHeaderTuple
 from hpack.exceptions import HPACKError
+from http2_frames import PREFACE, frame
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from raw_peer import PREFACE, request_headers
+from raw_peer import request_headers
 from strict_peer import (
     DATA,
     FRAME_BYTES,
@@ -26,7 +27,6 @@ from strict_peer import (
     SETTINGS,
     TABLE,
     WINDOW,
-    frame,
 )
 
 from audio_server.rpc.errors import PeerError

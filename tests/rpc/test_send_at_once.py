@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import trio
 from hpack import Encoder
+from http2_frames import PREFACE
 from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_peer import PREFACE, RawPeer, framed, request_headers
+from raw_peer import RawPeer, framed, request_headers
 from serving import packet, service, serving
 from trio.testing import MockClock, wait_all_tasks_blocked
 

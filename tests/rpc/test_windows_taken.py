@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 
 from hpack import Encoder
+from http2_frames import PREFACE
 from hyperframe.frame import Frame as WireFrame
 from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_peer import PREFACE, request_headers
+from raw_peer import request_headers
 
 from audio_server.rpc.errors import PeerError
 from audio_server.rpc.http2.connection_state import ConnectionState

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
-import structlog.testing
 import trio
 import trio.testing
 from service_home import open_home
@@ -20,12 +19,6 @@ from audio_server.rpc.server_connection import serve_connection
 from benchmarks.frames import opening
 
 ADDRESS = "local"
-
-
-@pytest.fixture
-def logs() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as lines:
-        yield lines
 
 
 def lines(logs: list[Any], level: str = "info") -> list[tuple[Any, ...]]:

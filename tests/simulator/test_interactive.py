@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,15 +18,6 @@ from audio_server.process.terminal import single_keys
 from audio_server.simulator.interactive import interact
 from audio_server.simulator.options import Options
 from audio_server.wire.comms_pb2 import DeviceEventResponse
-
-
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    """The far and the near end of a terminal."""
-    far, near = pty.openpty()
-    yield far, near
-    os.close(near)
-    os.close(far)
 
 
 class Counting(StubService):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import pty
 import select
 import termios
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -17,15 +15,6 @@ from audio_server.simulator.device import Link, VirtualDevice
 from audio_server.simulator.interactive import act_on
 
 ECHO_AND_LINES = termios.ECHO | termios.ICANON
-
-
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    """The far and the near end of a terminal."""
-    far, near = pty.openpty()
-    yield far, near
-    os.close(near)
-    os.close(far)
 
 
 async def test_keys_come_at_once_without_enter(terminal: tuple[int, int]) -> None:
