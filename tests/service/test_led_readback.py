@@ -18,7 +18,7 @@ from audio_server.device.instrumentation import Instrumentation, LedFault
 from audio_server.device.led_readback import MOST, ROUND_S, STEP_S
 from audio_server.device.telemetry import Telemetry
 from audio_server.service.status_stream import ANSWER_S, UNANSWERED_MAX, StatusHandler
-from audio_server.wire.comms_pb2 import DeviceStatusResponse
+from audio_server.wire.comms_pb2 import DeviceStatus, DeviceStatusResponse
 from audio_server.wire.leds import frame_leds
 
 
