@@ -60,6 +60,7 @@ def deploy(session: nox.Session) -> None:
         session.run("check-jsonschema", "--builtin-schema", schema, *files)
     for version in KUBERNETES:
         session.run("kubernetes-validate", "--strict", "-k", version, *MANIFESTS)
+    session.run("python", ".ci/chart.py", *KUBERNETES)
     if shutil.which("promtool"):  # comes with Prometheus
         for check in PROMTOOL:
             session.run("promtool", *check, external=True)

@@ -19,6 +19,7 @@ from deployed import (
     ROOT,
     SERVER,
     THINGS,
+    documents,
     port_of,
 )
 
@@ -94,6 +95,8 @@ def test_a_drain_has_the_time_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_everything_is_of_this_version() -> None:
     (version,) = re.findall(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
     assert SERVER["image"] == CONTAINER["image"] == f"streaming-audio-server:{version}"
+    (chart,) = documents("helm/audio-server/Chart.yaml")
+    assert chart["version"] == chart["appVersion"] == version
 
 
 def test_the_token_is_where_it_is_looked_for() -> None:

@@ -14,6 +14,7 @@ from audio_server.metrics import families as of
 from audio_server.metrics.shared_registry import SharedRegistry
 
 PANELS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+NOTES = [note["expr"] for note in DASHBOARD["annotations"]["list"]]
 ALERTS = [rule["expr"] for rule in RULES]
 VALUES = {
     (family.name, label): {labels[number] for labels in family.series}
@@ -30,19 +31,19 @@ def labels() -> dict[str, set[str]]:
     row = board.row()
     row.call_ended("/", Status.OK)
     row.certificate_ends("server", 1.0)
-    found: dict[str, set[str]] = {"up": set()}
+    found: dict[str, set[str]] = {"up": set(), "ALERTS": {"alertname", "alertstate"}}
     for family in text_string_to_metric_families(board.text()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found
 
 
-@pytest.mark.parametrize("query", [*PANELS, *ALERTS])
+@pytest.mark.parametrize("query", [*PANELS, *NOTES, *ALERTS])
 def test_a_query_is_promql_about_what_is_there(query: str, labels: dict[str, set[str]]) -> None:
     for variable, value in (("$__rate_interval", "5m"), ("$job", ".*")):
         query = query.replace(variable, value)
     promql_parser.parse(query)
-    asked = re.findall(r"\b((?:audio_server|process)_\w+|up)\b(?:{([^}]*)})?", query)
+    asked = re.findall(r"\b((?:audio_server|process)_\w+|up|ALERTS)\b(?:{([^}]*)})?", query)
     assert asked
     for name, matchers in asked:
         assert name in labels
@@ -50,6 +51,22 @@ def test_a_query_is_promql_about_what_is_there(query: str, labels: dict[str, set
         assert told <= labels[name] | {"job", "instance"}
         for label, value in re.findall(r'(\w+)="(\w+)"', matchers):
             assert value in VALUES.get((name, label), {value})
+
+
+def test_the_dashboard_is_red_where_an_alert_is() -> None:
+    limits = {
+        re.sub(r".*\b(audio_server_\w+)_bucket\b.*", r"\1", rule["expr"]): float(found[1])
+        for rule in RULES
+        if (found := re.search(r"histogram_quantile.* > ([\d.]+)$", rule["expr"]))
+    }
+    assert len(limits) == 3
+    for panel in DASHBOARD["panels"]:
+        (metric,) = {*re.findall(r"(audio_server_\w+)_bucket", panel["targets"][0]["expr"])} or {
+            None
+        }
+        steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
+        if metric in limits:
+            assert steps[-1] == {"color": "red", "value": limits[metric]}, panel["title"]
 
 
 def test_every_alert_is_tried_and_in_the_guide() -> None:
