@@ -27,8 +27,6 @@ def waited_s(transport: trio.abc.Stream) -> float:
 
 def silent_ms(transport: trio.abc.Stream) -> int:
     """For how long the peer has sent nothing; 0 where that cannot be told."""
-    if isinstance(transport, trio.SSLStream):
-        transport = transport.transport_stream
     if sys.platform != "linux" or not isinstance(transport, trio.SocketStream):
         return 0
     try:

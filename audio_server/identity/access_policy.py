@@ -19,6 +19,7 @@ from audio_server.identity.tls import TlsError, server_context
 from audio_server.identity.tls_acceptor import TlsAcceptor
 from audio_server.identity.token_reloader import TokenReloader
 from audio_server.identity.tokens import TOKENS_FILE
+from audio_server.rpc.io.sockets import Transport
 from audio_server.settings import Settings
 
 log = structlog.get_logger()
@@ -39,8 +40,8 @@ class AccessPolicy:
         """As `Authenticator.admit`."""
         return self._identity.admit(call, device_id)
 
-    async def secure(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
-        """Return the stream that a connection goes on over; None if it is over. As
+    async def secure(self, transport: trio.SocketStream) -> Transport | None:
+        """Return the transport that a connection goes on over; None if it is over. As
         `TlsAcceptor.secure`."""
         return await self._acceptor.secure(transport) if self._acceptor else transport
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from socket import MSG_PEEK
 
 import structlog
 import trio
 
 from audio_server.identity.tls import ALPN
 from audio_server.rpc.io.peer import Peer
-from audio_server.rpc.io.tls import shake_hands
+from audio_server.rpc.io.tls_socket import Bios, TlsSocket
 from audio_server.rpc.limits import Limits
 
 AT_ONCE = 8
@@ -32,6 +33,7 @@ class TlsAcceptor:
         self._make = make
         self._handshake_s = (limits or Limits()).handshake_s
         self._context = make()
+        self._bios = Bios()
         self._turns = trio.CapacityLimiter(AT_ONCE)
 
     def reload(self) -> None:
@@ -41,28 +43,48 @@ class TlsAcceptor:
         """
         self._context = self._make()
 
-    async def secure(self, transport: trio.abc.Stream) -> trio.SSLStream[trio.abc.Stream] | None:
-        """The connection over TLS; None for one that came to nothing: it is logged and closed.
+    async def secure(self, transport: trio.SocketStream) -> TlsSocket | None:
+        """Return the connection over TLS; None for one that came to nothing: it is logged and
+        closed.
 
         Raises nothing that a client could cause. A cancel closes the connection.
         """
-        peer = Peer(transport)
-        queued = InTurn(transport, self._turns)
-        stream: trio.SSLStream[trio.abc.Stream] = trio.SSLStream(
-            queued, self._context, server_side=True, https_compatible=True
-        )
-        is_secure = False
+        peer, tls = Peer(transport), None
         try:
-            reason = await _shake_hands(stream, self._handshake_s)
-            is_secure = reason is None
+            # `fail_after` would leave a cycle (`process.socket_errors`)
+            with trio.move_on_after(self._handshake_s):
+                tls = await self._shake_hands(transport)
+            reason = f"not done in {self._handshake_s:g} s" if tls is None else _objection(tls)
+        except OSError as error:
+            reason = _said(error)
         finally:
-            if not is_secure:
+            if tls is None:
                 await trio.aclose_forcefully(transport)
-        if reason is not None:
-            log.info("TLS handshake failed", peer=str(peer), reason=reason)
-            return None
-        stream.transport_stream = transport
-        return stream
+        if reason is None:
+            return tls
+        log.info("TLS handshake failed", peer=str(peer), reason=reason)
+        await trio.aclose_forcefully(transport)
+        return None
+
+    async def _shake_hands(self, transport: trio.SocketStream) -> TlsSocket:
+        """Raises `OSError`.
+
+        When a thousand devices come back at once their handshakes would be one long turn of the
+        loop; so they are many short ones, with sound and timers in between.
+        """
+        # A client that says nothing has no OpenSSL object, whose handshake takes 20 to 48 KB.
+        if not await transport.socket.recv(1, MSG_PEEK):
+            raise ConnectionResetError
+        tls = TlsSocket(transport, self._context, self._bios)
+        while True:
+            async with self._turns:
+                await trio.lowlevel.checkpoint()
+                if tls.shake_hands():
+                    return tls
+            if tls.is_holding:
+                await trio.lowlevel.wait_writable(tls.fd)
+            else:
+                await trio.lowlevel.wait_readable(tls.fd)
 
 
 class InTurn(trio.abc.Stream):
@@ -96,22 +118,11 @@ class InTurn(trio.abc.Stream):
         await self._transport.aclose()
 
 
-async def _shake_hands(stream: trio.SSLStream[trio.abc.Stream], within_s: float) -> str | None:
-    """Return the fault of a handshake; None if it succeeded."""
-    try:
-        # `fail_after` would leave a cycle (`process.socket_errors`)
-        with trio.move_on_after(within_s) as waiting:
-            await shake_hands(stream)
-    except trio.BrokenResourceError as error:
-        return _said(error.__cause__)
-    if waiting.cancelled_caught:
-        return f"not done in {within_s:g} s"
-    if stream.selected_alpn_protocol() != ALPN:
-        return "the client does not offer HTTP/2 (ALPN h2)"
-    return None
+def _objection(tls: TlsSocket) -> str | None:
+    return None if tls.alpn == ALPN else "the client does not offer HTTP/2 (ALPN h2)"
 
 
-def _said(error: BaseException | None) -> str:
+def _said(error: OSError) -> str:
     """OpenSSL's reason in words, without its source lines."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the client's certificate: {error.verify_message}"

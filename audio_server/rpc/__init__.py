@@ -17,8 +17,9 @@ How it works
 
 From the wire up:
 
-- `io/` moves bytes. `reader` and `writer` carry those of one connection; `epoll` and `fair_queue`
-  share one turn of the loop among many connections; `accept` takes new ones.
+- `io/` moves bytes. `sockets` and `tls_socket` are one interface with TLS and without; `reader` and
+  `writer` carry the bytes of one connection; `epoll` and `fair_queue` share one turn of the loop
+  among many connections; `accept` takes new ones.
 - `http2/` is the protocol without I/O. `frames` cuts bytes into frames, `connection_state` drives
   h2, which `hardened` bounds and `compact` makes small; `flood_guard` and `timers` judge a peer by
   its frames and by the clock.

@@ -25,6 +25,7 @@ from audio_server.rpc.http2.timers import PeerTimers
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.reader import Reader
+from audio_server.rpc.io.sockets import Transport, stream_of
 from audio_server.rpc.io.writer import BatchWriter, WriteBuffer
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.log_text import log_text
@@ -59,7 +60,7 @@ class Connection(Dispatcher):
 
     def __init__(
         self,
-        transport: trio.abc.Stream,
+        transport: Transport,
         *,
         limits: Limits,
         batch_writer: BatchWriter | None = None,
@@ -89,8 +90,9 @@ class Connection(Dispatcher):
 
     @property
     def transport(self) -> trio.abc.Stream:
-        """The stream under the connection; neither read from it nor write to it."""
-        return self._transport
+        """The stream under the connection and under its TLS; neither read from it nor write to
+        it."""
+        return stream_of(self._transport)
 
     def get_peer(self) -> Peer:
         """Return the other end (named as grpclib calls it)."""
@@ -226,7 +228,7 @@ class Connection(Dispatcher):
 
     async def _close(self) -> None:
         with trio.move_on_after(self.limits.close_timeout_s, shield=True) as self._closing:
-            await self._write_buffer.drain()
+            await self._write_buffer.end()
             if self._lingers and not self._write_buffer.broken:
                 await self._source.linger()
         self._write_buffer.close()

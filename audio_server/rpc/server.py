@@ -17,6 +17,7 @@ from audio_server.rpc.io.accept import Acceptor
 from audio_server.rpc.io.epoll import Poller, is_possible
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
+from audio_server.rpc.io.sockets import Transport
 from audio_server.rpc.io.writer import BatchWriter
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server_connection import ServerConnection, Services
@@ -25,8 +26,8 @@ from audio_server.rpc.trusted_proxies import Network, PeerLimits
 Numbering = Callable[[trio.abc.Stream], int]
 """Gives an accepted connection its number, which no other one has."""
 
-Securing = Callable[[trio.abc.Stream], Awaitable[trio.abc.Stream | None]]
-"""Returns the stream that a connection goes on over, such as TLS; None for one that it ended."""
+Securing = Callable[[trio.SocketStream], Awaitable[Transport | None]]
+"""Returns the transport that a connection goes on over, as TLS; None for one that it ended."""
 
 log = structlog.get_logger()
 
@@ -116,7 +117,7 @@ class Server:
         """How many connections were closed at once, by reason."""
         return self._limiter.refused
 
-    async def _serve(self, transport: trio.abc.Stream) -> None:
+    async def _serve(self, transport: trio.SocketStream) -> None:
         slot = self._limiter.enter(Peer(transport).host)
         if slot is None:
             await trio.aclose_forcefully(transport)
@@ -128,7 +129,7 @@ class Server:
             self._meter.connection_closed()
             slot.leave()
 
-    async def _serve_admitted(self, transport: trio.abc.Stream, slot: Slot) -> None:
+    async def _serve_admitted(self, transport: trio.SocketStream, slot: Slot) -> None:
         number = self._number(transport)
         stream = await self._secured(transport, slot)
         if stream is None and slot.is_held and not self._draining:
@@ -138,8 +139,8 @@ class Server:
         else:
             await self._serve_on(stream, number, slot)
 
-    async def _secured(self, transport: trio.abc.Stream, slot: Slot) -> trio.abc.Stream | None:
-        """Return the stream that a connection goes on over. A drain waits for no handshake."""
+    async def _secured(self, transport: trio.SocketStream, slot: Slot) -> Transport | None:
+        """Return the transport that a connection goes on over. A drain waits for no handshake."""
         if self._secure is None:
             return transport
         with trio.CancelScope() as scope:
@@ -153,7 +154,7 @@ class Server:
                 self._securing.discard(scope)
         return None
 
-    async def _serve_on(self, transport: trio.abc.Stream, number: int, slot: Slot) -> None:
+    async def _serve_on(self, transport: Transport, number: int, slot: Slot) -> None:
         """The edge round one connection: no fault in it reaches another one."""
         connection = ServerConnection(
             self._services,

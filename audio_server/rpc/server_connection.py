@@ -25,6 +25,7 @@ from audio_server.rpc.http2.frames import ACK, PING, Frame
 from audio_server.rpc.instrumentation import Instrumentation
 from audio_server.rpc.io.epoll import Poller
 from audio_server.rpc.io.fair_queue import ReadScheduler
+from audio_server.rpc.io.sockets import Transport
 from audio_server.rpc.io.writer import BatchWriter
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.log_text import log_text
@@ -42,7 +43,7 @@ class ServerConnection(Connection):
     def __init__(
         self,
         services: Services,
-        transport: trio.abc.Stream,
+        transport: Transport,
         *,
         limits: Limits,
         number: int,
@@ -281,7 +282,7 @@ def _first(group: BaseExceptionGroup[GRPCError]) -> GRPCError:
 
 async def serve_connection(
     services: Services,
-    transport: trio.abc.Stream,
+    transport: Transport,
     *,
     limits: Limits | None = None,
     number: int = 0,

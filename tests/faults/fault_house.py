@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
+from ssl import SSLContext
 
 import trio
 
@@ -14,7 +15,7 @@ from audio_server.clips.clip import Clip
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.rpc.client import open_channel
-from audio_server.rpc.server import Server
+from audio_server.rpc.server import Securing, Server
 from audio_server.service.device_service import DeviceService
 from audio_server.simulator.buttons import Button
 from audio_server.simulator.device import VirtualDevice
@@ -55,21 +56,26 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(*, stop: trio.Event | None = None) -> AsyncIterator[House]:
+async def open_house(
+    *, stop: trio.Event | None = None, secure: Securing | None = None
+) -> AsyncIterator[House]:
     """A server for as long as the block; it drains when `stop` is set."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    async with serving_on(listeners, stop=stop) as house:
+    async with serving_on(listeners, stop=stop, secure=secure) as house:
         yield house
 
 
 @asynccontextmanager
 async def serving_on(
-    listeners: list[trio.SocketListener], *, stop: trio.Event | None = None
+    listeners: list[trio.SocketListener],
+    *,
+    stop: trio.Event | None = None,
+    secure: Securing | None = None,
 ) -> AsyncIterator[House]:
     """`open_house` on listeners that are there already."""
     stop = trio.Event() if stop is None else stop
     devices = Devices(clips(), Rules(clips=len(SECONDS)), 0.3)
-    server = Server(DeviceService(devices).__mapping__())
+    server = Server(DeviceService(devices).__mapping__(), secure=secure)
     port = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_on, listeners, server, devices, stop, 1.0)
@@ -85,9 +91,16 @@ class Watched:
     """
 
     def __init__(
-        self, name: str, port: int, limits: Limits, *, network_fails: bool = False
+        self,
+        name: str,
+        port: int,
+        limits: Limits,
+        *,
+        network_fails: bool = False,
+        context: SSLContext | None = None,
     ) -> None:
-        self.device = VirtualDevice(name, partial(open_channel, "127.0.0.1", port))
+        connect = partial(open_channel, "127.0.0.1", port, ssl_context=context)
+        self.device = VirtualDevice(name, connect)
         self.oracle = Oracle(limits, modes=len(SECONDS))
         self.connections = 0
         self.takes = 0

@@ -1,17 +1,25 @@
 """Stock devices on bad roads to the real server, over real sockets, each watched by an oracle.
 
 All roads are travelled at once, in one process, so that each is also the proof that it does the
-others no harm.
+others no harm. With TLS its records are cut anywhere, and so are handshakes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from ssl import SSLContext
 
+import pytest
 import trio
 from fault_house import House, Watched, open_house, wait_until
 from fault_proxy import Proxy, Weather
 
+from audio_server.identity.dev_certs import make_dev_certs
+from audio_server.identity.tls import client_context, server_context
+from audio_server.identity.tls_acceptor import TlsAcceptor
+from audio_server.rpc.server import Securing
 from audio_server.simulator.verdict import Limits, Rule
 
 LIVE_S = 2.0
@@ -45,20 +53,43 @@ TRIPS = {
 }
 
 
-async def _travel(house: House, name: str, trip: Trip, nursery: trio.Nursery) -> Watched:
+@dataclass(frozen=True)
+class Ends:
+    """The ends of TLS; both None without it."""
+
+    secure: Securing | None = None
+    context: SSLContext | None = None
+
+
+@pytest.fixture(params=["plain", "tls"])
+def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Ends:
+    if request.param == "plain":
+        return Ends()
+    certs = make_dev_certs(tmp_path, ["localhost"], [])
+    make = partial(server_context, certs.server.cert, certs.server.key, None)
+    return Ends(TlsAcceptor(make).secure, client_context(certs.ca))
+
+
+async def _travel(
+    house: House, name: str, trip: Trip, nursery: trio.Nursery, ends: Ends
+) -> Watched:
     proxy = Proxy(house.port, trip.weather)
     port = await nursery.start(proxy.run)
-    return Watched(name, port, Limits(tolerance_s=HELD_UP_S + trip.adds_s))
+    limits = Limits(tolerance_s=HELD_UP_S + trip.adds_s)
+    return Watched(name, port, limits, context=ends.context)
 
 
-async def test_bad_roads_break_no_contract() -> None:
-    async with open_house() as house, trio.open_nursery() as roads:
+async def test_bad_roads_break_no_contract(ends: Ends) -> None:
+    async with open_house(secure=ends.secure) as house, trio.open_nursery() as roads:
         watched = {
-            (name, number): await _travel(house, f"{name}-{number}", trip, roads)
+            (name, number): await _travel(house, f"{name}-{number}", trip, roads, ends)
             for name, trip in TRIPS.items()
             for number in range(2)
         }
-        watched |= {("direct", n): Watched(f"direct-{n}", house.port, STRICT) for n in range(3)}
+        watched |= {
+            ("direct", n): Watched(f"direct-{n}", house.port, STRICT, context=ends.context)
+            for n in range(3)
+        }
         async with trio.open_nursery() as nursery:
             for each in watched.values():
                 nursery.start_soon(each.live, LIVE_S)
@@ -77,22 +108,24 @@ async def _block_a_while(proxy: Proxy) -> None:
     proxy.unblock()
 
 
-async def test_a_device_comes_back_from_every_fault_and_no_other_notices() -> None:
+async def test_a_device_comes_back_from_every_fault_and_no_other_notices(ends: Ends) -> None:
     faults = {
         "cut": Proxy.cut,
         "reset": Proxy.reset,
         "lost": Proxy.lose_devices,
         "half-open": _block_a_while,
     }
-    async with open_house() as house, trio.open_nursery() as roads:
-        unharmed = [Watched(f"direct-{n}", house.port, STRICT) for n in range(3)]
+    async with open_house(secure=ends.secure) as house, trio.open_nursery() as roads:
+        unharmed = [
+            Watched(f"direct-{n}", house.port, STRICT, context=ends.context) for n in range(3)
+        ]
         proxies = {name: Proxy(house.port) for name in faults}
         hit: dict[str, Watched] = {}
         async with trio.open_nursery() as nursery:
             for name, proxy in proxies.items():
                 limits = Limits(tolerance_s=HELD_UP_S + (0.3 if name == "half-open" else 0.0))
                 port = await roads.start(proxy.run)
-                hit[name] = Watched(name, port, limits, network_fails=True)
+                hit[name] = Watched(name, port, limits, network_fails=True, context=ends.context)
             for each in (*unharmed, *hit.values()):
                 nursery.start_soon(each.live, LIVE_S)
             await trio.sleep(FAULT_S)
@@ -115,16 +148,18 @@ async def _do(fault: object, proxy: Proxy) -> None:
         await waits
 
 
-async def test_nothing_is_left_when_all_have_gone() -> None:
-    async with open_house() as house, trio.open_nursery() as roads:
+async def test_nothing_is_left_when_all_have_gone(ends: Ends) -> None:
+    async with open_house(secure=ends.secure) as house, trio.open_nursery() as roads:
         proxy = Proxy(house.port, Weather(latency_s=0.01))
         port = await roads.start(proxy.run)
-        gone = [Watched(f"gone-{n}", port, STRICT, network_fails=True) for n in range(5)]
+        gone = [
+            Watched(f"gone-{n}", port, STRICT, network_fails=True, context=ends.context)
+            for n in range(5)
+        ]
         async with trio.open_nursery() as nursery:
             for each in gone:
-                nursery.start_soon(each.live, 0.6)
-            await trio.sleep(0.3)
-            assert (house.connections, len(house.devices.by_id)) == (5, 5)
+                nursery.start_soon(each.live, LIVE_S)
+            await wait_until(lambda: (house.connections, len(house.devices.by_id)) == (5, 5))
             proxy.reset()
         await wait_until(lambda: not (house.connections or house.devices.by_id or proxy.roads))
         roads.cancel_scope.cancel()

@@ -158,4 +158,4 @@ async def test_nothing_is_left_of_a_connection_that_is_given_up(
 async def test_a_cycle_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audio_server.rpc.io.tls.break_cycle", lambda _: None)
     async with serving(tmp_path, OPEN, tls=True) as ports:
-        assert (await left_of(visits.grpc_silent, ports, hold_s=0))["trio.SSLStream"] == TIMES
+        assert (await left_of(visits.pages_idle, ports, hold_s=0))["trio.SSLStream"] == TIMES

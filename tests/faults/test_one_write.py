@@ -12,7 +12,7 @@ from fault_house import open_house, wait_until
 from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
 from audio_server.rpc.framing import frame_message
-from audio_server.rpc.io import writer
+from audio_server.rpc.io import sockets
 from audio_server.wire.comms_pb2 import DeviceEventResponse
 from audio_server.wire.leds import frame_leds
 from benchmarks.frames import LEDS_TAKEN, PRESSES, Button, opening
@@ -46,7 +46,7 @@ async def test_the_ack_the_leds_and_the_sound_of_a_play(monkeypatch: pytest.Monk
         writes.append(bytes(data))
         return os.write(fd, data)
 
-    monkeypatch.setattr(writer, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(sockets, "os", SimpleNamespace(write=write, read=os.read))
     async with (
         open_house() as house,
         trio.open_nursery() as nursery,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import structlog
@@ -14,6 +17,7 @@ import trio.testing
 from papers import KITCHEN, Papers
 from structlog.typing import EventDict
 
+from audio_server.identity import tls_acceptor
 from audio_server.identity.tls import TlsError, server_context
 from audio_server.identity.tls_acceptor import AT_ONCE, InTurn, TlsAcceptor
 from audio_server.process.log_limiter import FaultLimiter
@@ -30,9 +34,13 @@ def make_door(papers: Papers, *, mutual: bool = False) -> TlsAcceptor:
 class Meeting:
     """One client at a door; `secured` is what became of it."""
 
+    made: ClassVar[list[socket.socket]] = []
+
     def __init__(self, acceptor: TlsAcceptor) -> None:
         self._acceptor = acceptor
-        self.near, self.far = trio.testing.memory_stream_pair()
+        ends = socket.socketpair()
+        self.near, self.far = map(_stream, ends)
+        self.made.extend(ends)
         self.secured: Any = "nothing yet"
         self.error: BaseException | None = None
 
@@ -55,7 +63,20 @@ class Meeting:
     async def _secure_and_greet(self) -> None:
         await self.secure()
         if self.secured is not None:
-            await self.secured.send_all(b"!")
+            self.secured.write(b"!")
+
+
+@pytest.fixture(autouse=True)
+def closed_ends() -> Iterator[None]:
+    """Close the sockets of all meetings."""
+    yield
+    while Meeting.made:
+        Meeting.made.pop().close()
+
+
+def _stream(end: socket.socket) -> trio.SocketStream:
+    end.setblocking(False)
+    return trio.SocketStream(trio.socket.from_stdlib_socket(end))
 
 
 def reasons(logged: list[EventDict]) -> list[str]:
@@ -63,7 +84,7 @@ def reasons(logged: list[EventDict]) -> list[str]:
     return [entry["reason"] for entry in logged]
 
 
-async def is_closed(stream: trio.testing.MemoryReceiveStream) -> bool:
+async def is_closed(stream: trio.SocketStream) -> bool:
     """Whether all that comes has come; a stream that stays open never gets there."""
     with trio.move_on_after(1):
         while await stream.receive_some():
@@ -78,7 +99,7 @@ async def test_both_versions(version, papers, logged) -> None:
     context.minimum_version = context.maximum_version = version
     meeting = Meeting(make_door(papers))
     await meeting.shake(context)
-    assert meeting.secured.selected_alpn_protocol() == "h2"
+    assert meeting.secured.alpn == "h2"
     assert meeting.client.version() == version.name.replace("_", ".")
     assert logged == []
 
@@ -166,7 +187,7 @@ async def test_a_client_that_speaks_plain_http2(papers, logged) -> None:
     await meeting.secure()
     assert meeting.secured is None
     assert len(reasons(logged)) == 1
-    assert await is_closed(meeting.near.receive_stream)
+    assert await is_closed(meeting.near)
 
 
 async def test_a_client_that_hangs_up(papers, logged) -> None:
@@ -182,7 +203,7 @@ async def test_a_client_that_says_nothing(papers, logged, autojump_clock) -> Non
     await meeting.secure()
     assert trio.current_time() == Limits().handshake_s
     assert reasons(logged) == ["not done in 10 s"]
-    assert await is_closed(meeting.near.receive_stream)
+    assert await is_closed(meeting.near)
 
 
 async def test_many_that_fail_are_a_few_lines(papers, autojump_clock) -> None:
@@ -207,7 +228,7 @@ async def test_a_cancelled_handshake_closes_the_connection(papers, logged) -> No
     meeting = Meeting(make_door(papers))
     with trio.move_on_after(0):
         await meeting.secure()
-    assert await is_closed(meeting.near.receive_stream)
+    assert await is_closed(meeting.near)
     assert logged == []
 
 
@@ -226,9 +247,8 @@ async def test_new_files_are_for_new_connections(papers, strange, logged) -> Non
     new = Meeting(acceptor)
     await new.shake(strange.context())
     assert new.error is None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(old.secured.send_all, b"still here")
-        assert await old.client.receive_some() == b"still here"
+    old.secured.write(b"still here")
+    assert await old.client.receive_some() == b"still here"
 
 
 async def test_bad_new_files_leave_the_old_ones(papers, logged, tmp_path) -> None:
@@ -243,7 +263,100 @@ async def test_bad_new_files_leave_the_old_ones(papers, logged, tmp_path) -> Non
     assert meeting.error is None
 
 
-async def test_a_storm_of_handshakes_is_many_short_turns() -> None:
+class Turns(trio.abc.Instrument):
+    """Counts the turns of the loop."""
+
+    count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+async def turns() -> AsyncIterator[Turns]:
+    instrument = Turns()
+    trio.lowlevel.add_instrument(instrument)
+    yield instrument
+    trio.lowlevel.remove_instrument(instrument)
+
+
+class Counted(tls_acceptor.TlsSocket):
+    """Notes the turns of its steps."""
+
+    made: ClassVar[int]
+    steps: ClassVar[Counter[int]]
+    turns: ClassVar[Turns]
+
+    def __init__(self, *args: Any) -> None:
+        Counted.made += 1
+        super().__init__(*args)
+
+    def shake_hands(self) -> bool:
+        Counted.steps[Counted.turns.count] += 1
+        return super().shake_hands()
+
+
+@pytest.fixture
+async def counted(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
+    Counted.made, Counted.steps, Counted.turns = 0, Counter(), turns
+    monkeypatch.setattr(tls_acceptor, "TlsSocket", Counted)
+    return Counted
+
+
+async def test_a_storm_of_handshakes_is_many_short_turns(papers, counted) -> None:
+    acceptor = make_door(papers)
+    meetings = [Meeting(acceptor) for _ in range(5 * AT_ONCE)]
+    async with trio.open_nursery() as nursery:
+        for meeting in meetings:
+            nursery.start_soon(meeting.shake, papers.context())
+    assert all(meeting.error is None for meeting in meetings)
+    assert sum(counted.steps.values()) >= 2 * len(meetings)
+    assert max(counted.steps.values()) <= AT_ONCE
+
+
+async def test_a_client_that_says_nothing_has_no_state_of_tls(
+    papers, logged, autojump_clock, counted
+) -> None:
+    meeting = Meeting(make_door(papers))
+    await meeting.secure()
+    hung_up = Meeting(make_door(papers))
+    await hung_up.near.aclose()
+    await hung_up.secure()
+    assert reasons(logged) == ["not done in 10 s", "the client hung up"]
+    assert counted.made == 0
+
+
+async def test_a_client_that_stops_half_way(papers, logged, autojump_clock) -> None:
+    """One that says half a hello, and one that takes nothing of the answer."""
+    for is_deaf in (False, True):
+        meeting = Meeting(make_door(papers))
+        hello = trio.testing.memory_stream_pair()
+        client = trio.SSLStream(hello[0], papers.context(), server_hostname="localhost")
+        with trio.move_on_after(1):
+            await client.do_handshake()
+        said = await hello[1].receive_some()
+        if is_deaf:
+            meeting.far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        await meeting.near.send_all(said if is_deaf else said[:-1])
+        start = trio.current_time()
+        await meeting.secure()
+        assert trio.current_time() - start == Limits().handshake_s
+        assert meeting.secured is None
+    assert reasons(logged) == 2 * ["not done in 10 s"]
+
+
+async def test_a_client_that_resets(papers, logged) -> None:
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    async with listener:
+        near = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+        far = await listener.accept()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        near.socket.close()
+        assert await make_door(papers).secure(far) is None
+    assert reasons(logged) == ["the client hung up"]
+
+
+async def test_web_handshakes_take_turns_too() -> None:
     turns = trio.CapacityLimiter(AT_ONCE)
     turn = 0
     served: list[int] = []
@@ -267,9 +380,3 @@ async def test_a_storm_of_handshakes_is_many_short_turns() -> None:
                 readers.start_soon(read, InTurn(far, turns))
         nursery.cancel_scope.cancel()
     assert max(Counter(served).values()) <= AT_ONCE
-
-
-async def test_after_the_handshake_nobody_waits_for_a_turn(papers) -> None:
-    meeting = Meeting(make_door(papers))
-    await meeting.shake(papers.context())
-    assert meeting.secured.transport_stream is meeting.far

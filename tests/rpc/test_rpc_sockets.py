@@ -1,9 +1,9 @@
-"""The main promises over real sockets, where writes go past trio's streams."""
+"""The main promises over real sockets, with TLS and without: bytes go past trio's streams."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -17,10 +17,13 @@ from hyperframe.frame import GoAwayFrame, PingFrame, SettingsFrame, WindowUpdate
 from raw_peer import RawPeer, framed
 from serving import packet, service
 
+from audio_server.identity.dev_certs import DevCerts, make_dev_certs
+from audio_server.identity.tls import client_context, server_context
+from audio_server.identity.tls_acceptor import TlsAcceptor
 from audio_server.rpc.io.epoll import is_possible
 from audio_server.rpc.io.fair_queue import WIDTH, ReadScheduler
 from audio_server.rpc.limits import Limits
-from audio_server.rpc.server import Server
+from audio_server.rpc.server import Securing, Server
 
 BIG = framed(packet(10_000))
 
@@ -40,41 +43,67 @@ def heard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("audio_server.rpc.server.is_possible", lambda: is_polled)
 
 
-@asynccontextmanager
-async def listening(limits: Limits) -> AsyncIterator[tuple[Server, int, Log]]:
-    """A server on a real port whose method echoes, or talks without end (`kind: talk`)."""
-    log = Log()
+class Ways:
+    """How a server and its peers meet: with TLS, or without."""
 
-    async def handle(call: Any) -> None:
-        call.identified()
-        log.begun += 1
-        try:
-            while call.metadata.get("kind") == "talk":
-                await call.send_framed(BIG)
-            async for message in call:
-                await call.send_message(message)
-        finally:
-            log.ended += 1
+    def __init__(self, certs: DevCerts | None) -> None:
+        self.secure: Securing | None = None
+        self.over: Callable[[trio.SocketStream], Any] = lambda stream: stream
+        if certs is not None:
+            make = partial(server_context, certs.server.cert, certs.server.key, None)
+            self.secure = TlsAcceptor(make).secure
+            context = client_context(certs.ca)
+            # Not `https_compatible`: an end without close_notify is an error to these clients.
+            self.over = partial(trio.SSLStream, ssl_context=context, server_hostname="localhost")
 
-    server = Server(service(handle), limits=limits)
-    with trio.fail_after(20):
-        async with trio.open_nursery() as nursery:
-            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            await nursery.start(server.run, listeners)
-            yield server, listeners[0].socket.getsockname()[1], log
-            nursery.cancel_scope.cancel()
+    def serve(self, handler: Any, limits: Limits | None = None) -> Server:
+        """A server of one method."""
+        return Server(service(handler), limits=limits, secure=self.secure)
+
+    @asynccontextmanager
+    async def listening(self, limits: Limits) -> AsyncIterator[tuple[Server, int, Log]]:
+        """A server on a real port whose method echoes, or talks without end (`kind: talk`)."""
+        log = Log()
+
+        async def handle(call: Any) -> None:
+            call.identified()
+            log.begun += 1
+            try:
+                while call.metadata.get("kind") == "talk":
+                    await call.send_framed(BIG)
+                async for message in call:
+                    await call.send_message(message)
+            finally:
+                log.ended += 1
+
+        server = self.serve(handle, limits)
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+                await nursery.start(server.run, listeners)
+                yield server, listeners[0].socket.getsockname()[1], log
+                nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def peer_of(self, port: int, *, small: bool = False) -> AsyncIterator[RawPeer]:
+        """A peer; a `small` one has hardly any room for what it does not read."""
+        with trio.socket.socket() as raw:
+            if small:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await raw.connect(("127.0.0.1", port))
+            peer = RawPeer(self.over(trio.SocketStream(raw)))
+            await peer.greet({4: 2**30})
+            yield peer
 
 
-@asynccontextmanager
-async def peer_of(port: int, *, small: bool = False) -> AsyncIterator[RawPeer]:
-    """A peer; a `small` one has hardly any room for what it does not read."""
-    with trio.socket.socket() as raw:
-        if small:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        await raw.connect(("127.0.0.1", port))
-        peer = RawPeer(trio.SocketStream(raw))
-        await peer.greet({4: 2**30})
-        yield peer
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> DevCerts:
+    return make_dev_certs(tmp_path_factory.mktemp("certs"), ["localhost"], [])
+
+
+@pytest.fixture(params=["plain", "tls"])
+def ways(request: pytest.FixtureRequest, certs: DevCerts) -> Ways:
+    return Ways(certs if request.param == "tls" else None)
 
 
 async def until(condition: Any) -> None:
@@ -82,8 +111,8 @@ async def until(condition: Any) -> None:
         await trio.sleep(0.01)
 
 
-async def test_a_goaway_arrives_although_much_is_unread() -> None:
-    async with listening(Limits()) as (_, port, _log), peer_of(port) as peer:
+async def test_a_goaway_arrives_although_much_is_unread(ways: Ways) -> None:
+    async with ways.listening(Limits()) as (_, port, _log), ways.peer_of(port) as peer:
         await peer.open(1)
         await peer.next(SettingsFrame)
         await peer.raw(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100_000)
@@ -93,11 +122,11 @@ async def test_a_goaway_arrives_although_much_is_unread() -> None:
         assert await peer.transport.receive_some(1000) == b""
 
 
-async def test_who_does_not_read_holds_little_and_stops_nobody() -> None:
+async def test_who_does_not_read_holds_little_and_stops_nobody(ways: Ways) -> None:
     async with (
-        listening(Limits()) as (server, port, log),
-        peer_of(port, small=True) as stalled,
-        peer_of(port) as healthy,
+        ways.listening(Limits()) as (server, port, log),
+        ways.peer_of(port, small=True) as stalled,
+        ways.peer_of(port) as healthy,
     ):
         await stalled.send(WindowUpdateFrame(0, window_increment=2**30))
         await stalled.open(1, ("kind", "talk"))
@@ -112,9 +141,12 @@ async def test_who_does_not_read_holds_little_and_stops_nobody() -> None:
         assert max(waiting) < 64 * 1024
 
 
-async def test_who_neither_reads_nor_speaks_is_gone_with_its_tasks() -> None:
+async def test_who_neither_reads_nor_speaks_is_gone_with_its_tasks(ways: Ways) -> None:
     limits = replace(Limits(), keepalive_s=0.2, keepalive_answer_s=0.2)
-    async with listening(limits) as (server, port, log), peer_of(port, small=True) as peer:
+    async with (
+        ways.listening(limits) as (server, port, log),
+        ways.peer_of(port, small=True) as peer,
+    ):
         await peer.send(WindowUpdateFrame(0, window_increment=2**30))
         await peer.open(1, ("kind", "talk"))
         await until(lambda: log.begun)
@@ -123,11 +155,11 @@ async def test_who_neither_reads_nor_speaks_is_gone_with_its_tasks() -> None:
         assert trio.current_time() - start < 2
 
 
-async def test_an_attacker_is_closed_and_the_others_go_on() -> None:
-    async with listening(Limits()) as (server, port, _log), peer_of(port) as healthy:
+async def test_an_attacker_is_closed_and_the_others_go_on(ways: Ways) -> None:
+    async with ways.listening(Limits()) as (server, port, _log), ways.peer_of(port) as healthy:
         await healthy.open(1)
         for number in range(1, 6):
-            async with peer_of(port) as attacker:
+            async with ways.peer_of(port) as attacker:
                 await attacker.send(*(SettingsFrame(0) for _ in range(200)))
                 assert (await attacker.goaway()).error_code == 11
             await healthy.message(1, packet(20))
@@ -140,11 +172,11 @@ async def test_an_attacker_is_closed_and_the_others_go_on() -> None:
     [b"\xff" * 9, 40 * PingFrame(0, opaque_data=b"12345678", flags=["ACK"]).serialize()],
     ids=["a frame too long", "forty frames"],
 )
-async def test_whose_last_words_go_on_ends_alone(last: bytes) -> None:
+async def test_whose_last_words_go_on_ends_alone(ways: Ways, last: bytes) -> None:
     """It leaves, and in the same bytes breaks a rule, or says more than fits into a turn."""
-    async with listening(Limits()) as (server, port, _log), peer_of(port) as healthy:
+    async with ways.listening(Limits()) as (server, port, _log), ways.peer_of(port) as healthy:
         await healthy.open(1)
-        async with peer_of(port) as leaver:
+        async with ways.peer_of(port) as leaver:
             await leaver.open(1)
             await leaver.message(1, packet(20))
             await leaver.received(1, 25)
@@ -156,11 +188,11 @@ async def test_whose_last_words_go_on_ends_alone(last: bytes) -> None:
         await healthy.received(1, 25)
 
 
-async def test_a_drain_waits_for_nobody_who_is_stalled() -> None:
+async def test_a_drain_waits_for_nobody_who_is_stalled(ways: Ways) -> None:
     async with (
-        listening(Limits(close_timeout_s=0.5)) as (server, port, log),
-        peer_of(port, small=True) as stalled,
-        peer_of(port) as healthy,
+        ways.listening(Limits(close_timeout_s=0.5)) as (server, port, log),
+        ways.peer_of(port, small=True) as stalled,
+        ways.peer_of(port) as healthy,
     ):
         await stalled.send(WindowUpdateFrame(0, window_increment=2**30))
         await stalled.open(1, ("kind", "talk"))
@@ -178,15 +210,15 @@ async def test_a_drain_waits_for_nobody_who_is_stalled() -> None:
 
 
 @pytest.mark.parametrize("cancelled_before", [False, True])
-async def test_an_abort_waits_for_nothing(*, cancelled_before: bool) -> None:
+async def test_an_abort_waits_for_nothing(ways: Ways, *, cancelled_before: bool) -> None:
     """Not even for a farewell that is under way to one who does not read."""
     log = Log()
-    server = Server(service(partial(talk, log)), limits=Limits(close_timeout_s=60))
+    server = ways.serve(partial(talk, log), Limits(close_timeout_s=60))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             await nursery.start(server.run, listeners)
-            async with peer_of(listeners[0].socket.getsockname()[1], small=True) as stalled:
+            async with ways.peer_of(listeners[0].socket.getsockname()[1], small=True) as stalled:
                 await stalled.send(WindowUpdateFrame(0, window_increment=2**30))
                 await stalled.open(1)
                 await until(lambda: log.begun)
@@ -201,7 +233,7 @@ async def test_an_abort_waits_for_nothing(*, cancelled_before: bool) -> None:
         assert log.ended
 
 
-async def test_an_abort_does_not_linger_for_one_who_broke_the_rules() -> None:
+async def test_an_abort_does_not_linger_for_one_who_broke_the_rules(ways: Ways) -> None:
     """He has his GOAWAY, a call of his takes its time to end, and then somebody is in a hurry."""
 
     async def take_time(call: Any) -> None:
@@ -211,12 +243,12 @@ async def test_an_abort_does_not_linger_for_one_who_broke_the_rules() -> None:
             with trio.CancelScope(shield=True):
                 await trio.sleep(0.3)
 
-    server = Server(service(take_time), limits=Limits(close_timeout_s=60))
+    server = ways.serve(take_time, Limits(close_timeout_s=60))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             await nursery.start(server.run, listeners)
-            async with peer_of(listeners[0].socket.getsockname()[1]) as peer:
+            async with ways.peer_of(listeners[0].socket.getsockname()[1]) as peer:
                 await peer.open(1)
                 await peer.next(SettingsFrame)
                 await peer.raw(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01")
@@ -237,13 +269,13 @@ async def talk(log: Log, call: Any) -> None:
         log.ended += 1
 
 
-async def test_a_drained_server_takes_nobody_new() -> None:
-    async with listening(Limits()) as (server, port, _log), peer_of(port) as peer:
+async def test_a_drained_server_takes_nobody_new(ways: Ways) -> None:
+    async with ways.listening(Limits()) as (server, port, _log), ways.peer_of(port) as peer:
         await peer.ping()
         await peer.next(PingFrame)
         await server.drain()
         with suppress(OSError):
-            async with peer_of(port) as late:
+            async with ways.peer_of(port) as late:
                 assert not any(isinstance(f, SettingsFrame) for f in await late.closed())
 
 
@@ -267,15 +299,15 @@ async def test_who_is_in_line_comes_through_when_the_turnstile_ends() -> None:
     assert through == 3 * WIDTH
 
 
-async def test_a_status_that_is_raised_arrives_over_a_socket() -> None:
+async def test_a_status_that_is_raised_arrives_over_a_socket(ways: Ways) -> None:
     async def handle(call: Any) -> None:
         raise GRPCError(Status.NOT_FOUND, "no")
 
-    server = Server(service(handle))
+    server = ways.serve(handle)
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         await nursery.start(server.run, listeners)
-        async with peer_of(listeners[0].socket.getsockname()[1]) as peer:
+        async with ways.peer_of(listeners[0].socket.getsockname()[1]) as peer:
             await peer.open(1, end=True)
             assert await peer.status(1) == Status.NOT_FOUND.value
         nursery.cancel_scope.cancel()

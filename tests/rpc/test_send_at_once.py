@@ -20,7 +20,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.rpc.http2.connection_state import ConnectionState
 from audio_server.rpc.http2.frames import FrameReader
-from audio_server.rpc.io import writer as writer_module
+from audio_server.rpc.io import sockets
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
 from audio_server.rpc.stream import SPARE_BYTES
@@ -184,7 +184,7 @@ async def test_over_a_socket_that_takes_little_all_arrives_in_order(
             raise BlockingIOError
         return os.write(fd, data[:1000] if short else data)
 
-    monkeypatch.setattr(writer_module, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(sockets, "os", SimpleNamespace(write=write, read=os.read))
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")

@@ -22,7 +22,7 @@ _RETRY_S = 0.1
 
 _LINES: Rate = (1, 0.1)
 
-Serve = Callable[[trio.abc.Stream], Awaitable[None]]
+Serve = Callable[[trio.SocketStream], Awaitable[None]]
 
 log = structlog.get_logger()
 

@@ -6,17 +6,20 @@ from typing import Any
 
 import trio
 
+from audio_server.rpc.io.sockets import Transport, stream_of
+from audio_server.rpc.io.tls_socket import TlsSocket
+
 
 class Peer:
     """The peer's address and certificate, as far as the transport has them."""
 
     __slots__ = ("_address", "_tls", "end_reason")
 
-    def __init__(self, transport: trio.abc.Stream) -> None:
+    def __init__(self, transport: Transport) -> None:
         self.end_reason = ""
         """The reason of the end of the connection, once it has ended."""
-        self._address = _address_of(transport)
-        self._tls = transport if isinstance(transport, trio.SSLStream) else None
+        self._address = _address_of(stream_of(transport))
+        self._tls = transport if isinstance(transport, TlsSocket | trio.SSLStream) else None
 
     def addr(self) -> tuple[object, ...] | None:
         """The socket address (host, port, ...); None where there is none or it is gone."""
@@ -37,8 +40,6 @@ class Peer:
 
 
 def _address_of(transport: trio.abc.Stream) -> tuple[object, ...] | None:
-    if isinstance(transport, trio.SSLStream):
-        transport = transport.transport_stream
     if not isinstance(transport, trio.SocketStream):
         return None
     try:

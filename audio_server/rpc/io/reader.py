@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -13,36 +11,33 @@ from trio.lowlevel import Abort, RaiseCancelT, Task
 
 from audio_server.rpc.io.epoll import Poller
 from audio_server.rpc.io.fair_queue import NEWCOMER, ReadScheduler
-
-_READ_BYTES = 16 * 1024
+from audio_server.rpc.io.sockets import Socket, Transport, socket_of
+from audio_server.rpc.io.tls_socket import READ_BYTES, TlsSocket
 
 Take = Callable[[bytes], bool]
 """Takes bytes, and returns whether they are dealt with completely. Must not block."""
 
 
 class Reader:
-    """Reads from a transport; from a plain socket with one system call for all bytes that are
-    there.
+    """Reads from a transport; from a socket with one system call for all bytes that are there.
 
     With a `scheduler` bytes are taken when it lets this reader proceed.
     """
 
-    __slots__ = ("_fd", "_poller", "_scheduler", "_take", "_task", "_transport", "_width")
+    __slots__ = ("_poller", "_scheduler", "_socket", "_stream", "_take", "_task", "_width")
 
-    def __init__(self, transport: trio.abc.Stream, scheduler: ReadScheduler | None = None) -> None:
-        self._transport = transport
+    def __init__(self, transport: Transport, scheduler: ReadScheduler | None = None) -> None:
+        self._socket = socket_of(transport)
+        self._stream = transport.stream if isinstance(transport, TlsSocket) else transport
         self._scheduler = scheduler
         self._width = NEWCOMER
         self._poller: Poller | None = None
         self._task: Task | None = None  # the task in `read`, while the poller reads
         self._take: Take | None = None
-        self._fd = -1
-        if isinstance(transport, trio.SocketStream) and sys.platform != "win32":
-            self._fd = transport.socket.fileno()
 
     def join(self, poller: Poller) -> None:
-        """Have a plain socket heard by the poller, once the bytes have come that come next."""
-        if self._fd >= 0:
+        """Have a socket heard by the poller, once the bytes have come that come next."""
+        if self._socket is not None:
             self._poller = poller
 
     async def read(self, take: Take) -> bool:
@@ -52,8 +47,8 @@ class Reader:
         transport and of `take`. Cancelling it loses nothing.
         """
         while True:
-            if self._poller is not None:
-                return await self._wait_heard(self._poller, take)
+            if self._poller is not None and self._socket is not None and not self._socket.unread:
+                return await self._wait_heard(self._poller, self._socket, take)
             data = await self._receive()
             if not data or not take(data):
                 return bool(data)
@@ -62,18 +57,18 @@ class Reader:
         """Shut down the sending side, and discard bytes until the peer closes.
 
         A socket that is closed with bytes unread is reset, and the reset may overtake the GOAWAY
-        with the reason. Raises nothing; for plain sockets only.
+        with the reason. Raises nothing; for sockets only.
         """
-        if isinstance(self._transport, trio.SocketStream):
+        if isinstance(self._stream, trio.SocketStream):
             with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._transport.send_eof()
-                while await self._transport.receive_some(_READ_BYTES):
+                await self._stream.send_eof()
+                while await self._stream.receive_some(READ_BYTES):
                     pass
 
-    async def _wait_heard(self, poller: Poller, take: Take) -> bool:
+    async def _wait_heard(self, poller: Poller, socket: Socket, take: Take) -> bool:
         """As `read`, while the poller calls `take`."""
         self._task, self._take = trio.lowlevel.current_task(), take
-        poller.add(self._fd, self._on_readable)
+        poller.add(socket.fd, self._on_readable)
         try:
             return bool(await trio.lowlevel.wait_task_rescheduled(self._abort))
         finally:
@@ -92,11 +87,13 @@ class Reader:
     def _take_some(self) -> bool | None:
         """Return the result for `read`, None if it goes on."""
         assert self._take is not None
-        try:
-            data = os.read(self._fd, _READ_BYTES)
-        except BlockingIOError:
-            return None
-        return None if data and self._take(data) else bool(data)
+        assert self._socket is not None
+        data = self._socket.read()
+        while data and self._take(data):
+            if not self._socket.unread:
+                return None
+            data = self._socket.read()
+        return None if data is None else bool(data)
 
     def _wake(self, outcome: Outcome[bool]) -> None:
         if task := self._leave_poller():
@@ -109,22 +106,24 @@ class Reader:
     def _leave_poller(self) -> Task | None:
         """Return the waiting task, unless it was cancelled, perhaps by the bytes just taken."""
         task, self._task = self._task, None
-        if task is not None and self._poller is not None:
-            self._poller.remove(self._fd)
+        if task is not None and self._poller is not None and self._socket is not None:
+            self._poller.remove(self._socket.fd)
         return task
 
     async def _receive(self) -> bytes:
         """The next bytes; b"" when the peer has closed."""
-        if self._fd < 0:
+        socket = self._socket
+        if socket is None:
             return await self._receive_whole()
         while True:
-            await trio.lowlevel.wait_readable(self._fd)
+            if not socket.unread:
+                await trio.lowlevel.wait_readable(socket.fd)
             await self._enter()
-            with suppress(BlockingIOError):
-                return os.read(self._fd, _READ_BYTES)
+            if (data := socket.read()) is not None:
+                return data
 
     async def _receive_whole(self) -> bytes:
-        data = bytes(await self._transport.receive_some(_READ_BYTES))
+        data = bytes(await self._stream.receive_some(READ_BYTES))
         with trio.CancelScope(shield=True):  # a few turns at most, and these bytes are ours
             await self._enter()
         return data

@@ -2,10 +2,10 @@
 
 A producer adds bytes for the peer to the connection's buffer and calls `flush_soon`. The flush
 itself happens later in the same scheduler tick or early in the next, so that an acknowledgement, an
-LED frame and sound leave in one write. Fast path: on a plain socket a shared `BatchWriter` writes
-for all connections, without waking a task for each; bytes that the socket does not take, and those
-of other streams (TLS, memory), are written by a task of the buffer's own, which exists only while
-bytes wait.
+LED frame and sound leave in one write. Fast path: on a socket, with TLS or without, a shared
+`BatchWriter` writes for all connections, without waking a task for each; bytes that the socket does
+not take, and those of other streams (memory), are written by a task of the buffer's own, which
+exists only while bytes wait.
 
 `write_now` is for a frame that is due alone, as the refill of a take is: it avoids the buffer and
 the turns of the batch writer (docs/performance.md, "A short way for refills").
@@ -13,12 +13,13 @@ the turns of the batch writer (docs/performance.md, "A short way for refills").
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 
 import structlog
 import trio
+
+from audio_server.rpc.io.sockets import Transport, socket_of
+from audio_server.rpc.io.tls_socket import TlsSocket
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ class BatchWriter:
 
     __slots__ = ("_due", "_task")
 
-    # Outboxes written between two looks at the rest of the program: under a millisecond.
+    # Write buffers written between two looks at the rest of the program: under a millisecond.
     _CHUNK = 64
 
     def __init__(self) -> None:
@@ -89,38 +90,24 @@ class WriteBuffer:
     Does not close the transport.
     """
 
-    __slots__ = (
-        "_batch_writer",
-        "_drained",
-        "_fd",
-        "_marked",
-        "_nursery",
-        "_transport",
-        "broken",
-        "data",
-    )
+    __slots__ = ("_batch_writer", "_drained", "_marked", "_nursery", "_socket", "_transport",
+                 "broken", "data")  # fmt: skip
 
     def __init__(
         self,
         data: bytearray,
-        transport: trio.abc.Stream,
+        transport: Transport,
         batch_writer: BatchWriter | None,
         drained: Callable[[], None],
     ) -> None:
         self.data = data
         self._transport = transport
+        self._socket = socket_of(transport)
+        self._batch_writer = batch_writer
         self._drained = drained
         self._nursery: trio.Nursery | None = None
         self._marked = False
         self.broken = False
-        self._fd = -1
-        self._batch_writer = batch_writer
-        if (
-            batch_writer is not None
-            and isinstance(transport, trio.SocketStream)
-            and sys.platform != "win32"  # where a socket is no file to os.write
-        ):
-            self._fd = transport.socket.fileno()
 
     def start(self, nursery: trio.Nursery) -> None:
         """Write from now on; tasks that have to wait for the transport run in `nursery`."""
@@ -131,7 +118,7 @@ class WriteBuffer:
         if self._marked or not self.data or self.broken or self._nursery is None:
             return
         self._marked = True
-        if self._fd >= 0 and self._batch_writer is not None:
+        if self._socket is not None and self._batch_writer is not None:
             self._batch_writer.add(self)
         else:
             self._drain_in(self._nursery)
@@ -142,13 +129,19 @@ class WriteBuffer:
 
         Bytes that the socket does not take, or that cannot be written yet, wait in `data`.
         """
-        if self._fd < 0 or self.data or self._nursery is None:
+        if self._socket is None or self.data or self._nursery is None:
             self.data += data
             self.flush_soon()
-        elif not self.broken and (rest := data[self._write(data) :]):
-            self.data += rest
-            self._marked = True
-            self._drain_in(self._nursery)
+        elif not self.broken:
+            try:
+                taken = self._socket.write(data)
+            except OSError:
+                self.broken = True  # the reader finds the same error, and ends the connection
+                return
+            if taken < len(data):
+                self.data += data[taken:]
+                self._marked = True
+                self._drain_in(self._nursery)
 
     def _drain_in(self, nursery: trio.Nursery) -> None:
         try:
@@ -174,20 +167,19 @@ class WriteBuffer:
 
     def _write_some(self) -> bool:
         """Whether all has been written (or never will be)."""
-        if self.broken:
-            return True
-        del self.data[: self._write(self.data)]
+        if self._socket is not None and not self.broken:
+            try:
+                del self.data[: self._socket.write(self.data)]
+            except OSError:
+                self.broken = True
+                self.data.clear()
         return self.broken or not self.data
 
-    def _write(self, data: bytes | bytearray) -> int:
-        """Return the number of bytes that the socket took: all of them if it is broken."""
-        try:
-            return os.write(self._fd, data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            self.broken = True  # the reader learns it from the same socket and ends the connection
-            return len(data)
+    async def end(self) -> None:
+        """Write all that waits, and tell the peer that nothing follows. Raises nothing."""
+        await self.drain()
+        if self._socket is not None and not self.broken:
+            self._socket.end()
 
     async def drain(self) -> None:
         """Write until no byte waits. Raises nothing: a lost peer only marks the buffer broken.
@@ -204,10 +196,10 @@ class WriteBuffer:
         self._drained()
 
     async def _write_blocking(self) -> None:
-        if self._fd >= 0:
-            await trio.lowlevel.wait_writable(self._fd)
-            self._write_some()
-        else:
+        if self._socket is not None:
+            if not self._write_some():
+                await trio.lowlevel.wait_writable(self._socket.fd)
+        elif not isinstance(self._transport, TlsSocket):
             data = bytes(self.data)
             self.data.clear()
             try:
