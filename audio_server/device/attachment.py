@@ -19,6 +19,7 @@ from audio_server.device.led_state import LedState
 from audio_server.device.press_queue import Press
 from audio_server.device.takeover import CallKind
 from audio_server.device.telemetry import Telemetry
+from audio_server.device.timer_wheel import Timer
 
 if TYPE_CHECKING:
     from audio_server.device.registry import Devices
@@ -150,6 +151,11 @@ class StatusAttachment(Attachment):
         """Call `changed`, until the link ends, whenever the status changes. It is called in the
         midst of the change: it must not block, and raise nothing."""
         self._device.watcher = changed
+
+    def call_at(self, when: float, do: Callable[[], None]) -> Timer:
+        """Call `do` at the first tick at or after `when`, unless the timer is cancelled before. It
+        must not block, and raise nothing."""
+        return self._devices.call_at(when, do)
 
     def finish(self, device: Device) -> None:
         """Stop the calls of `changed`."""

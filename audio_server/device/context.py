@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Context:
-    """`timer_wheel` is for sound alone, `led_wheel` for start-up sequences; `ending` is
+    """`timer_wheel` is for sound alone, `led_wheel` for LEDs; `ending` is
     set when takes have been ended for good."""
 
     clips: Sequence[AudioSource]

@@ -8,7 +8,7 @@ overtake each other half-way: of two calls, the one that attaches later is the n
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -36,6 +36,7 @@ from audio_server.device.led_readback import read_back_leds
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
 from audio_server.device.playback import Pace
 from audio_server.device.takeover import TakeOver, take_over
+from audio_server.device.timer_wheel import Timer, never_again
 
 GONE_MAX = 10_000
 """For how many devices that are gone a reconnect can still be counted as one."""
@@ -177,6 +178,10 @@ class Devices:
                 device.fit_clips()
             except Exception:
                 self._fail(device)
+
+    def call_at(self, when: float, do: Callable[[], None]) -> Timer:
+        """Call `do` at the first tick of the LED wheel at or after `when`."""
+        return self._context.led_wheel.start(when, never_again, do)
 
     async def wait_durable(self, device_id: str) -> None:
         """Return when the device's mode is where it outlives the device."""

@@ -115,7 +115,7 @@ class TimerWheel:
 
         Cancelling it leaves nothing behind.
         """
-        await self.drive(when, _never_again)
+        await self.drive(when, never_again)
 
     async def drive(self, when: float, step: Step) -> None:
         """Call `step` at the first tick at or after `when`, and after the times it returns.
@@ -191,5 +191,5 @@ def _tick_at(when: float) -> int:
     return math.ceil(when * TICKS_PER_S - _ROUNDING)
 
 
-def _never_again(_now: float) -> None:
-    """The step of a task that only sleeps."""
+def never_again(_now: float) -> None:
+    """The step of an owner that only waits for a tick."""

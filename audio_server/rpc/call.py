@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 import trio
@@ -101,13 +101,13 @@ class ServerCall(Stream[Any, Any]):
         data = await self._rpc.receive_message()
         return None if data is None else self.decode(data)
 
-    async def recv_bytes(self, at_once: TakeAtOnce) -> bytes | None:
+    def recv_bytes(self, at_once: TakeAtOnce) -> Awaitable[bytes | None]:
         """Return the client's next message undecoded; None when it has ended its side.
 
         Messages that come meanwhile are offered to `at_once`, which must not block; those that it
         takes do not wake this task. An error that it raises is raised here.
         """
-        return await self._rpc.receive_message(at_once)
+        return self._rpc.receive_message(at_once)
 
     def decode(self, data: bytes) -> Any:
         """The message that a client has sent as `data`. Raises `GRPCError`, the client's fault."""
@@ -138,9 +138,10 @@ class ServerCall(Stream[Any, Any]):
         await self._rpc.send_message(framed)
         self._send_message_done = True
 
-    async def wait_room(self) -> None:
-        """Return when a message would leave at once. Raises the call's failure."""
-        await self._rpc.wait_message_room()
+    def when_room(self, do: Callable[[], None] | None) -> None:
+        """Run `do` once, as `when_quiet` does, when a message would leave at once again; None takes
+        that back."""
+        self._rpc.when_room(do)
 
     @property
     def has_room(self) -> bool:

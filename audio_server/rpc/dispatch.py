@@ -21,6 +21,8 @@ class Dispatcher(ABC):
     Nothing here blocks, and nothing is raised that concerns one call alone.
     """
 
+    __slots__ = ("http2", "limits", "streams")
+
     def __init__(self, http2: ConnectionState, limits: Limits) -> None:
         self.http2 = http2
         self.limits = limits
@@ -137,3 +139,4 @@ class Dispatcher(ABC):
     def _offer_room(self, stream: RpcStream) -> None:
         stream.flush()
         stream.notify()
+        stream.tell_room()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
+from trio.lowlevel import Abort, RaiseCancelT, Task
 
 from audio_server.rpc.messages import PREFIX_BYTES, MessageReader
 
@@ -39,11 +40,11 @@ class InboundHalf:
 
     __slots__ = (
         "_at_once",
-        "_changed",
         "_fault",
         "_held_bytes",
         "_reader",
         "_spent_bytes",
+        "_waiting",
         "connection",
         "failure",
         "headers",
@@ -62,7 +63,7 @@ class InboundHalf:
         self._reader = MessageReader(connection.limits.max_message_bytes)
         self._held_bytes = 0  # of the peer's windows
         self._spent_bytes = 0  # of these: read, but not yet given back
-        self._changed: trio.Event | None = None
+        self._waiting: tuple[Task, ...] = ()
         self._at_once: TakeAtOnce | None = None
         self._fault: Exception | None = None
 
@@ -106,15 +107,21 @@ class InboundHalf:
             self.scope.cancel()
 
     def notify(self) -> None:
-        """Wake the task that waits on this stream, to check again."""
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        """Wake the tasks that wait on this stream, to check again."""
+        waiting, self._waiting = self._waiting, ()
+        for task in waiting:
+            trio.lowlevel.reschedule(task)
 
     async def _wait_change(self) -> None:
-        if self._changed is None:
-            self._changed = trio.Event()
-        await self._changed.wait()
+        # A `trio.Event` for each of thousands of calls that wait would be 300 bytes more.
+        task = trio.lowlevel.current_task()
+        self._waiting += (task,)
+
+        def abort(_: RaiseCancelT) -> Abort:
+            self._waiting = tuple(other for other in self._waiting if other is not task)
+            return Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
     # Receiving
 
@@ -141,23 +148,17 @@ class InboundHalf:
             await trio.lowlevel.checkpoint_if_cancelled()
         try:
             self._at_once = at_once
-            await self._wait_message()
+            while not self._reader.whole:
+                self._raise_failure()
+                if self.remote_ended:
+                    return None
+                await self._wait_change()
+                self._raise_fault()
         finally:
             self._at_once = None
-        if not self._reader.whole:
-            return None
         message = self._take()
         self._let_rest_in()
         return message
-
-    async def _wait_message(self) -> None:
-        """Return when there is a whole message, or will be none."""
-        while not self._reader.whole:
-            self._raise_failure()
-            if self.remote_ended:
-                return
-            await self._wait_change()
-            self._raise_fault()
 
     def _take(self) -> bytes:
         message = self._reader.take()

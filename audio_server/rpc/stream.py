@@ -7,6 +7,7 @@ all of it or, when cancelled before, nothing; so a cancel never splices two mess
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -33,8 +34,8 @@ class RpcStream(InboundHalf):
     A stream needs no close: it is over when both ends have ended it or one has reset it.
     """
 
-    __slots__ = ("_pending", "_trailers", "has_handler", "is_identified", "local_ended",
-                 "trailers")  # fmt: skip
+    __slots__ = ("_pending", "_trailers", "_when_room", "has_handler", "is_identified",
+                 "local_ended", "trailers")  # fmt: skip
 
     def __init__(self, connection: Connection, stream_id: int) -> None:
         super().__init__(connection, stream_id)
@@ -44,6 +45,7 @@ class RpcStream(InboundHalf):
         self.local_ended = False
         self._pending = b""
         self._trailers: Headers | None = None
+        self._when_room: Callable[[], None] | None = None
 
     # Sending
 
@@ -112,6 +114,17 @@ class RpcStream(InboundHalf):
         await trio.lowlevel.checkpoint_if_cancelled()
         while not self.room():
             await self._wait_change()
+
+    def when_room(self, do: Callable[[], None] | None) -> None:
+        """Run `do` once, when quiet, as soon as a message would leave at once."""
+        self._when_room = do
+
+    def tell_room(self) -> None:
+        """There may be room: the windows or the socket take more."""
+        do = self._when_room
+        if do is not None and self.room(spare_bytes=0):
+            self._when_room = None
+            self.connection.when_quiet(do)
 
     async def send_message(self, framed: bytes) -> None:
         """Queue one framed message, once the bytes before it have left.

@@ -18,6 +18,7 @@ from audio_server.device.attachment import StatusAttachment
 from audio_server.device.instrumentation import Instrumentation, LedFault
 from audio_server.device.led_state import LedState
 from audio_server.device.leds import Frame, LedFrame
+from audio_server.device.timer_wheel import Timer
 from audio_server.rpc.call import ServerCall
 from audio_server.rpc.rate_limit import Rate, TokenBucket
 from audio_server.wire.comms_pb2 import DeviceStatus, DeviceStatusResponse
@@ -46,6 +47,9 @@ _BREACHES_MAX = 16
 
 _TEXT_MAX = 200
 
+_ROUNDING_S = 0.001
+"""A tick may lie before its time by the rounding error of a float."""
+
 _SUCCESS = DeviceStatusResponse(status="success").SerializeToString()
 """The bytes of nearly all answers: comparing them spares decoding."""
 
@@ -68,9 +72,8 @@ class StatusHandler:
     """The server's side of the call. `run` is all of it.
 
     Fast path of a task that would wake for each change: its task sleeps nearly always, and a frame
-    is sent where the status changes or an answer comes, once other connections have had their turn.
-    The task is woken when an answer is late or there is no room. Benchmark: docs/performance.md,
-    "Presses without wakes".
+    is sent where the status changes, an answer comes or is late, or where there is room again, once
+    other connections have had their turn. Benchmark: docs/performance.md, "Presses without wakes".
     """
 
     __slots__ = (
@@ -84,7 +87,7 @@ class StatusHandler:
         "_logged",
         "_look_at",
         "_meter",
-        "_rest",
+        "_patience",
         "_shown",
         "_unasked",
     )
@@ -101,7 +104,7 @@ class StatusHandler:
         self._is_late = False  # the last request is answered, and so the next frame may be sent
         self._is_queued = False
         self._lacks_room = False
-        self._rest = trio.CancelScope()
+        self._patience: Timer | None = None
         self._unasked: TokenBucket | None = None
 
     async def run(self) -> None:
@@ -109,32 +112,42 @@ class StatusHandler:
         await self._call.send_initial_metadata()
         self._link.watch(self._advance_soon)
         self._advance_soon()
-        while True:
-            with self._rest:
-                answer = await self._call.recv_bytes(self._take_at_once)
-                if answer is None:
-                    return
+        try:
+            while (answer := await self._call.recv_bytes(self._take_at_once)) is not None:
                 if self._asked:
                     self._take(answer)
                 else:
                     await self._slow_down(answer)
-            if self._rest.cancel_called:
-                self._rest = trio.CancelScope(deadline=self._patience_ends_at())
-                await self._go_on()
-            else:
-                self._rest = trio.CancelScope(deadline=self._rest.deadline)
+        finally:
+            self._forget()
 
-    async def _go_on(self) -> None:
-        """Act on the reason of a wake."""
-        if self._lacks_room:
-            await self._call.wait_room()
-            self._lacks_room = False
-        elif self._asked and trio.current_time() >= self._patience_ends_at():
-            self._is_late = True
-            self._rest.deadline = math.inf
-            self._meter.led_fault(LedFault.LATE)
-            self._link.report(self._link.known.erred(f"no answer within {ANSWER_S:g} s"))
+    def _forget(self) -> None:
+        """Let go of all that leads back here."""
+        self._asked.clear()
+        self._call.when_room(None)
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        self._call.when_quiet(self._judge_lateness)
+
+    def _judge_lateness(self) -> None:
+        """Find out whether the last request's answer is late, and go on without it if it is."""
+        ends_at = self._patience_ends_at()
+        if trio.current_time() < ends_at - _ROUNDING_S:
+            self._be_patient(ends_at)
+            return
+        self._is_late = True
+        self._meter.led_fault(LedFault.LATE)
+        self._link.report(self._link.known.erred(f"no answer within {ANSWER_S:g} s"))
         self._advance()
+
+    def _be_patient(self, ends_at: float) -> None:
+        """Ask for a look at `ends_at`; one that is due sooner asks for the next one itself."""
+        if self._patience is None and ends_at < math.inf:
+            self._patience = self._link.call_at(ends_at, self._lose_patience)
 
     def _patience_ends_at(self) -> float:
         """Return the deadline of the last request's answer; infinity when the call is given up."""
@@ -161,7 +174,11 @@ class StatusHandler:
                 self._ask(status)
             else:
                 self._lacks_room = True
-                self._rest.cancel()
+                self._call.when_room(self._has_room)
+
+    def _has_room(self) -> None:
+        self._lacks_room = False
+        self._advance()
 
     def _is_due(self, status: LedState) -> bool:
         return status.frame != self._shown or self._is_look_due(status)
@@ -181,10 +198,7 @@ class StatusHandler:
         self._call.send_nowait(GET_STATE if is_look else frame_leds(frame.leds))
         self._asked.append(_Asked(trio.current_time(), frame.leds, is_look))
         self._is_late = False
-        # Only ever put forward: to put it off with each answer would cost more than to be woken
-        # for nothing every few seconds.
-        if (ends_at := self._patience_ends_at()) < self._rest.deadline:
-            self._rest.deadline = ends_at
+        self._be_patient(self._patience_ends_at())
 
     # Answers
 

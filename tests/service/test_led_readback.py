@@ -206,24 +206,26 @@ async def test_on_a_new_connection_what_it_shows_is_unknown(autojump_clock: Mock
 
 
 class Road:
-    """Stands for a call whose road is full until `room` is set."""
+    """Stands for a call whose road is full until `open` is called."""
 
     def __init__(self) -> None:
-        self.room = trio.Event()
+        self.has_room = False
+        self._do: Callable[[], None] | None = None
         self.scope = trio.CancelScope()
         self.sent: list[bytes] = []
-
-    @property
-    def has_room(self) -> bool:
-        return self.room.is_set()
 
     def when_quiet(self, do: Callable[[], None]) -> None:
         do()
 
     async def send_initial_metadata(self) -> None: ...
 
-    async def wait_room(self) -> None:
-        await self.room.wait()
+    def when_room(self, do: Callable[[], None] | None) -> None:
+        self._do = do
+
+    def open(self) -> None:
+        self.has_room = True
+        assert self._do is not None
+        self._do()
 
     def send_nowait(self, framed: bytes) -> None:
         self.sent.append(framed)
@@ -241,7 +243,7 @@ async def test_after_a_wait_for_room_the_newest_frame_is_sent(autojump_clock: Mo
                 nursery.start_soon(StatusHandler(road, link, Instrumentation()).run)
                 await trio.sleep(0.1)
                 await panel.press(Button.MODE, Button.MODE)
-                road.room.set()
+                road.open()
                 await trio.sleep(0.1)
                 nursery.cancel_scope.cancel()
     assert road.sent == [frame_leds(frame(3))]
