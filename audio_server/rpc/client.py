@@ -45,6 +45,8 @@ _CODEC = ProtoCodec()
 class ClientConnection(Connection):
     """One connection to a server; it opens the calls."""
 
+    __slots__ = ("last_welcome_id",)
+
     client_side = True
 
     def __init__(self, transport: trio.abc.Stream, *, limits: Limits) -> None:

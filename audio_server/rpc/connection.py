@@ -56,6 +56,11 @@ class Connection(Dispatcher):
     """The common part of both ends. `run` serves it and closes the transport; the rest is for
     streams."""
 
+    __slots__ = ("__weakref__", "_alarm", "_answers_waiting", "_closing", "_delay_s", "_finished",
+                 "_frames", "_is_accused", "_lingers", "_nursery", "_scheduler", "_source",
+                 "_timers", "_transport", "_was_busy", "_write_buffer", "peer",
+                 "reading_stopped", "reads")  # fmt: skip
+
     client_side = False
 
     def __init__(

@@ -40,6 +40,10 @@ Services = Mapping[str, Handler]
 class ServerConnection(Connection):
     """One accepted connection. `run` serves it to its end; `drain` ends it politely."""
 
+    __slots__ = ("_accepted", "_client_leaves", "_complaints", "_disowned", "_flood_guard",
+                 "_meter", "_on_identified", "_poller", "_refusing", "_services", "_unidentified",
+                 "number")  # fmt: skip
+
     def __init__(
         self,
         services: Services,
@@ -62,7 +66,7 @@ class ServerConnection(Connection):
         self._refusing = False
         self._client_leaves = False
         self._disowned = False
-        self._complaints: set[str] = set()
+        self._complaints: tuple[str, ...] = ()
         self._flood_guard = FloodGuard(limits)
         self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
         self._unidentified = 0  # calls that have a handler
@@ -173,7 +177,7 @@ class ServerConnection(Connection):
     def log_peer_error(self, reason: str, **details: object) -> None:
         """One line per connection and reason, however often a peer repeats it."""
         if reason not in self._complaints and len(self._complaints) < 16:
-            self._complaints.add(reason)
+            self._complaints += (reason,)
             log.info("request refused", peer=str(self.peer), reason=reason, **details)
 
     def _accept(

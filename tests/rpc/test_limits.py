@@ -213,13 +213,13 @@ async def test_sixteen_frames_of_a_peer_are_taken_in_a_turn(
         def before_io_wait(self, timeout: float) -> None:
             taken.append(0)
 
-    def count(frame: object) -> None:
+    def count(_: object, frame: object) -> None:
         taken[-1] += 1
 
     async with serving(echo) as served:
         await served.peer.open(1)
         await wait_all_tasks_blocked()
-        monkeypatch.setattr(served.connection, "_watch", count)
+        monkeypatch.setattr(type(served.connection), "_watch", count)
         trio.lowlevel.add_instrument(turns := Turns())
         await served.peer.raw(DataFrame(1, data=framed(b"")).serialize() * 40)
         await wait_all_tasks_blocked()
