@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
@@ -148,6 +148,16 @@ def default_cache() -> Path:
 def default_data() -> Path:
     """Return the folder of durable data, as the XDG base directories have it."""
     return base_folder("XDG_STATE_HOME", ".local/state") / "streaming-audio-server"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address always means this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def reachable(host: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import trio
 
 from audio_server.settings import Settings
+from audio_server.web.api.about import all_operations
 from audio_server.web.api.openapi import openapi
-from audio_server.web.api.table import all_operations
 from audio_server.web.context import Context
 
 Part: TypeAlias = dict[str, Any]

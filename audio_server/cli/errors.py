@@ -7,7 +7,7 @@ import sys
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
-from audio_server.client.errors import ServerError
+from audio_server.client.server import ServerError
 from audio_server.errors import SetupError, leaves
 from audio_server.process.output import forget, say_error
 

@@ -91,9 +91,9 @@ def top(
 
     server = (remote or Remote()).server()
     if as_json:
-        from audio_server.client.changes import tell_changes
+        from audio_server.client.history import changes
 
-        trio.run(tell_changes, server, print_line)
+        trio.run(changes, server, print_line)
     elif not can_draw(sys.stdout):
         raise CommandError("no terminal to draw on: use --json, or audio-server devices")
     else:

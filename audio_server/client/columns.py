@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.text import Text
 
 from audio_server.client import words
-from audio_server.client.leds import lamps
 from audio_server.client.words import Row
 from audio_server.process.printable import printable
 
 _STYLES = {"playing": "green", "error": "bold red"}
 _STATES = ("error", "playing", "idle")
+
+
+GLYPHS = (("●", "○"), ("●", "○"), ("■", "□"), ("◆", "◇"), ("▲", "△"), ("●", "○"))
+"""Each lit and dark: power, status, square, rhomboid, triangle, circle."""
 
 
 class Column(NamedTuple):
@@ -30,6 +33,20 @@ def natural(text: str) -> tuple[tuple[str, int], ...]:
     """A key by which device-9 comes before device-10."""
     parts = re.findall(r"(\D*)(\d*)", text)
     return tuple((word.lower(), int(number or -1)) for word, number in parts)
+
+
+def lamps(leds: Sequence[str]) -> Text:
+    """LEDs as `#rrggbbaa` has them; a screen has no intensity, so the colour is as much darker."""
+    text = Text()
+    for (lit, dark), led in zip(GLYPHS, leds, strict=False):
+        colour = _shade(led)
+        text.append(dark if colour == "#000000" else lit, "dim" if colour == "#000000" else colour)
+    return text
+
+
+def _shade(led: str) -> str:
+    red, green, blue, alpha = bytes.fromhex(led.removeprefix("#").ljust(8, "f"))
+    return "#" + "".join(f"{round(part * alpha / 255):02x}" for part in (red, green, blue))
 
 
 def _text(of: Callable[[Row, float], object]) -> Callable[[Row, float], Text]:

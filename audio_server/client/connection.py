@@ -14,9 +14,8 @@ from typing import Any, Self
 import httpx2
 import trio
 
-from audio_server.client.errors import ServerError
 from audio_server.client.faults import NO_SERVER, faults_of, refusal
-from audio_server.client.server import Server
+from audio_server.client.server import Server, ServerError
 from audio_server.client.shapes import has_shape
 from audio_server.identity.tls import client_context
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 import httpx2
 from httpx2 import codes
 
-from audio_server.client.errors import ServerError
-from audio_server.client.server import Server
+from audio_server.client.server import Server, ServerError
 from audio_server.rpc.tls_errors import handshake_fault
 
 NO_SERVER = "not an audio-server, or an incompatible version"

@@ -1,4 +1,4 @@
-"""Past events of devices, and those that follow."""
+"""Events of devices, and changes of them, passed on one by one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from audio_server.client.api import Api, open_api
 from audio_server.client.connection import Document
-from audio_server.client.errors import ServerError
-from audio_server.client.server import Server
+from audio_server.client.server import Server, ServerError
 from audio_server.client.words import moment
 from audio_server.process.printable import printable
 
 Tell = Callable[[Document], None]
-"""Receives one event."""
+"""Receives one event, or the document of one change."""
 
 
 async def past(server: Server, device_id: str | None, tell: Tell) -> None:
@@ -31,6 +30,18 @@ async def follow(server: Server, device_id: str | None, tell: Tell) -> None:
         async for _, event in events:
             if event["seq"] not in told:
                 tell(event)
+    raise ServerError(f"{server.url}: has ended this")
+
+
+async def changes(server: Server, tell: Tell) -> None:
+    """Pass on all devices, then each change, until cancelled.
+
+    The key `event` tells the two apart. Raises `ServerError`, in a group, when the server goes
+    away.
+    """
+    async with open_api(server) as api, api.changes() as events:
+        async for event, document in events:
+            tell({"event": event, **document})
     raise ServerError(f"{server.url}: has ended this")
 
 

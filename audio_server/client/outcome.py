@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from audio_server.client.connection import Document
-from audio_server.client.errors import ServerError
+from audio_server.client.server import ServerError
 from audio_server.client.words import Row, mode, plays
 from audio_server.process.printable import printable
 

@@ -1,4 +1,4 @@
-"""The address of a server, and the credentials for it."""
+"""The address of a server, the credentials for it, and the error of all requests to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+class ServerError(Exception):
+    """A server refused, could not be reached, or is none; `str()` is the line that says which."""
 
 
 @dataclass(frozen=True, slots=True)

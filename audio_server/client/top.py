@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.live import Live
 
 from audio_server.client.api import Api, open_api
-from audio_server.client.errors import ServerError
 from audio_server.client.overview import Order, Overview
-from audio_server.client.server import Server
+from audio_server.client.server import Server, ServerError
 from audio_server.client.watched import Watched
 from audio_server.process.terminal import cancel_on_signal, next_keys
 

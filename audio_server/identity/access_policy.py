@@ -5,7 +5,6 @@ Each setting adds a proof: with `tls_client_ca` and `tokens` a device needs both
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from audio_server.identity.tls_acceptor import TlsAcceptor
 from audio_server.identity.token_reloader import TokenReloader
 from audio_server.identity.tokens import TOKENS_FILE
 from audio_server.rpc.io.sockets import Transport
-from audio_server.settings import Settings
+from audio_server.settings import Settings, is_loopback
 
 log = structlog.get_logger()
 
@@ -66,7 +65,7 @@ class AccessPolicy:
 
     def warn(self, addresses: Iterable[Sequence[object]]) -> None:
         """Warn of the rights of any peer that reaches these socket addresses."""
-        if all(_is_loopback(str(address[0])) for address in addresses):
+        if all(is_loopback(str(address[0])) for address in addresses):
             return
         if isinstance(self._identity, NoAuth):
             log.warning(
@@ -102,7 +101,3 @@ def _identity(settings: Settings, watch: TokenReloader | None) -> Authenticator:
     if len(asked) > 1:
         return AllOf(asked)
     return asked[0] if asked else NoAuth()
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -14,7 +14,7 @@ is noticed with the next batch, at the latest after `LOOK_S`, and made anew from
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,6 @@ import trio
 from audio_server.device.mode_store import remember
 from audio_server.state.file import StateDamaged, StateFile, StateLost, StateUnusable
 from audio_server.state.keeper import FileKeeper, Opener
-from audio_server.state.names import FileNames
 from audio_server.state.record import Record
 
 KEPT_S = 1.0
@@ -93,10 +92,18 @@ class FileModeStore:
 
         Does not yield where nothing is on its way.
         """
-        for batch in (self._next, self._writing):
-            if device_id in batch.notes.modes:
-                await self._wait(batch)
-                return
+        await self._wait_for(lambda notes: device_id in notes.modes)
+
+    async def _wait_for(self, is_in: Callable[[Record], bool]) -> None:
+        batch = next((one for one in (self._next, self._writing) if is_in(one.notes)), None)
+        if batch is None or batch.kept.is_set():
+            return
+        with trio.move_on_after(KEPT_S) as patience:
+            await batch.kept.wait()
+        if patience.cancelled_caught:
+            self._warn(f"the disk has not answered for {KEPT_S:g} s")
+            for waiting in (self._writing, self._next):
+                waiting.kept.set()
 
     # As `names` sees it
 
@@ -113,22 +120,9 @@ class FileModeStore:
         self._next.notes.names[device_id] = name
         self._due.set()
 
-    async def wait_name_kept(self, device_id: str) -> None:
+    async def wait_name_durable(self, device_id: str) -> None:
         """As `wait_durable`, for the name."""
-        for batch in (self._next, self._writing):
-            if device_id in batch.notes.names:
-                await self._wait(batch)
-                return
-
-    async def _wait(self, batch: _Batch) -> None:
-        if batch.kept.is_set():
-            return
-        with trio.move_on_after(KEPT_S) as patience:
-            await batch.kept.wait()
-        if patience.cancelled_caught:
-            self._warn(f"the disk has not answered for {KEPT_S:g} s")
-            for waiting in (self._writing, self._next):
-                waiting.kept.set()
+        await self._wait_for(lambda notes: device_id in notes.names)
 
     # Its life
 
@@ -218,6 +212,15 @@ class FileModeStore:
 
     def _put_back(self, notes: Record) -> None:
         self._next.notes = self._next.notes.over(notes)
+
+
+class FileNames:
+    """The `NameStore` on the file of `store`."""
+
+    def __init__(self, store: FileModeStore) -> None:
+        self.get = store.name_of
+        self.put = store.put_name
+        self.wait_durable = store.wait_name_durable
 
 
 @asynccontextmanager

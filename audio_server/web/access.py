@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from audio_server.web.login import Login
 from audio_server.web.login_throttle import RETRY_S, LoginThrottle
-from audio_server.web.origins import is_own_origin, may_be_named
+from audio_server.web.origins import is_own_origin, may_be_named, peer_of
 from audio_server.web.session import Session
 from audio_server.web.visit import visit_of
 
@@ -133,7 +133,7 @@ def refuse_token(
     asked: HTTPConnection, login: Login, login_throttle: LoginThrottle, token: str
 ) -> Refusal | None:
     """Why a token does not let its bearer in; None where it does."""
-    address = asked.client.host if asked.client else ""
+    address = peer_of(asked)
     now = trio.current_time()
     if not login_throttle.are_allowed(address, now):
         return TOO_OFTEN

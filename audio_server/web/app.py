@@ -11,9 +11,9 @@ from starlette.types import ASGIApp
 
 from audio_server.metrics.text import CONTENT_TYPE
 from audio_server.web.access import Access, Admitted
+from audio_server.web.api.about import all_operations
 from audio_server.web.api.live import LiveEvents
 from audio_server.web.api.resource import routes as api_routes
-from audio_server.web.api.table import all_operations
 from audio_server.web.browser_devices import BrowserDevices
 from audio_server.web.context import Context
 from audio_server.web.edge import Edge

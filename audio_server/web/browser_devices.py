@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from starlette.websockets import WebSocket
@@ -13,12 +12,9 @@ from audio_server.device.behaviour import MODES_MIN, State
 from audio_server.device.leds import ERROR, IDLE, PLAYING, leds
 from audio_server.simulator.device import VirtualDevice
 from audio_server.web.context import Context
-from audio_server.web.origins import is_own_origin
+from audio_server.web.origins import is_own_origin, peer_of
 from audio_server.web.websocket_bridge import Closing, WebSocketBridge
 from audio_server.wire.device_ids import is_device_id
-
-if TYPE_CHECKING:
-    from audio_server.rpc.client import Channel
 
 DEVICES_MAX = 64
 """How many pages may have a device at once: each costs a connection on both its ends."""
@@ -60,10 +56,10 @@ class BrowserDevices:
     async def _lend(self, websocket: WebSocket, device_id: str) -> None:
         if older := self._relays.get(device_id):
             older.end(Closing.TAKEN)
-        device = VirtualDevice(device_id, self._open_channel)
+        device = VirtualDevice(device_id, self._context.open_channel)
         pcm = websocket.query_params.get("pcm") == "1"
         bridge = self._relays[device_id] = WebSocketBridge(websocket, device, pcm=pcm)
-        peer = websocket.client.host if websocket.client else "local"
+        peer = peer_of(websocket)
         log.info("page opened", device=device_id, peer=peer)
         try:
             hello = partial(self._hello, device_id)
@@ -72,9 +68,6 @@ class BrowserDevices:
             if self._relays.get(device_id) is bridge:
                 del self._relays[device_id]
             log.info("page closed", device=device_id, peer=peer)
-
-    def _open_channel(self) -> AbstractAsyncContextManager[Channel]:
-        return self._context.open_channel()
 
     def _hello(self, device_id: str) -> dict[str, Any]:
         """Return the names and colours with which a page describes LEDs."""

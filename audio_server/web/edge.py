@@ -14,6 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from audio_server.web.origins import peer_of
+
 FAILED: Final = "the server failed at that; its log says more"
 
 PATH_SHOWN_MAX: Final = 200
@@ -48,15 +50,7 @@ class Edge:
             pass
         except* Exception as faults:
             failed = True
-            self._tell(scope, faults)
+            peer, path = peer_of(HTTPConnection(scope)), scope["path"][:PATH_SHOWN_MAX]
+            log.error("request failed", peer=peer, path=path, exc_info=faults)
         if failed and not has_begun and scope["type"] == "http":
             await PlainTextResponse(f"{FAILED}\n", 500)(scope, receive, send)
-
-    def _tell(self, scope: Scope, faults: BaseException) -> None:
-        client = HTTPConnection(scope).client
-        log.error(
-            "request failed",
-            peer=client.host if client else "",
-            path=scope["path"][:PATH_SHOWN_MAX],
-            exc_info=faults,
-        )

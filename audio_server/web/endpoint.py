@@ -19,11 +19,10 @@ import structlog
 from audio_server.errors import SetupError
 from audio_server.files.small_file import read_token
 from audio_server.identity.tls import server_context
-from audio_server.settings import Address, Settings
+from audio_server.settings import Address, Settings, is_loopback
 from audio_server.web.access import Admitted
 from audio_server.web.ended_sessions import EndedSessions
 from audio_server.web.login import Login
-from audio_server.web.origins import is_loopback
 from audio_server.web.token_file import ENDED_FILE, LENGTH_MIN, cookie_key, token_file
 
 ALPN: Final = "http/1.1"

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs, urlencode
 
 import structlog
-import trio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from audio_server.web.access import NOT_OURS, TOO_OFTEN, Admitted, refuse_token
+from audio_server.web.api.bodies import BodyRoom, read_body
+from audio_server.web.api.operation import Problem
 from audio_server.web.files import Files
 from audio_server.web.login import SESSION_S, Login
-from audio_server.web.origins import is_own_origin
+from audio_server.web.origins import is_own_origin, peer_of
 from audio_server.web.security_headers import is_encrypted
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -39,7 +39,7 @@ def login_routes(entry: Admitted, files: Files) -> list[BaseRoute]:
     if login is None:
         return [Route("/login", _not_needed), Route("/logout", _not_needed, methods=["POST"])]
     return [
-        Route("/login", _shown(files)),
+        Route("/login", files.page("login.html")),
         Route("/login", _log_in(entry, login), methods=["POST"]),
         Route("/logout", _log_out(login), methods=["POST"]),
     ]
@@ -49,22 +49,16 @@ async def _not_needed(request: Request) -> Response:
     return RedirectResponse("/", 303)
 
 
-def _shown(files: Files) -> Handler:
-    async def shown(request: Request) -> Response:
-        return files.answer(request, "login.html")
-
-    return shown
-
-
 def _log_in(entry: Admitted, login: Login) -> Handler:
     async def log_in(request: Request) -> Response:
         if not is_own_origin(request.headers.get("origin"), request.headers.get("host")):
             return PlainTextResponse(f"{NOT_OURS.reason}\n", NOT_OURS.status)
         form = await _form(request)
-        wanted = _path(form.get("next", "/"))
+        wanted = form.get("next", "")
+        wanted = wanted if _OURS.fullmatch(wanted) else "/"
         refusal = refuse_token(request, login, entry.login_throttle, form.get("token", "").strip())
         if refusal is None:
-            log.info("operator logged in", peer=request.client.host if request.client else "local")
+            log.info("operator logged in", peer=peer_of(request))
             return _welcome(request, login, wanted)
         why = "slow" if refusal is TOO_OFTEN else "wrong"
         return RedirectResponse(f"/login?{urlencode({'next': wanted, why: 1})}", 303)
@@ -96,27 +90,12 @@ def _welcome(request: Request, login: Login, wanted: str) -> Response:
     return answer
 
 
-def _path(wanted: str) -> str:
-    return wanted if _OURS.fullmatch(wanted) else "/"
-
-
 async def _form(request: Request) -> dict[str, str]:
     """The fields of a form; none of one that is too large, or takes too long to come."""
-    body = b""
-    with trio.move_on_after(FORM_S):
-        body = await _body(request)
     try:
-        fields = parse_qs(body.decode(), max_num_fields=8)
-    except ValueError:
+        with BodyRoom().body() as body:
+            await read_body(request, body, FORM_MAX_BYTES, FORM_S)
+        fields = parse_qs(body.data.decode(), max_num_fields=8)
+    except (Problem, ValueError):
         return {}
     return {name: values[-1] for name, values in fields.items()}
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async with aclosing(request.stream()) as parts:
-        async for part in parts:
-            body += part
-            if len(body) > FORM_MAX_BYTES:
-                return b""
-    return body

@@ -1,19 +1,17 @@
-"""The names and origins under which a browser may reach the pages."""
+"""The names and origins under which a browser may reach the pages, and its address."""
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
+from starlette.requests import HTTPConnection
 
-def is_loopback(host: str) -> bool:
-    """Return whether a name or address always means this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+from audio_server.settings import is_loopback
+
+
+def peer_of(asked: HTTPConnection) -> str:
+    """Return the address of a client, for the log."""
+    return asked.client.host if asked.client else "local"
 
 
 def is_own_origin(origin: str | None, host: str | None) -> bool:

@@ -13,9 +13,8 @@ import trio
 from audio_server.files.running import note_running
 from audio_server.process.addresses import open_listeners
 from audio_server.rpc.trusted_proxies import PeerLimits
-from audio_server.settings import DEFAULT_HTTP, Address, parse_address
+from audio_server.settings import DEFAULT_HTTP, Address, is_loopback, parse_address
 from audio_server.web.context import Context
-from audio_server.web.origins import is_loopback
 
 if TYPE_CHECKING:
     from audio_server.fleet.interface import Fleet

@@ -31,6 +31,7 @@ from audio_server.simulator.events import (
     LedsSet,
     PacketReceived,
 )
+from audio_server.web.origins import peer_of
 from audio_server.wire.audio import SILENCE
 
 FULL, ROOM = 250, 50
@@ -171,7 +172,8 @@ class WebSocketBridge:
     def _observe(self, at_s: float, event: Event) -> None:
         match event:
             case PacketReceived():
-                self._put(pack(event, self._decoded(event.data)))
+                pcm = self._decoder.decode(event.data) if self._decoder else b""
+                self._put(pack(event, pcm))
             case LedsSet():
                 self._say("leds", leds=event.leds)
             case EventSent(button):
@@ -188,9 +190,6 @@ class WebSocketBridge:
             case _:
                 pass
 
-    def _decoded(self, data: bytes) -> bytes:
-        return self._decoder.decode(data) if self._decoder else b""
-
     # -- from the page
 
     async def _receive(self) -> None:
@@ -200,8 +199,7 @@ class WebSocketBridge:
         except WebSocketDisconnect:
             return
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            client = self._websocket.client
-            peer = client.host if client else "local"
+            peer = peer_of(self._websocket)
             log.warning("invalid message from browser", peer=peer, error=repr(error)[:200])
             self.end(Closing.UNCLEAR)
 

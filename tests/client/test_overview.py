@@ -9,8 +9,7 @@ import pytest
 from fake_api import NOW, playing, row
 from rich.console import Console
 
-from audio_server.client.columns import COLUMNS, natural, sort
-from audio_server.client.leds import lamps
+from audio_server.client.columns import COLUMNS, lamps, natural, sort
 from audio_server.client.overview import KEYS, Order, Overview
 from audio_server.client.watched import Watched
 from audio_server.client.words import ago, clock, milliseconds, mode, plays

@@ -24,8 +24,8 @@ from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
 from audio_server.web.access import Admitted
+from audio_server.web.api.about import all_operations
 from audio_server.web.api.openapi import openapi
-from audio_server.web.api.table import all_operations
 from audio_server.web.app import make_app
 from audio_server.web.context import Context
 

@@ -36,7 +36,9 @@ async def stop(asked: ApiRequest) -> models.Outcomes:
 
 
 def app(room: BodyRoom, max_bytes: int = LARGE) -> ASGIApp:
-    one = Operation("POST", "/", stop, models.Outcomes, body=models.Stop, json_max_bytes=max_bytes)
+    one = Operation(
+        "POST", "/", models.Outcomes, body=models.Stop, json_max_bytes=max_bytes, does=stop
+    )
     return Resource({"POST": one}, room)
 
 

@@ -1,4 +1,4 @@
-"""The server's description of itself and of its API."""
+"""All operations of the API, with the server's description of itself and of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from starlette.responses import Response
 
 from audio_server.process.cores import worker_count
 from audio_server.web.api import models
+from audio_server.web.api.clips import ClipOperations
+from audio_server.web.api.devices import DeviceOperations
 from audio_server.web.api.openapi import openapi
-from audio_server.web.api.operation import ApiRequest, Content, Operation
+from audio_server.web.api.operation import ApiRequest, Content, Operation, operations_of
 from audio_server.web.context import Context
 
 DOCUMENT = Content("application/json", "an OpenAPI document", "object")
+
+
+def all_operations(context: Context, *, login: bool) -> Sequence[Operation]:
+    """All operations of a server; `login` says whether it asks for a token."""
+    groups = DeviceOperations(context), ClipOperations(context)
+    others = [operation for group in groups for operation in operations_of(group)]
+    return [*operations_of(AboutOperations(context, others, login=login)), *others]
 
 
 class AboutOperations:
@@ -27,14 +36,7 @@ class AboutOperations:
         self._login = login
         self._document = b""
 
-    @property
-    def all(self) -> Sequence[Operation]:
-        """All of them."""
-        return (
-            Operation("GET", "/api/about", self.get_about, models.About),
-            Operation("GET", "/api/openapi.json", self.get_openapi, DOCUMENT),
-        )
-
+    @Operation("GET", "/api/about", models.About)
     async def get_about(self, asked: ApiRequest) -> models.About:
         """Return the version and the properties of this server."""
         return models.About(
@@ -45,10 +47,11 @@ class AboutOperations:
             self._context.closed_because,
         )
 
+    @Operation("GET", "/api/openapi.json", DOCUMENT)
     async def get_openapi(self, asked: ApiRequest) -> Response:
         """This document."""
         if not self._document:
-            document = openapi([*self.all, *self._others], version())
+            document = openapi([*operations_of(self), *self._others], version())
             self._document = msgspec.json.encode(document)
         return Response(self._document, media_type="application/json")
 

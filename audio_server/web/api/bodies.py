@@ -89,7 +89,7 @@ async def read_json(request: Request, kind: type, max_bytes: int, room: BodyRoom
         raise Problem(415, "the body has to be JSON, with content-type: application/json")
     refuse_packed(request)
     with room.body() as body:
-        await _read(request, body, max_bytes)
+        await read_body(request, body, max_bytes, JSON_S)
         return _decoded(body.data, kind)
 
 
@@ -124,13 +124,14 @@ def refuse_packed(request: Request) -> None:
         raise Problem(415, "the body has to come as it is, with no content-encoding")
 
 
-async def _read(request: Request, body: Body, max_bytes: int) -> None:
-    with trio.move_on_after(JSON_S) as waiting:
+async def read_body(request: Request, body: Body, max_bytes: int, within_s: float) -> None:
+    """Read a body whole. Raises `Problem` for one that is too large, or not there `within_s`."""
+    with trio.move_on_after(within_s) as waiting:
         async with aclosing(request.stream()) as parts:
             async for part in parts:
                 body.add(part, max_bytes)
     if waiting.cancelled_caught:
-        raise Problem(408, f"the body has not come within {JSON_S:.0f} s")
+        raise Problem(408, f"the body has not come within {within_s:.0f} s")
 
 
 def _size(size_bytes: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
@@ -19,6 +19,8 @@ from audio_server.web.context import Context
 
 SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)
 FILE: Final = Content("application/octet-stream", "a sound file of any common format", None)
+
+CLIP: Final = "/api/clips/{name}"
 
 BUSY: Final = {503: "too many clips are being listened to"}
 DRAWING: Final = {503: "too many waveforms are being drawn"}
@@ -45,74 +47,60 @@ class ClipOperations:
         self._sounds = Sounds(context.repository)
         self._drawing = AtOnce(DRAWINGS_MAX, "too many waveforms are being drawn")
 
-    @property
-    def all(self) -> Sequence[Operation]:
-        """All of them."""
-        return (*self._whole, *self._single)
-
-    @property
-    def _whole(self) -> Sequence[Operation]:
-        return (
-            Operation("GET", "/api/clips", self.list_clips, models.Clips),
-            Operation(
-                "POST",
-                "/api/clips",
-                self.add_clip,
-                models.Clips,
-                query=models.Upload,
-                body=FILE,
-                problems=NOT_TAKEN,
-            ),
-            Operation(
-                "POST", "/api/clips/reload", self.reload_clips, models.Clips, problems=UNCLEAR
-            ),
-            Operation(
-                "PUT",
-                "/api/clips/order",
-                self.order_clips,
-                models.Clips,
-                body=models.Order,
-                json_max_bytes=JSON_CLIPS_BYTES,
-                problems=UNKNOWN | FIXED | UNCLEAR,
-            ),
-        )
-
-    @property
-    def _single(self) -> Sequence[Operation]:
-        clip, unknown = "/api/clips/{name}", UNKNOWN | UNCLEAR
-        return (
-            Operation(
-                "PUT",
-                clip,
-                self.replace_clip,
-                models.Clips,
-                body=FILE,
-                problems=UNKNOWN | NOT_TAKEN,
-            ),
-            Operation("DELETE", clip, self.remove_clip, models.Clips, problems=unknown | FIXED),
-            Operation(
-                "GET",
-                f"{clip}/waveform",
-                self.draw_clip,
-                models.Waveform,
-                query=models.Points,
-                problems=unknown | DRAWING,
-            ),
-            Operation(
-                "GET",
-                f"{clip}/sound",
-                self.get_sound,
-                SOUND,
-                problems=unknown | BUSY,
-                in_parts=True,
-            ),
-        )
-
+    @Operation("GET", "/api/clips", models.Clips)
     async def list_clips(self, asked: ApiRequest) -> models.Clips:
         """All clips; the first is played in mode 0."""
         clips = {"clips": self._repository.entries, "fixed_because": self._repository.fixed_because}
         return msgspec.convert(clips, models.Clips, from_attributes=True)
 
+    @Operation(
+        "POST", "/api/clips", models.Clips, query=models.Upload, body=FILE, problems=NOT_TAKEN
+    )
+    async def add_clip(self, asked: ApiRequest) -> models.Clips:
+        """Add a clip, which gets the next mode."""
+        async with _body(asked) as parts:
+            await self._repository.upload(asked.query.name, parts)
+        return await self.list_clips(asked)
+
+    @Operation("POST", "/api/clips/reload", models.Clips, problems=UNCLEAR)
+    async def reload_clips(self, asked: ApiRequest) -> models.Clips:
+        """Read the folder of clips anew."""
+        await self._repository.reload()
+        return await self.list_clips(asked)
+
+    @Operation(
+        "PUT",
+        "/api/clips/order",
+        models.Clips,
+        body=models.Order,
+        json_max_bytes=JSON_CLIPS_BYTES,
+        problems=UNKNOWN | FIXED | UNCLEAR,
+    )
+    async def order_clips(self, asked: ApiRequest) -> models.Clips:
+        """Put the clips in another order; that gives their files other names."""
+        await self._repository.reorder(asked.body.names)
+        return await self.list_clips(asked)
+
+    @Operation("PUT", CLIP, models.Clips, body=FILE, problems=UNKNOWN | NOT_TAKEN)
+    async def replace_clip(self, asked: ApiRequest) -> models.Clips:
+        """Replace a clip's audio; a take goes on with the old one."""
+        async with _body(asked) as parts:
+            await self._repository.replace(asked.named("name"), parts)
+        return await self.list_clips(asked)
+
+    @Operation("DELETE", CLIP, models.Clips, problems=UNKNOWN | UNCLEAR | FIXED)
+    async def remove_clip(self, asked: ApiRequest) -> models.Clips:
+        """Remove a clip; the modes after it move up."""
+        await self._repository.remove(asked.named("name"))
+        return await self.list_clips(asked)
+
+    @Operation(
+        "GET",
+        f"{CLIP}/waveform",
+        models.Waveform,
+        query=models.Points,
+        problems=UNKNOWN | UNCLEAR | DRAWING,
+    )
     async def draw_clip(self, asked: ApiRequest) -> models.Waveform:
         """A clip's waveform, to look at."""
         self._drawing.check()
@@ -120,39 +108,11 @@ class ClipOperations:
             peaks = await self._repository.peaks(asked.named("name"), asked.query.points)
         return models.Waveform(peaks)
 
+    @Operation("GET", f"{CLIP}/sound", SOUND, problems=UNKNOWN | UNCLEAR | BUSY, in_parts=True)
     async def get_sound(self, asked: ApiRequest) -> Response:
         """A clip, as it is sent."""
         sound = await self._sounds.of(asked.named("name"))
         return answer_part(asked.request, sound, SOUND.media_type)
-
-    # -- changes
-
-    async def add_clip(self, asked: ApiRequest) -> models.Clips:
-        """Add a clip, which gets the next mode."""
-        async with _body(asked) as parts:
-            await self._repository.upload(asked.query.name, parts)
-        return await self.list_clips(asked)
-
-    async def replace_clip(self, asked: ApiRequest) -> models.Clips:
-        """Replace a clip's audio; a take goes on with the old one."""
-        async with _body(asked) as parts:
-            await self._repository.replace(asked.named("name"), parts)
-        return await self.list_clips(asked)
-
-    async def remove_clip(self, asked: ApiRequest) -> models.Clips:
-        """Remove a clip; the modes after it move up."""
-        await self._repository.remove(asked.named("name"))
-        return await self.list_clips(asked)
-
-    async def order_clips(self, asked: ApiRequest) -> models.Clips:
-        """Put the clips in another order; that gives their files other names."""
-        await self._repository.reorder(asked.body.names)
-        return await self.list_clips(asked)
-
-    async def reload_clips(self, asked: ApiRequest) -> models.Clips:
-        """Read the folder of clips anew."""
-        await self._repository.reload()
-        return await self.list_clips(asked)
 
 
 @asynccontextmanager

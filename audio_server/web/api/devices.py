@@ -48,75 +48,22 @@ class DeviceOperations:
 
     def __init__(self, context: Context) -> None:
         self._fleet: Fleet = context.fleet
-        self._context = context
+        self._repository = context.repository
 
-    @property
-    def all(self) -> Sequence[Operation]:
-        """All of them."""
-        return (*self._seen, *self._done)
-
-    @property
-    def _seen(self) -> Sequence[Operation]:
-        return (
-            Operation("GET", "/api/devices", self.list_devices, models.Devices),
-            Operation("GET", "/api/devices/changes", self.watch_devices, CHANGES, problems=NO_ROOM),
-            Operation("GET", DEVICE, self.get_device, models.Device, problems=NOT_THERE),
-            Operation(
-                "GET",
-                f"{DEVICE}/events",
-                self.list_events_of_device,
-                models.Events,
-                problems=NOT_THERE,
-            ),
-            Operation(
-                "GET",
-                "/api/events",
-                self.list_events,
-                (models.Events, HAPPENING),
-                query=models.Following,
-                problems=NOT_THERE | NO_ROOM,
-            ),
-        )
-
-    @property
-    def _done(self) -> Sequence[Operation]:
-        return (
-            Operation(
-                "PATCH",
-                DEVICE,
-                self.rename_device,
-                models.Named,
-                body=models.Rename,
-                problems=NOT_THERE | {422: "the JSON is invalid, or the name is unusable"},
-            ),
-            Operation(
-                "POST",
-                f"{DEVICE}/press",
-                self.press_button,
-                models.Device,
-                body=models.Press,
-                problems=NOT_THERE | {409: "the device did not do it"},
-            ),
-            Operation(
-                "POST",
-                "/api/stop",
-                self.stop,
-                models.Outcomes,
-                body=models.Stop,
-                json_max_bytes=JSON_IDS_BYTES,
-            ),
-        )
-
+    @Operation("GET", "/api/devices", models.Devices)
     async def list_devices(self, asked: ApiRequest) -> Response:
         """All devices that are connected."""
-        return await _answer_rows(await self._fleet.rows())
+        rows = await self._fleet.rows()
+        return await _answer_list("rows", rows, now=round(time.time(), 3))
 
+    @Operation("GET", "/api/devices/changes", CHANGES, problems=NO_ROOM)
     async def watch_devices(self, asked: ApiRequest) -> Response:
         """All devices, and then each change, as server-sent events."""
         if self._fleet.is_full:
             raise Problem(503, full_reason())
         return EventStream(self._fleet.watching(), bytes)
 
+    @Operation("GET", DEVICE, models.Device, problems=NOT_THERE)
     async def get_device(self, asked: ApiRequest) -> Row:
         """A device; one that has gone lately too."""
         row = await self._fleet.row(asked.named("id"))
@@ -124,36 +71,19 @@ class DeviceOperations:
             raise Problem(404, UNKNOWN)
         return row
 
-    async def rename_device(self, asked: ApiRequest) -> models.Named:
-        """Give a device another name, or none."""
-        device_id, rename = asked.named("id"), asked.body
-        outcome = await self._fleet.rename(device_id, rename.name)
-        if outcome.result != "done":
-            raise Problem(404 if outcome.result == "gone" else 409, outcome.reason or UNKNOWN)
-        name = None if rename.name is None else rename.name.strip()
-        return models.Named(device_id, name)
-
-    async def press_button(self, asked: ApiRequest) -> Row:
-        """Press a button, as the device itself would; answers when that has had its effect."""
-        button = Button[asked.body.button.upper()]
-        outcome = await self._fleet.press(asked.named("id"), button)
-        if outcome.result == "failed":
-            raise Problem(409, outcome.reason or "the device did not do it")
-        if outcome.result == "gone":
-            raise Problem(404, UNKNOWN)
-        return await self.get_device(asked)
-
-    async def stop(self, asked: ApiRequest) -> models.Outcomes:
-        """Stop playback on devices, and empty their queues."""
-        return summed_up(await self._fleet.stop(chosen(asked.body.devices)))
-
-    # -- history
-
+    @Operation("GET", f"{DEVICE}/events", models.Events, problems=NOT_THERE)
     async def list_events_of_device(self, asked: ApiRequest) -> models.Events | Response:
         """The latest events of a device."""
         await self.get_device(asked)
         return await self._events(asked.named("id"))
 
+    @Operation(
+        "GET",
+        "/api/events",
+        (models.Events, HAPPENING),
+        query=models.Following,
+        problems=NOT_THERE | NO_ROOM,
+    )
     async def list_events(self, asked: ApiRequest) -> Response:
         """The latest events of all devices, or those from now on."""
         device_id = asked.query.device
@@ -164,16 +94,73 @@ class DeviceOperations:
         return EventStream(self._fleet.following(device_id), worded)
 
     async def _events(self, device_id: str | None) -> Response:
-        events = await self._fleet.events(device_id)
-        return await answer_list("events", events)
+        return await _answer_list("events", await self._fleet.events(device_id))
+
+    # -- actions
+
+    @Operation(
+        "PATCH",
+        DEVICE,
+        models.Named,
+        body=models.Rename,
+        problems=NOT_THERE | {422: "the JSON is invalid, or the name is unusable"},
+    )
+    async def rename_device(self, asked: ApiRequest) -> models.Named:
+        """Give a device another name, or none."""
+        device_id, rename = asked.named("id"), asked.body
+        outcome = await self._fleet.rename(device_id, rename.name)
+        if outcome.result != "done":
+            raise Problem(404 if outcome.result == "gone" else 409, outcome.reason or UNKNOWN)
+        name = None if rename.name is None else rename.name.strip()
+        return models.Named(device_id, name)
+
+    @Operation(
+        "POST",
+        f"{DEVICE}/press",
+        models.Device,
+        body=models.Press,
+        problems=NOT_THERE | {409: "the device did not do it"},
+    )
+    async def press_button(self, asked: ApiRequest) -> Row:
+        """Press a button, as the device itself would; answers when that has had its effect."""
+        button = Button[asked.body.button.upper()]
+        outcome = await self._fleet.press(asked.named("id"), button)
+        if outcome.result == "failed":
+            raise Problem(409, outcome.reason or "the device did not do it")
+        if outcome.result == "gone":
+            raise Problem(404, UNKNOWN)
+        return await self.get_device(asked)
+
+    @Operation(
+        "POST", "/api/stop", models.Outcomes, body=models.Stop, json_max_bytes=JSON_IDS_BYTES
+    )
+    async def stop(self, asked: ApiRequest) -> models.Outcomes:
+        """Stop playback on devices, and empty their queues."""
+        return _summed_up(await self._fleet.stop(_chosen(asked.body.devices)))
+
+    @Operation(
+        "POST",
+        "/api/play",
+        models.Outcomes,
+        body=models.Play,
+        json_max_bytes=JSON_IDS_BYTES,
+        problems={
+            404: "no such clip",
+            422: "the JSON is invalid, or several clips have that title",
+        },
+    )
+    async def play(self, asked: ApiRequest) -> models.Outcomes:
+        """Play a clip now, on some devices or all, over any other take."""
+        mode = self._repository.find(asked.body.clip).mode
+        return _summed_up(await self._fleet.play(_chosen(asked.body.devices), mode))
 
 
-def chosen(which: str | Sequence[str]) -> Sequence[str] | None:
+def _chosen(which: str | Sequence[str]) -> Sequence[str] | None:
     """Each device once; None for all."""
     return None if isinstance(which, str) else tuple(dict.fromkeys(which))
 
 
-def summed_up(outcomes: FleetOutcomes) -> models.Outcomes:
+def _summed_up(outcomes: FleetOutcomes) -> models.Outcomes:
     """Sum outcomes up: a count of successes, and each failure."""
     gone = [device_id for device_id, one in outcomes.items() if one.result == "gone"]
     failed = {
@@ -184,11 +171,7 @@ def summed_up(outcomes: FleetOutcomes) -> models.Outcomes:
     return models.Outcomes(len(outcomes) - len(gone) - len(failed), gone, failed)
 
 
-async def _answer_rows(rows: Iterable[Row]) -> Response:
-    return await answer_list("rows", rows, now=round(time.time(), 3))
-
-
-async def answer_list(name: str, items: Iterable[object], **more: float) -> Response:
+async def _answer_list(name: str, items: Iterable[object], **more: float) -> Response:
     """An object with a long list, written a few at a time."""
     encoder, body = msgspec.json.Encoder(), bytearray()
     for number, item in enumerate(items):

@@ -39,7 +39,7 @@ class EventStream(Response, Generic[T]):
             await send(start)
             await _send(send, b": here it begins\n\n")
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
+                nursery.start_soon(cancel_when_gone, receive, nursery.cancel_scope)
                 while (text := await next_text(happened, self._worded)) is not None:
                     await _send(send, text)
                 nursery.cancel_scope.cancel()
@@ -62,7 +62,8 @@ async def _send(send: Send, text: bytes) -> None:
     await send({"type": "http.response.body", "body": text, "more_body": True})
 
 
-async def _cancel_when_gone(receive: Receive, watching: trio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
+async def cancel_when_gone(receive: Receive, telling: trio.CancelScope) -> None:
+    """Cancel the scope when the client of a request or a WebSocket is gone."""
+    while not (await receive())["type"].endswith(".disconnect"):
         pass
-    watching.cancel()
+    telling.cancel()

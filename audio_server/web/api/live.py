@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from audio_server.fleet.interface import Fleet
 from audio_server.web.api.devices import full_reason, worded
-from audio_server.web.api.events import next_text
+from audio_server.web.api.events import cancel_when_gone, next_text
 
 RESTARTED: Final = 1012
 FULL: Final = 4003
@@ -71,15 +71,9 @@ async def tell(
     with opened as events:
         await websocket.send_text(BEGIN)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_when_gone, websocket, nursery.cancel_scope)
+            nursery.start_soon(cancel_when_gone, websocket.receive, nursery.cancel_scope)
             while (text := await next_text(events, word)) is not None:
                 await websocket.send_text(text.decode())
             nursery.cancel_scope.cancel()
     if websocket.client_state is WebSocketState.CONNECTED:
         await websocket.close(RESTARTED)
-
-
-async def _cancel_when_gone(websocket: WebSocket, telling: trio.CancelScope) -> None:
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass  # a page has nothing to say
-    telling.cancel()

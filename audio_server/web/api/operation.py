@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from starlette.requests import Request
 
@@ -45,8 +45,10 @@ class ApiRequest(NamedTuple):
         return str(self.request.path_params[name])
 
 
-Handler: TypeAlias = Callable[[ApiRequest], Awaitable[Any]]
-"""Returns an object for JSON, or a `Response`. Raises `Problem`."""
+Handler: TypeAlias = Callable[..., Awaitable[Any]]
+"""Takes an `ApiRequest`, and returns an object for JSON or a `Response`. Raises `Problem`."""
+
+H = TypeVar("H", bound=Handler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,18 @@ class Content:
 
 EVENTS: Final = "text/event-stream"
 
+_MARK: Final = "operation"
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`does` answers a request for `path` by `method`; the first line of its docstring describes
-    it. `answer` is the content of its answer, of one or several media types, a class of `models`
-    standing for JSON. `body` and `query` are its parameters, `problems` its refusals by status,
-    apart from those that are common to all requests."""
+    """A decorator of the method that answers a request for `path` by `method`; the first line of
+    its docstring describes it. `answer` is the content of its answer, of one or several media
+    types, a class of `models` standing for JSON. `body` and `query` are its parameters, `problems`
+    its refusals by status, apart from those that are common to all requests."""
 
     method: Method
     path: str
-    does: Handler
     answer: type | Content | tuple[type | Content, ...]
     query: type = Nothing
     body: type | Content | None = None
@@ -81,6 +84,13 @@ class Operation:
 
     json_max_bytes: int = JSON_SMALL_BYTES
     """How large a JSON body may be."""
+
+    does: Handler = field(default=lambda _: NotImplemented, repr=False)
+
+    def __call__(self, method: H) -> H:
+        """Mark a method, for `operations_of` its object."""
+        vars(method)[_MARK] = self
+        return method
 
     @property
     def id(self) -> str:
@@ -118,3 +128,9 @@ class Operation:
         if self.in_parts:
             problems[416] = "there is no such part"
         return problems | dict(self.problems)
+
+
+def operations_of(owner: object) -> list[Operation]:
+    """Return the operations that methods of an object are marked with, in their order."""
+    marks = ((name, getattr(value, _MARK, None)) for name, value in vars(type(owner)).items())
+    return [replace(mark, does=getattr(owner, name)) for name, mark in marks if mark is not None]

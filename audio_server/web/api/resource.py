@@ -12,12 +12,24 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip, UploadTooSlow
+from audio_server.fleet.names import BadName
 from audio_server.web.api.bodies import BodyRoom, read_json, read_query
-from audio_server.web.api.faults import problem_of
 from audio_server.web.api.operation import ApiRequest, Operation, Problem
+from audio_server.web.edge import FAILED
+from audio_server.web.origins import peer_of
 
 JSON: Final = "application/json"
-FAILED: Final = "the server failed at that; its log says more"
+
+_STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (NoSuchClip, 404),
+    (ClipTooLarge, 413),
+    (UploadTooSlow, 408),
+    (ClipsFixed, 403),
+    (ClipError, 422),
+    (BadName, 422),
+)
+"""Errors that are the fault of a request, and the status that says so; the first that fits."""
 
 log = structlog.get_logger()
 
@@ -57,10 +69,10 @@ class Resource:
         except ClientDisconnect:
             raise
         except Exception as error:
-            if (problem := problem_of(error)) is not None:
+            if (problem := _problem_of(error)) is not None:
                 return self._said(problem)
-            peer = request.client.host if request.client else "local"
-            log.exception("request failed", peer=peer, method=request.method, path=request.url.path)
+            facts = {"method": request.method, "path": request.url.path}
+            log.exception("request failed", peer=peer_of(request), **facts)
             return self._said(Problem(500, FAILED))
 
     def _said(self, problem: Problem) -> Response:
@@ -81,6 +93,16 @@ class Resource:
             body = await read_json(request, operation.body, operation.json_max_bytes, self._room)
         result = await operation.does(ApiRequest(request, query, body))
         return result if isinstance(result, Response) else answer_json(result)
+
+
+def _problem_of(error: Exception) -> Problem | None:
+    """Return the answer to an error; None for a fault of the server."""
+    if isinstance(error, Problem):
+        return error
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return Problem(status, str(error))
+    return None
 
 
 def answer_json(
