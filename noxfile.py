@@ -52,6 +52,16 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
 
 
+@nox.session(python=False)
+def frontend(session: nox.Session) -> None:
+    """TypeScript, strict, over the pages' scripts, whose types are in comments; needs npm."""
+    if shutil.which("npm") is None:
+        session.skip("npm is not there (it comes with Node.js), which fetches TypeScript")
+    session.chdir("tests/frontend")
+    session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", external=True)
+    session.run("node_modules/.bin/tsc", external=True)
+
+
 @nox.session
 def deploy(session: nox.Session) -> None:
     """Schemas of deploy/ and .github/; what deploy/ says of the server is among the tests."""

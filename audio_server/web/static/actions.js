@@ -1,52 +1,61 @@
 // What is done to devices by the API, and what came of it in words.
 
-import { ask, wording } from "./ask.js";
+import { Refusal, ask, wording } from "./ask.js";
 import { capital, many } from "./words.js";
 
 export const BUTTONS = ["mode", "stop", "play", "connect"];
 const AT_ONCE = 3;  // presses that are on their way: a browser has six connections for all its tabs
 
+/** @param {string} id */
 export const deviceAt = (id) => `/api/devices/${encodeURIComponent(id)}`;
 
+/** @param {string} path @param {object} json */
 const post = (path, json) => ask(path, { method: "POST", json, priority: "high" });
 
 // Each gives words and whether all went well. `devices`: ids, or "all". They raise `Refusal`.
 
+/** @param {string[] | "all"} devices @param {string} clip @param {string} title */
 export async function play(devices, clip, title) {
   const outcomes = await post("/api/play", { devices, clip });
   return said(outcomes, (done) => `${title} plays on ${many(done, "device")}`);
 }
 
+/** @param {string[] | "all"} devices */
 export async function stop(devices) {
   return said(await post("/api/stop", { devices }), (done) => `${many(done, "device")} stopped`);
 }
 
+/** @param {string[]} ids @param {string} button */
 export async function press(ids, button) {
+  /** @type {Api.Outcomes} */
   const outcomes = { done: 0, gone: [], failed: {} };
   const waiting = [...ids];
   const some = async () => {
-    while (waiting.length) await pressOne(waiting.shift(), button, outcomes);
+    for (let id; (id = waiting.shift()); ) await pressOne(id, button, outcomes);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, some));
   return said(outcomes, (done) => `${capital(button)} pressed on ${many(done, "device")}`);
 }
 
+/** @param {string} id @param {string} button @param {Api.Outcomes} outcomes */
 async function pressOne(id, button, outcomes) {
   try {
     await post(`${deviceAt(id)}/press`, { button });
     outcomes.done += 1;
   } catch (error) {
-    if (error.status === 404) outcomes.gone.push(id);
+    if (error instanceof Refusal && error.status === 404) outcomes.gone.push(id);
     else outcomes.failed[id] = wording(error);
   }
 }
 
 // An empty name takes it away.
+/** @param {string} id @param {string} name @returns {Promise<Said>} */
 export async function rename(id, name) {
   await ask(deviceAt(id), { method: "PATCH", json: { name: name || null } });
   return { text: name ? `${id} is called ${name}.` : `${id} has no name.`, well: true };
 }
 
+/** @param {Api.Outcomes} outcomes @param {(done: number) => string} words @returns {Said} */
 function said({ done, gone = [], failed = {} }, words) {
   const parts = [words(done)];
   const reasons = Object.entries(failed);

@@ -2,6 +2,7 @@
 
 // What the server said no to: its own words in `message`, and the HTTP status (0: no answer).
 export class Refusal extends Error {
+  /** @param {number} status @param {string} message */
   constructor(status, message) {
     super(message);
     this.status = status;
@@ -13,12 +14,14 @@ const BROKEN = "This page does not work as it should. Load it again.";
 const PROXY_STATUSES = new Set([502, 504]);
 
 // Whether nobody answered: no server, or a proxy that has none behind it.
+/** @param {unknown} error */
 export function isAway(error) {
   if (error instanceof Refusal) return error.message === AWAY || PROXY_STATUSES.has(error.status);
-  return error?.name === "AbortError" || error?.name === "TimeoutError";
+  return error instanceof DOMException && ["AbortError", "TimeoutError"].includes(error.name);
 }
 
 // What an error says to the user, never in a browser's words; nothing where there is none.
+/** @param {unknown} error */
 export function wording(error) {
   if (error === null) return "";
   if (isAway(error)) return AWAY;
@@ -27,6 +30,7 @@ export function wording(error) {
   return BROKEN;
 }
 
+/** @type {Promise<never> | null} */
 let leaving = null;
 
 // Once, however many requests are refused: a second one would begin the navigation anew.
@@ -39,6 +43,7 @@ export function toLogin() {
 }
 
 // The answer's JSON. Raises `Refusal`.
+/** @param {string} path @param {RequestInit & { json?: unknown }} options @returns {Promise<any>} */
 export async function ask(path, { method = "GET", json, ...options } = {}) {
   if (json !== undefined) {
     options.body = JSON.stringify(json);
@@ -50,6 +55,7 @@ export async function ask(path, { method = "GET", json, ...options } = {}) {
 }
 
 // The answer itself, once its status is good. Raises `Refusal`; an abort stays an `AbortError`.
+/** @param {string} path @param {RequestInit} options */
 export async function open(path, options = {}) {
   let answer;
   try {
@@ -63,6 +69,7 @@ export async function open(path, options = {}) {
 }
 
 // An answer can break off after its head.
+/** @param {Response} answer */
 async function bodyOf(answer) {
   try {
     return await answer.text();
@@ -72,6 +79,7 @@ async function bodyOf(answer) {
 }
 
 // JSON of the server; a proxy may answer in its place.
+/** @param {string} text @returns {any} */
 export function jsonOf(text) {
   try {
     return JSON.parse(text);
@@ -81,10 +89,12 @@ export function jsonOf(text) {
 }
 
 // What a browser says in its own words: that the server was not reached.
+/** @param {unknown} error */
 function lost(error) {
-  return error.name === "AbortError" ? error : new Refusal(0, AWAY);
+  return error instanceof DOMException && error.name === "AbortError" ? error : new Refusal(0, AWAY);
 }
 
+/** @param {string} text @param {number} status */
 export function reason(text, status) {
   try {
     const { error } = JSON.parse(text);

@@ -12,14 +12,18 @@ const CUTS = "What plays now is cut.";
 export const NAME_HINT = "Leave it empty to call the device by its id again.";
 
 export class Bar {
+  /** @type {import("./selection.js").Selection} */
   #selection;
+  /** @type {import("./devices.js").Devices} */
   #devices;
   #clips = new ClipMenu(byId("clip"), () => this.draw());
   #isAway = true;  // until the server has said something
 
+  /** @param {import("./devices.js").Devices} devices @param {import("./selection.js").Selection} selection */
   constructor(devices, selection) {
     this.#devices = devices;
     this.#selection = selection;
+    /** @param {keyof Elements & string} id @param {() => void} act */
     const on = (id, act) => byId(id).addEventListener("click", act);
     on("clear", () => selection.clear());
     on("play", () => this.#playSelected());
@@ -30,11 +34,13 @@ export class Bar {
     byId("presses").append(...BUTTONS.map((name) => this.#presser(name)));
   }
 
+  /** @param {string} name */
   #presser(name) {
     return button(capital(name), () => this.#act(press(this.#selection.ids, name)), { disabled: true });
   }
 
   // Nothing can be done while the server is away.
+  /** @param {boolean} isAway */
   away(isAway) {
     this.#isAway = isAway;
     this.draw();
@@ -55,6 +61,7 @@ export class Bar {
     byId("stop-all").disabled = !all;
   }
 
+  /** @param {string[] | "all"} devices */
   #play(devices, clip = byId("clip").value) {
     return play(devices, clip, title(clip));
   }
@@ -81,6 +88,7 @@ export class Bar {
     if (name !== null) await this.#act(rename(id, name));
   }
 
+  /** @param {Promise<Said>} action */
   async #act(action) {
     try {
       const { text, well } = await action;

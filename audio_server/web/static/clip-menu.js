@@ -5,10 +5,14 @@ import { make } from "./dom.js";
 import { title } from "./words.js";
 
 export class ClipMenu {
+  /** @type {HTMLSelectElement} */
   #select;
+  /** @type {() => void} */
   #changed;
+  /** @type {string[]} */
   #names = [];
 
+  /** @param {HTMLSelectElement} select @param {() => void} changed */
   constructor(select, changed) {
     this.#select = select;
     this.#changed = changed;
@@ -21,8 +25,9 @@ export class ClipMenu {
   }
 
   async refresh() {
+    /** @type {Api.Clip[] | null} */
     const clips = await ask("/api/clips").then((answer) => answer.clips, () => null);
-    const names = clips?.map((clip) => clip.name);
+    const names = (clips ?? []).map((clip) => clip.name);
     if (!clips || names.join("\n") === this.#names.join("\n")) return;
     const chosen = this.#select.value;
     this.#names = names;
@@ -33,6 +38,7 @@ export class ClipMenu {
   }
 }
 
+/** @param {Api.Clip} clip */
 function option(clip) {
   return make("option", { value: clip.name, text: `${clip.mode} ${clip.title ?? title(clip.name)}` });
 }

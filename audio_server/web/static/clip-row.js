@@ -9,13 +9,21 @@ const SHAPES = ["square", "rhomboid", "triangle", "circle"];
 // As devices show modes 1-4, 5-8 and so on.
 const COLOURS = ["#ffb000", "#00e0ff", "#ff40c0", "#a0ff00", "#8060ff", "#ffffff"];
 
+/** @type {KeyedClip} */
+const NO_CLIP = { mode: 0, file: "", name: "", title: "", seconds: 0, bit_rate_bps: 0, key: "" };
+
 export class ClipRow {
-  #clip = null;
+  #clip = NO_CLIP;
+  /** @type {import("./listener.js").Listener} */
   #listener;
   #sounds = false;
   #waveform = new Waveform();
 
   // `acts` has `replace(clip, file)` and `remove(clip)`.
+  /**
+   * @param {import("./listener.js").Listener} listener @param {import("./order.js").Order} order
+   * @param {ClipActs} acts
+   */
   constructor(listener, order, acts) {
     this.#listener = listener;
     this.handle = button("", null, { class: "handle plain", "aria-describedby": "how" });
@@ -36,6 +44,7 @@ export class ClipRow {
   }
 
   // Gives the element. `can` says what can be done here, `change` and `remove`, and whether `now`.
+  /** @param {KeyedClip} clip @param {{ change: boolean, remove: boolean, now: boolean }} can */
   show(clip, can) {
     const name = title(clip);
     this.#clip = clip;
@@ -56,6 +65,7 @@ export class ClipRow {
     return this.element;
   }
 
+  /** @param {number} mode */
   #badge(mode) {
     const [turn, shape] = [Math.floor((mode - 1) / SHAPES.length), (mode - 1) % SHAPES.length];
     setText(this.mode, String(mode));
@@ -64,6 +74,7 @@ export class ClipRow {
   }
 
   // How many devices play a clip, by its title.
+  /** @param {Map<string, number>} counts */
   playsOn(counts) {
     const count = counts.get(title(this.#clip));
     setText(this.devices, count ? `plays on ${many(count, "device")}` : "");
@@ -71,12 +82,14 @@ export class ClipRow {
 
   // -- listening
 
+  /** @param {boolean} on */
   sounding(on) {
     this.#sounds = on;
     this.element.classList.toggle("sounding", on);
     this.#name();
   }
 
+  /** @param {number} part */
   at(part) {
     this.#waveform.at(part);
   }
@@ -92,26 +105,31 @@ export class ClipRow {
     else this.#play(0);
   }
 
+  /** @param {MouseEvent} event */
   #from(event) {
     const box = this.#waveform.element.getBoundingClientRect();
     this.#play((event.clientX - box.left) / box.width);
   }
 
+  /** @param {number} part */
   #play(part) {
     const { seconds } = this.#clip;
     this.#listener.play(this, `${path(this.#clip)}/sound`, seconds, part * seconds);
   }
 
+  /** @param {ClipActs} acts */
   #chosen(acts) {
-    const [file] = this.file.files;
+    const file = this.file.files?.[0];
     this.file.value = "";
     this.#listener.stop(this);
     if (file) acts.replace(this.#clip, file);
   }
 }
 
+/** @param {Api.Clip} clip */
 const path = (clip) => `/api/clips/${encodeURIComponent(clip.name)}`;
 
+/** @param {Api.Clip} clip */
 function facts(clip) {
   const parts = [length(clip.seconds)];
   if (clip.bit_rate_bps) parts.push(`${Math.round(clip.bit_rate_bps / 1000)} kbit/s`);

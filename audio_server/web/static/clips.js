@@ -16,16 +16,19 @@ import { many, title as titleOf } from "./words.js";
 
 const LOOK_MS = 5000;
 const COUNT_MS = 500;
+/** @param {string} name */
 const clipAt = (name) => `/api/clips/${encodeURIComponent(name)}`;
 
 class Clips {
   #shelf = new Shelf();
+  /** @type {Map<string, ClipRow>} */
   #rows = new Map();      // by the key of its clip
   #changes = 0;           // how many have been made: what was asked before one of them is old
   #isTold = false;        // what the clips are
   #isUnsure = true;       // whether they still are
   #isAway = false;
   #devices = new Devices();
+  /** @type {number | null} */
   #timer = null;
   #listener = new Listener((text) => this.#say(text, true));
   #order = new Order(byId("clips"), (from, to) => this.#move(from, to));
@@ -34,7 +37,7 @@ class Clips {
   constructor() {
     byId("add").addEventListener("click", () => byId("files").click());
     byId("files").addEventListener("change", () => {
-      this.#add([...byId("files").files]);
+      this.#add([...byId("files").files ?? []]);
       byId("files").value = "";
     });
     byId("reload").addEventListener("click", () => this.#reload());
@@ -65,6 +68,7 @@ class Clips {
   }
 
   // Nothing can be changed while the server is away. What others have changed by then is seen at once.
+  /** @param {boolean} isAway */
   #followed(isAway) {
     const wasAway = this.#isAway;
     this.#isAway = isAway;
@@ -74,6 +78,7 @@ class Clips {
     else if (wasAway) this.#look();
   }
 
+  /** @param {Api.Clips} answer */
   #take(answer) {
     this.#changes += 1;
     this.#shelf.take(answer);
@@ -81,6 +86,7 @@ class Clips {
     this.#draw();
   }
 
+  /** @param {string} text */
   #say(text, bad = false) {
     notice(byId("notice"), text, bad);
   }
@@ -100,6 +106,7 @@ class Clips {
   }
 
   // How many devices play each clip: by its title, since an order gives it another name.
+  /** @param {Api.Changes} data @param {boolean} all */
   #count(data, all) {
     this.#devices.take(data, all);
     this.#timer ??= setTimeout(() => {
@@ -112,18 +119,19 @@ class Clips {
     }, COUNT_MS);
   }
 
+  /** @param {string} key */
   #row(key) {
-    if (!this.#rows.has(key)) {
-      this.#rows.set(key, new ClipRow(this.#listener, this.#order, {
-        replace: (clip, file) => this.#replace(clip, file),
-        remove: (clip) => this.#remove(clip),
-      }));
-    }
-    return this.#rows.get(key);
+    const row = this.#rows.get(key) ?? new ClipRow(this.#listener, this.#order, {
+      replace: (clip, file) => this.#replace(clip, file),
+      remove: (clip) => this.#remove(clip),
+    });
+    this.#rows.set(key, row);
+    return row;
   }
 
   // -- changes
 
+  /** @param {string} method @param {string} path @param {string} words */
   async #change(method, path, words) {
     try {
       this.#take(await ask(path, { method }));
@@ -137,16 +145,19 @@ class Clips {
     return this.#change("POST", "/api/clips/reload", "The folder was read again.");
   }
 
+  /** @param {Api.Clip} clip @param {File} file */
   #replace(clip, file) {
     return this.#uploads.send(file, "PUT", clipAt(clip.name), `${title(clip)} has a new sound.`);
   }
 
+  /** @param {Api.Clip} clip */
   async #remove(clip) {
     const text = "What plays goes on to its end. Each clip after it moves up by one mode.";
     if (!await confirm(`Remove ${title(clip)}?`, text, "Remove", { danger: true })) return;
     await this.#change("DELETE", clipAt(clip.name), `${title(clip)} was removed.`);
   }
 
+  /** @param {number} from @param {number} to */
   async #move(from, to) {
     const moved = this.#shelf.clips[from];
     this.#shelf.move(from, to);
@@ -161,6 +172,7 @@ class Clips {
     this.#draw();
   }
 
+  /** @param {File[]} files */
   async #add(files) {
     for (const file of files) {
       const path = `/api/clips?name=${encodeURIComponent(file.name)}`;
@@ -169,13 +181,14 @@ class Clips {
   }
 }
 
+/** @param {Element} list @param {Element[]} elements */
 function place(list, elements) {
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   elements.forEach((element, at) => {
     if (list.children[at] !== element) list.insertBefore(element, list.children[at] ?? null);
   });
-  while (list.childElementCount > elements.length) list.lastElementChild.remove();
-  if (focused !== document.activeElement && list.contains(focused)) focused.focus();
+  while (list.childElementCount > elements.length) list.lastElementChild?.remove();
+  if (focused !== document.activeElement && list.contains(focused)) focused?.focus();
 }
 
 new Clips();

@@ -7,18 +7,23 @@ const NAMES = {
 export const LED_NAMES = ["power", "status", "square", "rhomboid", "triangle", "circle"];
 
 // The name of the colour that is nearest to 0xRRGGBB.
+/** @param {number} rgb */
 export function colourName(rgb) {
+  /** @param {[string, number]} named */
   const far = ([, named]) => distance(named, rgb);
   return Object.entries(NAMES).reduce((best, one) => (far(one) < far(best) ? one : best))[0];
 }
 
 // Which LEDs are lit, each with its colour. `leds` are 0xRRGGBB each, 0 for one that is dark.
+/** @param {number[]} leds */
 export function ledText(leds) {
   const lit = leds.flatMap((rgb, at) => (rgb ? [`${LED_NAMES[at]} ${colourName(rgb)}`] : []));
   return lit.join(", ") || "none";
 }
 
+/** @param {number} one @param {number} other */
 function distance(one, other) {
+  /** @param {number} shift */
   const part = (shift) => ((one >> shift) & 0xff) - ((other >> shift) & 0xff);
   return [16, 8, 0].reduce((sum, shift) => sum + part(shift) ** 2, 0);
 }

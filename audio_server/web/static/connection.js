@@ -11,10 +11,15 @@ const LOOK_MS = 500;
 const FIRST_PAUSE_MS = 1_000, LONGEST_PAUSE_MS = 5_000;  // between questions that are not answered
 
 export class Connection {
+  /** @type {string} */
   #path;
+  /** @type {Taken} */
   #take;
+  /** @type {Changed} */
   #changed;
+  /** @type {(() => void) | null} */
   #stop = null;
+  /** @type {Refusal | null} */
   #broken = null;     // why the stream does not come, in words
   #isAway = false;
   #isMute = false;    // it was asked, and did not answer
@@ -25,6 +30,7 @@ export class Connection {
 
   // `take(name, data)` gets each event. `changed(isAway, words)` is told when the server goes and comes
   // back, and whenever the stream begins again; `words` are for the user, empty when all is well.
+  /** @param {string} path @param {{ take: Taken, changed: Changed }} listener */
   constructor(path, { take, changed }) {
     this.#path = path;
     this.#take = take;
@@ -49,6 +55,7 @@ export class Connection {
   }
 
   // A question was not answered: `error` says why.
+  /** @param {unknown} error */
   failed(error) {
     if (isAway(error)) this.#mute();
   }
@@ -64,6 +71,7 @@ export class Connection {
     });
   }
 
+  /** @param {unknown} error */
   #state(error) {
     // A stream that breaks off does so in a browser's own words.
     this.#broken = error === null || error instanceof Refusal ? error : new Refusal(0, AWAY);

@@ -1,12 +1,14 @@
 // The device: what is drawn follows from what the server's device reports; buttons go back to it.
 
-import { Face } from "./face.js";
+import { around, byId } from "./dom.js";
+import { Face, pressers } from "./face.js";
 import { Link } from "./link.js";
 import { oggOpus } from "./ogg.js";
 import { unpack } from "./packet.js";
 import { Player, canDecode } from "./player.js";
 import { about } from "./shell.js";
 
+/** @type {Record<string, string>} */
 const KEYS = { c: "connect", m: "mode", s: "stop", p: "play", " ": "play" };
 
 // Each page (tab) is a device of its own, and stays it when it is loaded again.
@@ -27,11 +29,15 @@ function anyName() {
 class Device {
   #wanted = false;     // whether it is switched on, wherever the server is
   #stopsPending = 0;   // Stops that have been pressed and were not acknowledged yet
+  /** @type {string[]} */
   #sent = [];
+  /** @type {string[]} */
   #waiting = [];       // what was pressed before the page was connected for the first time
   #isAway = false;
   #deaf = false;       // what comes belongs to a take that has been stopped
+  /** @type {Uint8Array<ArrayBuffer>[] | null} */
   #recorded = null;
+  /** @type {string | null} */
   #fileUrl = null;
 
   constructor() {
@@ -45,18 +51,19 @@ class Device {
   }
 
   #listen() {
-    for (const button of document.querySelectorAll("[data-press]")) {
-      button.addEventListener("click", () => this.press(button.dataset.press));
+    for (const button of pressers()) {
+      button.addEventListener("click", () => this.press(button.dataset.press ?? ""));
     }
-    document.getElementById("power").addEventListener("click", () => this.power(false));
-    document.getElementById("record").addEventListener("click", () => this.record());
+    byId("power").addEventListener("click", () => this.power(false));
+    byId("record").addEventListener("click", () => this.record());
     document.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("pointerdown", () => this.player.unlock(), { passive: true });
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const onControl = event.target.closest("button, a, input");
+    const onControl = around(event, "button, a, input");
     const name = KEYS[event.key.toLowerCase()];
     if (!name || (event.key === " " && onControl)) return;
     event.preventDefault();
@@ -66,6 +73,7 @@ class Device {
 
   // -- what the user does
 
+  /** @param {string} name */
   press(name) {
     this.player.unlock();
     if (this.#isAway) return;  // a press that the user has forgotten would come as a surprise
@@ -88,6 +96,7 @@ class Device {
     this.player.flush();
   }
 
+  /** @param {boolean} on */
   power(on) {
     this.#wanted = on;
     this.#waiting = [];
@@ -104,6 +113,7 @@ class Device {
     else if (recorded) this.face.log("Nothing was heard, so there is nothing to keep");
   }
 
+  /** @param {Uint8Array<ArrayBuffer>[]} packets */
   #keep(packets) {
     if (this.#fileUrl) URL.revokeObjectURL(this.#fileUrl);
     this.#fileUrl = URL.createObjectURL(oggOpus(packets));
@@ -129,11 +139,13 @@ class Device {
     this.face.link("away");
   }
 
+  /** @param {boolean} isAway */
   #away(isAway) {
     this.#isAway = isAway;
     this.face.away(isAway);
   }
 
+  /** @param {string} reason */
   refused(reason) {
     this.#wanted = false;
     this.#away(false);
@@ -141,6 +153,7 @@ class Device {
     this.face.refuse(reason);
   }
 
+  /** @param {Page.Event} event */
   event(event) {
     if (event.event === "sent") this.#sent.push(event.button);
     if (event.event === "acked" && this.#sent.shift() === "stop") {
@@ -158,6 +171,7 @@ class Device {
   }
 
   // What was sent before a Stop was obeyed is not heard; the next take is.
+  /** @param {ArrayBuffer} buffer */
   packet(buffer) {
     const packet = unpack(buffer);
     this.#recorded?.push(packet.opus.slice());
@@ -167,4 +181,4 @@ class Device {
   }
 }
 
-globalThis.device = new Device();
+Object.assign(globalThis, { device: new Device() });

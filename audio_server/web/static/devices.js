@@ -3,6 +3,7 @@
 import { mode } from "./words.js";
 
 const compare = new Intl.Collator([], { numeric: true, sensitivity: "base" }).compare;
+/** @type {Record<string, (row: Api.Device) => string | number | null>} */
 const SORTS = {
   name: (row) => row.name ?? row.id,
   mode: (row) => row.mode,
@@ -17,12 +18,16 @@ const SORTS = {
 };
 
 export class Devices {
+  /** @type {Map<string, Api.Device>} */
   #rows = new Map();
+  /** @type {string[] | null} */
   #found = null;      // what the last question found, while it still holds
+  /** @type {unknown[]} */
   #asked = [];
   #ahead_s = 0;       // of the server's clock before this browser's
 
   // An event of `/api/devices/changes`.
+  /** @param {Api.Changes} changes @param {boolean} all */
   take({ now, rows, gone }, all) {
     if (now) this.#ahead_s = now - Date.now() / 1000;
     if (all) this.#rows.clear();
@@ -35,9 +40,10 @@ export class Devices {
     if (all || gone.length) this.#found = null;
   }
 
+  /** @param {Api.Device} row @param {Api.Device | undefined} known */
   #keepsOrder(row, known) {
     const [order, words] = this.#asked;
-    const key = SORTS[order] ?? SORTS.name;
+    const key = SORTS[String(order)] ?? SORTS.name;
     return known && !words && key(known) === key(row);
   }
 
@@ -45,6 +51,7 @@ export class Devices {
     return this.#rows.size;
   }
 
+  /** @param {string} id */
   get(id) {
     return this.#rows.get(id);
   }
@@ -54,6 +61,7 @@ export class Devices {
   }
 
   // Ids, in the order that is asked for, of the devices that have all words in what is shown of them.
+  /** @param {string} words @param {string} order @param {boolean} backwards */
   find(words, order, backwards) {
     const asked = [order, words, backwards];
     if (!this.#found || asked.join("\n") !== this.#asked.join("\n")) {
@@ -63,6 +71,7 @@ export class Devices {
     return this.#found;
   }
 
+  /** @param {string} words */
   #matching(words) {
     const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = [...this.#rows.values()];
@@ -74,12 +83,17 @@ export class Devices {
   }
 
   // What has no value comes last, whichever way.
+  /**
+   * @param {Api.Device[]} rows @param {(row: Api.Device) => string | number | null} key
+   * @param {number} sign
+   */
   #sorted(rows, key, sign) {
+    /** @type {[string | number | null, Api.Device][]} */
     const keyed = rows.map((row) => [key(row) ?? null, row]);
     keyed.sort(([a, one], [b, two]) => {
       if (a === b) return compare(one.id, two.id);
       if (a === null || b === null) return a === null ? 1 : -1;
-      return sign * (typeof a === "string" ? compare(a, b) : a - b) || compare(one.id, two.id);
+      return sign * (typeof a === "number" ? a - Number(b) : compare(a, String(b))) || compare(one.id, two.id);
     });
     return keyed.map(([, row]) => row.id);
   }
@@ -90,11 +104,13 @@ export class Devices {
   }
 
   // How many seconds of the clip have been heard by now.
+  /** @param {Api.Playing} playing */
   position(playing) {
     return Math.min(playing.seconds ?? Infinity, Math.max(0, playing.position_s + this.now - playing.at));
   }
 }
 
+/** @param {Api.Device} row */
 function haystack(row) {
   const parts = [row.name ?? "", row.id, row.address, mode(row), row.state, row.playing?.clip ?? ""];
   if (row.errors) parts.push("errors");

@@ -1,9 +1,11 @@
 // Files that are dropped anywhere on the page. `veil` is shown while they are held over it.
 
+/** @param {HTMLElement} veil @param {() => boolean} welcome @param {(files: File[]) => void} take */
 export function dropFiles(veil, welcome, take) {
+  /** @param {DragEvent} event */
   const holdsFiles = (event) => Boolean(event.dataTransfer?.types.includes("Files"));
   addEventListener("dragover", (event) => {
-    if (!holdsFiles(event)) return;
+    if (!event.dataTransfer || !holdsFiles(event)) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = welcome() ? "copy" : "none";
     veil.hidden = !welcome();
@@ -13,7 +15,7 @@ export function dropFiles(veil, welcome, take) {
   });
   addEventListener("drop", (event) => {
     veil.hidden = true;
-    if (!holdsFiles(event)) return;
+    if (!event.dataTransfer || !holdsFiles(event)) return;
     event.preventDefault();
     if (welcome()) take([...event.dataTransfer.files]);
   });

@@ -9,6 +9,7 @@ const SHAPES = ["square", "rhomboid", "triangle", "circle"];
 const LOG_LINES = 200;
 // LEDs run through all shapes after connecting (about a second): they are no mode yet.
 const STARTUP_MS = 1200;
+/** @type {Record<string, string>} */
 const AWAY = {
   off: "Off. Press Connect.",
   connecting: "Connecting …",
@@ -17,14 +18,24 @@ const AWAY = {
 };
 
 
+// The buttons of the device.
+export const pressers = () => [...document.querySelectorAll("button")].filter((one) => one.dataset.press);
+
+/** @param {string} name */
+const presser = (name) => pressers().find((one) => one.dataset.press === name);
+
 export class Face {
+  /** @type {{ modes: Page.Mode[], states: Record<string, number> }} */
   #hello = { modes: [], states: {} };
   #link = "off";
   #leds = [0xffffffff, 0, 0, 0, 0, 0];
+  /** @type {Page.Mode | null | undefined} */
   #playing = null;
   #starting = false;
-  #greeting = null;    // the timer that runs while LEDs show the start-up sequence
+  /** @type {number | undefined} */
+  #greeting;    // the timer that runs while LEDs show the start-up sequence
 
+  /** @param {string} id */
   constructor(id) {
     byId("device-id").textContent = id;
     byId("seen").href = `/devices/${encodeURIComponent(id)}`;
@@ -35,6 +46,7 @@ export class Face {
 
   // -- what happens
 
+  /** @param {Page.Event} event */
   event(event) {
     switch (event.event) {
       case "hello": this.#hello = event; this.#draw(); break;
@@ -48,12 +60,14 @@ export class Face {
     }
   }
 
+  /** @param {{ ack: boolean, ms: number }} event */
   #acked({ ack, ms }) {
     this.#greet(false);
     byId("ack").textContent = `${ms.toFixed(1)} ms`;
     if (!ack) this.log("The server refused the event", true);
   }
 
+  /** @param {string} link */
   link(link) {
     if (link !== this.#link) this.log({ online: "Connected", off: "Switched off" }[link] ?? AWAY[link]);
     this.#link = link;
@@ -62,22 +76,26 @@ export class Face {
   }
 
   // A press ends the start-up sequence, and so does its time.
+  /** @param {boolean} on */
   #greet(on) {
     clearTimeout(this.#greeting);
-    this.#greeting = on ? setTimeout(() => this.#greet(false), STARTUP_MS) : null;
+    this.#greeting = on ? setTimeout(() => this.#greet(false), STARTUP_MS) : undefined;
     this.#draw();
   }
 
   // Nothing can be pressed while the server is away.
+  /** @param {boolean} isAway */
   away(isAway) {
-    for (const button of document.querySelectorAll("[data-press]")) button.disabled = isAway;
+    for (const button of pressers()) button.disabled = isAway;
   }
 
+  /** @param {boolean} on */
   power(on) {
     byId("power").disabled = !on;
-    document.querySelector('[data-press="connect"]').classList.toggle("wanted", !on);
+    presser("connect")?.classList.toggle("wanted", !on);
   }
 
+  /** @param {string} reason */
   refuse(reason) {
     this.power(false);
     this.#link = "off";
@@ -86,6 +104,7 @@ export class Face {
     this.log(reason, true);
   }
 
+  /** @param {(number | null)[]} leds */
   #show(leds) {
     this.#leds = leds.map((led) => led ?? 0);
     const mode = this.#mode();
@@ -134,21 +153,24 @@ export class Face {
     this.say(this.#words());
   }
 
+  /** @param {string} text */
   say(text) {
     setText(byId("state"), text);
   }
 
+  /** @param {string} name */
   flash(name) {
-    const button = document.querySelector(`[data-press="${name}"]`);
-    button.classList.add("down");
-    setTimeout(() => button.classList.remove("down"), 120);
+    presser(name)?.classList.add("down");
+    setTimeout(() => presser(name)?.classList.remove("down"), 120);
   }
 
+  /** @param {boolean} on */
   recording(on) {
     byId("record").setAttribute("aria-pressed", String(on));
     byId("record").textContent = on ? "Stop recording" : "Record";
   }
 
+  /** @param {string} url @param {number} packets */
   recorded(url, packets) {
     const link = byId("recording");
     link.href = url;
@@ -158,6 +180,7 @@ export class Face {
     this.log("Recording ready to be saved");
   }
 
+  /** @param {string} text */
   log(text, bad = false) {
     const line = document.createElement("li");
     const time = document.createElement("time");
@@ -165,9 +188,10 @@ export class Face {
     line.append(time, text);
     line.classList.toggle("bad", bad);
     byId("log").prepend(line);
-    while (byId("log").childElementCount > LOG_LINES) byId("log").lastElementChild.remove();
+    while (byId("log").childElementCount > LOG_LINES) byId("log").lastElementChild?.remove();
   }
 
+  /** @param {import("./player.js").Player} player */
   keepDrawing(player) {
     const draw = () => {
       this.#drawSound(player);
@@ -176,6 +200,7 @@ export class Face {
     draw();
   }
 
+  /** @param {import("./player.js").Player} player */
   #drawSound(player) {
     const { position, level } = player;
     const length = this.#playing?.seconds ?? 0;
@@ -186,14 +211,15 @@ export class Face {
     byId("level").value = level;
     byId("buffered").textContent = `${Math.round(1000 * player.ahead)} ms`;
     setText(byId("sound"), player.state);
-    for (const part of ["cone", "cap"]) byId(part).style.setProperty("--throw", 1 + 0.06 * level);
+    for (const part of [byId("cone"), byId("cap")]) part.style.setProperty("--throw", String(1 + 0.06 * level));
   }
 }
 
+/** @param {SVGElement} led @param {number} rgba */
 function light(led, rgba) {
   const intensity = (rgba & 0xff) / 255;
   const colour = `#${(rgba >>> 8).toString(16).padStart(6, "0")}`;
   led.classList.toggle("lit", intensity > 0);
   led.style.setProperty("--light", colour);
-  led.style.setProperty("--intensity", intensity);
+  led.style.setProperty("--intensity", String(intensity));
 }

@@ -3,13 +3,14 @@
 import { Bar } from "./bar.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
-import { button, byId, make, notice, setAttribute, setText } from "./dom.js";
+import { around, button, byId, make, notice, setAttribute, setText } from "./dom.js";
 import { Row } from "./row.js";
 import { Rows } from "./rows.js";
 import { Selection } from "./selection.js";
 import { about } from "./shell.js";
 import { count } from "./words.js";
 
+/** @type {Record<string, string>} */
 const COLUMNS = {
   name: "Device", leds: "LEDs", mode: "Mode", plays: "Plays", press: "Last press", lead: "Lead",
   round: "Round trip", battery: "Battery", errors: "Errors", address: "Address", since: "Connected",
@@ -26,7 +27,8 @@ class Fleet {
   #backwards = false;
   #told = false;      // whether the devices have been told yet
   #isAway = false;
-  #timer = null;
+  /** @type {number | undefined} */
+  #timer;
   #drawn = 0;
 
   constructor() {
@@ -58,12 +60,13 @@ class Fleet {
     byId("search").addEventListener("input", () => this.#search());
     byId("sort").addEventListener("change", () => this.#sort(byId("sort").value, false));
     byId("match").addEventListener("click", () => this.#selection.setAll(this.#found(), true));
-    document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
+    document.querySelector(".filters")?.addEventListener("submit", (event) => event.preventDefault());
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
-    const writes = event.target.closest("input[type=search], input[type=text], select, dialog");
+    const writes = around(event, "input[type=search], input[type=text], select, dialog");
     if (event.key === "/" && !writes) {
       event.preventDefault();
       byId("search").select();
@@ -83,7 +86,8 @@ class Fleet {
   #restore() {
     const kept = new URLSearchParams(location.search);
     byId("search").value = kept.get("q") ?? "";
-    if (kept.get("sort") in COLUMNS) this.#order = kept.get("sort");
+    const order = kept.get("sort") ?? "";
+    if (order in COLUMNS) this.#order = order;
     this.#backwards = kept.has("backwards");
   }
 
@@ -96,6 +100,7 @@ class Fleet {
     if (query !== (location.search || location.pathname)) history.replaceState(null, "", query);
   }
 
+  /** @param {string} key */
   #sort(key, turns = true) {
     this.#backwards = turns && key === this.#order && !this.#backwards;
     this.#order = key;
@@ -108,6 +113,7 @@ class Fleet {
 
   // -- what the server tells
 
+  /** @param {Api.Changes} data @param {boolean} all */
   #take(data, all) {
     this.#devices.take(data, all);
     this.#told = true;
@@ -117,6 +123,7 @@ class Fleet {
   }
 
   // Rows stay as they were told last, and nothing moves.
+  /** @param {boolean} isAway @param {string} words */
   #away(isAway, words) {
     this.#isAway = isAway;
     byId("table").classList.toggle("away", isAway);
@@ -137,7 +144,7 @@ class Fleet {
 
   #draw() {
     clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#timer = undefined;
     this.#drawn = performance.now();
     const found = this.#found();
     this.rows.show(found);
@@ -148,18 +155,20 @@ class Fleet {
     this.#keep();
   }
 
+  /** @param {string[]} found */
   #drawHeads(found) {
     for (const head of byId("heads").children) {
       const sorted = head.dataset.key === this.#order;
       setAttribute(head, "aria-sort", sorted ? (this.#backwards ? "descending" : "ascending") : null);
     }
-    const chosen = found.reduce((sum, id) => sum + this.#selection.has(id), 0);
+    const chosen = found.filter((id) => this.#selection.has(id)).length;
     byId("all").checked = chosen > 0 && chosen === found.length;
     byId("all").indeterminate = chosen > 0 && chosen < found.length;
     byId("sort").value = this.#order;
     setAttribute(byId("table"), "aria-rowcount", String(found.length + 1));
   }
 
+  /** @param {number} found */
   #drawCount(found) {
     const rows = [...this.#devices.values()];
     const playing = rows.filter((row) => row.playing).length;
@@ -173,6 +182,7 @@ class Fleet {
     byId("table").classList.toggle("no-battery", rows.every((row) => row.battery === null));
   }
 
+  /** @param {number} found */
   #drawEmpty(found) {
     const empty = byId("empty"), nobody = this.#devices.size === 0;
     empty.hidden = found > 0 || !this.#told;

@@ -17,14 +17,17 @@ const GIVEN_UP = new Map([
 ]);
 
 export class Link {
+  /** @type {WebSocket | null} */
   #socket = null;
   #pause = FIRST_PAUSE_MS;
-  #address;
+  #address = "";
+  /** @type {DevicePage} */
   #listener;
   #heardAt = 0;
 
   // `pcm` promises whether sound is wanted decoded too. The listener has `opened`, `event`, `packet`,
   // `closed`, and `refused` with the reason.
+  /** @param {string} id @param {Promise<boolean>} pcm @param {DevicePage} listener */
   constructor(id, pcm, listener) {
     this.#listener = listener;
     pcm.then((wanted) => {
@@ -36,8 +39,9 @@ export class Link {
     });
   }
 
+  /** @param {object} message */
   say(message) {
-    if (!this.isOpen) return false;
+    if (!this.#socket || !this.isOpen) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
   }
@@ -70,6 +74,7 @@ export class Link {
     this.#closed(0, "", true);
   }
 
+  /** @param {ArrayBuffer | string} data */
   #take(data) {
     this.#heardAt = performance.now();
     this.#pause = FIRST_PAUSE_MS;
@@ -77,10 +82,12 @@ export class Link {
     else if (data !== BEAT) this.#listener.event(JSON.parse(data));
   }
 
+  /** @param {number} code @param {string} reason @param {boolean} opened */
   #closed(code, reason, opened) {
     this.#socket = null;
-    if (GIVEN_UP.has(code)) {
-      this.#listener.refused(reason ? `${GIVEN_UP.get(code)}: ${reason}.` : GIVEN_UP.get(code));
+    const words = GIVEN_UP.get(code);
+    if (words) {
+      this.#listener.refused(reason ? `${words}: ${reason}.` : words);
       return;
     }
     this.#listener.closed();

@@ -2,11 +2,14 @@
 
 export class Listener {
   #audio = new Audio();
+  /** @type {Sounding | null} */
   #row = null;
+  /** @type {(text: string) => void} */
   #failed;
   #frame = 0;
 
   // A row is told `sounding(on)` and `at(part)`, how far it is (0 to 1).
+  /** @param {(text: string) => void} failed */
   constructor(failed) {
     this.#failed = failed;
     this.#audio.preload = "none";
@@ -15,6 +18,7 @@ export class Listener {
   }
 
   // Listen to a clip of that many seconds from `from_s` on.
+  /** @param {Sounding} row @param {string} url @param {number} seconds */
   async play(row, url, seconds, from_s = 0) {
     if (this.#row !== row) {
       this.stop();
@@ -42,6 +46,7 @@ export class Listener {
     row.at(0);
   }
 
+  /** @param {number} from_s */
   async #seek(from_s) {
     if (this.#audio.readyState === 0) {
       this.#audio.load();
@@ -51,6 +56,7 @@ export class Listener {
   }
 
   // The length is the server's word: a browser may know it only when it has heard all.
+  /** @param {number} seconds */
   #follow(seconds) {
     cancelAnimationFrame(this.#frame);
     if (!this.#row) return;

@@ -12,6 +12,7 @@ const BLOCKED_AFTER = 3;   // failures while requests are answered: then somethi
 const BLOCKED = "The server answers, but lets no WebSocket through: a proxy must pass Upgrade.";
 
 // `take(name, data)` gets each event; `state(error)` null when events come, else why they do not.
+/** @param {string} path @param {{ take: Taken, state: StreamState }} listener */
 export function follow(path, { take, state }) {
   const stream = new Stream(path, take, state);
   addEventListener("pagehide", () => stream.stop(), { once: true });
@@ -20,16 +21,22 @@ export function follow(path, { take, state }) {
 }
 
 class Stream {
+  /** @type {string} */
   #address;
+  /** @type {Taken} */
   #take;
+  /** @type {StreamState} */
   #state;
+  /** @type {WebSocket | null} */
   #socket = null;
   #begun = false;     // whether the server has said anything on this socket
   #stopped = false;
   #failures = 0;
   #pause = FIRST_PAUSE_MS;
-  #timer = null;
+  /** @type {number | undefined} */
+  #timer;
 
+  /** @param {string} path @param {Taken} take @param {StreamState} state */
   constructor(path, take, state) {
     const address = new URL(path, location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
@@ -70,6 +77,7 @@ class Stream {
     this.#socket.close();
   }
 
+  /** @param {string} text */
   #hear(text) {
     this.#wait();
     this.#pause = FIRST_PAUSE_MS;
@@ -80,6 +88,7 @@ class Stream {
     if (data) this.#take(name, JSON.parse(data));
   }
 
+  /** @param {number} code @param {string} reason */
   async #closed(code, reason) {
     clearTimeout(this.#timer);
     const pause = this.#pause;
@@ -102,6 +111,7 @@ class Stream {
 }
 
 // An event as `text/event-stream` has it; one without data is a sign of life.
+/** @param {string} text */
 function parse(text) {
   const event = { name: "message", data: "" };
   for (const line of text.split("\n")) {

@@ -1,5 +1,7 @@
 // The form works without this; with it one gets back to the page that was asked for.
 
+import { byId } from "./dom.js";
+
 const asked = new URLSearchParams(location.search);
 const NOTICES = { wrong: "That is not the token.", slow: "Too many wrong tokens. Wait a little and try again." };
 
@@ -7,9 +9,9 @@ const NOTICES = { wrong: "That is not the token.", slow: "Too many wrong tokens.
 const wanted = asked.get("next") ?? "/";
 const next = /^\/(?![/\\])[!-~]*$/.test(wanted) ? wanted : "/";
 
-document.querySelector("[name=next]").value = next;
+for (const form of document.forms) form.next.value = next;
 for (const [why, words] of Object.entries(NOTICES)) {
-  if (asked.has(why)) document.getElementById("notice").textContent = words;
+  if (asked.has(why)) byId("notice").textContent = words;
 }
 
 // Who follows a link from elsewhere comes without the cookie, though logged in: a request of the page

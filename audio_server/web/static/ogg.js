@@ -12,6 +12,7 @@ const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value >>> 0;
 });
 
+/** @param {Uint8Array} bytes */
 function checksum(bytes) {
   let crc = 0;
   for (const byte of bytes) crc = ((crc << 8) ^ CRC[(crc >>> 24) ^ byte]) >>> 0;
@@ -19,11 +20,16 @@ function checksum(bytes) {
 }
 
 // The lacing values of a packet: 255 for as often as it goes, then the rest, which may be 0.
+/** @param {Uint8Array} packet */
 function lacing(packet) {
   const whole = Math.floor(packet.length / 255);
   return [...Array(whole).fill(255), packet.length % 255];
 }
 
+/**
+ * @param {Uint8Array<ArrayBuffer>[]} packets
+ * @param {{ flags: number, granule: number, sequence: number }} head
+ */
 function page(packets, { flags, granule, sequence }) {
   const segments = packets.flatMap(lacing);
   const header = new Uint8Array(27 + segments.length);
@@ -40,6 +46,7 @@ function page(packets, { flags, granule, sequence }) {
   return bytes;
 }
 
+/** @param {Uint8Array<ArrayBuffer>[]} parts */
 function join(parts) {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -69,7 +76,9 @@ function tags() {
 }
 
 // Packets in pages: as many as a page has room for.
+/** @param {Uint8Array<ArrayBuffer>[]} packets */
 function* batches(packets) {
+  /** @type {Uint8Array<ArrayBuffer>[]} */
   let batch = [], segments = 0;
   for (const packet of packets) {
     const needed = lacing(packet).length;
@@ -83,6 +92,7 @@ function* batches(packets) {
   yield batch;
 }
 
+/** @param {Uint8Array<ArrayBuffer>[]} packets */
 export function oggOpus(packets) {
   const pages = [page([head()], { flags: FIRST, granule: 0, sequence: 0 })];
   pages.push(page([tags()], { flags: 0, granule: 0, sequence: 1 }));

@@ -1,7 +1,7 @@
 // The page of one device: what it is, what it does, what happened to it, and buttons to press.
 
 import { BUTTONS, deviceAt, play, press, rename, stop } from "./actions.js";
-import { ask, wording } from "./ask.js";
+import { Refusal, ask, wording } from "./ask.js";
 import { NAME_HINT } from "./bar.js";
 import { ClipMenu } from "./clip-menu.js";
 import { Connection } from "./connection.js";
@@ -19,12 +19,14 @@ const TICK_MS = 250;
 const SOON_MS = 120;  // after something has happened, so that what belongs together is seen at once
 
 class Page {
-  #id = decodeURIComponent(location.pathname.split("/").pop());
+  #id = decodeURIComponent(location.pathname.replace(/.*\//, ""));
   #devices = new Devices();
   #lamps = byId("leds").appendChild(lamps());
   #take = new Take(this.#devices, byId("bar"), byId("time"));
   #timeline = new Timeline(() => this.#devices.now);
-  #timer = null;
+  /** @type {number | undefined} */
+  #timer;
+  /** @type {Api.Device | null} */
   #row = null;
   #isAway = false;      // the server, not the device
   #isUnknown = false;   // it is asked for again when something happens to it
@@ -36,7 +38,7 @@ class Page {
     this.clips = new ClipMenu(byId("clip"), () => this.#enable());
     about();
     this.connection = new Connection(`/api/events?device=${encodeURIComponent(this.#id)}&follow=1`, {
-      take: (name, event) => this.#happened(event),
+      take: (_, event) => this.#happened(event),
       changed: (isAway, words) => this.#followed(isAway, words),
     });
     setInterval(() => document.hidden || this.#isUnknown || this.#look(), LOOK_MS);
@@ -44,6 +46,7 @@ class Page {
   }
 
   #listen() {
+    /** @param {string} name */
     const presser = (name) => button(capital(name), () => this.#act(press([this.#id], name)));
     byId("presses").append(...BUTTONS.map(presser));
     byId("play").addEventListener("click", () => this.#play(byId("clip").value));
@@ -53,6 +56,7 @@ class Page {
 
   // -- what the server tells
 
+  /** @param {boolean} isAway @param {string} words */
   async #followed(isAway, words) {
     this.#isAway = isAway;
     byId("known").classList.toggle("away", isAway);
@@ -65,6 +69,7 @@ class Page {
     this.#timeline.add(past?.events ?? []);
   }
 
+  /** @param {Api.Event} event */
   #happened(event) {
     this.#timeline.add([event]);
     this.#timer ??= setTimeout(() => this.#look(), SOON_MS);
@@ -72,19 +77,20 @@ class Page {
 
   async #look() {
     clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#timer = undefined;
     try {
       const row = await ask(deviceAt(this.#id), { signal: AbortSignal.timeout(LOOK_MS) });
       this.connection.heard();
       this.#show(row);
     } catch (error) {
-      if (error.status === 404) this.#unknown();
+      if (error instanceof Refusal && error.status === 404) this.#unknown();
       else this.connection.failed(error);
     }
   }
 
   // -- drawing
 
+  /** @param {Api.Device} row */
   #show(row) {
     this.#row = row;
     this.#isUnknown = false;
@@ -102,8 +108,10 @@ class Page {
     this.#enable();
   }
 
+  /** @param {Api.Device} row */
   #facts(row) {
     const press = row.last_press;
+    /** @type {Record<string, string>} */
     const facts = {
       Connected: row.connected ? `since ${clock(row.since)}` : "no",
       Address: row.address ?? NONE,
@@ -114,9 +122,10 @@ class Page {
     };
     if (typeof row.worker === "number") facts.Worker = String(row.worker);
     if (row.last_error) facts["Last error"] = row.last_error;
+    /** @param {[string, string]} fact */
     const fact = ([name, value]) => make("div", {}, make("dt", { text: name }), make("dd", { text: value }));
     byId("facts").replaceChildren(...Object.entries(facts).map(fact));
-    byId("facts").firstChild.title = exact(row.since);
+    byId("facts").children[0].title = exact(row.since);
   }
 
   #enable() {
@@ -138,6 +147,7 @@ class Page {
 
   // -- actions
 
+  /** @param {string} clip */
   #play(clip) {
     return this.#act(play([this.#id], clip, title(clip)));
   }
@@ -147,6 +157,7 @@ class Page {
     if (name !== null) await this.#act(rename(this.#id, name));
   }
 
+  /** @param {Promise<Said>} action */
   async #act(action) {
     try {
       const { text, well } = await action;
@@ -158,12 +169,14 @@ class Page {
   }
 }
 
+/** @param {Api.Device} row */
 function doing(row) {
   if (!row.connected) return `Mode ${mode(row)}`;
   if (row.playing) return `Plays ${title(row.playing.clip)} · mode ${mode(row)}`;
   return `${row.state === "error" ? "Cannot play this clip" : "Idle"} · mode ${mode(row)}`;
 }
 
+/** @param {Api.Device} row */
 function ledsSaid(row) {
   if (!row.confirmed) return "As sent; the device has not confirmed them yet";
   return "As the device last confirmed them";

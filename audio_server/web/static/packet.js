@@ -7,6 +7,7 @@ export const PACKET_SAMPLES = 960;
 export const RATE_HZ = 48000;
 export const PACKET_S = PACKET_SAMPLES / RATE_HZ;
 
+/** @param {ArrayBuffer} buffer */
 export function unpack(buffer) {
   const view = new DataView(buffer);
   const flags = view.getUint8(0), length = view.getUint16(1);

@@ -22,14 +22,20 @@ export async function canDecode() {
 }
 
 export class Player {
+  /** @type {AudioContext | null} */
   #context = null;
+  /** @type {AudioDecoder | null} */
   #decoder = null;
+  /** @type {Set<AudioBufferSourceNode>} */
   #sources = new Set();
   #next = 0;          // when the next packet starts, on the context's clock
   #fed = 0;           // packets of the take that have been scheduled
+  /** @type {boolean[]} */
   #starts = [];       // whether each packet that is being decoded opens a take
+  /** @type {(text: string) => void} */
   #onFailure;
 
+  /** @param {(text: string) => void} onFailure */
   constructor(onFailure) {
     this.#onFailure = onFailure;
   }
@@ -58,38 +64,42 @@ export class Player {
     return this.#context.state === "running" ? "on" : "held back by the browser, or no loudspeaker";
   }
 
+  /** @param {Packet} packet */
   accept(packet) {
     if (!this.#context || this.ahead > AHEAD_MAX_S) return;
     if (packet.isCut) {
       this.flush();
     } else if (packet.pcm) {
-      this.#schedule(fromPcm(this.#context, packet.pcm), packet.isStart);
+      this.#schedule(fromPcm(packet.pcm), packet.isStart);
     } else {
       this.#decode(packet);
     }
   }
 
+  /** @param {Packet} packet */
   #decode(packet) {
     if (this.#decoder?.state !== "configured") this.#open();
     this.#starts.push(packet.isStart);
-    this.#decoder.decode(new EncodedAudioChunk({
+    this.#decoder?.decode(new EncodedAudioChunk({
       type: "key", timestamp: 0, duration: PACKET_S * 1e6, data: packet.opus,
     }));
   }
 
   #open() {
     this.#decoder = new AudioDecoder({
-      output: (data) => this.#schedule(fromAudioData(this.#context, data), this.#starts.shift()),
+      output: (data) => this.#schedule(fromAudioData(data), this.#starts.shift()),
       error: () => this.#onFailure(UNDECODED),
     });
     this.#configure();
   }
 
   #configure() {
-    this.#decoder.configure(OPUS);
+    this.#decoder?.configure(OPUS);
   }
 
+  /** @param {AudioBuffer} buffer @param {boolean | undefined} isStart */
   #schedule(buffer, isStart) {
+    if (!this.#context || !this.analyser) return;
     const now = this.#context.currentTime;
     if (this.#next < now + LATE_S) this.#next = Math.ceil((now + JITTER_S) * RATE_HZ) / RATE_HZ;
     if (isStart) this.#fed = 0;
@@ -138,14 +148,19 @@ export class Player {
   }
 }
 
-function fromPcm(context, pcm) {
-  const buffer = context.createBuffer(1, pcm.length, RATE_HZ);
+/** @param {number} length */
+const emptyBuffer = (length) => new AudioBuffer({ length, sampleRate: RATE_HZ });
+
+/** @param {Int16Array} pcm */
+function fromPcm(pcm) {
+  const buffer = emptyBuffer(pcm.length);
   buffer.copyToChannel(Float32Array.from(pcm, (sample) => sample / 32768), 0);
   return buffer;
 }
 
-function fromAudioData(context, data) {
-  const buffer = context.createBuffer(1, data.numberOfFrames || PACKET_SAMPLES, RATE_HZ);
+/** @param {AudioData} data */
+function fromAudioData(data) {
+  const buffer = emptyBuffer(data.numberOfFrames || PACKET_SAMPLES);
   const samples = new Float32Array(data.numberOfFrames);
   data.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
   data.close();

@@ -1,18 +1,27 @@
 // One device in the table.
 
-import { make, setAttribute, setText } from "./dom.js";
+import { around, make, setAttribute, setText } from "./dom.js";
 import { lamps, light } from "./lamps.js";
 import { Take } from "./take.js";
 import { NONE, capital, clock, exact, mode, ms, percent, title } from "./words.js";
 
 export class Row {
+  /** @type {import("./devices.js").Devices} */
   #devices;
+  /** @type {import("./selection.js").Selection} */
   #selection;
+  /** @type {Record<string, HTMLElement>} */
   #cells = {};
-  #device = null;
+  /** @type {Api.Device | undefined} */
+  #device;
+  /** @type {Take} */
   #take;
 
   // `chosen(id, on, range)` is told what the user ticks.
+  /**
+   * @param {import("./devices.js").Devices} devices @param {import("./selection.js").Selection} selection
+   * @param {Chosen} chosen
+   */
   constructor(devices, selection, chosen) {
     this.#devices = devices;
     this.#selection = selection;
@@ -31,6 +40,7 @@ export class Row {
 
   #build() {
     const plays = make("span", { class: "take" }, this.clip, this.time);
+    /** @type {Record<string, HTMLElement[]>} */
     const parts = {
       check: [this.check], device: [this.link, this.id], leds: [this.lamps], mode: [],
       plays: [plays, make("span", { class: "progress" }, this.bar)],
@@ -47,28 +57,33 @@ export class Row {
     return [this.check, this.link];
   }
 
+  /** @param {string} id @param {number} index */
   show(id, index) {
     const device = this.#devices.get(id);
     setAttribute(this.element, "aria-rowindex", String(index + 2));
     this.#tick(this.#selection.has(id));
-    if (device === this.#device) return;
+    if (!device || device === this.#device) return;
     this.#device = device;
     this.#who(device);
     this.#what(device);
     this.#figures(device);
   }
 
+  /** @param {boolean} on */
   #tick(on) {
     this.check.checked = on;
     this.element.classList.toggle("selected", on);
   }
 
+  /** @param {MouseEvent} event @param {Chosen} chosen */
   #click(event, chosen) {
-    if (event.target.closest("a") || !getSelection().isCollapsed) return;
+    if (around(event, "a") || !getSelection()?.isCollapsed) return;
+    if (!this.#device) return;
     const on = event.target === this.check ? this.check.checked : !this.check.checked;
     chosen(this.#device.id, on, event.shiftKey);
   }
 
+  /** @param {Api.Device} device */
   #who(device) {
     setText(this.link, device.name ?? device.id);
     setText(this.id, device.name ? device.id : "");
@@ -82,6 +97,7 @@ export class Row {
     setAttribute(this.#cells.since, "title", `Connected since ${exact(device.since)}`);
   }
 
+  /** @param {Api.Device} device */
   #what(device) {
     light(this.lamps, device);
     setText(this.#cells.mode, mode(device));
@@ -99,6 +115,7 @@ export class Row {
     this.#take.tick();
   }
 
+  /** @param {Api.Device} device */
   #figures(device) {
     const press = device.last_press;
     setText(this.#cells.press, press ? `${capital(press.button)} ${clock(press.at)}` : NONE);

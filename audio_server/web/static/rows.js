@@ -3,21 +3,29 @@
 // Each keeps its element while it is in sight, and as long as it has the focus; an element that is free
 // again shows the next row that comes into sight.
 
+/** @type {Record<string, number>} */
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
 const BEYOND = 6;  // rows that are kept ready above and below
 
 export class Rows {
+  /** @type {HTMLElement} */
   #box;
+  /** @type {HTMLElement} */
   #body;
+  /** @type {() => import("./row.js").Row} */
   #make;
+  /** @type {string[]} */
   #ids = [];
+  /** @type {Map<string, import("./row.js").Row>} */
   #shown = new Map();   // id → row
+  /** @type {import("./row.js").Row[]} */
   #free = [];
   #height = 0;
   #asked = 0;
 
   // `box` scrolls where there is room for that, else the page does; `body` holds the rows. `make`
   // gives a row: `element`, `show(id, index)`.
+  /** @param {HTMLElement} box @param {HTMLElement} body @param {() => import("./row.js").Row} make */
   constructor(box, body, make) {
     this.#box = box;
     this.#body = body;
@@ -28,6 +36,7 @@ export class Rows {
     body.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  /** @param {string[]} ids */
   show(ids) {
     this.#ids = ids;
     this.#measure();
@@ -61,6 +70,7 @@ export class Rows {
     cancelAnimationFrame(this.#asked);
     this.#asked = 0;
     const [first, last] = this.#range();
+    /** @type {Map<string, number>} */
     const wanted = new Map();
     for (let index = first; index < last; index++) wanted.set(this.#ids[index], index);
     this.#keepFocused(wanted);
@@ -77,6 +87,7 @@ export class Rows {
     return [first, Math.min(this.#ids.length, Math.ceil(bottom / this.#height) + BEYOND)];
   }
 
+  /** @param {Map<string, number>} wanted */
   #keepFocused(wanted) {
     for (const [id, row] of this.#shown) {
       if (wanted.has(id) || !row.element.contains(document.activeElement)) continue;
@@ -85,6 +96,7 @@ export class Rows {
     }
   }
 
+  /** @param {Map<string, number>} wanted */
   #release(wanted) {
     for (const [id, row] of this.#shown) {
       if (wanted.has(id)) continue;
@@ -93,6 +105,7 @@ export class Rows {
     }
   }
 
+  /** @param {string} id @param {number} index */
   #row(id, index) {
     const row = this.#shown.get(id) ?? this.#free.shift() ?? this.#make();
     this.#shown.set(id, row);
@@ -103,8 +116,9 @@ export class Rows {
 
   // In their order, which is what a screen reader and the Tab key follow. Those that were in sight
   // before stay where they are, if their order is still the same; the others move around them.
+  /** @param {Element[]} elements @param {Set<Element>} kept */
   #place(elements, kept) {
-    const focused = document.activeElement;
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement);
     for (const { element } of this.#free) element.remove();
     let there = this.#body.firstElementChild;
     for (const element of elements) {
@@ -113,22 +127,25 @@ export class Rows {
       else this.#body.insertBefore(element, there);
     }
     const isLost = focused !== document.activeElement && this.#body.contains(focused);
-    if (isLost) focused.focus({ preventScroll: true });
+    if (isLost) focused?.focus({ preventScroll: true });
   }
 
   // Arrow keys go from row to row, on the same control of each.
+  /** @param {KeyboardEvent} event */
   #key(event) {
-    const row = [...this.#shown].find(([, shown]) => shown.element.contains(event.target));
+    const target = /** @type {HTMLInputElement} */ (event.target);
+    const row = [...this.#shown].find(([, shown]) => shown.element.contains(target));
     const step = STEPS[event.key];
     if (!row || step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const last = this.#ids.length - 1;
     const index = Math.min(last, Math.max(0, this.#ids.indexOf(row[0]) + step));
-    const control = row[1].controls.indexOf(event.target);
+    const control = row[1].controls.indexOf(target);
     this.#reveal(index);
     this.#shown.get(this.#ids[index])?.controls[Math.max(0, control)].focus({ preventScroll: true });
   }
 
+  /** @param {number} index */
   #reveal(index) {
     const body = this.#body.getBoundingClientRect(), box = this.#box.getBoundingClientRect();
     const head = this.#body.offsetTop;
@@ -142,6 +159,7 @@ export class Rows {
 }
 
 // The height of a row in px: it grows with the text.
+/** @param {Element} body */
 function lineHeight(body) {
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
   return rem * parseFloat(getComputedStyle(body).getPropertyValue("--row-rem"));

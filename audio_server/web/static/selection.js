@@ -1,10 +1,14 @@
 // Which devices are selected: one by one, from one to another (Shift), or all that are found.
 
 export class Selection {
+  /** @type {Set<string>} */
   #ids = new Set();
+  /** @type {string | null} */
   #anchor = null;
+  /** @type {() => void} */
   #changed;
 
+  /** @param {() => void} changed */
   constructor(changed) {
     this.#changed = changed;
   }
@@ -17,19 +21,22 @@ export class Selection {
     return [...this.#ids];
   }
 
+  /** @param {string} id */
   has(id) {
     return this.#ids.has(id);
   }
 
   // With `range`, all between the one that was last set and this become what this becomes.
+  /** @param {string} id @param {boolean} on @param {boolean} range @param {string[]} found */
   set(id, on, range, found) {
-    const [from, to] = [found.indexOf(this.#anchor), found.indexOf(id)];
+    const [from, to] = [found.indexOf(this.#anchor ?? ""), found.indexOf(id)];
     const ids = range && from >= 0 ? found.slice(Math.min(from, to), Math.max(from, to) + 1) : [id];
     for (const one of ids) this.#one(one, on);
     this.#anchor = id;
     this.#changed();
   }
 
+  /** @param {string[]} ids @param {boolean} on */
   setAll(ids, on) {
     for (const id of ids) this.#one(id, on);
     this.#changed();
@@ -41,12 +48,14 @@ export class Selection {
   }
 
   // Devices that are gone are selected no more.
+  /** @param {(id: string) => unknown} isThere */
   keepOnly(isThere) {
     const gone = this.ids.filter((id) => !isThere(id));
     for (const id of gone) this.#ids.delete(id);
     if (gone.length) this.#changed();
   }
 
+  /** @param {string} id @param {boolean} on */
   #one(id, on) {
     if (on) this.#ids.add(id);
     else this.#ids.delete(id);

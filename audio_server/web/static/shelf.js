@@ -3,24 +3,29 @@
 import { ask } from "./ask.js";
 
 export class Shelf {
+  /** @type {Api.Clip[]} */
   #served = [];
+  /** @type {string[] | null} */
   #wanted = null;   // keys in the order that is asked for; null when that is the server's
   #saving = false;
+  /** @type {string | null} */
   fixed = null;     // why nothing can be changed here
 
   // An answer of the API.
+  /** @param {Api.Clips} answer */
   take({ clips, fixed_because: fixed = null }) {
     this.#served = clips;
     this.fixed = fixed;
   }
 
   // Each with a `key` that stays the same when an order gives its file another name.
+  /** @returns {KeyedClip[]} */
   get clips() {
     const keyed = withKeys(this.#served);
     if (!this.#wanted) return keyed;
     const byKey = new Map(keyed.map((clip) => [clip.key, clip]));
-    const known = this.#wanted.filter((key) => byKey.has(key));
-    return known.map((key, mode) => ({ ...byKey.get(key), mode }));
+    const known = this.#wanted.flatMap((key) => byKey.get(key) ?? []);
+    return known.map((clip, mode) => ({ ...clip, mode }));
   }
 
   get isSaving() {
@@ -28,6 +33,7 @@ export class Shelf {
   }
 
   // At once here; `save` tells the server.
+  /** @param {number} from @param {number} to */
   move(from, to) {
     const keys = this.clips.map((clip) => clip.key);
     keys.splice(to, 0, ...keys.splice(from, 1));
@@ -53,8 +59,10 @@ export class Shelf {
   }
 }
 
+/** @param {Api.Clip} clip */
 export const title = (clip) => clip.title ?? clip.name;
 
+/** @param {Api.Clip[]} clips @returns {KeyedClip[]} */
 function withKeys(clips) {
   const seen = new Map();
   return clips.map((clip) => {

@@ -4,9 +4,11 @@
 const SLOTS = 2;  // of each kind: "load" and "upload"
 
 let turn = Math.floor(Math.random() * SLOTS);
+/** @type {Map<string, Promise<any>>} */
 const last = new Map();
 
 // What `load` resolves to, once it is its turn among those of its kind.
+/** @template T @param {string} kind @param {() => Promise<T>} load @returns {Promise<T>} */
 export function inTurn(kind, load) {
   turn += 1;
   // Locks are shared by all tabs, but on a page that came by plain HTTP from elsewhere there are none.

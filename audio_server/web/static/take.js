@@ -6,14 +6,20 @@ import { span } from "./words.js";
 const DRIFT_S = 0.25;  // how far a bar may be off before it is set again
 
 export class Take {
+  /** @type {import("./devices.js").Devices} */
   #devices;
+  /** @type {HTMLElement} */
   #bar;
+  /** @type {HTMLElement} */
   #time;
+  /** @type {Api.Playing | null} */
   #playing = null;
+  /** @type {number | null} */
   #begun = null;     // when it would have begun on this browser's clock, as the bar has it
   #seconds = 0;
   #turn = false;
 
+  /** @param {import("./devices.js").Devices} devices @param {HTMLElement} bar @param {HTMLElement} time */
   constructor(devices, bar, time) {
     this.#devices = devices;
     this.#bar = bar;
@@ -21,9 +27,10 @@ export class Take {
   }
 
   // `playing` of a row; null where nothing plays.
+  /** @param {Api.Playing | null} playing */
   show(playing) {
     this.#playing = playing;
-    this.#bar.parentElement.classList.toggle("idle", !playing);
+    this.#bar.parentElement?.classList.toggle("idle", !playing);
     if (playing) this.#move(playing);
     else this.#end();
     this.tick();
@@ -35,6 +42,7 @@ export class Take {
   }
 
   // Another name begins an animation anew.
+  /** @param {Api.Playing} playing */
   #move(playing) {
     const at = this.#devices.position(playing), { seconds } = playing;
     const begun = performance.now() / 1000 - at;

@@ -8,16 +8,20 @@ const DONE_MS = 4000;
 const BROKEN_OFF = "Not sent: the server is away, or the file cannot be read any more. Try again.";
 
 export class Uploads {
+  /** @type {Element} */
   #list;
+  /** @type {(answer: any) => void} */
   #done;
 
   // `done` gets the server's answer to each that it has taken.
+  /** @param {Element} list @param {(answer: any) => void} done */
   constructor(list, done) {
     this.#list = list;
     this.#done = done;
   }
 
   // Returns when the server has answered, whatever it has said.
+  /** @param {File} file @param {string} method @param {string} path @param {string} words */
   async send(file, method, path, words) {
     const line = new Line(file.name);
     this.#list.append(line.element);
@@ -38,6 +42,7 @@ export class Uploads {
 }
 
 class Line {
+  /** @param {string} name */
   constructor(name) {
     this.name = make("strong", { text: name });
     this.said = make("span", { class: "quiet", role: "status", text: "waiting" });
@@ -46,17 +51,20 @@ class Line {
   }
 
   // The server needs a while for a file that it has: it decodes and encodes it.
+  /** @param {number} part */
   at(part) {
     if (part < 1) this.bar.value = part;
     else this.bar.removeAttribute("value");
     setText(this.said, part < 1 ? `${Math.round(100 * part)} %` : "is being prepared …");
   }
 
+  /** @param {string} words */
   done(words) {
     this.#end(words);
     setTimeout(() => this.element.remove(), DONE_MS);
   }
 
+  /** @param {string} words */
   failed(words) {
     this.#end(words);
     this.element.classList.add("failed");
@@ -65,6 +73,7 @@ class Line {
     this.element.append(button("Dismiss", remove, { class: "plain", "aria-label": label }));
   }
 
+  /** @param {string} words */
   #end(words) {
     this.bar.remove();
     setText(this.said, words);
@@ -72,6 +81,10 @@ class Line {
 }
 
 // By XMLHttpRequest: fetch does not tell how much has been sent.
+/**
+ * @param {File} file @param {string} method @param {string} path @param {(part: number) => void} progress
+ * @returns {Promise<{ status: number, text: string }>}
+ */
 function send(file, method, path, progress) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();

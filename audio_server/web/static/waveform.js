@@ -1,6 +1,6 @@
 // How loud a clip is from its beginning to its end, as a drawing that fills while it sounds.
 
-import { ask } from "./ask.js";
+import { Refusal, ask } from "./ask.js";
 import { make } from "./dom.js";
 import { inTurn } from "./slots.js";
 
@@ -18,6 +18,7 @@ export class Waveform {
 
   // Draws the clip at `path`; nothing where the server has no waveform of it. `version` is another
   // one when its sound is.
+  /** @param {string} path @param {string} version */
   async show(path, version) {
     if (version === this.#shown) return;
     this.#shown = version;
@@ -27,16 +28,18 @@ export class Waveform {
       if (version !== this.#shown) return;
       this.element.replaceChildren(drawing(peaks, "rest"), drawing(peaks, "heard"));
     } catch (error) {
-      if (version === this.#shown && error.status === 0) this.#shown = "";  // it is asked for again
+      if (version === this.#shown && error instanceof Refusal && error.status === 0) this.#shown = "";  // it is asked for again
     }
   }
 
   // How far it has been heard, 0 to 1.
+  /** @param {number} part */
   at(part) {
-    this.element.style.setProperty("--heard", part);
+    this.element.style.setProperty("--heard", String(part));
   }
 }
 
+/** @param {number[]} peaks @param {string} name */
 function drawing(peaks, name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${peaks.length} ${HEIGHT}`);
@@ -48,6 +51,7 @@ function drawing(peaks, name) {
   return svg;
 }
 
+/** @param {number} peak @param {number} at */
 function bar(peak, at) {
   const half = Math.max(LOUD_MIN, peak) * HEIGHT / 2;
   return `M${at + 0.15} ${(HEIGHT / 2 - half).toFixed(1)}h.7v${(2 * half).toFixed(1)}h-.7z`;

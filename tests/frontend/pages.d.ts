@@ -1,0 +1,213 @@
+// Types of the pages' scripts: the answers of the HTTP API, and the elements of the pages by their ids.
+
+declare namespace Api {
+  interface Playing {
+    clip: string;
+    mode: number | null;
+    seconds: number;
+    position_s: number;
+    at: number;
+  }
+
+  interface Device {
+    id: string;
+    name: string | null;
+    connected: boolean;
+    address: string | null;
+    worker?: number | null;
+    since: number;
+    mode: number;
+    mode_name: string | null;
+    state: "idle" | "playing" | "paused" | "error";
+    playing: Playing | null;
+    leds: string[];
+    confirmed: string[] | null;
+    last_press: { button: string; at: number } | null;
+    battery: number | null;
+    lead_ms: number | null;
+    round_trip_ms: number | null;
+    errors: number;
+    last_error: string | null;
+    corrections: number;
+    streams: string[];
+  }
+
+  interface Changes {
+    now?: number;
+    rows: Device[];
+    gone: string[];
+  }
+
+  /** By its kind an event has more facts, of which these are shown. */
+  interface Event {
+    seq: number;
+    at: number;
+    device: string;
+    kind: string;
+    text: string;
+    button?: string;
+    clip?: string;
+    leds?: string[];
+    outcome?: string;
+  }
+
+  interface Clip {
+    mode: number;
+    file: string;
+    name: string;
+    title: string;
+    seconds: number;
+    bit_rate_bps: number;
+  }
+
+  interface Clips {
+    clips: Clip[];
+    fixed_because: string | null;
+  }
+
+  interface Outcomes {
+    done: number;
+    gone: string[];
+    failed: Record<string, string>;
+  }
+}
+
+/** The messages of `/device/socket`. */
+declare namespace Page {
+  interface Mode {
+    name: string;
+    seconds: number;
+    leds: number[];
+  }
+
+  type Event =
+    | { event: "hello"; modes: Mode[]; states: Record<string, number> }
+    | { event: "link"; link: string }
+    | { event: "leds"; leds: (number | null)[] }
+    | { event: "sent"; button: string }
+    | { event: "acked"; ack: boolean; ms: number }
+    | { event: "lost"; reason: string }
+    | { event: "call lost"; call: string; reason: string }
+    | { event: "call reopened"; call: string };
+}
+
+/** A clip with a key that stays the same when an order gives its file another name. */
+type KeyedClip = Api.Clip & { key: string };
+
+/** The words about an action, and whether all went well. */
+type Said = { text: string; well: boolean };
+
+/** An element whose children are all of one kind. */
+type ListOf<T extends Element> = {
+  children: HTMLCollectionOf<T>;
+  firstElementChild: T | null;
+  lastElementChild: T | null;
+} & HTMLElement;
+
+interface Elements {
+  [led: `led-${number}`]: SVGElement;
+  ack: HTMLElement;
+  add: HTMLButtonElement;
+  all: HTMLInputElement;
+  bar: HTMLElement;
+  buffered: HTMLElement;
+  cap: SVGElement;
+  clear: HTMLButtonElement;
+  clip: HTMLSelectElement;
+  clips: ListOf<HTMLElement>;
+  cone: SVGElement;
+  count: HTMLElement;
+  "device-id": HTMLElement;
+  doing: HTMLElement;
+  done: HTMLElement;
+  drop: HTMLElement;
+  empty: HTMLElement;
+  facts: ListOf<HTMLElement>;
+  files: HTMLInputElement;
+  filters: HTMLFieldSetElement;
+  heads: ListOf<HTMLElement>;
+  hidden: HTMLElement;
+  id: HTMLElement;
+  known: HTMLElement;
+  lanes: HTMLElement;
+  leds: HTMLElement;
+  "leds-said": HTMLElement;
+  "leds-title": Element;
+  level: HTMLMeterElement;
+  log: ListOf<HTMLElement>;
+  logout: HTMLFormElement;
+  match: HTMLButtonElement;
+  moved: HTMLElement;
+  name: HTMLElement;
+  nothing: HTMLElement;
+  notice: HTMLElement;
+  play: HTMLButtonElement;
+  "play-all": HTMLButtonElement;
+  position: HTMLProgressElement;
+  power: HTMLButtonElement;
+  presses: ListOf<HTMLButtonElement>;
+  record: HTMLButtonElement;
+  recording: HTMLAnchorElement;
+  reload: HTMLButtonElement;
+  rename: HTMLButtonElement;
+  rows: HTMLElement;
+  search: HTMLInputElement;
+  seen: HTMLAnchorElement;
+  selected: HTMLElement;
+  sort: HTMLSelectElement;
+  sound: HTMLElement;
+  state: HTMLElement;
+  stop: HTMLButtonElement;
+  "stop-all": HTMLButtonElement;
+  table: HTMLElement;
+  time: HTMLElement;
+  timeline: ListOf<HTMLElement>;
+  unknown: HTMLElement;
+  uploads: HTMLElement;
+}
+
+/** Handlers of a stream: of each event, and of its state, null when events come. */
+type Taken = (name: string, data: any) => void;
+type StreamState = (error: unknown) => void;
+type Changed = (isAway: boolean, words: string) => void;
+
+/** The page of a device, as its connection sees it. */
+interface DevicePage {
+  opened(): void;
+  closed(): void;
+  event(event: Page.Event): void;
+  packet(data: ArrayBuffer): void;
+  refused(reason: string): void;
+}
+
+interface Packet {
+  isStart: boolean;
+  isEnd: boolean;
+  isCut: boolean;
+  opus: Uint8Array<ArrayBuffer>;
+  pcm: Int16Array | null;
+}
+
+/** A row whose clip can be listened to. */
+interface Sounding {
+  sounding(on: boolean): void;
+  at(part: number): void;
+}
+
+interface ClipActs {
+  replace(clip: KeyedClip, file: File): void;
+  remove(clip: KeyedClip): void;
+}
+
+interface Drag {
+  item: HTMLElement;
+  ends: AbortController;
+  tops: number[];
+  from: number;
+  to: number;
+}
+
+type Moved = (from: number, to: number) => void;
+type Chosen = (id: string, on: boolean, range: boolean) => void;
+type Lit = Pick<Api.Device, "leds" | "confirmed">;
+type Span = { item: HTMLElement; at: number };
