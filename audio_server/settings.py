@@ -238,10 +238,6 @@ def _annotate_limits() -> None:
 _annotate_limits()
 
 
-def _limits(_: Any, value: LimitSettings) -> None:
-    check_together(value)
-
-
 ConfigFile = Annotated[
     Path | None, Parameter(converter=_path, help="TOML file of the server's settings.")
 ]
@@ -262,7 +258,9 @@ LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
 MaxDevices = Annotated[int, whole(1)]
 GraceS = Annotated[float, seconds(0, 300)]
 # Not on the help page, which they would double: `audio-server limits` shows them.
-LimitTable = Annotated[LimitSettings, Parameter(show=False, validator=_limits)]
+LimitTable = Annotated[
+    LimitSettings, Parameter(show=False, validator=lambda _, limits: check_together(limits))
+]
 
 
 @Parameter(name="*")

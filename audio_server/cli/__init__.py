@@ -28,14 +28,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             app(argv, exit_on_error=False, print_error=False, help_on_error=False)
         finally:
-            _flush_output()
+            sys.stdout.flush()  # at exit it would be too late to pass over a reader that is gone
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
         status = exit_status(error)
         if status is None:
             raise
         raise SystemExit(status) from None
-
-
-def _flush_output() -> None:
-    """Python would do it too late to notice quietly that the reader is gone."""
-    sys.stdout.flush()

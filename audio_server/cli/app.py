@@ -96,7 +96,7 @@ _ask("actions:press", "Press a button of a device, as the device itself would.")
 _ask("actions:play", "Play a clip on devices now.")
 _ask("actions:stop", "Stop playback on devices.")
 _ask("actions:rename", "Give a device a name, or take it away.")
-_ask("events:logs", "Print past events of devices, and those that follow.")
+_ask("live:logs", "Print past events of devices, and those that follow.")
 
 
 @app.default

@@ -41,7 +41,8 @@ def _line(error: BaseException) -> str | None:
     if isinstance(error, (CommandError, ClipError, ServerError, SetupError)):
         return str(error)
     if isinstance(error, OSError):
-        return _os_line(error)
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename else reason
     return None
 
 
@@ -58,8 +59,3 @@ def _unknown(word: str, app: App | None) -> str:
     meant = difflib.get_close_matches(word, commands, 1)
     hint = f"Did you mean {meant[0]}?" if meant else "There is --help."
     return f"Unknown command or argument: {word}. {hint}"
-
-
-def _os_line(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason

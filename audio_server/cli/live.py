@@ -1,4 +1,4 @@
-"""`audio-server devices`, `devices show` and `top`: the devices of a running server, now."""
+"""`audio-server devices`, `devices show`, `top` and `logs`: a running server's devices, live."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audio_server.cli.errors import CommandError
 from audio_server.cli.parameters import AsJson, AsJsonLines, DeviceId
 from audio_server.cli.remote import Remote, ask, print_line
 from audio_server.process.colours import can_draw
-from audio_server.process.output import make_console, say_json, say_table
+from audio_server.process.output import make_console, say, say_json, say_table
 
 if TYPE_CHECKING:
     from audio_server.client.connection import Document
@@ -21,6 +21,10 @@ SortKey = Literal[
     "id", "state", "mode", "name", "leds", "press", "since", "errors", "lead", "trip", "battery",
     "address", "worker",
 ]  # fmt: skip
+OneDevice = Annotated[DeviceId, Parameter(help="The device.  [default: all]")]
+Follow = Annotated[
+    bool, Parameter(name=("--follow", "-f"), help="Go on with later events, until Ctrl-C.")
+]
 Reverse = Annotated[bool, Parameter(name="--reverse")]
 
 
@@ -109,3 +113,24 @@ def _watch(server: Server, key: str, backwards: bool) -> None:
 
     with keyboard() as keys, single_keys(keys):
         trio.run(watch, server, keys, make_console(), Order(key, backwards=backwards))
+
+
+def logs(
+    device_id: OneDevice | None = None,
+    /,
+    remote: Remote | None = None,
+    *,
+    follow: Follow = False,
+    as_json: AsJsonLines = False,
+) -> None:
+    """Print events of devices of a running server: presses, takes, LEDs, connections."""
+    import trio
+
+    from audio_server.client import history
+
+    def tell(event: dict[str, object]) -> None:
+        say(history.line(event))
+
+    server = (remote or Remote()).server()
+    told = history.follow if follow else history.past
+    trio.run(told, server, device_id, print_line if as_json else tell)

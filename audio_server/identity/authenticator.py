@@ -68,10 +68,10 @@ class Certificates:
         """Admit the call if the certificate is the device's."""
         names = common_names(call.peer.cert())
         if len(names) != 1:
-            raise _unauthenticated(call, device_id, "a client certificate is needed")
+            raise _refusal(call, device_id, "a client certificate is needed")
         if names[0] != device_id:
             reason = "the certificate is not this device's"
-            raise _refusal(call, device_id, Status.PERMISSION_DENIED, reason)
+            raise _refusal(call, device_id, reason, Status.PERMISSION_DENIED)
         return nullcontext()
 
 
@@ -97,7 +97,7 @@ class Tokens:
         """Admit the call if it has the device's token."""
         enrolment = self._enrolments.get(device_id, self._nobody)
         if not _is_token(call, enrolment.token_hash):
-            raise _unauthenticated(call, device_id, "the device's token is needed")
+            raise _refusal(call, device_id, "the device's token is needed")
         with trio.CancelScope() as scope:
             self._admitted[scope] = enrolment
             try:
@@ -106,7 +106,7 @@ class Tokens:
                 del self._admitted[scope]
         if scope.cancelled_caught:
             call.revoke()
-            raise _unauthenticated(call, device_id, "the device's token was revoked")
+            raise _refusal(call, device_id, "the device's token was revoked")
 
 
 class AllOf:
@@ -138,10 +138,8 @@ def _is_token(call: Caller, token_hash: bytes) -> bool:
     return is_same and scheme.lower() == "bearer"
 
 
-def _unauthenticated(call: Caller, device_id: str, reason: str) -> GRPCError:
-    return _refusal(call, device_id, Status.UNAUTHENTICATED, reason)
-
-
-def _refusal(call: Caller, device_id: str, status: Status, reason: str) -> GRPCError:
+def _refusal(
+    call: Caller, device_id: str, reason: str, status: Status = Status.UNAUTHENTICATED
+) -> GRPCError:
     call.log_peer_error(reason, device=device_id)
     return GRPCError(status, reason)

@@ -115,7 +115,8 @@ class CertificateWatch:
         """Return the content of the files, if it is usable; raises `SetupError`."""
         if self._cert is None or self._key is None:
             return _Found(b"", [])
-        digest = _digest(self._paths)
+        content = b"".join(read_small(path, CERTIFICATES_MAX_BYTES) for path in self._paths)
+        digest = hashlib.sha256(content).digest()  # of all the files: a `touch` is no renewal
         server_context(self._cert, self._key, self._ca)
         expiries = [_expiry("server", self._cert)]
         if self._ca is not None:
@@ -143,12 +144,6 @@ class CertificateWatch:
             log.error("certificate expired", **facts)
         else:
             log.warning("certificate expires soon", days_left=round(days_left, 1), **facts)
-
-
-def _digest(paths: list[Path]) -> bytes:
-    """Return a hash of all the files: a `touch` is no renewal. Raises `SetupError`."""
-    content = b"".join(read_small(path, CERTIFICATES_MAX_BYTES) for path in paths)
-    return hashlib.sha256(content).digest()
 
 
 def _expiry(name: str, path: Path) -> Expiry:

@@ -2,6 +2,9 @@
 
 They are real ones, only that the authority's key lies in a folder beside them. An authority that
 is in the folder already goes on to be used, so devices can be added later. Everything here blocks.
+
+Not trustme: its authorities are good until the year 3000, and each of its certificates is good for
+servers and clients alike, so that a device could pose as the server.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _parse(path: Path, text: bytes) -> Enrolments:
     content = json.loads(text_of(text), object_pairs_hook=_without_doubles)
     if content["version"] != VERSION:
         raise TokenError(path, f"is of version {content['version']!r:.20}, not {VERSION}")
-    return {device_id: _enrolment(device_id, entry) for device_id, entry in _entries(content)}
+    return {name: _enrolment(name, entry) for name, entry in content["devices"].items()}
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -117,10 +117,6 @@ def revoke(path: Path, device_id: str) -> None:
         if enrolments.pop(device_id, None) is None:
             raise TokenError(path, f"{device_id} is not enrolled")
         _write(path, enrolments)
-
-
-def _entries(content: Any) -> Any:
-    return content["devices"].items()
 
 
 def _enrolment(device_id: str, entry: Any) -> Enrolment:

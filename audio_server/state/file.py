@@ -83,7 +83,9 @@ class StateFile:
         """The value of `found` when this file is opened again."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        _set_foreign_log_aside(path)
+        if generations.has_foreign_log(path):
+            aside = set_log_aside(path)
+            log.warning("log of another database set aside", path=str(path), now=str(aside))
         self._files = OpenFiles(path)
         self._db = sqlite3.connect(
             self._uri(), uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -192,12 +194,6 @@ class StateFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _set_foreign_log_aside(path: Path) -> None:
-    if generations.has_foreign_log(path):
-        aside = set_log_aside(path)
-        log.warning("log of another database set aside", path=str(path), now=str(aside))
 
 
 @contextmanager

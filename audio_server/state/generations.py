@@ -30,13 +30,12 @@ def begin_generation(db: sqlite3.Connection) -> bytes:
 
     Returns the name in the database, which the log's first transaction repeats.
     """
-    current = _name(db)
-    if current is None:
+    if generation_of(db) is None:
         db.execute("INSERT INTO generations VALUES (zeroblob(16), randomblob(16))")
     else:
         _rename(db)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    base = _name(db)
+    base = generation_of(db)
     _rename(db)
     assert base is not None
     return base
@@ -44,7 +43,8 @@ def begin_generation(db: sqlite3.Connection) -> bytes:
 
 def generation_of(db: sqlite3.Connection) -> bytes | None:
     """Return the name of the newest generation; None where there has been none."""
-    return _name(db)
+    row = db.execute("SELECT now FROM generations").fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def has_foreign_log(path: Path) -> bool:
@@ -66,17 +66,12 @@ def _rename(db: sqlite3.Connection) -> None:
     db.execute("UPDATE generations SET before = now, now = randomblob(16)")
 
 
-def _name(db: sqlite3.Connection) -> bytes | None:
-    row = db.execute("SELECT now FROM generations").fetchone()
-    return None if row is None else bytes(row[0])
-
-
 def _name_in_file(path: Path) -> bytes | None:
     """Return the name in the database, without its log; None in files of older versions, and in
     damaged ones, which opening them will show."""
     db = sqlite3.connect(f"file:{quote(str(path.resolve()))}?immutable=1", uri=True)
     try:
-        return _name(db)
+        return generation_of(db)
     except sqlite3.Error:
         return None
     finally:

@@ -95,13 +95,11 @@ def endpoint(settings: Settings, bound: tuple[Any, ...]) -> Endpoint:
     address = Address(*bound[:2])
     loopback = is_loopback(address.host)
     path = token_file(settings, loopback=loopback)
-    login = None if path is None else _login(path, settings)
+    login = None
+    if path is not None:
+        ended = EndedSessions(settings.data and settings.data / ENDED_FILE)
+        login = Login(read_token(path, least=LENGTH_MIN), cookie_key(settings), ended)
     cert, key = settings.tls_cert, settings.tls_key
     secured = not loopback and cert is not None and key is not None
     renewed = RenewedTls(cert, key) if secured and cert and key else None
     return Endpoint(address, Admitted(loopback, login), path, renewed)
-
-
-def _login(path: Path, settings: Settings) -> Login:
-    ended = None if settings.data is None else settings.data / ENDED_FILE
-    return Login(read_token(path, least=LENGTH_MIN), cookie_key(settings), EndedSessions(ended))

@@ -19,7 +19,10 @@ class Files:
 
     def __init__(self) -> None:
         self._contents = {path.name: path.read_bytes() for path in STATIC.iterdir()}
-        self._tags = {name: _tag(content) for name, content in self._contents.items()}
+        self._tags = {
+            name: f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+            for name, content in self._contents.items()
+        }
 
     async def static(self, request: Request) -> Response:
         """The file that the path names."""
@@ -42,7 +45,3 @@ class Files:
             return Response(status_code=304, headers=headers)
         kind = "text/javascript" if name.endswith(".js") else guess_type(name)[0]
         return Response(self._contents[name], headers=headers, media_type=kind)
-
-
-def _tag(content: bytes) -> str:
-    return f'"{hashlib.sha256(content).hexdigest()[:16]}"'

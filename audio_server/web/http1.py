@@ -90,13 +90,9 @@ class Http1(H11Protocol):
 
     async def handle(self, event: Any) -> None:
         """Take received bytes. Bytes behind the end of the connection are dropped."""
-        if isinstance(event, RawData) and self._is_over:
+        if isinstance(event, RawData) and self.connection.their_state is h11.ERROR:
             return
         await super().handle(event)
-
-    @property
-    def _is_over(self) -> bool:
-        return self.connection.their_state is h11.ERROR
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Replaces Hypercorn's change to HTTP/2."""

@@ -10,6 +10,7 @@ that was let in may open only so many of them in a while; those of operators cos
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from audio_server.rpc.admission import client_network
@@ -92,7 +93,11 @@ class Places:
     def _make_room(self, place: str, is_near: bool) -> tuple[Visit | None, Reason | None]:
         here = self._by_place.get(place, {})
         if not is_near and len(here) >= CONNECTIONS_MAX // 2:
-            oldest = min((one for one in here if one.stage in _YIELDING), key=_rank, default=None)
+            oldest = min(
+                (one for one in here if one.stage in _YIELDING),
+                key=attrgetter("stage"),
+                default=None,
+            )
             return self._evict(oldest, "address")
         if len(self) < CONNECTIONS_MAX:
             return None, None
@@ -121,7 +126,3 @@ class Places:
                 del visits[visit]
                 self._by_stage[visit.stage][visit] = None
                 return
-
-
-def _rank(visit: Visit) -> Stage:
-    return visit.stage

@@ -108,11 +108,8 @@ class WebSocketStream(WSStream):
         if part.message_finished:
             message = self.buffer.to_message()
             self.buffer.clear()
-            await self._hand_over(message)
-
-    async def _hand_over(self, message: Any) -> None:
-        if self.app_put is not None:
-            await self.app_put(message)
+            if self.app_put is not None:
+                await self.app_put(message)
 
     async def _give_up(self, code: int) -> None:
         """Say why and close; the application learns that the peer is gone."""

@@ -16,8 +16,7 @@ from starlette.types import Message
 from audio_server.clips.clip import Clip
 from audio_server.web.api import sounds
 from audio_server.web.api.operation import Problem
-from audio_server.web.api.ranges import answer_part
-from audio_server.web.api.sounds import PART_BYTES, Sounds
+from audio_server.web.api.sounds import PART_BYTES, Sounds, answer_part
 
 
 class Slow:

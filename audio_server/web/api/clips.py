@@ -13,8 +13,7 @@ from audio_server.web.api import models
 from audio_server.web.api.at_once import AtOnce
 from audio_server.web.api.bodies import Parts
 from audio_server.web.api.operation import JSON_CLIPS_BYTES, ApiRequest, Content, Operation
-from audio_server.web.api.ranges import answer_part
-from audio_server.web.api.sounds import Sounds
+from audio_server.web.api.sounds import Sounds, answer_part
 from audio_server.web.context import Context
 
 SOUND: Final = Content("audio/ogg", "Opus in Ogg", None)

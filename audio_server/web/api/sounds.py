@@ -1,7 +1,11 @@
-"""Clips as files, to listen to: each once in memory however many listen, and all within a bound."""
+"""Clips as files, to listen to: each once in memory however many listen, and all within a bound.
+
+A part of one can be asked for: players seek so, and some play nothing without.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -24,6 +28,9 @@ BUSY: Final = "too many clips are being listened to"
 
 PART_BYTES: Final = 64 * 1024
 """Bytes of it that a connection holds while it is sent."""
+
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+"""A longer number is no position in a body, and is ignored like a range of unknown form."""
 
 
 class Sound:
@@ -53,15 +60,12 @@ class Sounds:
         async with self._making:
             clip = self._clips.clips[self._clips.find(name).mode]
             if (sound := self._made.get(id(clip))) is None:
-                self._check_room(len(clip.frames))
+                held_bytes = sum(len(sound.data) for sound in self._made.values())
+                if held_bytes and held_bytes + len(clip.frames) > SOUNDS_MAX_BYTES:
+                    raise Problem(503, f"{BUSY}; try again in a while")
                 sound = Sound(clip, await self._clips.sound(name), self._listeners)
                 self._made[id(clip)] = sound
             return sound
-
-    def _check_room(self, more_bytes: int) -> None:
-        held_bytes = sum(len(sound.data) for sound in self._made.values())
-        if held_bytes and held_bytes + more_bytes > SOUNDS_MAX_BYTES:
-            raise Problem(503, f"{BUSY}; try again in a while")
 
 
 class SoundResponse(Response):
@@ -88,3 +92,26 @@ class SoundResponse(Response):
                 part = self._sound.data[at : min(at + PART_BYTES, self._range.stop)]
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def answer_part(request: Request, sound: Sound, media_type: str) -> Response:
+    """The part that `Range` asks for, or all of it. Raises `Problem` for one that is not there.
+
+    Several parts at once are not given: then it is all of it, as the protocol allows.
+    """
+    headers, size = {"accept-ranges": "bytes"}, len(sound.data)
+    wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if wanted is None or not any(wanted.groups()):
+        return SoundResponse(sound, 0, size, 200, headers, media_type)
+    start, stop = _bounds(wanted[1], wanted[2], size)
+    if start >= stop:
+        raise Problem(416, f"there are {size} bytes", {"content-range": f"bytes */{size}"})
+    headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
+    return SoundResponse(sound, start, stop, 206, headers, media_type)
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """Start of the part, and start of the bytes after it."""
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), min(int(last) + 1, size) if last else size
