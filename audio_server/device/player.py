@@ -10,6 +10,7 @@ import trio
 from audio_server.device.audio_sink import AudioSink
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.audio_stream import AudioStream
+from audio_server.device.bell import Bell
 from audio_server.device.instrumentation import Instrumentation, Outcome
 from audio_server.device.playback import Pace, Playback, PlaybackFailed, Position, Stalled
 from audio_server.device.timer_wheel import TimerWheel
@@ -39,7 +40,7 @@ class Player:
     """
 
     __slots__ = (
-        "_changed",
+        "_bell",
         "_deadline",
         "_meter",
         "_observe",
@@ -68,7 +69,7 @@ class Player:
         self._paused: tuple[AudioSource, int] | None = None
         self._deadline = 0.0
         self._step = trio.CancelScope()
-        self._changed = trio.Event()
+        self._bell = Bell()
         self._rests = False
 
     def start(self, source: AudioSource, first: int = 0) -> None:
@@ -141,16 +142,15 @@ class Player:
 
     def _end_step(self) -> None:
         if not (self._rests and self._is_at_rest()):
-            self._changed.set()
+            self._bell.ring()
             self._step.cancel()
 
     async def run(self, over: Over) -> NoReturn:
         """Act on the goal, for ever."""
         while True:
-            self._changed = trio.Event()
             self._rests = self._is_at_rest()
             if self._rests:
-                await self._changed.wait()  # far cheaper to end than a step that is cancelled
+                await self._bell.wait()  # far cheaper to end than a step that is cancelled
             else:
                 with trio.CancelScope() as self._step:
                     await self._act(over)

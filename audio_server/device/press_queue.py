@@ -9,6 +9,7 @@ from typing import NoReturn, Protocol
 import trio
 
 from audio_server.device.behaviour import Action, Button
+from audio_server.device.bell import Bell
 
 
 class Source(Protocol):
@@ -61,11 +62,11 @@ async def fault_of(work: Callable[[], Awaitable[NoReturn]]) -> Exception:
 class PressQueue:
     """The presses of a device that wait to be applied, and the fault of one that could not be."""
 
-    __slots__ = ("_fault", "_some", "_waiting")
+    __slots__ = ("_bell", "_fault", "_waiting")
 
     def __init__(self) -> None:
         self._waiting: list[Press] = []  # each with a request that waits: a handful at most
-        self._some = trio.Event()
+        self._bell = Bell()
         self._fault: Exception | None = None
 
     @property
@@ -76,7 +77,7 @@ class PressQueue:
     def add(self, press: Press) -> None:
         """Have a press applied after those before it."""
         self._waiting.append(press)
-        self._some.set()
+        self._bell.ring()
 
     def drop_void(self, left: int | None) -> None:
         """Forget the presses of a call that a newer one has ended, and all those of a connection
@@ -86,7 +87,7 @@ class PressQueue:
     def fail(self, fault: Exception) -> None:
         """Have `next` raise the error of a press that was applied at once."""
         self._fault = fault
-        self._some.set()
+        self._bell.ring()
 
     def clear(self) -> None:
         """Forget the presses and the fault of a device that has ended: a press's call refers to
@@ -96,9 +97,8 @@ class PressQueue:
 
     async def next(self) -> Press:
         """The press that has waited longest. Cancelling it loses none."""
-        while not self._waiting or self._fault is not None:
-            await self._some.wait()
-            if self._fault is not None:
-                raise self._fault
-            self._some = trio.Event()
-        return self._waiting.pop(0)
+        while self._fault is None:
+            if self._waiting:
+                return self._waiting.pop(0)
+            await self._bell.wait()
+        raise self._fault
