@@ -235,7 +235,7 @@ async def _run(
         services,
         limits=limits,
         trusted_proxies=settings.trusted_proxies,
-        secure=access_policy.secure,
+        secure=access_policy.secure if access_policy.is_encrypted else None,
         meter=meter,
     )
     port: int = listeners[0].socket.getsockname()[1]

@@ -39,6 +39,11 @@ class AccessPolicy:
         """As `Authenticator.admit`."""
         return self._identity.admit(call, device_id)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether connections go on over TLS. Where not, `secure` has nothing to do."""
+        return self._acceptor is not None
+
     async def secure(self, transport: trio.SocketStream) -> Transport | None:
         """Return the transport that a connection goes on over; None if it is over. As
         `TlsAcceptor.secure`."""

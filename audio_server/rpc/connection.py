@@ -277,8 +277,12 @@ class Connection(Dispatcher):
         """Take bytes of the peer; False if they need more than a turn, or the peer must pause."""
         self.reads += 1
         self._timers.on_readable(trio.current_time())
+        was_settled = self._frames.settled
         self._frames.add(data)
-        return self._take_frames(calls) and not self._delay_s
+        is_taken = self._take_frames(calls)
+        if self._frames.settled is not was_settled:  # or the alarm would ring for nothing
+            self._alarm.deadline = self._timers.next_at(idle=self._may_idle)
+        return is_taken and not self._delay_s
 
     def _take_frames(self, calls: trio.Nursery) -> bool:
         """Take so many frames as one turn is for; whether those were all."""

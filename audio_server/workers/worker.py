@@ -137,7 +137,7 @@ async def run_worker(
         limits=limits,
         trusted_proxies=boot.settings.trusted_proxies,
         number=numbers,
-        secure=access_policy.secure,
+        secure=access_policy.secure if access_policy.is_encrypted else None,
         meter=meter,
     )
     garbage = collecting(meter, boot.settings.lead_ms / 1000)
