@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from audio_server.cli.errors import CommandError
-from audio_server.cli.parameters import ClipsFolder
-from audio_server.files.home import is_nowhere
+from audio_server.cli.parameters import ClipsFolder, DataFolder
 from audio_server.process.output import say
-from audio_server.settings import ConfigFile, Data, default_data
+from audio_server.settings import ConfigFile
 
 BackupFile = Annotated[Path, Parameter(name="FILE", help="The backup, a tar file.")]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class DataFolder:
-    """The data folder that a server with these settings has."""
-
-    data: Annotated[Data, Parameter(help="Data folder of the server.")] = field(
-        default_factory=default_data
-    )
 
 
 def backup(
@@ -40,7 +27,7 @@ def backup(
     at = at or ClipsFolder()
     clips = at.to_read()
     is_own = clips != default_clips() and has_clips(clips)
-    back_up(file, _folder(at.data), clips if is_own else None, config)
+    back_up(file, at.data_folder(), clips if is_own else None, config)
     say(file)
 
 
@@ -54,16 +41,10 @@ def restore(
     """
     from audio_server.state.backup import SETTINGS_FILE, restore
 
-    folder = _folder((at or DataFolder()).data)
+    folder = (at or DataFolder()).data_folder()
     former = restore(file, folder)
     say(folder)
     if former is not None:
         say(f"before: {former}")
     if (folder / SETTINGS_FILE).exists():
         say(f"start the server with --config {folder / SETTINGS_FILE}")
-
-
-def _folder(data: Path | None) -> Path:
-    if data is None or is_nowhere(data):
-        raise CommandError("there is no data folder; name one with --data FOLDER")
-    return data

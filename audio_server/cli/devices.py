@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from audio_server.cli.errors import CommandError
 from audio_server.cli.live import show, show_all
-from audio_server.cli.parameters import AsJson, DeviceId
-from audio_server.files.home import is_nowhere
+from audio_server.cli.parameters import AsJson, DataFolder, DeviceId
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say, say_json, say_table
-from audio_server.settings import ConfigFile, Data, default_data
+from audio_server.settings import ConfigFile
 
 HELP = """List the devices that are connected to a running server, or manage their tokens.
 
@@ -27,29 +24,11 @@ app.command(show)
 HEADINGS = ("device", "enrolled")
 
 
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """Where the tokens are."""
-
-    data: Data = field(default_factory=default_data)
-    """Data folder of the server."""
-
-    @property
-    def tokens(self) -> Path:
-        """The file of tokens."""
-        from audio_server.identity.tokens import TOKENS_FILE
-
-        if self.data is None or is_nowhere(self.data):
-            raise CommandError("--data: tokens need a folder to be in")
-        return self.data / TOKENS_FILE
-
-
 @app.command
 def enroll(
     device_id: DeviceId,
     /,
-    store: Store | None = None,
+    at: DataFolder | None = None,
     *,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -57,7 +36,7 @@ def enroll(
     """Give a device a token. It is printed now, and cannot be read later."""
     from audio_server.identity import tokens
 
-    token = tokens.enroll((store or Store()).tokens, device_id)
+    token = tokens.enroll(_tokens(at), device_id)
     if as_json:
         say_json({"device_id": device_id, "token": token}, indent=None)
     else:
@@ -68,26 +47,33 @@ def enroll(
 def revoke(
     device_id: DeviceId,
     /,
-    store: Store | None = None,
+    at: DataFolder | None = None,
     *,
     config: ConfigFile = None,
 ) -> None:
     """Take a device's token away. If it is connected, it is dropped."""
     from audio_server.identity import tokens
 
-    tokens.revoke((store or Store()).tokens, device_id)
+    tokens.revoke(_tokens(at), device_id)
 
 
 @app.command(name="list")
 def list_devices(
-    store: Store | None = None, *, as_json: AsJson = False, config: ConfigFile = None
+    at: DataFolder | None = None, *, as_json: AsJson = False, config: ConfigFile = None
 ) -> None:
     """List the devices that have a token."""
     from audio_server.identity.tokens import read_tokens
 
-    enrolments = read_tokens((store or Store()).tokens).values()
+    enrolments = read_tokens(_tokens(at)).values()
     if as_json:
         rows = [{"device_id": one.device_id, "enrolled": one.enrolled_at} for one in enrolments]
         say_json(rows)
     else:
         say_table([HEADINGS, *((one.device_id, one.enrolled_at) for one in enrolments)])
+
+
+def _tokens(at: DataFolder | None) -> Path:
+    """Return the file of tokens."""
+    from audio_server.identity.tokens import TOKENS_FILE
+
+    return (at or DataFolder()).data_folder() / TOKENS_FILE

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from audio_server.cli.errors import CommandError
 from audio_server.clips.errors import ClipError
 from audio_server.clips.folder import default_clips as shipped_clips
 from audio_server.clips.folder import why_fixed
 from audio_server.clips.own_folder import make_own
+from audio_server.files.home import is_nowhere
 from audio_server.settings import (
     BY_DEFAULT,
     Clips,
@@ -38,13 +40,26 @@ AsJsonLines = Annotated[AsJson, Parameter(help="Print JSON, a line for each even
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ClipsFolder:
-    """The folder of clips that a server with these settings has."""
+class DataFolder:
+    """The data folder that a server with these settings has."""
 
-    clips: Annotated[Clips, Parameter(help="Folder of clips.")] = BY_DEFAULT
     data: Annotated[Data, Parameter(help="Data folder of the server.")] = field(
         default_factory=default_data
     )
+
+    def data_folder(self) -> Path:
+        """Return the folder. Raises `CommandError` where there is none."""
+        if self.data is None or is_nowhere(self.data):
+            raise CommandError("there is no data folder; name one with --data FOLDER")
+        return self.data
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ClipsFolder(DataFolder):
+    """The folder of clips that a server with these settings has."""
+
+    clips: Annotated[Clips, Parameter(help="Folder of clips.")] = BY_DEFAULT
 
     def to_read(self) -> Path:
         """Return the folder."""

@@ -109,7 +109,7 @@ def test_help_needs_no_home() -> None:
 def test_tokens_need_a_folder() -> None:
     done = run("devices", "enroll", "kitchen")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "audio-server: --data: tokens need a folder to be in\n"
+    assert done.stderr == "audio-server: there is no data folder; name one with --data FOLDER\n"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("clean_environment", "logs_as_they_were")
     ("line", "complaint"),
     [
         ("audio-server devices enroll a/b", "a device id is 1-64 characters"),
-        ("audio-server devices list --data off", "tokens need a folder"),
+        ("audio-server devices list --data off", "there is no data folder"),
         ("audio-server dev-certs --id a/b", "a device id is 1-64 characters"),
         ("audio-server --tls-cert nowhere.pem --tls-key nowhere.key", "nowhere.pem: No such file"),
         ("audio-server --tls-cert nowhere.pem", "needs both --tls-cert and --tls-key"),

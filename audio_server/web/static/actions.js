@@ -1,6 +1,7 @@
 // What is done to devices by the API, and what came of it in words.
 
 import { Refusal, ask, wording } from "./ask.js";
+import { byId, notice } from "./dom.js";
 import { capital, many } from "./words.js";
 
 export const BUTTONS = ["mode", "stop", "play", "connect"];
@@ -45,6 +46,17 @@ async function pressOne(id, button, outcomes) {
   } catch (error) {
     if (error instanceof Refusal && error.status === 404) outcomes.gone.push(id);
     else outcomes.failed[id] = wording(error);
+  }
+}
+
+// Show the outcome of an action.
+/** @param {Promise<Said>} action */
+export async function report(action) {
+  try {
+    const { text, well } = await action;
+    notice(byId("done"), text, !well);
+  } catch (error) {
+    notice(byId("done"), wording(error), true);
   }
 }
 

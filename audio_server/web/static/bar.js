@@ -1,10 +1,9 @@
 // What can be done to devices: those that are selected, or all.
 
-import { BUTTONS, play, press, rename, stop } from "./actions.js";
-import { wording } from "./ask.js";
+import { BUTTONS, play, press, rename, report, stop } from "./actions.js";
 import { ClipMenu } from "./clip-menu.js";
 import { choose, confirm, prompt } from "./dialog.js";
-import { button, byId, notice } from "./dom.js";
+import { button, byId } from "./dom.js";
 import { capital, count, many, title } from "./words.js";
 
 const MANY = 5;  // devices, from which on Play asks first
@@ -27,16 +26,16 @@ export class Bar {
     const on = (id, act) => byId(id).addEventListener("click", act);
     on("clear", () => selection.clear());
     on("play", () => this.#playSelected());
-    on("stop", () => this.#act(stop(selection.ids)));
+    on("stop", () => report(stop(selection.ids)));
     on("rename", () => this.#rename());
     on("play-all", () => this.#playAll());
-    on("stop-all", () => this.#act(stop("all")));
+    on("stop-all", () => report(stop("all")));
     byId("presses").append(...BUTTONS.map((name) => this.#presser(name)));
   }
 
   /** @param {string} name */
   #presser(name) {
-    return button(capital(name), () => this.#act(press(this.#selection.ids, name)), { disabled: true });
+    return button(capital(name), () => report(press(this.#selection.ids, name)), { disabled: true });
   }
 
   // Nothing can be done while the server is away.
@@ -72,29 +71,19 @@ export class Bar {
     const isMany = ids.length >= MANY || (ids.length > 1 && ids.length === this.#devices.size);
     const question = `Play ${title(clip)} on ${many(ids.length, "device")}?`;
     if (isMany && !await confirm(question, CUTS, "Play")) return;
-    await this.#act(this.#play(ids, clip));
+    await report(this.#play(ids, clip));
   }
 
   async #playAll() {
     const question = `Play on ${many(this.#devices.size, "device")}`;
     const clip = await choose(question, "Clip", byId("clip"), "Play on all", { hint: CUTS });
-    if (clip !== null) await this.#act(this.#play("all", clip));
+    if (clip !== null) await report(this.#play("all", clip));
   }
 
   async #rename() {
     const [id] = this.#selection.ids;
     const old = this.#devices.get(id)?.name;
     const name = await prompt(`Rename ${id}`, "Name", old, "Rename", { hint: NAME_HINT });
-    if (name !== null) await this.#act(rename(id, name));
-  }
-
-  /** @param {Promise<Said>} action */
-  async #act(action) {
-    try {
-      const { text, well } = await action;
-      notice(byId("done"), text, !well);
-    } catch (error) {
-      notice(byId("done"), wording(error), true);
-    }
+    if (name !== null) await report(rename(id, name));
   }
 }

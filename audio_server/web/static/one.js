@@ -1,7 +1,7 @@
 // The page of one device: what it is, what it does, what happened to it, and buttons to press.
 
-import { BUTTONS, deviceAt, play, press, rename, stop } from "./actions.js";
-import { Refusal, ask, wording } from "./ask.js";
+import { BUTTONS, deviceAt, play, press, rename, report, stop } from "./actions.js";
+import { Refusal, ask } from "./ask.js";
 import { NAME_HINT } from "./bar.js";
 import { ClipMenu } from "./clip-menu.js";
 import { Connection } from "./connection.js";
@@ -159,12 +159,7 @@ class Page {
 
   /** @param {Promise<Said>} action */
   async #act(action) {
-    try {
-      const { text, well } = await action;
-      notice(byId("done"), text, !well);
-    } catch (error) {
-      notice(byId("done"), wording(error), true);
-    }
+    await report(action);
     this.#look();
   }
 }
