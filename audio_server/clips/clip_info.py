@@ -30,15 +30,13 @@ def entries_of(loaded: Sequence[Loaded]) -> tuple[ClipInfo, ...]:
     titles = titles_of(one.file for one in loaded)
     return tuple(
         ClipInfo(
-            mode,
-            as_text(file),
-            clip.name,
-            as_text(title),
-            clip.duration_s,
-            clip.bit_rate_bps,
-            clip.source,
+            mode=mode,
+            file=as_text(one.file),
+            name=one.clip.name,
+            title=as_text(title),
+            seconds=one.clip.duration_s,
+            bit_rate_bps=one.clip.bit_rate_bps,
+            source=one.clip.source,
         )
-        for mode, (file, clip, title) in enumerate(
-            (one.file, one.clip, title) for one, title in zip(loaded, titles, strict=True)
-        )
+        for mode, (one, title) in enumerate(zip(loaded, titles, strict=True))
     )

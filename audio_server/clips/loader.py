@@ -93,7 +93,11 @@ class _Work:
 
     async def run(self, processes: int) -> list[Loaded]:
         self._progress(0, len(self._files))
-        await self._look_up_all()
+        # To go to a thread and back for each of thousands would take longer than to load them.
+        todo = iter(self._files)
+        while await trio.to_thread.run_sync(self._look_up_some, todo):
+            self._tell()
+        self._tell()
         rest = [file for file in self._files if file not in self._results]
         todo = iter(rest)
         async with trio.open_nursery() as nursery:
@@ -101,16 +105,8 @@ class _Work:
                 nursery.start_soon(self._read_all, todo)
         return [result for file in self._files if (result := self._result(file))]
 
-    async def _look_up_all(self) -> None:
-        """Load the files that need no decoding. To go to a thread and back for each of thousands
-        would take longer than to load them."""
-        todo = iter(self._files)
-        while await trio.to_thread.run_sync(self._look_up_some, todo):
-            self._tell()
-        self._tell()
-
     def _look_up_some(self, todo: Iterator[ClipFile]) -> bool:
-        """Load files for a while, in a thread; return whether there may be more."""
+        """Load files that need no decoding, for a while; return whether there may be more."""
         until = time.monotonic() + TURN_S
         for file in todo:
             trio.from_thread.check_cancelled()

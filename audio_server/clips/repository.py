@@ -71,7 +71,8 @@ class Repository:
         self.max_bytes = max_bytes
         self.version = AsyncValue(0)  # one more with each change
         self._cache = cache if isinstance(cache, Cache) else Cache(cache)
-        self._fixed_because: str | None = None
+        self.fixed_because: str | None = None
+        """Why nothing can be changed here, in a line, as `look` found last; None where it can."""
         self._use: Use = at_once(lambda clips: None)
         self._change = trio.Lock()
         self._uploads = trio.CapacityLimiter(UPLOADS_MAX)
@@ -91,11 +92,6 @@ class Repository:
     def clips(self) -> Sequence[Clip]:
         """The same, with its sound."""
         return self._shown.clips
-
-    @property
-    def fixed_because(self) -> str | None:
-        """Why nothing can be changed here, in a line, as it was found last; None where it can."""
-        return self._fixed_because
 
     def find(self, name: str) -> ClipInfo:
         """The clip of that file, name or title. Raises `NoSuchClip`, or `ClipError` for a title
@@ -173,7 +169,7 @@ class Repository:
     async def look(self) -> None:
         """Find out whether anything can be changed here."""
         if self._own is None:
-            self._fixed_because = await self._in_folder(why_fixed)
+            self.fixed_because = await self._in_folder(why_fixed)
         elif await trio.to_thread.run_sync(has_clips, self._own):
             self._move_in(self._own)
 
@@ -202,8 +198,8 @@ class Repository:
 
     async def _check_free(self) -> None:
         await self.look()
-        if self._fixed_because is not None:
-            raise ClipsFixed(self.folder, self._fixed_because)
+        if self.fixed_because is not None:
+            raise ClipsFixed(self.folder, self.fixed_because)
         if (own := self._own) is not None:
             await trio.to_thread.run_sync(make_own, own)
             self._move_in(own)

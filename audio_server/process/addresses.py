@@ -74,19 +74,18 @@ async def resolve(host: str, port: int) -> list[Address]:
     """
     hosts = [EVERY, EVERY_IPV4] if host in (EVERY, "") else [host]
     try:
-        found = [address for each in hosts for address in await _look_up(each, port)]
+        found = [
+            Address(family, name)
+            for each in hosts
+            for family, _, _, _, name in await trio.socket.getaddrinfo(
+                each, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+        ]
     except socket.gaierror as error:
         raise OSError(error.errno, f"{error.strerror}: {_CHOOSE}", host) from error
     except ValueError as error:  # a label that is too long or empty, a NUL
         raise OSError(errno.EINVAL, f"not a host name: {_CHOOSE}", host) from error
     return list(dict.fromkeys(found))
-
-
-async def _look_up(host: str, port: int) -> list[Address]:
-    found = await trio.socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    return [Address(family, name) for family, _, _, _, name in found]
 
 
 async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:

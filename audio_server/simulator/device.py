@@ -23,19 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import trio
 from trio_util import AsyncValue
 
+from audio_server.simulator import events
 from audio_server.simulator.buttons import Action, Button
-from audio_server.simulator.events import (
-    Connected,
-    ConnectFailed,
-    Connecting,
-    Disconnected,
-    Event,
-    EventSent,
-    LedsSet,
-    Observer,
-    ReadingPaused,
-    ReadingResumed,
-)
 from audio_server.simulator.messages import BLACK, WHITE, drawn
 from audio_server.simulator.session import Session
 from audio_server.wire.comms_grpc import DeviceServiceStub
@@ -78,7 +67,7 @@ class VirtualDevice:
         token: str | None = None,
     ) -> None:
         self.device_id = device_id
-        self.observers: list[Observer] = []
+        self.observers: list[events.Observer] = []
         self.link = AsyncValue(Link.OFF)
         self.reading = AsyncValue(True)
         self.colours: tuple[int, ...] = (WHITE, *(BLACK,) * (LEDS - 1))
@@ -88,7 +77,7 @@ class VirtualDevice:
         self._token = token
         self._power = AsyncValue(False)
         self._scope: trio.CancelScope | None = None
-        self._queue_in, self._queue_out = trio.open_memory_channel[EventSent](math.inf)
+        self._queue_in, self._queue_out = trio.open_memory_channel[events.EventSent](math.inf)
 
     # Its buttons
 
@@ -117,7 +106,7 @@ class VirtualDevice:
 
     def press(self, button: Button, action: Action = Action.PRESS) -> None:
         """Queue an event: it is sent when those before it have their acks, on line or later."""
-        self._queue_in.send_nowait(EventSent(button, action))
+        self._queue_in.send_nowait(events.EventSent(button, action))
 
     @property
     def queued(self) -> int:
@@ -128,12 +117,12 @@ class VirtualDevice:
         """Stop reading audio (a packet that is on its way may still come)."""
         if self.reading.value:
             self.reading.value = False
-            self.emit(ReadingPaused())
+            self.emit(events.ReadingPaused())
 
     def resume_reading(self) -> None:
         """Read audio again."""
         if not self.reading.value:
-            self.emit(ReadingResumed())
+            self.emit(events.ReadingResumed())
             self.reading.value = True
 
     # Its life
@@ -182,18 +171,18 @@ class VirtualDevice:
     async def _live(self) -> tuple[str, bool]:
         """One connection, from first to last: why it ended ("": switched off), and was it any."""
         self.link.value = Link.CONNECTING
-        self.emit(Connecting())
+        self.emit(events.Connecting())
         with trio.CancelScope() as self._scope:
             try:
                 async with self._open_channel() as channel:
                     reason = await self._talk(channel)
             except OSError as error:
                 reason = _why(error)
-                self.emit(ConnectFailed(reason))
+                self.emit(events.ConnectFailed(reason))
                 return reason, False
             finally:
                 self._scope = None
-            self.emit(Disconnected(reason))
+            self.emit(events.Disconnected(reason))
             return reason, True
         return "", False
 
@@ -212,15 +201,15 @@ class VirtualDevice:
             return await session.run()
         return ""
 
-    async def next_event(self) -> EventSent:
+    async def next_event(self) -> events.EventSent:
         """The oldest event that waits to be sent."""
         return await self._queue_out.receive()
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Pass an event to the observers."""
-        if isinstance(event, LedsSet):
+        if isinstance(event, events.LedsSet):
             self.colours = drawn(event.leds)
-        elif isinstance(event, Connected):
+        elif isinstance(event, events.Connected):
             self.link.value = Link.ONLINE
         for observer in self.observers:
             observer(trio.current_time(), event)

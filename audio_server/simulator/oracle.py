@@ -9,31 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audio_server.simulator import events
 from audio_server.simulator.buttons import Action, Button
 from audio_server.simulator.check_acks import AckCheck
 from audio_server.simulator.check_leds import LedCheck
 from audio_server.simulator.check_sound import SoundCheck
-from audio_server.simulator.events import (
-    Call,
-    CallLost,
-    CallReopened,
-    Connected,
-    Disconnected,
-    Event,
-    EventAcked,
-    EventSent,
-    LedsSet,
-    PacketReceived,
-    ReadingPaused,
-    ReadingResumed,
-    RequestUnclear,
-)
 from audio_server.simulator.led_table import FrameOf, LedTable, stock_frame
 from audio_server.simulator.playing import Effect, PlayingLine
 from audio_server.simulator.verdict import Case, Limits, Note, Rule, ServerRules, Violation
 
 TAKEN_OVER = "ABORTED"
 """How a call ends that a newer one of the same device has taken over."""
+
+_ON_CALLS = (events.EventSent, events.EventAcked, events.LedsSet)
+"""Events of calls: after a take-over they come from calls that have ended."""
 
 
 class Oracle:
@@ -65,10 +54,10 @@ class Oracle:
         self._leds = LedCheck(
             case, LedTable(frame_of), modes, self._line, self._erred, others=others
         )
-        self._sent: EventSent | None = None
+        self._sent: events.EventSent | None = None
         self._effect = Effect.NONE
         self._taken_over_s: float | None = None
-        self._left_open: set[Call] = set()
+        self._left_open: set[events.Call] = set()
 
     def _unasked(self, at_s: float, resumes: bool) -> None:
         if not self._others or resumes:
@@ -102,42 +91,42 @@ class Oracle:
         self._leds.tick(at_s)
         self._check_left_open(at_s)
 
-    def feed(self, at_s: float, event: Event) -> None:  # noqa: C901 - a table of events
+    def feed(self, at_s: float, event: events.Event) -> None:  # noqa: C901 - a table of events
         """Take one event; `at_s` never goes back. Has the shape of an `Observer`."""
         self.tick(at_s)
-        if self._taken_over_s is not None and isinstance(event, EventSent | EventAcked | LedsSet):
-            return  # what is said on calls that have ended is nobody's
+        if self._taken_over_s is not None and isinstance(event, _ON_CALLS):
+            return
         match event:
-            case Connected():
+            case events.Connected():
                 self._connected(at_s)
-            case Disconnected(reason):
+            case events.Disconnected(reason):
                 self._disconnected(at_s, reason)
-            case CallLost(call, reason):
+            case events.CallLost(call, reason):
                 self._lost(at_s, call, reason)
-            case CallReopened(call):
+            case events.CallReopened(call):
                 self._reopened(at_s, call)
-            case EventSent():
+            case events.EventSent():
                 self._event_sent(at_s, event)
-            case EventAcked(ack):
+            case events.EventAcked(ack):
                 self._event_acked(at_s, ack)
-            case LedsSet(shown):
+            case events.LedsSet(shown):
                 self._leds.shown(at_s, shown)
-            case RequestUnclear():
+            case events.RequestUnclear():
                 self.case.report(at_s, Rule.REQUEST, "a status request had neither get nor set")
-            case PacketReceived():
+            case events.PacketReceived():
                 self._sound.received(at_s, event)
                 self._line.received(at_s, event)
-            case ReadingPaused():
+            case events.ReadingPaused():
                 self._sound.paused(at_s)
                 self._line.paused(at_s)
-            case ReadingResumed():
+            case events.ReadingResumed():
                 self._sound.resumed(at_s)
                 self._line.resumed()
 
-    def _reopened(self, at_s: float, call: Call) -> None:
+    def _reopened(self, at_s: float, call: events.Call) -> None:
         if self._taken_over_s is not None:
             self._connected(at_s)  # it takes over in its turn, and is as after a reconnect
-        elif call is Call.AUDIO:
+        elif call is events.Call.AUDIO:
             self._sound.opened(at_s)
 
     def _connected(self, at_s: float) -> None:
@@ -157,30 +146,30 @@ class Oracle:
         self._leds.disconnected(wanted=not reason)
         self._line.reset(at_s)
 
-    def _lost(self, at_s: float, call: Call, reason: str) -> None:
+    def _lost(self, at_s: float, call: events.Call, reason: str) -> None:
         self._left_open.discard(call)
         is_taken_over = self._others and reason.partition(":")[0] == TAKEN_OVER
         if is_taken_over or self._taken_over_s is not None:
             self._taken_over(at_s, call, reason)
             return
         self.case.report(at_s, Rule.LOST, f"the server ended {call.value}: {reason}")
-        if call is Call.AUDIO:
+        if call is events.Call.AUDIO:
             self._sound.closed(at_s, wanted=False)
             self._line.audio_lost(at_s)
-        elif call is Call.EVENTS:
+        elif call is events.Call.EVENTS:
             self._sent = None
             self._acks.forget()
             self._leds.forget_unacked()
 
-    def _taken_over(self, at_s: float, call: Call, reason: str) -> None:
+    def _taken_over(self, at_s: float, call: events.Call, reason: str) -> None:
         """Another connection of the same id has the device now: a take still has to be closed."""
-        if call is Call.AUDIO:
+        if call is events.Call.AUDIO:
             self._sound.closed(at_s, wanted=False)
             self._line.audio_lost(at_s)
         if self._taken_over_s is not None:
             return
         self._taken_over_s = at_s
-        self._left_open = {Call.STATUS, Call.AUDIO} - {call}
+        self._left_open = {events.Call.STATUS, events.Call.AUDIO} - {call}
         self.case.note(
             at_s, f"another connection with this device's id took over ({call.value}: {reason})"
         )
@@ -193,7 +182,7 @@ class Oracle:
         """A take-over ends all calls of the connection. An `EventStream` is not read until used."""
         if self._taken_over_s is None or at_s <= self._taken_over_s + self.case.limits.soon_s:
             return
-        for call in self._left_open - (set() if self._sound.is_reading else {Call.AUDIO}):
+        for call in self._left_open - (set() if self._sound.is_reading else {events.Call.AUDIO}):
             self.case.report(
                 at_s, Rule.LOST, f"{call.value} stayed open when the device was taken over"
             )
@@ -206,7 +195,7 @@ class Oracle:
             self._leds.acked(at_s)
         self._sent = None
 
-    def _event_sent(self, at_s: float, event: EventSent) -> None:
+    def _event_sent(self, at_s: float, event: events.EventSent) -> None:
         self._sent = event
         self._sound.excuse(at_s)
         self._acks.sent(at_s, event)

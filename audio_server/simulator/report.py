@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from audio_server.simulator import events
 from audio_server.simulator.buttons import Button
-from audio_server.simulator.events import (
-    PACKET_S,
-    CallLost,
-    Connected,
-    Disconnected,
-    Event,
-    EventAcked,
-    EventSent,
-    LedsSet,
-    PacketReceived,
-)
 from audio_server.simulator.verdict import Note, Violation
 
 SHOWN_TAKES = 20
@@ -46,25 +36,25 @@ class Report:
         self.acks_s: list[float] = []
         self.takes: list[Take] = []
 
-    def __call__(self, at_s: float, event: Event) -> None:
+    def __call__(self, at_s: float, event: events.Event) -> None:
         match event:
-            case Connected():
+            case events.Connected():
                 self.connections += 1
-            case LedsSet():
+            case events.LedsSet():
                 self.frames += 1
-            case EventSent(button, _):
+            case events.EventSent(button, _):
                 self.events += 1
                 self._sent_s = at_s
                 if button in (Button.PLAY, Button.STOP):
                     self._pressed = f"by {button.name.capitalize()}"
-            case EventAcked():
+            case events.EventAcked():
                 self.acks_s.append(at_s - self._sent_s)
-            case PacketReceived():
+            case events.PacketReceived():
                 self._count(at_s, event)
-            case Disconnected() | CallLost():
+            case events.Disconnected() | events.CallLost():
                 self._end("by the end of the connection")
 
-    def _count(self, at_s: float, packet: PacketReceived) -> None:
+    def _count(self, at_s: float, packet: events.PacketReceived) -> None:
         if packet.is_start:
             self.takes.append(Take(at_s))
             self._pressed = "by itself"
@@ -83,7 +73,7 @@ class Report:
         """One line about the device, one for each take if so wanted, each note and violation."""
         yield f"{self._device_id}: {self._summary()}"
         for number, take in enumerate(self.takes[:SHOWN_TAKES] if takes else [], 1):
-            length = f"{_count(take.packets, 'packet')} ({take.packets * PACKET_S:.2f} s)"
+            length = f"{_count(take.packets, 'packet')} ({take.packets * events.PACKET_S:.2f} s)"
             yield f"  take {number} at {self._since(take.started_s)}: {length}, {take.ended}"
         if takes and len(self.takes) > SHOWN_TAKES:
             yield f"  and {len(self.takes) - SHOWN_TAKES} takes more"

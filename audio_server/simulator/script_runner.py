@@ -8,18 +8,10 @@ from random import Random
 import trio
 from trio_util import AsyncValue
 
+from audio_server.simulator import events
 from audio_server.simulator.buttons import Action, Button
 from audio_server.simulator.device import Link, VirtualDevice
 from audio_server.simulator.errors import CannotConnect
-from audio_server.simulator.events import (
-    PACKET_S,
-    ConnectFailed,
-    Connecting,
-    Disconnected,
-    Event,
-    EventSent,
-    PacketReceived,
-)
 from audio_server.simulator.script import Step
 
 TAKE_BEGINS_S = 1.0
@@ -49,23 +41,23 @@ class ScriptRunner:
         self._plays_queued = 0
         self._heard_s = float("-inf")
 
-    def __call__(self, at_s: float, event: Event) -> None:
+    def __call__(self, at_s: float, event: events.Event) -> None:
         match event:
-            case Connecting():
+            case events.Connecting():
                 self._refusal = ""
-            case ConnectFailed(reason):
+            case events.ConnectFailed(reason):
                 self._refusal = reason
-            case EventSent(Button.PLAY, Action.PRESS):
+            case events.EventSent(Button.PLAY, Action.PRESS):
                 self._plays_queued -= 1
-            case PacketReceived():
+            case events.PacketReceived():
                 self._hear_packet(at_s, event)
-            case Disconnected():
+            case events.Disconnected():
                 self._take_open.value = False
 
-    def _hear_packet(self, at_s: float, packet: PacketReceived) -> None:
+    def _hear_packet(self, at_s: float, packet: events.PacketReceived) -> None:
         if packet.is_start and not self._plays_queued:
             self._take_due.value = False
-        self._heard_s = max(at_s, self._heard_s) + PACKET_S
+        self._heard_s = max(at_s, self._heard_s) + events.PACKET_S
         self._take_open.value = not packet.is_end
 
     async def perform(self, steps: Sequence[Step]) -> None:

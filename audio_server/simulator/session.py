@@ -10,19 +10,7 @@ import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from audio_server.simulator.events import (
-    PACKET_S,
-    Call,
-    CallLost,
-    CallReopened,
-    Connected,
-    EventAcked,
-    PacketReceived,
-    ReadingPaused,
-    ReadingResumed,
-    RequestUnclear,
-    StateAsked,
-)
+from audio_server.simulator import events
 from audio_server.simulator.messages import device_event, leds_set, state_answer
 from audio_server.wire.comms_grpc import DeviceServiceStub
 from audio_server.wire.comms_pb2 import AudioStreamRequest, DeviceStatusResponse
@@ -59,10 +47,10 @@ class Session:
         self._metadata = {"device_id": device_id}
         if token is not None:
             self._metadata["authorization"] = f"Bearer {token}"
-        self._methods: dict[Call, Any] = {
-            Call.STATUS: stub.StatusStream,
-            Call.EVENTS: stub.EventStream,
-            Call.AUDIO: stub.ServerAudioStream,
+        self._methods: dict[events.Call, Any] = {
+            events.Call.STATUS: stub.StatusStream,
+            events.Call.EVENTS: stub.EventStream,
+            events.Call.AUDIO: stub.ServerAudioStream,
         }
         self._reopens = reopens
         self._whole_takes = whole_takes
@@ -76,9 +64,10 @@ class Session:
         try:
             async with AsyncExitStack() as stack:
                 opened = [
-                    (call, await stack.enter_async_context(self._open(call))) for call in Call
+                    (call, await stack.enter_async_context(self._open(call)))
+                    for call in events.Call
                 ]
-                self._owner.emit(Connected())
+                self._owner.emit(events.Connected())
                 async with trio.open_nursery() as nursery:
                     for call, stream in opened:
                         nursery.start_soon(self._keep, call, stream, nursery.cancel_scope)
@@ -87,38 +76,38 @@ class Session:
         return self._reason
 
     @asynccontextmanager
-    async def _open(self, call: Call) -> AsyncIterator[Stream]:
+    async def _open(self, call: events.Call) -> AsyncIterator[Stream]:
         """Open a call and say all that the device says of its own accord."""
         async with self._methods[call].open(metadata=self._metadata) as stream:
-            if call is Call.AUDIO:
+            if call is events.Call.AUDIO:
                 await stream.send_message(AudioStreamRequest(start=True), end=True)
             yield stream
 
-    async def _keep(self, call: Call, stream: Stream, session: trio.CancelScope) -> None:
+    async def _keep(self, call: events.Call, stream: Stream, session: trio.CancelScope) -> None:
         """Attend to a call; open it again when it fails alone; end all when all has failed."""
         end = await self._attend(call, stream)
         pause_s = REOPEN_S
         while end.status is not Status.UNAVAILABLE:
-            self._owner.emit(CallLost(call, _name(end)))
+            self._owner.emit(events.CallLost(call, _name(end)))
             await trio.sleep(pause_s if self._reopens else float("inf"))
             pause_s = min(2 * pause_s, REOPEN_MAX_S)
             end = await self._reopen(call)
         self._reason = _name(end)
         session.cancel()
 
-    async def _reopen(self, call: Call) -> GRPCError:
+    async def _reopen(self, call: events.Call) -> GRPCError:
         try:
             async with self._open(call) as stream:
-                self._owner.emit(CallReopened(call))
+                self._owner.emit(events.CallReopened(call))
                 return await self._attend(call, stream)
         except GRPCError as error:
             return error
 
-    async def _attend(self, call: Call, stream: Stream) -> GRPCError:
+    async def _attend(self, call: events.Call, stream: Stream) -> GRPCError:
         use = {
-            Call.STATUS: self._answer_status,
-            Call.EVENTS: self._send_events,
-            Call.AUDIO: self._read_audio,
+            events.Call.STATUS: self._answer_status,
+            events.Call.EVENTS: self._send_events,
+            events.Call.AUDIO: self._read_audio,
         }
         try:
             await use[call](stream)
@@ -131,13 +120,13 @@ class Session:
         async for request in stream:
             match request.WhichOneof("request"):
                 case "get":
-                    self._owner.emit(StateAsked())
+                    self._owner.emit(events.StateAsked())
                     await stream.send_message(state_answer(self._owner.colours))
                 case "set":
                     self._owner.emit(leds_set(request.set))
                     await stream.send_message(DeviceStatusResponse(status="success"))
                 case _:
-                    self._owner.emit(RequestUnclear())
+                    self._owner.emit(events.RequestUnclear())
                     await stream.send_message(DeviceStatusResponse(status="unknown request"))
 
     async def _send_events(self, stream: Stream) -> None:
@@ -149,7 +138,7 @@ class Session:
             response = await stream.recv_message()
             if response is None:
                 return
-            self._owner.emit(EventAcked(response.ack))
+            self._owner.emit(events.EventAcked(response.ack))
 
     async def _read_audio(self, stream: Stream) -> None:
         packets = 0
@@ -159,14 +148,14 @@ class Session:
             if message is None:
                 return
             packets = 1 if message.is_start else packets + 1
-            self._owner.emit(PacketReceived(message.is_start, message.is_end, message.data))
+            self._owner.emit(events.PacketReceived(message.is_start, message.is_end, message.data))
             if message.is_end and self._whole_takes:
                 await self._play_whole(packets)
 
     async def _play_whole(self, packets: int) -> None:
-        self._owner.emit(ReadingPaused())
-        await trio.sleep(packets * PACKET_S)
-        self._owner.emit(ReadingResumed())
+        self._owner.emit(events.ReadingPaused())
+        await trio.sleep(packets * events.PACKET_S)
+        self._owner.emit(events.ReadingResumed())
 
 
 def _name(error: GRPCError) -> str:

@@ -8,17 +8,9 @@ from dataclasses import dataclass
 import trio
 
 from audio_server.process.printable import printable
+from audio_server.simulator import events
 from audio_server.simulator.describe import describe
 from audio_server.simulator.device import VirtualDevice
-from audio_server.simulator.events import (
-    Connecting,
-    Disconnected,
-    Event,
-    EventAcked,
-    EventSent,
-    LedsSet,
-    PacketReceived,
-)
 from audio_server.simulator.judge import Judge
 from audio_server.simulator.playout import Playout
 
@@ -50,30 +42,30 @@ class Widgets:
         self._told = 0
         self._sent: tuple[float, str] = (0.0, "")
 
-    def __call__(self, at_s: float, event: Event) -> None:
+    def __call__(self, at_s: float, event: events.Event) -> None:
         self.playout(at_s, event)
         match event:
-            case LedsSet(leds):
+            case events.LedsSet(leds):
                 self.leds = leds
-            case PacketReceived():
+            case events.PacketReceived():
                 self.take_open = not event.is_end
-            case Disconnected():
+            case events.Disconnected():
                 self.take_open = False
         self._log(at_s, event)
         self.tell_violations()
 
-    def _log(self, at_s: float, event: Event) -> None:
+    def _log(self, at_s: float, event: events.Event) -> None:
         """An ack goes on the line of its event; the rest is told as it comes."""
         text = printable(describe(event))  # a server's words are among them
-        if isinstance(event, EventSent):
+        if isinstance(event, events.EventSent):
             self._sent = (at_s, text)
-        elif isinstance(event, EventAcked):
+        elif isinstance(event, events.EventAcked):
             sent_s, sent = self._sent
             text = f"{sent}: {text} after {1000 * (at_s - sent_s):.1f} ms"
             self.lines.append(Line(at_s, text))
-        elif isinstance(event, LedsSet):
+        elif isinstance(event, events.LedsSet):
             self.lines.append(Line(at_s, "LEDs", leds=event.leds))
-        elif text and not isinstance(event, Connecting):
+        elif text and not isinstance(event, events.Connecting):
             if self.lines and self.lines[-1].text == text:
                 self.lines.pop()
             self.lines.append(Line(at_s, text))
