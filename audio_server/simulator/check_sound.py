@@ -104,11 +104,6 @@ class SoundCheck:
         """Whether the stream is there, and read."""
         return self._open and self._paused_s is None
 
-    @property
-    def is_asked(self) -> bool:
-        """Whether a take that starts now was asked for."""
-        return bool(self._asked)
-
     def excuse(self, at_s: float) -> None:
         """Another press is about to end what is shown: is it why no take has started yet?"""
         if self._awaited and self._is_in_error(at_s):
