@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import trio
 
-from audio_server.clips.decoder import MAX_PACKETS, open_decoder
+from audio_server.clips.decoder import open_decoder
 from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.errors import ClipError
 from audio_server.clips.ogg import opus_bytes
@@ -25,7 +25,7 @@ async def opus_of_file(path: Path) -> bytes:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
 
 
-async def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int = MAX_PACKETS) -> bytes:
+async def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int | None = None) -> bytes:
     """The same of an open file of the system; `path` is its name in errors. Raises `ClipTooLarge`
     for one that would have more packets of 20 ms."""
     async with open_decoder() as decoder:

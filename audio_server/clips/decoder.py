@@ -65,7 +65,7 @@ class Decoder:
         self._process: DecoderProcess | None = None
 
     async def ingest(
-        self, path: Path | str, file: BinaryIO, *, max_packets: int = MAX_PACKETS
+        self, path: Path | str, file: BinaryIO, *, max_packets: int | None = None
     ) -> EncodedClip:
         """The Opus packets of `file`, which must be one of the system's; its position changes, and
         it stays the caller's to close. `path` is its name in errors.
@@ -73,7 +73,7 @@ class Decoder:
         Raises `NotSound` or `ClipDamaged` for a file that is no clip, `ClipTooLarge` as soon as
         there are more than `max_packets`, and `ClipError` where no process can be started.
         """
-        answer = _Answer(is_sendable, max_packets)
+        answer = _Answer(is_sendable, max_packets or MAX_PACKETS)
         facts = await self._ask(path, INGEST, file, answer, _Facts)
         if facts.broken:
             broken, packets = facts.broken, facts.packets
