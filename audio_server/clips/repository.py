@@ -233,12 +233,16 @@ class _Shown:
         self.loaded = loaded
         self.entries = entries_of(loaded)
         self.clips = [one.clip for one in loaded]
-        self.file_of = Finder([one.file for one in loaded]).find
+        self._finder = Finder([one.file for one in loaded])
         self._modes = {one.file: mode for mode, one in enumerate(loaded)}
 
     def find(self, name: str) -> ClipInfo:
         """As `Repository.find`."""
         return self.entries[self._modes[self.file_of(name)]]
+
+    def file_of(self, name: str) -> str:
+        """Return the file of the clip that is meant. Raises the errors of `find`."""
+        return self._finder.find(name)
 
 
 async def open_repository(

@@ -15,7 +15,7 @@ from clip_folder import names
 from repository_kit import FILES, Players, body, sound
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.clips import upload
+from audio_server.clips import spool, upload
 from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip, NotSound
 from audio_server.clips.repository import Repository
 
@@ -122,7 +122,7 @@ async def test_a_disk_that_fills_up_meanwhile(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = Path("/dev/full")
-    monkeypatch.setattr(upload, "_open", lambda _: full.open("w+b"))
+    monkeypatch.setattr(spool, "TemporaryFile", lambda dir: full.open("w+b"))
     for data in (sound(1), TOO_LARGE[1:]):
         async with aclosing(body(data, 1 << 19)) as parts:
             with pytest.raises(ClipError, match=r"^a\.wav: .*No space left on device"):
@@ -190,9 +190,9 @@ async def test_the_clips_that_come_with_the_server_stay_as_they_are(
 async def test_a_disk_without_room_for_an_upload(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(folder: Path) -> BinaryIO:
+    def full(dir: Path) -> BinaryIO:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(upload, "_open", full)
+    monkeypatch.setattr(spool, "TemporaryFile", full)
     with pytest.raises(ClipError, match=r"/clips: cannot be written to \(No space left on device"):
         await repository.upload("a.wav", body(sound(1)))
