@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
 project = "Streaming Audio Server"
 author = "the Streaming Audio Server authors"
+version = release = PROJECT["version"]
 extensions = ["myst_parser"]
 exclude_patterns = ["_build"]
 nitpicky = True
@@ -16,7 +20,10 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
 html_theme = "furo"
-html_title = project
+html_title = f"{project} {version}"
+html_logo = html_favicon = "../audio_server/web/static/icon.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 
