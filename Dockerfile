@@ -6,7 +6,7 @@ FROM ${BASE} AS build
 WORKDIR /source
 COPY locks/run.txt locks/
 RUN python3 -m venv /app && /app/bin/pip install --no-cache-dir --require-hashes -r locks/run.txt
-COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE comms.proto ./
 COPY audio_server audio_server
 COPY clips clips
 RUN /app/bin/pip install --no-cache-dir --no-deps .

@@ -97,6 +97,7 @@ def test_a_wheel_works_without_the_clone(tmp_path) -> None:
 
     assert say("--version").strip() == PROJECT["version"]
     assert len(say("clips", "list").splitlines()) == 6
+    assert say("proto") == (ROOT / "comms.proto").read_text()
 
 
 def test_the_changelog_has_a_date_for_this_version() -> None:
