@@ -104,7 +104,14 @@ def _new_h2(limits: Limits, *, client_side: bool) -> HardenedConnection:
 @lru_cache(16)
 def _preface(limits: Limits) -> bytes:
     """Return the first bytes of a server: they are the same for all its connections."""
-    return _new_h2(limits, client_side=False).data_to_send()
+    h2 = _new_h2(limits, client_side=False)
+    _break_cycles(h2)
+    return h2.data_to_send()
+
+
+def _break_cycles(h2: HardenedConnection) -> None:
+    """Let go of the methods that refer to the connection."""
+    h2._frame_dispatch_table.clear()
 
 
 class ConnectionState:
@@ -382,4 +389,4 @@ class ConnectionState:
         """Release h2's objects: the connection is over."""
         self._dead = True
         if isinstance(self._core, HardenedConnection):
-            self._core._frame_dispatch_table.clear()
+            _break_cycles(self._core)
