@@ -23,6 +23,7 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import at_once, open_repository
+from audio_server.cluster.interface import Listener
 from audio_server.cluster.local import Hub, LocalCluster
 from audio_server.cluster.ownership import ClaimingService, Ownership
 from audio_server.device.audio_source import AudioSource
@@ -251,7 +252,7 @@ async def _run(
         await stack.enter_async_context(access_policy.at_work())
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))
-        await stack.enter_async_context(cluster.joined(ownership))
+        await stack.enter_async_context(cluster.joined(Listener(ownership.moved)))
         await stack.enter_async_context(open_pages(context))
         renew = partial(_renew, access_policy, context)
         await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))

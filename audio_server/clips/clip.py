@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 from audio_server.clips.encoded_clip import Source
 from audio_server.clips.opus import PACKET_MAX_BYTES
-from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
+from audio_server.wire.audio import PACKET_MS, frame_packet, starts_of, unframe_packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,11 @@ class Clip:
         ]
         offsets = array("L", accumulate(map(len, framed), initial=0))
         return cls(name, b"".join(framed), offsets, source, sum(map(len, packets)))
+
+    @classmethod
+    def from_frames(cls, name: str, frames: bytes, source: Source | None, sound_bytes: int) -> Clip:
+        """Return the clip of which these are the `frames`."""
+        return cls(name, frames, array("L", starts_of(frames)), source, sound_bytes)
 
     def called(self, name: str) -> Clip:
         """The same sound by another name: it is not copied."""

@@ -8,8 +8,10 @@ harms nothing but the calls that the device has left.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 
 class Claimed(NamedTuple):
@@ -19,11 +21,66 @@ class Claimed(NamedTuple):
     mode: int
 
 
-class Listener(Protocol):
-    """The node's end. Called in order, at any time while it is joined; must not wait."""
+class Document(NamedTuple):
+    """Something small that all nodes read. Each version is larger than the one before it."""
 
-    def moved(self, device_id: str, epoch: int) -> None:
-        """Another node has the device, since that epoch. A hint: it may be late, or lost."""
+    version: int
+    data: bytes
+
+
+class ClusterDown(Exception):
+    """The cluster cannot be reached."""
+
+
+class NoAnswer(Exception):
+    """The node is gone, has failed to answer, or is asked too much."""
+
+
+class TooLate(NoAnswer):
+    """The node is there, but does not answer in time."""
+
+
+class Question(Protocol):
+    """A question to a node, which answers with any number of parts and then an end."""
+
+    @property
+    def what(self) -> str:
+        """The name of the question."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The details, in types of msgpack."""
+
+    def add(self, part: Any) -> None:
+        """Give a part of the answer."""
+
+    def end(self, *, is_answered: bool) -> None:
+        """End the answer, which has failed otherwise."""
+
+    async def wait_room(self) -> None:
+        """Return when one more part may be given."""
+
+
+def _ignore(*_: object) -> None:
+    """Take no notice."""
+
+
+def _refuse(question: Question) -> None:
+    question.end(is_answered=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """The node's end. Called in order, at any time while it is joined; none may wait."""
+
+    moved: Callable[[str, int], None] = _ignore
+    """Another node has that device, since that epoch. A hint: it may be late, or lost."""
+
+    asked: Callable[[Question], None] = _refuse
+    """A question, none that is too old to be answered."""
+
+    told: Callable[[str], None] = _ignore
+    """An order, by its name."""
 
 
 class Cluster(Protocol):
@@ -52,3 +109,29 @@ class Cluster(Protocol):
     async def wait_durable(self, device_id: str) -> None:
         """Return when the last `put_mode` for a device is where a later claim finds it, and as
         durable as the cluster can make it. Does not yield without a reason to wait."""
+
+    async def document(self, key: str) -> Document:
+        """Return the newest version; version 0, and no data, of one that was never put.
+
+        Raises `ClusterDown`.
+        """
+
+    async def blob(self, sha: str) -> bytes:
+        """Return the data of that SHA-256, as a document names it. Raises `ClusterDown`, and
+        `KeyError` if the newest version of no document has it."""
+
+
+class Nodes(Protocol):
+    """All nodes, as they are seen by a process that asks them."""
+
+    def owner(self, device_id: str) -> str | None:
+        """Return the node that has a device, or had it last."""
+
+    async def ask(self, node: str, what: str, within_s: float, **facts: Any) -> list[Any]:
+        """Return the parts of a node's answer, if there is never a silence of `within_s` before it
+        is whole.
+
+        Raises `TooLate` and `NoAnswer`. A question that is read later than `within_s` is not
+        answered, so an action that was reported as failed is not performed then. A cancel leaves
+        the question behind, and it may still be obeyed.
+        """

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from math import inf
+from typing import Any, NamedTuple
 
-from audio_server.cluster.interface import Claimed, Listener
+from audio_server.cluster.interface import Claimed, Document, Listener, NoAnswer
+from audio_server.cluster.questions import Asked, Questions
 from audio_server.device.attachment import Superseded
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
@@ -29,8 +31,15 @@ class Owner(NamedTuple):
     newest: int
 
 
+class Member(NamedTuple):
+    """A node that has joined."""
+
+    listener: Listener
+    questions: Questions
+
+
 class Hub:
-    """The state that nodes share. The clock is in nanoseconds, one for all of them.
+    """The state that nodes share, and their `Nodes`. The clock is in nanoseconds, one for all.
 
     The owner of a device that is connected is never forgotten.
     """
@@ -45,9 +54,12 @@ class Hub:
         self.store = MemoryModeStore() if store is None else store
         self.clock_ns = clock_ns
         self._meter = meter or Instrumentation()
-        self._listeners: dict[str, Listener] = {}
+        self._members: dict[str, Member] = {}
         self._held: dict[str, Owner] = {}
         self._left: OrderedDict[str, Owner] = OrderedDict()
+        self._documents: dict[str, tuple[Document, Mapping[str, bytes]]] = {}
+
+    # Nodes
 
     def owner(self, device_id: str) -> str | None:
         """Return the node that has a device, or had it last."""
@@ -56,13 +68,30 @@ class Hub:
 
     def join(self, node: str, listener: Listener) -> None:
         """Add a node. Its name was never used before."""
-        self._listeners[node] = listener
+        self._members[node] = Member(listener, Questions())
 
     def leave(self, node: str) -> None:
         """Remove a node; its devices are at no node until they are claimed."""
-        del self._listeners[node]
+        self._members.pop(node).questions.end()
         for device_id in [key for key, owner in self._held.items() if owner.node == node]:
             self.release(node, device_id)
+
+    async def ask(
+        self, node: str, what: str, within_s: float, *, is_ever_obeyed: bool = False, **facts: Any
+    ) -> list[Any]:
+        """Ask a node; see `Nodes`. With `is_ever_obeyed` it acts however late it reads this."""
+        if (member := self._members.get(node)) is None:
+            raise NoAnswer
+        until = inf if is_ever_obeyed else self.clock_ns() / 1e9 + within_s
+        asked = Asked(what, facts, within_s, until)
+        return await member.questions.ask(asked, member.listener.asked)
+
+    def tell(self, node: str, what: str) -> None:
+        """Give a node an order, if it is there."""
+        if (member := self._members.get(node)) is not None:
+            member.listener.told(what)
+
+    # Ownership and modes
 
     def claim(self, node: str, device_id: str, arrived_ns: int) -> Claimed:
         """Grant a claim, or raise `Superseded`; see `Cluster`."""
@@ -85,8 +114,8 @@ class Hub:
 
     def _move(self, device_id: str, loser: str, epoch: int) -> None:
         self._meter.device_back()  # one that comes back to the same node is counted there
-        if (listener := self._listeners.get(loser)) is not None:
-            listener.moved(device_id, epoch)
+        if (member := self._members.get(loser)) is not None:
+            member.listener.moved(device_id, epoch)
 
     def release(self, node: str, device_id: str) -> None:
         """Note that a device is not connected to a node."""
@@ -104,6 +133,24 @@ class Hub:
 
     def _find(self, device_id: str) -> Owner | None:
         return self._held.get(device_id) or self._left.get(device_id)
+
+    # Documents
+
+    def put_document(self, key: str, data: bytes, blobs: Mapping[str, bytes]) -> None:
+        """Put a new version, and the blobs that it names, by their SHA-256, in place of others."""
+        version = self.document(key).version + 1
+        self._documents[key] = Document(version, data), blobs
+
+    def document(self, key: str) -> Document:
+        """Return the newest version of a document."""
+        return self._documents[key][0] if key in self._documents else Document(0, b"")
+
+    def blob(self, sha: str) -> bytes:
+        """Return a blob of the newest version of a document. Raises `KeyError`."""
+        for _, blobs in self._documents.values():
+            if sha in blobs:
+                return blobs[sha]
+        raise KeyError(sha)
 
 
 class LocalCluster:
@@ -142,3 +189,11 @@ class LocalCluster:
     async def wait_durable(self, device_id: str) -> None:
         """Return when the last mode is in the store."""
         await self._hub.store.wait_durable(device_id)
+
+    async def document(self, key: str) -> Document:
+        """Return the newest version of a document."""
+        return self._hub.document(key)
+
+    async def blob(self, sha: str) -> bytes:
+        """Return a blob of the newest version of a document. Raises `KeyError`."""
+        return self._hub.blob(sha)

@@ -7,7 +7,6 @@ Devices of one process: `snapshot` and `change_tracker` see them, `history` and 
 their events, `actions` act on them. `local` is a `Fleet` of all that; `broadcast` and `subscribers`
 serve pages and programs that follow it.
 
-Devices of several processes: `remote_fleet` is the `Fleet`, in the supervisor. It asks each worker
-(`worker_clients`, `worker_client`) through an `ipc_client`, whose other end is the worker's
-`ipc_server`, and merges the answers (`merge`).
+Devices of any nodes: `anywhere` is the `Fleet` that asks each node through an `agent` and merges
+the answers (`merge`); a node has its `answers`.
 """

@@ -54,7 +54,7 @@ class LocalFleet:
                 await self._broadcast.wait_watched()
                 async with aclosing(self._look.changes()) as changes:
                     async for part in changes:
-                        self._merge.take(0, part)
+                        self._merge.take("", part)
                 await self._broadcast.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:

@@ -1,6 +1,6 @@
-"""Changes of several processes, merged between one report and the next.
+"""Changes of several nodes, merged between one report and the next.
 
-A device that moves is gone from one process and new at another, in either order; and for a
+A device that moves is gone from one node and new at another, in either order; and for a
 moment both may have it. The one to which it connected last counts.
 """
 
@@ -13,37 +13,37 @@ from audio_server.fleet.change_tracker import Changes, EncodedRow
 
 
 class _Seat(NamedTuple):
-    worker: int
+    node: str
     came_ns: int
 
 
 class Merge:
-    """Takes changes from workers, by their numbers, and gives them as of one process."""
+    """Takes changes from nodes and gives them as of one."""
 
     def __init__(self) -> None:
         self._seats: dict[str, _Seat] = {}
         self._rows: dict[str, EncodedRow] = {}
         self._gone: set[str] = set()
 
-    def take(self, worker: int, changes: Changes) -> None:
-        """Add the changes of one worker."""
+    def take(self, node: str, changes: Changes) -> None:
+        """Add the changes of one node."""
         for device_id, told in changes.rows.items():
             last = self._seats.get(device_id)
             if last is None or told.came_ns >= last.came_ns:
-                self._seats[device_id] = _Seat(worker, told.came_ns)
+                self._seats[device_id] = _Seat(node, told.came_ns)
                 self._rows[device_id] = told
                 self._gone.discard(device_id)
-        self._lose(worker, changes.gone)
+        self._lose(node, changes.gone)
 
-    def lose(self, worker: int) -> None:
-        """Drop the devices of a worker that is gone, until they come again."""
+    def lose(self, node: str) -> None:
+        """Drop the devices of a node that is gone, until they come again."""
         seats = self._seats.items()
-        self._lose(worker, [device_id for device_id, seat in seats if seat.worker == worker])
+        self._lose(node, [device_id for device_id, seat in seats if seat.node == node])
 
-    def _lose(self, worker: int, device_ids: Iterable[str]) -> None:
+    def _lose(self, node: str, device_ids: Iterable[str]) -> None:
         for device_id in device_ids:
             seat = self._seats.get(device_id)
-            if seat is not None and seat.worker == worker:
+            if seat is not None and seat.node == node:
                 del self._seats[device_id]
                 self._rows.pop(device_id, None)
                 self._gone.add(device_id)

@@ -5,7 +5,7 @@ Sound is framed once, when a clip is loaded; sending it is then a matter of slic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from audio_server.rpc.framing import PREFIX_BYTES, frame_message
 from audio_server.wire.comms_pb2 import AudioPacket
@@ -29,6 +29,15 @@ def frame_packet(data: bytes, *, is_start: bool = False, is_end: bool = False) -
 def unframe_packet(message: bytes) -> bytes:
     """The Opus packet of a message that `frame_packet` made."""
     return bytes(_parse(message[PREFIX_BYTES:]).data)
+
+
+def starts_of(frames: bytes) -> Iterator[int]:
+    """Yield where each of the messages in `frames` begins, and where the last one ends."""
+    at = 0
+    while at < len(frames):
+        yield at
+        at += PREFIX_BYTES + int.from_bytes(frames[at + 1 : at + PREFIX_BYTES], "big")
+    yield at
 
 
 CUT = frame_packet(SILENCE, is_end=True)

@@ -1,7 +1,6 @@
 """Processes that share one port, and keep the device contract as if they were one.
 
-The supervisor's side, from the outside in: `supervisor` (all workers), `process` (one of them,
-started again when it dies), `mailbox` (messages on their way to it), `directory` (the worker of
-each device; the design is explained there). The worker's side: `worker` (the process), `ownership`
-and `cache` (its knowledge of its devices), `uplink` (messages on their way to the supervisor),
-`connection_ids` and `sockets` (its connections). `messages` are those between the two sides."""
+The supervisor's side: `supervisor` (all workers) and `process` (one of them, started again when it
+dies). The worker's side: `worker` (the process), with `worker_config` and `sockets` from the
+supervisor. What they share is the cluster's (`audio_server.cluster`).
+"""

@@ -6,10 +6,9 @@ import errno
 import os
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -17,11 +16,10 @@ from typing import TypeAlias
 import structlog
 import trio
 
+from audio_server.cluster.local import Hub
+from audio_server.cluster.served import ServedNode
 from audio_server.process.addresses import Address
 from audio_server.process.watchdog import wait_hung
-from audio_server.workers.descriptor_passing import DescriptorSender
-from audio_server.workers.mailbox import Mailbox
-from audio_server.workers.messages import Drain
 from audio_server.workers.sockets import WorkerSockets
 
 SETTLED_S = 10.0
@@ -38,9 +36,8 @@ REAP_S = 2.0
 TRACEBACK_S = 1.0
 """How long one that hangs has to write where, after SIGABRT."""
 
-Attach: TypeAlias = Callable[[int, trio.abc.Stream], Awaitable[None]]
-"""Called for every process, with the worker's number and a stream for questions to it. It closes
-the stream, and returns when the process is gone."""
+Include: TypeAlias = Callable[[str, int], AbstractContextManager[None]]
+"""Gives a block for the life of each process, by the name of the node and the worker's number."""
 
 log = structlog.get_logger()
 
@@ -65,48 +62,61 @@ class Watch:
 
 
 class WorkerProcess:
-    """Worker number `number`, whichever process that is; `mailbox` is the newest one's.
+    """Worker number `number`, whichever process that is; `node` is the newest one's.
 
-    `attach` is called for each process, which listens on `addresses`. `ended` is called each time
-    one ends unasked, with the reason.
+    `include` gives a block for the life of each process, which listens on `addresses` and reads
+    `boot` first. `ended` is called each time one ends unasked, with the reason.
     """
 
     def __init__(
         self,
         number: int,
-        attach: Attach | None = None,
+        hub: Hub | None = None,
+        include: Include = lambda node, number: nullcontext(),
         *,
+        boot: bytes = b"",
         addresses: Sequence[Address] = (),
         watch: Watch | None = None,
         ended: Callable[[End], None] = lambda _: None,
     ) -> None:
         self.number = number
-        self._attach = attach
+        self._hub = hub or Hub()
+        self._include = include
+        self._boot = boot
         self._addresses = addresses
         self._watch = watch
         self._ended = ended
         self._end = End.ENDED
-        self.mailbox = Mailbox()
-        self.handover = DescriptorSender()
+        self._life = 0
+        self.node: ServedNode | None = None
         self.ready = trio.Event()
         self._draining = trio.Event()
+
+    @property
+    def node_name(self) -> str:
+        """The name of the node that the process is."""
+        return f"worker {self.number}, process {self._life}"
 
     def on_ready(self) -> None:
         """The process accepts connections; `ready` is for the first one."""
         log.info("worker ready", worker=self.number)
         self.ready.set()
 
+    def _told(self, what: str) -> None:
+        if what == "ready":
+            self.on_ready()
+
     def drain(self) -> None:
         """Have the process end properly, and start no other one."""
         self._draining.set()
-        self.mailbox.send(Drain())
+        if self.node is not None:
+            self.node.tell("drain")
 
     async def run(self, command: Sequence[str], fds: Sequence[int]) -> None:
         """Keep a process until `drain`. A cancel kills it.
 
-        `command` starts it. It reads messages on standard input, and inherits the files `fds` and
-        those whose numbers are its last arguments: its ends of the descriptor socket and of the
-        stream for questions, and the sockets to listen on.
+        `command` starts it. Its standard input is its end of a socket to its node, and it inherits
+        the files `fds` and the sockets to listen on, whose numbers are its last arguments.
         Raises `ChildProcessError` if the first one ends before it is ready.
         """
         quick_ends = 0
@@ -140,51 +150,51 @@ class WorkerProcess:
         """Run a process to its end; gives its exit status."""
         self._end = End.ENDED
         with closing(WorkerSockets(self._addresses)) as sockets:
-            asking, asked = socket.socketpair()
-            with asking, asked, self.handover.open() as handover:
-                with handover, asked:
-                    ends = handover.fileno(), asked.fileno(), *sockets.fds
-                    process = await self._start(command, fds, ends)
-                return await self._attend(_Running(process, sockets), asking)
+            near, far = socket.socketpair()
+            with near, far:
+                near.sendall(self._boot)
+                stream = trio.SocketStream(trio.socket.from_stdlib_socket(near))
+                self._life += 1
+                self.node = ServedNode(self._hub, self.node_name, stream, self._told)
+                process = await trio.lowlevel.open_process(
+                    [*command, *map(str, sockets.fds)],
+                    stdin=far,
+                    pass_fds=(*fds, *sockets.fds),
+                    env=_environment(),
+                )
+                far.close()
+                return await self._attend(_Running(process, sockets), self.node)
 
-    async def _start(
-        self, command: Sequence[str], fds: Sequence[int], ends: Sequence[int]
-    ) -> trio.Process:
-        self.mailbox = Mailbox()
-        return await trio.lowlevel.open_process(
-            [*command, *map(str, ends)],
-            stdin=subprocess.PIPE,
-            pass_fds=(*fds, *ends),
-            env=_environment(),
-        )
-
-    async def _attend(self, running: _Running, asking: socket.socket) -> int:
+    async def _attend(self, running: _Running, node: ServedNode) -> int:
         """See to a process until its end, which a cancel hastens."""
         process = running.process
         log.info("worker started", worker=self.number, pid=process.pid)
-        assert process.stdin is not None
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.mailbox.deliver, process.stdin)
-                nursery.start_soon(self._end_deaf, running)
-                nursery.start_soon(self.handover.run)
+                nursery.start_soon(self._serve, running, node)
+                nursery.start_soon(self._end_deaf, running, node)
                 if self._watch is not None:
                     nursery.start_soon(self._end_hung, running, self._watch)
-                if self._attach is not None:
-                    stream = trio.SocketStream(trio.socket.from_stdlib_socket(asking))
-                    nursery.start_soon(self._attach, self.number, stream)
                 status = await running.wait()
                 nursery.cancel_scope.cancel()
         finally:
             process.kill()
             with trio.move_on_after(REAP_S, shield=True):
                 await process.wait()
-            await trio.aclose_forcefully(process.stdin)
         return status
 
-    async def _end_deaf(self, running: _Running) -> None:
+    async def _serve(self, running: _Running, node: ServedNode) -> None:
+        """Serve the node. This is the edge where faults of its frames end, and it with them."""
+        with self._include(node.name, self.number):
+            try:
+                await node.run()
+            except* Exception:
+                log.exception("worker cannot be understood", worker=self.number)
+                running.process.kill()
+
+    async def _end_deaf(self, running: _Running, node: ServedNode) -> None:
         """End a process that does not read its messages."""
-        await self.mailbox.wait_full()
+        await node.wait_full()
         await self._end_now(running, "it does not read")
 
     async def _end_hung(self, running: _Running, watch: Watch) -> None:

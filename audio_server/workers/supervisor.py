@@ -1,8 +1,7 @@
 """The process that a user starts for several workers: it keeps them.
 
     supervise
-    ├─ router     takes messages of the workers, asks the directory, mails the answers
-    └─ workers    one task a process: its life, the delivery of its messages
+    └─ workers    one task a process: its life, and its node of the cluster, whose hub is here
 
 It prepares the clips once, for all, also when they change, and reserves the port; no device ever
 talks to it.
@@ -10,10 +9,9 @@ talks to it.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 import structlog
@@ -22,9 +20,12 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import open_repository
+from audio_server.cluster.clip_list import put_clips
+from audio_server.cluster.interface import NoAnswer, TooLate
+from audio_server.cluster.local import Hub
 from audio_server.device.mode_store import ModeStore
+from audio_server.fleet.anywhere import FleetAnywhere
 from audio_server.fleet.names import NameStore
-from audio_server.fleet.remote_fleet import RemoteFleet
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
@@ -35,13 +36,10 @@ from audio_server.process.sighup import reload_on_hangup
 from audio_server.settings import Settings
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
-from audio_server.workers.directory import Directory
-from audio_server.workers.messages import Reload
 from audio_server.workers.parent_watch import ABORT_S
 from audio_server.workers.process import Watch, WorkerProcess
-from audio_server.workers.router import Router
 from audio_server.workers.sockets import reserved
-from audio_server.workers.worker_config import Editions, WorkerConfig, nameless_file
+from audio_server.workers.worker_config import WorkerConfig, nameless_file
 
 TAKEN_S = 10.0
 """Time that a change of the clips waits for the workers to play them."""
@@ -80,16 +78,20 @@ async def supervise(
         addresses = stack.enter_context(reserved(resolved))
         access_policy.warn(address.name for address in addresses)
         port = addresses[0].port
-        confirms = store is not None
         registry_fd = stack.enter_context(nameless_file())
-        boot = WorkerConfig(settings, workers, (), confirms, registry_fd)
         shared_registry = SharedRegistry(workers, registry_fd)
         meter = shared_registry.row()
-        registry = Directory(workers, store=store)
-        fleet = RemoteFleet(registry.worker_of, names)
+        hub = Hub(store, meter)
+        await put_clips(hub, repository.clips)
+        fleet = FleetAnywhere(hub, names)
         context = Context(settings, port, repository, fleet, stop, shared_registry.text)
         start = partial(
-            WorkerProcess, attach=fleet.attach, addresses=addresses, ended=meter.worker_ended
+            WorkerProcess,
+            hub=hub,
+            include=fleet.including,
+            boot=WorkerConfig(settings, workers, registry_fd).pack(),
+            addresses=addresses,
+            ended=meter.worker_ended,
         )
         processes = {
             number: start(
@@ -97,10 +99,8 @@ async def supervise(
             )
             for number in range(1, workers + 1)
         }
-        pool = WorkerPool(processes, Router(registry, processes, store, meter))
-        editions = stack.enter_context(closing(Editions(boot)))
-        await editions.write(repository.clips, pool.give)
-        repository.used_by(partial(_change_clips, editions, pool))
+        pool = WorkerPool(processes, hub)
+        repository.used_by(partial(_change_clips, hub, pool))
         hangups = reload_on_hangup(partial(_reload, pool, context), stop)
         following = certificates.at_work(partial(_renew, pool, context), meter.certificate_ends)
         garbage = collecting(meter, settings.lead_ms / 1000)
@@ -136,17 +136,17 @@ def _renew(pool: WorkerPool, context: Context) -> None:
     context.reload()
 
 
-async def _change_clips(editions: Editions, pool: WorkerPool, clips: Sequence[Clip]) -> None:
-    await editions.write(clips, pool.give)
-    await pool.wait_taken()
+async def _change_clips(hub: Hub, pool: WorkerPool, clips: Sequence[Clip]) -> None:
+    await put_clips(hub, clips)
+    await pool.change_clips()
 
 
 class WorkerPool:
-    """All workers, numbered from 1, and the messages between them."""
+    """All workers, numbered from 1, as nodes of `hub`."""
 
-    def __init__(self, workers: Mapping[int, WorkerProcess], router: Router) -> None:
+    def __init__(self, workers: Mapping[int, WorkerProcess], hub: Hub) -> None:
         self._workers = workers
-        self._router = router
+        self._hub = hub
 
     @property
     def size(self) -> int:
@@ -160,61 +160,37 @@ class WorkerPool:
     ) -> None:
         """Keep the workers until they are drained; started when all of them are ready.
 
-        They start with the last configuration. Raises `ChildProcessError` where one cannot even
-        start. A cancel kills them.
+        Raises `ChildProcessError` where one cannot even start. A cancel kills them.
         """
-        with _pipe() as (read_fd, write_fd):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._router.run, trio.lowlevel.FdStream(read_fd))
-                await self._run_workers(write_fd, inherited_fds, task_status)
-                nursery.cancel_scope.cancel()
-
-    async def _run_workers(
-        self,
-        uplink_fd: int,
-        other_fds: tuple[int, ...],
-        task_status: trio.TaskStatus[None],
-    ) -> None:
-        fds = (uplink_fd, *other_fds)
         async with trio.open_nursery() as nursery:
             for worker in self._workers.values():
-                argv = ["audio_server.workers", str(worker.number), str(uplink_fd)]
-                nursery.start_soon(worker.run, [sys.executable, "-m", *argv], fds)
+                argv = [sys.executable, "-m", "audio_server.workers", str(worker.number)]
+                nursery.start_soon(worker.run, argv, inherited_fds)
             for worker in self._workers.values():
                 await worker.ready.wait()
             task_status.started()
 
-    def give(self, boot_fd: int) -> None:
-        """Have all workers play the clips of a file, and boot with it from now on."""
-        for worker in self._workers.values():
-            worker.handover.give(boot_fd)
+    async def change_clips(self) -> None:
+        """Return when all workers play the newest clips; a worker that takes too long, busy or
+        hung, is named in the log, and takes them later."""
+        async with trio.open_nursery() as nursery:
+            for worker in self._workers.values():
+                nursery.start_soon(self._change_clips, worker)
 
-    async def wait_taken(self) -> None:
-        """Return when all workers play the last clips; a worker that takes too long, busy or hung,
-        is named in the log, and takes them later."""
-        deadline = trio.current_time() + TAKEN_S
-        for worker in self._workers.values():
-            with trio.move_on_at(deadline) as patience:
-                await worker.handover.wait_taken()
-            if patience.cancelled_caught:
-                log.warning("worker has not taken the clips", worker=worker.number)
+    async def _change_clips(self, worker: WorkerProcess) -> None:
+        try:
+            await self._hub.ask(worker.node_name, "clips", TAKEN_S, is_ever_obeyed=True)
+        except TooLate:
+            log.warning("worker has not taken the clips", worker=worker.number)
+        except NoAnswer:
+            return  # the next process begins with them
 
     def reload(self) -> None:
         """Have all workers read certificates anew; one that starts later reads them anyway."""
         for worker in self._workers.values():
-            worker.mailbox.send(Reload())
+            self._hub.tell(worker.node_name, "reload")
 
     def drain(self) -> None:
         """Have all workers end properly, at once; `run` then returns."""
         for worker in self._workers.values():
             worker.drain()
-
-
-@contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
-    """Make a pipe; the reader closes the reading end."""
-    read_fd, write_fd = os.pipe()
-    try:
-        yield read_fd, write_fd
-    finally:
-        os.close(write_fd)

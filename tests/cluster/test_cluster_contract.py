@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 import pytest
 import trio
-from nodes import KINDS, LocalNodes, Node, open_nodes
+from nodes import LocalNodes, Node, open_nodes
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from audio_server.cluster.interface import NoAnswer, TooLate
+from audio_server.cluster.questions import ASKED_MAX
 from audio_server.device.attachment import Superseded
 from audio_server.device.mode_store import MemoryModeStore
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["local", "socket"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -189,3 +193,134 @@ async def test_a_mode_is_kept_before_the_wait_is_over(kind: str, autojump_clock:
         await one.cluster.wait_durable("x")
         assert store.kept["x"] == 1
         assert trio.current_time() == 0.5
+
+
+# -- documents
+
+
+async def test_a_document_that_was_never_put_has_no_version(nodes: LocalNodes) -> None:
+    one = await nodes.start()
+    assert await one.cluster.document("clips") == (0, b"")
+    with pytest.raises(KeyError):
+        await one.cluster.blob("abc")
+
+
+async def test_all_nodes_read_the_newest_version_and_its_blobs(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    large = bytes(range(256)) * 1000
+    nodes.hub.put_document("clips", b"old", {"old": b"1", "both": b"2"})
+    first = await one.cluster.document("clips")
+    nodes.hub.put_document("clips", b"new", {"both": b"2", "large": large, "empty": b""})
+    for node in (one, two):
+        newest = await node.cluster.document("clips")
+        assert newest.data == b"new"
+        assert newest.version > first.version
+        assert await node.cluster.blob("large") == large
+        assert await node.cluster.blob("empty") == b""
+        with pytest.raises(KeyError):
+            await node.cluster.blob("old")
+
+
+# -- messages
+
+
+async def asks(nodes: LocalNodes, node: Node, answers: list[Any], **facts: Any) -> None:
+    try:
+        answers.append(await nodes.hub.ask(node.name, "sum", 2.0, **facts))
+    except NoAnswer as why:
+        answers.append(type(why))
+
+
+async def test_answers_find_their_questions(
+    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    answers: list[Any] = []
+    for node, number in ((one, 1), (two, 2), (one, 3)):
+        nursery.start_soon(partial(asks, nodes, node, answers, of=[number, "x"]))
+        await wait_all_tasks_blocked()
+    for node in (two, one):
+        for question in reversed(node.questions):
+            assert question.what == "sum"
+            question.add(question.facts["of"][0])
+            await question.wait_room()
+            question.add({"and": None})
+            question.end(is_answered=True)
+            await wait_all_tasks_blocked()
+    assert answers == [[number, {"and": None}] for number in (2, 3, 1)]
+
+
+async def test_no_answer_in_time_is_too_late_and_what_comes_then_is_dropped(
+    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    one = await nodes.start()
+    answers: list[Any] = []
+    await asks(nodes, one, answers)
+    assert answers == [TooLate]
+    assert trio.current_time() == 2.0
+    nursery.start_soon(asks, nodes, one, answers)
+    await wait_all_tasks_blocked()
+    for question, part in zip(one.questions, ("old", "new"), strict=True):
+        question.add(part)
+        question.end(is_answered=True)
+    await wait_all_tasks_blocked()
+    assert answers == [TooLate, ["new"]]
+
+
+async def test_an_answer_that_comes_bit_by_bit_is_waited_for(
+    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    one = await nodes.start()
+    answers: list[Any] = []
+    nursery.start_soon(asks, nodes, one, answers)
+    await wait_all_tasks_blocked()
+    for number in range(4):
+        await trio.sleep(1.5)
+        one.questions[0].add(number)
+    one.questions[0].end(is_answered=True)
+    await wait_all_tasks_blocked()
+    assert answers == [[0, 1, 2, 3]]
+
+
+async def test_an_answer_that_fails_is_none(nodes: LocalNodes, nursery: trio.Nursery) -> None:
+    one = await nodes.start()
+    answers: list[Any] = []
+    nursery.start_soon(asks, nodes, one, answers)
+    await wait_all_tasks_blocked()
+    one.questions[0].add(1)
+    one.questions[0].end(is_answered=False)
+    await wait_all_tasks_blocked()
+    assert answers == [NoAnswer]
+
+
+async def test_a_node_that_is_gone_is_not_waited_for(
+    nodes: LocalNodes, nursery: trio.Nursery
+) -> None:
+    one = await nodes.start()
+    answers: list[Any] = []
+    nursery.start_soon(asks, nodes, one, answers)
+    await wait_all_tasks_blocked()
+    await nodes.kill(one)
+    await wait_all_tasks_blocked()
+    await asks(nodes, one, answers)
+    assert answers == [NoAnswer, NoAnswer]
+
+
+async def test_there_is_a_bound_to_the_questions_that_wait(
+    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    one = await nodes.start()
+    answers: list[Any] = []
+    for _ in range(ASKED_MAX):
+        nursery.start_soon(asks, nodes, one, answers)
+    await wait_all_tasks_blocked()
+    await asks(nodes, one, answers)
+    assert answers == [NoAnswer]
+
+
+async def test_a_node_is_given_orders(nodes: LocalNodes) -> None:
+    one, two = await nodes.start(), await nodes.start()
+    nodes.hub.tell(one.name, "drain")
+    nodes.hub.tell("never there", "drain")
+    await wait_all_tasks_blocked()
+    assert (one.orders, two.orders) == (["drain"], [])

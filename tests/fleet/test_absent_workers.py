@@ -8,13 +8,12 @@ import pytest
 import trio
 import trio.testing
 from fleet_kit import next_event, press
-from trio.testing import MockClock, memory_stream_pair
+from trio.testing import MockClock
 from worker_stand import Spread, drained, ids, spread, state
 
 from audio_server.device.behaviour import Button, State
+from audio_server.fleet.agent import LATE_S, PING_S
 from audio_server.fleet.change_tracker import ChangeTracker
-from audio_server.fleet.ipc_server import IpcServer
-from audio_server.fleet.worker_client import LATE_S, PING_S
 
 
 async def test_a_worker_that_hangs_has_no_devices_until_it_answers(
@@ -138,35 +137,10 @@ async def asks(at: Spread) -> None:
         assert await ids(at) == {"a"}
 
 
-async def test_a_worker_that_talks_nonsense_is_left_out_and_logged(
-    autojump_clock: MockClock, logs: Any
-) -> None:
-    near, far = memory_stream_pair()
-    async with spread() as at, trio.open_nursery() as nursery:
-        with at.connected(1, "a"):
-            nursery.start_soon(at.fleet.attach, 3, near)
-            await far.send_all(b"nonsense\n")
-            await trio.testing.wait_all_tasks_blocked()
-            assert await ids(at) == {"a"}
-    assert [line["event"] for line in logs] == ["worker cannot be asked"]
-
-
-async def test_a_worker_that_is_asked_nonsense_goes_on(logs: Any) -> None:
-    near, far = memory_stream_pair()
-    async with spread() as at, trio.open_nursery() as nursery:
-        worker = at.workers[1]
-        with at.connected(1, "a") as link:
-            nursery.start_soon(IpcServer(worker.devices, 1).run, far)
-            await near.send_all(b"nonsense\n")
-            assert await near.receive_some() == b""
-            await press(link, Button.MODE)
-            assert state(at, 1, "a").mode == 1
-    assert [line["event"] for line in logs] == ["worker cannot be asked"]
-
-
 async def test_with_no_worker_there_is_no_device(autojump_clock: MockClock) -> None:
     async with spread() as at:
-        at.seats["a"] = 1
+        with at.connected(1, "a"):
+            pass
         at.kill(1)
         at.kill(2)
         await trio.sleep(1)

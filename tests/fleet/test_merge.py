@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.merge import Merge
 
-WORKERS = (1, 2, 3)
+WORKERS = ("1", "2", "3")
 IDS = ("a", "b")
 
 
@@ -22,9 +22,9 @@ def gone(*device_ids: str) -> Changes:
 
 
 def test_a_device_that_moves_is_there_in_either_order() -> None:
-    for news in ([(2, rows(a=2)), (1, gone("a"))], [(1, gone("a")), (2, rows(a=2))]):
+    for news in ([("2", rows(a=2)), ("1", gone("a"))], [("1", gone("a")), ("2", rows(a=2))]):
         merge = Merge()
-        merge.take(1, rows(a=1))
+        merge.take("1", rows(a=1))
         merge.flush()
         for worker, changes in news:
             merge.take(worker, changes)
@@ -33,25 +33,25 @@ def test_a_device_that_moves_is_there_in_either_order() -> None:
 
 def test_what_the_old_connection_still_tells_changes_nothing() -> None:
     merge = Merge()
-    merge.take(2, rows(a=5))
-    merge.take(1, rows(a=4))
-    merge.take(1, gone("a"))
+    merge.take("2", rows(a=5))
+    merge.take("1", rows(a=4))
+    merge.take("1", gone("a"))
     assert merge.flush() == rows(a=5)
 
 
 def test_a_worker_that_is_lost_takes_its_own_devices_along() -> None:
     merge = Merge()
-    merge.take(1, rows(a=1, b=2))
-    merge.take(2, rows(b=3, c=4))
+    merge.take("1", rows(a=1, b=2))
+    merge.take("2", rows(b=3, c=4))
     merge.flush()
-    merge.lose(1)
+    merge.lose("1")
     assert merge.flush() == gone("a")
 
 
 def test_who_comes_and_goes_between_two_tellings_is_gone() -> None:
     merge = Merge()
-    merge.take(1, rows(a=1))
-    merge.take(1, gone("a"))
+    merge.take("1", rows(a=1))
+    merge.take("1", gone("a"))
     assert merge.flush() == gone("a")
     assert merge.flush() == gone()
 
@@ -64,8 +64,8 @@ class Moves(RuleBasedStateMachine):
         super().__init__()
         self.merge = Merge()
         self.shown: dict[str, str] = {}
-        self.seats: dict[str, tuple[int, int]] = {}
-        self.waiting: dict[int, list[Changes]] = {worker: [] for worker in WORKERS}
+        self.seats: dict[str, tuple[str, int]] = {}
+        self.waiting: dict[str, list[Changes]] = {worker: [] for worker in WORKERS}
         self.last = 0
 
     def leave(self, device_id: str) -> None:
@@ -74,7 +74,7 @@ class Moves(RuleBasedStateMachine):
             self.waiting[worker].append(gone(device_id))
 
     @rule(device_id=st.sampled_from(IDS), worker=st.sampled_from(WORKERS))
-    def connect(self, device_id: str, worker: int) -> None:
+    def connect(self, device_id: str, worker: str) -> None:
         self.leave(device_id)
         self.last += 1
         self.seats[device_id] = worker, self.last
@@ -85,12 +85,12 @@ class Moves(RuleBasedStateMachine):
         self.leave(device_id)
 
     @rule(worker=st.sampled_from(WORKERS))
-    def tell(self, worker: int) -> None:
+    def tell(self, worker: str) -> None:
         if self.waiting[worker]:
             self.merge.take(worker, self.waiting[worker].pop(0))
 
     @rule(worker=st.sampled_from(WORKERS))
-    def restart(self, worker: int) -> None:
+    def restart(self, worker: str) -> None:
         self.merge.lose(worker)
         self.waiting[worker].clear()
         self.seats = {key: seat for key, seat in self.seats.items() if seat[0] != worker}

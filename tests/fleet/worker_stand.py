@@ -1,7 +1,8 @@
-"""Workers in memory: devices, the stations that answer for them, and lines to these."""
+"""Workers in memory: devices, the answers about them, and the hub that asks."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,15 +12,22 @@ import trio.testing
 from fleet_kit import CLIPS, Stand
 from trio.testing import memory_stream_pair
 
+from audio_server.cluster.interface import Listener
+from audio_server.cluster.local import Hub
+from audio_server.cluster.served import ServedNode
+from audio_server.cluster.socket import SocketCluster
 from audio_server.device.behaviour import Rules, State
 from audio_server.device.registry import Devices
-from audio_server.fleet.ipc_client import IpcClient
-from audio_server.fleet.ipc_server import IpcServer
-from audio_server.fleet.remote_fleet import RemoteFleet
+from audio_server.fleet.answers import Answers
+from audio_server.fleet.anywhere import FleetAnywhere
+
+
+def clock_ns() -> int:
+    return int(trio.current_time() * 1e9)
 
 
 class WorkerStand(Stand):
-    """A worker: devices, and the station that answers for them."""
+    """A worker: devices, and the node that answers for them."""
 
     def __init__(self, number: int, nursery: trio.Nursery) -> None:
         self.number = number
@@ -37,8 +45,10 @@ class WorkerStand(Stand):
         return near
 
     async def _serve(self, far: Any) -> None:
-        station = IpcServer(self.devices, self.number, clock=trio.current_time)
-        await station.run(Hanging(far, self))
+        answers = Answers(self.devices, self.number)
+        cluster = SocketCluster(Hanging(far, self), clock_ns=clock_ns)
+        async with answers.at_work(), cluster.joined(Listener(asked=answers.asked)):
+            await cluster.is_over.wait()
 
 
 class Hanging(trio.abc.Stream):
@@ -65,28 +75,34 @@ class Hanging(trio.abc.Stream):
 
 
 class LineStand(WorkerStand):
-    """Worker 3, and a line to it."""
+    """Worker 3, and questions to it."""
 
-    line: IpcClient
+    hub: Hub
+
+    async def ask(self, what: str, within_s: float, **facts: Any) -> list[Any]:
+        return await self.hub.ask("3", what, within_s, **facts)
 
 
 @asynccontextmanager
 async def line_stand(*, hung: bool = False) -> AsyncIterator[LineStand]:
     async with trio.open_nursery() as nursery:
         stand = LineStand(3, nursery)
-        stand.line = IpcClient(await stand.start(hung=hung), clock=trio.current_time)
-        nursery.start_soon(stand.line.run)
+        stand.hub = Hub(clock_ns=clock_ns)
+        node = ServedNode(stand.hub, "3", await stand.start(hung=hung))
+        nursery.start_soon(node.run)
+        await trio.testing.wait_all_tasks_blocked()
         yield stand
         nursery.cancel_scope.cancel()
 
 
 class Spread:
-    """Workers 1 and 2, and the fleet of both. `seats` says where the registry has each device."""
+    """Workers 1 and 2, and the fleet of both."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
-        self.seats: dict[str, int] = {}
-        self.fleet = RemoteFleet(self.seats.get, clock=trio.current_time)
+        self.hub = Hub(clock_ns=clock_ns)
+        self.fleet = FleetAnywhere(self.hub)
         self.workers: dict[int, WorkerStand] = {}
+        self.nodes: dict[int, str] = {}
         self._nursery = nursery
         self._lives: dict[int, trio.CancelScope] = {}
 
@@ -95,13 +111,16 @@ class Spread:
         worker = self.workers[number] = WorkerStand(number, self._nursery)
         stream = await worker.start(hung=hung)
         life = self._lives[number] = trio.CancelScope()
-        self._nursery.start_soon(self._attach, number, stream, life)
+        self.nodes[number] = f"{self.nodes.get(number, number)}+"
+        self._nursery.start_soon(self.attach, number, stream, life)
         await trio.testing.wait_all_tasks_blocked()
         return worker
 
-    async def _attach(self, number: int, stream: Any, life: trio.CancelScope) -> None:
-        with life:
-            await self.fleet.attach(number, stream)
+    async def attach(self, number: int, stream: Any, life: trio.CancelScope) -> None:
+        """Be the supervisor's end of a worker's process."""
+        node = self.nodes[number]
+        with life, self.fleet.including(node, number):
+            await ServedNode(self.hub, node, stream).run()
 
     def kill(self, number: int) -> None:
         """The process of a worker is gone."""
@@ -109,7 +128,7 @@ class Spread:
 
     def connected(self, worker: int, device_id: str, number: int = 1) -> Any:
         """A device of a worker, with all its streams."""
-        self.seats[device_id] = worker
+        self.hub.claim(self.nodes[worker], device_id, time.monotonic_ns())
         return self.workers[worker].connected(device_id, number)
 
 

@@ -29,10 +29,10 @@ app: clips cluster device fleet identity metrics process rpc service settings st
 cli: app client clips errors files identity process rpc/terms settings state wire workers
 client: clips identity process rpc
 clips: files names wire
-cluster: device identity rpc rpc/terms service
+cluster: clips device identity rpc rpc/terms service
 device: wire
 files: errors
-fleet: clips device names wire
+fleet: clips cluster device names wire
 identity: errors files rpc/io rpc/terms settings wire
 metrics: device rpc
 process: rpc rpc/terms settings
@@ -46,7 +46,7 @@ state: device errors files wire
 web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
     simulator wire
 wire: rpc
-workers: app clips cluster device fleet identity metrics process rpc rpc/terms service settings web
+workers: app clips cluster device fleet identity metrics process rpc service settings web
 """
 """Each room, and the rooms that it may import."""
 

@@ -1,31 +1,28 @@
-"""Workers and a supervisor's relay in one process: all but the processes themselves.
+"""Workers and a supervisor's hub in one process: all but the processes themselves.
 
-Devices come through memory, to the worker that the test chooses; with an autojump clock whatever
-happens does so at exact times. The pipe to the relay is a real one.
+Devices come through memory, to the worker that the test chooses, and frames go through memory too;
+with an autojump clock whatever happens does so at exact times.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import cycle
 from typing import Any
 
 import trio
-from trio.testing import memory_stream_one_way_pair, memory_stream_pair
+from trio.testing import memory_stream_pair
 
 from audio_server.clips.clip import Clip
+from audio_server.cluster.clip_list import put_clips
+from audio_server.cluster.local import Hub
+from audio_server.cluster.served import ServedNode
 from audio_server.device.mode_store import ModeStore
 from audio_server.rpc.client import Channel, channel_over
 from audio_server.settings import Settings
 from audio_server.wire.audio import SILENCE
 from audio_server.wire.comms_grpc import DeviceServiceStub
-from audio_server.workers.directory import Directory
-from audio_server.workers.mailbox import Mailbox
-from audio_server.workers.router import Router
-from audio_server.workers.uplink import Uplink
 from audio_server.workers.worker import run_worker
 from audio_server.workers.worker_config import WorkerConfig
 
@@ -52,43 +49,49 @@ class MemoryListener(trio.abc.Listener[trio.StapledStream[Any, Any]]):
 
 
 class Worker:
-    """A worker, and what the relay and the test need of it."""
+    """A worker, and its node at the hub."""
 
-    def __init__(self) -> None:
-        self.mailbox = Mailbox()
+    def __init__(self, hub: Hub, number: int) -> None:
         self.ready = trio.Event()
         self.ended = trio.Event()
         self.stop = trio.Event()
         self.listener = MemoryListener()
-        self.sender, self.news = memory_stream_one_way_pair()
-        self.ours, self.theirs = socket.socketpair()
-        self.asks, self.asked = memory_stream_pair()
+        self.number = number
+        near, self.far = memory_stream_pair()
+        self.node = ServedNode(hub, str(number), near, self._told)
+        self.supervisor = trio.CancelScope()
 
-    def on_ready(self) -> None:
+    def _told(self, what: str) -> None:
+        assert what == "ready"
         self.ready.set()
 
-    async def run(self, number: int, boot: WorkerConfig, fd: int) -> None:
+    async def run(self, config: WorkerConfig) -> None:
         listeners: Any = [self.listener]
-        with self.ours, self.theirs:
-            uplink = Uplink(fd)
-            await run_worker(
-                number, boot, listeners, uplink, self.news, self.theirs, self.asked, self.stop
-            )
+        await run_worker(self.number, config, listeners, self.far, self.stop)
         self.ended.set()
+
+    async def serve(self) -> None:
+        """Be the supervisor's end, which is gone when the scope is cancelled."""
+        with self.supervisor:
+            await self.node.run()
 
 
 class Cluster:
     """Workers by their numbers."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = {number: Worker() for number in range(1, workers + 1)}
-        self.router = trio.CancelScope()
+    def __init__(self, hub: Hub, workers: int) -> None:
+        self.workers = {number: Worker(hub, number) for number in range(1, workers + 1)}
         self._next = cycle(self.workers)
+        self._began_at = 0.0
 
-    async def run_relay(self, router: Router, read_fd: int) -> None:
-        stream = trio.lowlevel.FdStream(os.dup(read_fd))
-        with self.router:
-            await router.run(stream)
+    def begin(self) -> None:
+        """Count time from now: threads that read clips let a clock of tests run on."""
+        self._began_at = trio.current_time()
+
+    @property
+    def time_s(self) -> float:
+        """How long it has run."""
+        return trio.current_time() - self._began_at
 
     def open(self, worker: int) -> AbstractAsyncContextManager[Channel]:
         """One more connection to a worker."""
@@ -104,20 +107,18 @@ async def open_cluster(
     workers: int = 2, *, clips: Sequence[Clip] = CLIPS, store: ModeStore | None = None
 ) -> AsyncIterator[Cluster]:
     """Workers that run for as long as the block."""
-    cluster = Cluster(workers)
-    boot = WorkerConfig(Settings(), workers, clips, store is not None)
-    read_fd, write_fd = os.pipe()
+    hub = Hub(store)
+    await put_clips(hub, clips)
+    cluster = Cluster(hub, workers)
+    config = WorkerConfig(Settings(), workers)
     async with trio.open_nursery() as nursery:
-        router = Router(Directory(workers, store=store), cluster.workers, store)
-        nursery.start_soon(cluster.run_relay, router, read_fd)
-        for number, worker in cluster.workers.items():
-            nursery.start_soon(worker.run, number, boot, write_fd)
-            nursery.start_soon(worker.mailbox.deliver, worker.sender)
+        for worker in cluster.workers.values():
+            nursery.start_soon(worker.serve)
+            nursery.start_soon(worker.run, config)
             await worker.ready.wait()
+        cluster.begin()
         yield cluster
         nursery.cancel_scope.cancel()
-    os.close(read_fd)
-    os.close(write_fd)
 
 
 def stub_of(channel: Channel) -> Any:

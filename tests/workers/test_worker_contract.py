@@ -13,7 +13,9 @@ from cluster import SECONDS, Cluster, open_cluster, stub_of
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from trio.testing import MockClock, wait_all_tasks_blocked
+from worker_log import Log
 
+from audio_server.cluster.socket import KEPT_S
 from audio_server.device.behaviour import State
 from audio_server.device.leds import leds
 from audio_server.device.mode_store import MemoryModeStore
@@ -184,7 +186,7 @@ async def test_an_acknowledged_press_counts_however_soon_the_device_moves(
         for _ in range(20):
             await nursery.start(_press_and_stay, cluster, at)
             at, mode = 3 - at, (mode + 1) % len(SECONDS)
-        assert trio.current_time() == 0
+        assert cluster.time_s == 0
         async with device_at(cluster, at) as device:
             assert await device.settles() == shown(mode)
         nursery.cancel_scope.cancel()
@@ -238,13 +240,21 @@ async def test_a_call_that_is_reset_while_it_claims_harms_nobody(
 
 
 async def test_a_supervisor_that_does_not_run_stops_no_device(
-    autojump_clock: MockClock, cluster: Cluster
+    autojump_clock: MockClock, cluster: Cluster, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The first press waits for it a little; later ones are acknowledged from memory."""
     async with device_at(cluster, 1) as device:
         await device.press(MODE)
-        cluster.router.cancel()
-        await device.press(MODE, PLAY, MODE, STOP, MODE)
+        with monkeypatch.context() as patch:
+            patch.setitem(cluster.workers[1].node._hearing, "mode", lambda *_: None)
+            await device.press(MODE)
+            assert cluster.time_s == pytest.approx(KEPT_S)
+            await device.press(PLAY, MODE, STOP, MODE)
+            assert cluster.time_s == pytest.approx(KEPT_S)
         assert await device.settles() == shown(1)
+    assert [line["event"] for line in log.lines if line["level"] == "warning"] == [
+        "modes are acknowledged from memory"
+    ]
 
 
 async def test_a_bad_id_is_refused_and_never_claimed(
@@ -267,7 +277,7 @@ async def test_a_worker_drains_when_told_and_when_the_supervisor_is_gone(
         for device in (one, two):
             await device.press(PLAY)
         first.stop.set()
-        await second.sender.aclose()
+        second.supervisor.cancel()
         for device in (one, two):
             packets = [await device.audio.recv_message()]
             while not packets[-1].is_end:
@@ -281,6 +291,8 @@ async def test_a_worker_drains_when_told_and_when_the_supervisor_is_gone(
 class SlowStore(MemoryModeStore):
     """Keeps modes after a second."""
 
+    is_durable = True
+
     async def wait_durable(self, device_id: str) -> None:
         await trio.sleep(1)
 
@@ -289,7 +301,7 @@ async def test_a_press_waits_for_a_store_that_takes_time(autojump_clock: MockClo
     store = SlowStore()
     async with open_cluster(store=store) as cluster, device_at(cluster, 1) as device:
         await device.press(PLAY)
-        assert trio.current_time() == 0  # it does not change the mode
+        assert cluster.time_s == 0  # it does not change the mode
         await device.press(MODE)
-        assert trio.current_time() == 1
+        assert cluster.time_s == pytest.approx(1)
         assert store.get("x") == 1

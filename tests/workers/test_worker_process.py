@@ -17,7 +17,6 @@ from audio_server.process import watchdog
 from audio_server.process.addresses import Address
 from audio_server.process.cores import worker_count
 from audio_server.workers import process
-from audio_server.workers.messages import Moved
 from audio_server.workers.process import (
     PAUSE_MAX_S,
     PAUSE_S,
@@ -85,11 +84,31 @@ async def test_one_that_hangs_is_killed_and_another_one_started(log) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(worker.run, program("import time; time.sleep(1000)"), ())
         await log.wait("worker started")
+        assert worker.node is not None
         while not log.find("worker ended"):
-            worker.mailbox.send(Moved("x" * 64, 1))  # far more than the pipe takes
+            for _ in range(1000):
+                worker.node.tell("x" * 1000)  # far more than the socket takes
             await trio.lowlevel.checkpoint()
         assert log.find("worker hangs")
         assert (await log.wait("worker ended"))["status"] == -signal.SIGABRT
+        await log.wait("worker started", 2)
+        nursery.cancel_scope.cancel()
+
+
+NONSENSE = """
+import socket, time
+socket.socket(fileno=0).sendall(b"\\1\\0\\0\\0\\xc1" * 9)
+time.sleep(1000)
+"""
+
+
+async def test_one_that_talks_nonsense_is_logged_and_replaced(log) -> None:
+    worker = WorkerProcess(1)
+    worker.on_ready()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, program(NONSENSE), ())
+        await log.wait("worker cannot be understood")
+        assert (await log.wait("worker ended"))["status"] == -signal.SIGKILL
         await log.wait("worker started", 2)
         nursery.cancel_scope.cancel()
 

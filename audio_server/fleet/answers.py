@@ -1,46 +1,42 @@
-"""The end of a worker: it answers the supervisor's questions about its devices.
+"""The answers of a node to questions about its devices, and its acts on them when asked.
 
-Nothing is said unasked, so there is nothing that could pile up: a supervisor that does not read
-has asked no more than a few questions.
+Nothing is said unasked, so nothing piles up where the other end does not read.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
-import msgspec
 import structlog
 import trio
 
+from audio_server.cluster.interface import Question
 from audio_server.device.behaviour import Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
 from audio_server.fleet import actions
-from audio_server.fleet.change_tracker import BATCH, ChangeTracker
+from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.history import History
-from audio_server.fleet.ipc_client import ASKED_MAX, READ_BYTES, Clock
-from audio_server.fleet.line_reader import LineReader
 from audio_server.fleet.snapshot import Snapshot, facts
+from audio_server.fleet.subscribers import BATCH
 
 log = structlog.get_logger()
 
 Parts: TypeAlias = AsyncGenerator[Any, None]
 
 
-class IpcServer:
+class Answers:
     """Worker number `worker`. From now on it keeps the history of its devices."""
 
-    def __init__(self, devices: Devices, worker: int, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, devices: Devices, worker: int) -> None:
         self._devices = devices
         self._worker = worker
-        self._clock = clock
         self._look = ChangeTracker(devices, worker)
         self._history = History(self._look, worker)
-        self._sending = trio.Lock()
         self._looking = trio.Lock()
+        self._nursery: trio.Nursery | None = None
         self._answers: Mapping[str, Callable[..., Parts]] = {
             "ping": self._ping,
             "changes": self._changes,
@@ -55,46 +51,30 @@ class IpcServer:
         }
         devices.subscribe(self._history)
 
-    async def run(self, stream: trio.abc.Stream) -> None:
-        """Answer until the other end is closed or this is cancelled. Closes the stream.
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Answer for the block."""
+        async with trio.open_nursery() as self._nursery:
+            yield
+            self._nursery.cancel_scope.cancel()
 
-        This is the edge where faults of questions end: devices go on, but are invisible.
-        """
-        lines = LineReader()
-        try:
-            async with stream, trio.open_nursery() as nursery:
-                while data := await stream.receive_some(READ_BYTES):
-                    for line in lines.feed(bytes(data)):
-                        if len(nursery.child_tasks) < ASKED_MAX:
-                            nursery.start_soon(self._answer, stream, *msgspec.json.decode(line))
-                nursery.cancel_scope.cancel()
-        except* trio.BrokenResourceError:
-            log.debug("supervisor disconnected")
-        except* Exception:
-            log.exception("worker cannot be asked")
+    def asked(self, question: Question) -> None:
+        """Answer a question soon."""
+        assert self._nursery is not None
+        self._nursery.start_soon(self._answer, question)
 
-    async def _answer(
-        self, stream: trio.abc.Stream, number: int, until: float, what: str, told: dict[str, Any]
-    ) -> None:
+    async def _answer(self, question: Question) -> None:
         """Answer one question. This is the edge where faults of an answer end."""
-        if self._clock() > until:
-            return
-        end = "done"
+        is_answered = False
         try:
-            async with aclosing(self._answers[what](**told)) as parts:
+            async with aclosing(self._answers[question.what](**question.facts)) as parts:
                 async for part in parts:
-                    await self._send(stream, [number, "part", part])
-        except* trio.BrokenResourceError:
-            raise
+                    question.add(part)
+                    await question.wait_room()
+            is_answered = True
         except* Exception:
-            log.exception("answer failed", asked=what)
-            end = "failed"
-        await self._send(stream, [number, end, None])
-
-    async def _send(self, stream: trio.abc.Stream, message: Any) -> None:
-        data = msgspec.json.encode(message) + b"\n"
-        async with self._sending:
-            await stream.send_all(data)
+            log.exception("answer failed", asked=question.what)
+        question.end(is_answered=is_answered)
 
     # -- queries
 

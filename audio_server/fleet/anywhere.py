@@ -1,107 +1,136 @@
-"""The fleet of devices that are connected to the processes of many workers.
+"""The fleet of devices that are connected to any nodes.
 
-The supervisor asks the workers, each over a stream of its own, and puts their answers together.
-It asks for rows and events only while there are subscribers. A worker that is gone or hangs has no
-devices until it is replaced or answers again; it delays the others for as long as its first missing
-answer. The history of a device is with its worker, and ends with that process.
+It asks the nodes and puts their answers together, and asks for rows and events only while there
+are subscribers. A node that is gone or hangs has no devices until it is replaced or answers again;
+it delays the others for as long as its first missing answer. The history of a device is with its
+node, and ends with that process.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
 
 import trio
 
+from audio_server.cluster.interface import NoAnswer, Nodes
 from audio_server.device.behaviour import Button
+from audio_server.fleet.agent import Agent
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.history import KEPT, LATEST
 from audio_server.fleet.interface import DONE, GONE, Event, Outcome, Outcomes, Row
-from audio_server.fleet.ipc_client import Clock, NoAnswer
 from audio_server.fleet.local import LOOK_S
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import MemoryNames, NameStore, checked_name
 from audio_server.fleet.subscribers import Subscribers
-from audio_server.fleet.worker_client import WorkerClient
-from audio_server.fleet.worker_clients import WorkerClients
 
 ROWS_S = 2.0
 ACT_S = 10.0
-"""How long a worker may take to do something to all its devices."""
+"""How long a node may take to do something to all its devices."""
 
 PRESS_S = 3.0
 
 
-class RemoteFleet:
-    """A `Fleet`. `worker_of` returns the worker of a device, also the last one."""
+class FleetAnywhere:
+    """A `Fleet` over those `nodes` that are `included`."""
 
-    def __init__(
-        self,
-        worker_of: Callable[[str], int | None],
-        names: NameStore | None = None,
-        *,
-        clock: Clock = time.monotonic,
-    ) -> None:
+    def __init__(self, nodes: Nodes, names: NameStore | None = None) -> None:
+        self._nodes = nodes
         self._names: NameStore = MemoryNames() if names is None else names
         self._broadcast = Broadcast(self._names)
         self._merge = Merge()
         self._subscribers = Subscribers(lambda _, event: event)
-        self._members = WorkerClients(worker_of, self._merge.lose, clock)
+        self._agents: dict[str, Agent] = {}
+        self._nursery: trio.Nursery | None = None
 
-    async def attach(self, number: int, stream: trio.abc.Stream) -> None:
-        """Include the devices of a worker until its process is gone. Closes the stream."""
-        await self._members.attach(number, stream)
+    @contextmanager
+    def including(self, node: str, worker: int) -> Iterator[None]:
+        """Include the devices of a node, which is that worker, for the block."""
+        self._agents[node] = Agent(self._nodes, node, worker, self._on_late)
+        try:
+            yield
+        finally:
+            del self._agents[node]
+            self._merge.lose(node)
 
     async def run(self) -> NoReturn:
-        """Ask the workers for ever, while there is a subscriber. A cancel ends that."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._subscribers.run)
-            nursery.start_soon(self._follow)
+        """Ask the nodes for ever, while there is a subscriber. A cancel ends that."""
+        async with trio.open_nursery() as self._nursery:
+            self._nursery.start_soon(self._subscribers.run)
+            self._nursery.start_soon(self._follow)
             await self._watch()
 
     async def _watch(self) -> NoReturn:
         try:
             while True:
                 await self._broadcast.wait_watched()
-                await self._members.each(self._look_at)
+                await self._each(self._look_at)
                 await self._broadcast.tell(self._merge.flush())
                 await trio.sleep(LOOK_S)
         finally:
             self._broadcast.close()
 
-    async def _look_at(self, member: WorkerClient) -> None:
+    async def _look_at(self, agent: Agent) -> None:
         try:
-            parts = await member.ask("changes", anew=not member.is_known)
+            parts = await agent.ask("changes", anew=not agent.is_known)
         except NoAnswer:
-            member.is_known = False
-            self._merge.lose(member.number)
+            agent.is_known = False
+            self._merge.lose(agent.node)
             return
-        if not self._members.has(member):
+        if agent.node not in self._agents:
             return  # it has ended with this answer
-        member.is_known = True
+        agent.is_known = True
         for rows, gone in parts:
             told = {device_id: EncodedRow(*row) for device_id, row in rows.items()}
-            self._merge.take(member.number, Changes(told, gone))
+            self._merge.take(agent.node, Changes(told, gone))
 
     async def _follow(self) -> NoReturn:
         while True:
             await self._subscribers.wait_followed()
-            self._members.forget_heard()
+            for agent in self._agents.values():
+                agent.heard = None  # skip the events of the past
             while self._subscribers.are_there:
-                await self._members.each(self._hear)
+                await self._each(self._hear)
                 await trio.sleep(LOOK_S)
 
-    async def _hear(self, member: WorkerClient) -> None:
+    async def _hear(self, agent: Agent) -> None:
         try:
-            ((last, events),) = await member.ask("fresh", after=member.heard)
+            ((last, events),) = await agent.ask("fresh", after=agent.heard)
         except NoAnswer:
             return
-        member.heard = last
+        agent.heard = last
         for event in events:
             self._subscribers.note(event["device"], event)
+
+    # -- nodes
+
+    async def _each(self, do: Callable[[Agent], Awaitable[None]]) -> None:
+        """Run an action with all nodes, at the same time."""
+        async with trio.open_nursery() as nursery:
+            for agent in list(self._agents.values()):
+                nursery.start_soon(do, agent)
+
+    def _on_late(self, agent: Agent) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(agent.wait_back)
+
+    async def _gather(self, what: str, **facts: Any) -> list[Any]:
+        """Return the parts of all answers that came."""
+        parts: list[Any] = []
+
+        async def ask(agent: Agent) -> None:
+            try:
+                parts.extend(await agent.ask(what, ROWS_S, **facts))
+            except NoAnswer:
+                return
+
+        await self._each(ask)
+        return parts
+
+    def _agent_of(self, device_id: str) -> Agent | None:
+        return self._agents.get(self._nodes.owner(device_id) or "")
 
     # -- queries
 
@@ -122,15 +151,15 @@ class RemoteFleet:
 
     async def rows(self) -> Sequence[Row]:
         """Return all devices."""
-        return self._newest(await self._members.gather("rows", ROWS_S))
+        return self._newest(await self._gather("rows"))
 
     async def row(self, device_id: str) -> Row | None:
         """Return one device."""
-        rows = self._newest(await self._members.gather("row", ROWS_S, device_id=device_id))
+        rows = self._newest(await self._gather("row", device_id=device_id))
         return rows[0] if rows else None
 
     def _newest(self, batches: Iterable[list[tuple[str, int, Row]]]) -> list[Row]:
-        """A row for each device: that of the worker to which it connected last."""
+        """A row for each device: that of the node to which it connected last."""
         newest: dict[str, tuple[int, Row]] = {}
         for device_id, came_ns, facts in (told for batch in batches for told in batch):
             if came_ns >= newest.get(device_id, (0,))[0]:
@@ -142,7 +171,7 @@ class RemoteFleet:
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
         """Return the latest events."""
-        batches = await self._members.gather("events", ROWS_S, device_id=device_id)
+        batches = await self._gather("events", device_id=device_id)
         told = sorted((one for batch in batches for one in batch), key=lambda one: one["at"])
         return told[-(LATEST if device_id is None else KEPT) :]
 
@@ -150,11 +179,11 @@ class RemoteFleet:
 
     async def press(self, device_id: str, button: Button) -> Outcome:
         """Press a button."""
-        member = self._members.of(device_id)
-        if member is None:
+        agent = self._agent_of(device_id)
+        if agent is None:
             return GONE
         facts = {"device_id": device_id, "button": button.name}
-        return (await member.act("press", PRESS_S, [device_id], **facts))[device_id]
+        return (await agent.act("press", PRESS_S, [device_id], **facts))[device_id]
 
     async def play(self, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
         """Play a clip."""
@@ -165,27 +194,28 @@ class RemoteFleet:
         return await self._act("stop", device_ids)
 
     async def _act(self, what: str, device_ids: Sequence[str] | None, **facts: Any) -> Outcomes:
-        """Run an action in each worker, on its own devices."""
+        """Run an action in each node, on its own devices."""
         outcomes: dict[str, Outcome] = dict.fromkeys(device_ids or (), GONE)
 
-        async def act(member: WorkerClient) -> None:
-            here = None if device_ids is None else self._members.at(member, device_ids)
+        async def act(agent: Agent) -> None:
+            here = None
+            if device_ids is not None:
+                here = [one for one in device_ids if self._nodes.owner(one) == agent.node]
             if here is None or here:
                 asked = {"device_ids": here, **facts}
-                outcomes.update(await member.act(what, ACT_S, here or (), **asked))
+                outcomes.update(await agent.act(what, ACT_S, here or (), **asked))
 
-        await self._members.each(act)
+        await self._each(act)
         return outcomes
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name."""
         checked = None if name is None else checked_name(name)
-        member = self._members.of(device_id)
-        if not self._members.knows(device_id) and self._names.get(device_id) is None:
+        if self._nodes.owner(device_id) is None and self._names.get(device_id) is None:
             return GONE
         self._names.put(device_id, checked)
         self._broadcast.rename(device_id)
-        if member is not None:
-            await member.act("renamed", PRESS_S, (), device_id=device_id, name=checked)
+        if (agent := self._agent_of(device_id)) is not None:
+            await agent.act("renamed", PRESS_S, (), device_id=device_id, name=checked)
         await self._names.wait_durable(device_id)
         return DONE

@@ -1,0 +1,132 @@
+"""A node in another process of the machine, as the process of the hub serves it over a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+import trio
+
+from audio_server.cluster.frames import FrameLink
+from audio_server.cluster.interface import Listener, Question
+from audio_server.cluster.local import Hub, LocalCluster
+from audio_server.cluster.questions import Asked
+from audio_server.device.attachment import Superseded
+
+PART_BYTES = 64 * 1024
+"""Size of the parts in which a blob is sent: claims wait for one at most."""
+
+ASKED_MAX_BYTES = 4 * 1024 * 1024
+"""How much may wait for a node before it is asked no more."""
+
+WAITING_MAX_BYTES = 16 * 1024 * 1024
+"""How much may wait for a node; one that lets more wait has hung."""
+
+
+class ServedNode:
+    """The node of that name at the other end of `stream`. `told` is called with what it tells."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        name: str,
+        stream: trio.abc.Stream,
+        told: Callable[[str], None] = lambda _: None,
+        *,
+        max_bytes: int = WAITING_MAX_BYTES,
+    ) -> None:
+        self.name = name
+        self._hub = hub
+        self._link = FrameLink(stream)
+        self._max_bytes = max_bytes
+        self._full = trio.Event()
+        self._asked: dict[int, Question] = {}
+        self._numbers = count(1)
+        self._hearing: dict[str, Callable[..., None]] = {
+            "claim": self._on_claim,
+            "release": partial(hub.release, name),
+            "document": self._on_document,
+            "blob": self._on_blob,
+            "part": self._on_part,
+            "end": self._on_end,
+            "told": told,
+        }
+
+    async def run(self) -> None:
+        """Serve it until its process is gone. Closes the stream."""
+        listener = Listener(partial(self._send, "moved"), self._ask, self.tell)
+        async with (
+            LocalCluster(self._hub, self.name).joined(listener),
+            trio.open_nursery() as nursery,
+        ):
+            self._hearing["mode"] = partial(self._on_mode, nursery)
+            await self._link.run(self._hear)
+            nursery.cancel_scope.cancel()
+
+    def tell(self, what: str) -> None:
+        """Give it an order, which it reads even if `run` begins later."""
+        self._send("told", what)
+
+    async def wait_full(self) -> None:
+        """Return when a frame has been lost because the node does not read."""
+        await self._full.wait()
+
+    def _send(self, *fields: Any) -> None:
+        if self._link.waiting_bytes > self._max_bytes:
+            self._full.set()
+        if not self._full.is_set():
+            self._link.send(*fields)
+
+    def _hear(self, what: str, *fields: Any) -> None:
+        self._hearing[what](*fields)
+
+    # Ownership and modes
+
+    def _on_claim(self, number: int, device_id: str, arrived_ns: int) -> None:
+        try:
+            self._send("answer", number, self._hub.claim(self.name, device_id, arrived_ns))
+        except Superseded:
+            self._send("answer", number, None)
+
+    def _on_mode(self, nursery: trio.Nursery, device_id: str, epoch: int, mode: int) -> None:
+        self._hub.put_mode(self.name, device_id, epoch, mode)
+        if self._hub.store.is_durable:
+            nursery.start_soon(self._confirm, device_id)
+        else:
+            self._send("kept", device_id)
+
+    async def _confirm(self, device_id: str) -> None:
+        await self._hub.store.wait_durable(device_id)
+        self._send("kept", device_id)
+
+    # Documents
+
+    def _on_document(self, number: int, key: str) -> None:
+        self._send("answer", number, self._hub.document(key))
+
+    def _on_blob(self, number: int, sha: str, start: int) -> None:
+        try:
+            data = self._hub.blob(sha)
+        except KeyError:
+            self._send("answer", number, None)
+        else:
+            self._send("answer", number, [len(data), data[start : start + PART_BYTES]])
+
+    # Questions
+
+    def _ask(self, question: Question) -> None:
+        assert isinstance(question, Asked)
+        if self._link.waiting_bytes > ASKED_MAX_BYTES:
+            question.end(is_answered=False)
+            return
+        number = next(self._numbers)
+        self._asked[number] = question
+        self._send("asked", number, question.until, question.what, question.facts)
+
+    def _on_part(self, number: int, part: Any) -> None:
+        self._asked[number].add(part)
+
+    def _on_end(self, number: int, is_answered: bool) -> None:
+        self._asked.pop(number).end(is_answered=is_answered)
