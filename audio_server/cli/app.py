@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from cyclopts import App, Group, Parameter
@@ -30,12 +31,6 @@ Limits on a peer are settings of their own (--limits.idle-s 30), which
 """
 
 
-def _version() -> str:
-    from importlib import metadata
-
-    return metadata.version("streaming-audio-server")
-
-
 COMMANDS = Group("Commands", sort_key=0)
 RUNNING = Group("Commands for a running server", sort_key=1)
 PARAMETERS = Group("Parameters", sort_key=2)
@@ -43,7 +38,7 @@ PARAMETERS = Group("Parameters", sort_key=2)
 app = App(
     name="audio-server",
     help=HELP,
-    version=_version,
+    version=lambda: metadata.version("streaming-audio-server"),
     help_format="plaintext",  # Markdown would take a third of the time of a help page
     help_formatter=HELP_FORMATTER,
     config=(layers.no_table, layers.environment, layers.toml_file),

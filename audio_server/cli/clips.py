@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
@@ -40,21 +39,19 @@ def list_clips(
     cache: Path
         Folder where clips are kept once they are Opus.
     """
-    loaded = _load((at or ClipsFolder()).to_read(), cache or default_cache())
-    if as_json:
-        say_json([_facts(mode, clip) for mode, clip in enumerate(loaded)])
-    else:
-        say_table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))])
-
-
-def _load(folder: Path, cache: Path) -> list[Clip]:
     import trio
 
     from audio_server.cli.progress import clip_progress
     from audio_server.clips.loader import load_clips
 
+    folder = (at or ClipsFolder()).to_read()
     with clip_progress() as progress:
-        return trio.run(partial(load_clips, folder, cache=cache, progress=progress))
+        load = partial(load_clips, folder, cache=cache or default_cache(), progress=progress)
+        loaded = trio.run(load)
+    if as_json:
+        say_json([_facts(mode, clip) for mode, clip in enumerate(loaded)])
+    else:
+        say_table([HEADINGS, *(_row(mode, clip) for mode, clip in enumerate(loaded))])
 
 
 def _facts(mode: int, clip: Clip) -> dict[str, object]:

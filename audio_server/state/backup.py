@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory, mkdtemp, mkstemp
 from audio_server.errors import SetupError
 from audio_server.files.folders import OpenFolder, is_plain
 from audio_server.files.running import RUNNING_FILE
-from audio_server.state.file import SCHEMA, StateDamaged, StateUnusable
-from audio_server.state.generations import has_foreign_log
+from audio_server.state.file import StateDamaged, StateUnusable, check_whole, version_of
+from audio_server.state.generations import has_foreign_log, read_log
 from audio_server.state.modes import STATE_FILE
 from audio_server.state.on_disk import log_of, not_in_use
 
@@ -100,8 +100,8 @@ def copy_of_state(path: Path) -> bytes:
     with TemporaryDirectory() as folder:
         copy, whole = Path(folder, STATE_FILE), Path(folder, "whole.db")
         for _ in range(TRIES):
-            database, log = path.read_bytes(), _read(log_of(path))
-            if path.read_bytes() == database and _read(log_of(path)).startswith(log):
+            database, log = path.read_bytes(), read_log(log_of(path))
+            if path.read_bytes() == database and read_log(log_of(path)).startswith(log):
                 break
         else:
             raise StateUnusable(path, "changes faster than it can be read; try again")
@@ -121,17 +121,9 @@ def copy_of_state(path: Path) -> bytes:
         return whole.read_bytes()
 
 
-def _read(log: Path) -> bytes:
-    return log.read_bytes() if log.is_file() else b""
-
-
 def _check(database: sqlite3.Connection, path: Path) -> None:
-    (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise StateDamaged(path, f"damaged: {verdict}")
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > len(SCHEMA):
-        raise StateUnusable(path, "made by a newer version of this server")
+    check_whole(database, path)
+    version_of(database, path)
 
 
 def restore(backup: Path, data: Path) -> Path | None:

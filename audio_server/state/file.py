@@ -116,10 +116,7 @@ class StateFile:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA wal_autocheckpoint = 0")
         self._db.execute("BEGIN IMMEDIATE")  # takes the lock, and shows that it can be written
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > len(SCHEMA):
-            raise StateUnusable(self.path, "made by a newer version of this server")
-        for change in SCHEMA[version:]:
+        for change in SCHEMA[version_of(self._db, self.path) :]:
             self._db.execute(change)
         self._db.execute(f"PRAGMA user_version = {len(SCHEMA)}")
         self._db.execute("COMMIT")
@@ -142,9 +139,7 @@ class StateFile:
     def read(self) -> Record:
         """Every mode that is not 0, every name. Looks the whole file over first."""
         with _named(self.path):
-            (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise StateDamaged(self.path, f"damaged: {verdict}")
+            check_whole(self._db, self.path)
             modes = OrderedDict(self._rows("SELECT device_id, mode FROM modes"))
             return Record(modes, dict(self._rows("SELECT device_id, name FROM names")))
 
@@ -194,6 +189,21 @@ class StateFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def check_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Look the whole database over. Raises `StateDamaged`."""
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StateDamaged(path, f"damaged: {verdict}")
+
+
+def version_of(db: sqlite3.Connection, path: Path) -> int:
+    """Return how many migrations the database has had. Raises `StateUnusable` for too many."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(SCHEMA):
+        raise StateUnusable(path, "made by a newer version of this server")
+    return int(version)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def has_foreign_log(path: Path) -> bool:
     Must not be called while this process has the database open: its locks would go. Raises
     `OSError`.
     """
-    log = _read(log_of(path))
+    log = read_log(log_of(path))
     if not _has_transaction(log):
         return False
     if path.stat().st_size == 0:
@@ -78,7 +78,8 @@ def _name_in_file(path: Path) -> bytes | None:
         db.close()
 
 
-def _read(log: Path) -> bytes:
+def read_log(log: Path) -> bytes:
+    """Return the content of a log; nothing where there is none. Raises `OSError`."""
     try:
         return log.read_bytes() if log.is_file() else b""  # a pipe would be waited for
     except FileNotFoundError:

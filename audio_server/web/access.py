@@ -117,16 +117,13 @@ class Access:
         if login is None:
             return PROXIED if is_proxied(asked) else None
         if (given := asked.headers.get("authorization")) is not None:
-            return self._bearer(asked, login, given)
+            scheme, _, token = given.partition(" ")
+            if scheme.lower() != "bearer":
+                return NO_TOKEN
+            return refuse_token(asked, login, self._entry.login_throttle, token.strip())
         if not login.is_cookie(login.cookie_of(asked), time.time()):
             return NO_TOKEN
         return None if _is_safe(asked) or _is_ours(asked) else NOT_OURS
-
-    def _bearer(self, asked: HTTPConnection, login: Login, given: str) -> Refusal | None:
-        scheme, _, token = given.partition(" ")
-        if scheme.lower() != "bearer":
-            return NO_TOKEN
-        return refuse_token(asked, login, self._entry.login_throttle, token.strip())
 
 
 def refuse_token(
