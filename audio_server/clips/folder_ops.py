@@ -17,18 +17,10 @@ from pathlib import Path
 
 from audio_server.clips.errors import ClipError, NoSuchClip
 from audio_server.clips.folder import find_clips
-from audio_server.clips.journal import (
-    NOTHING,
-    Journal,
-    do,
-    finish,
-    hidden_name,
-    journal_for,
-    new_part,
-)
+from audio_server.clips.journal import NOTHING, Journal, do, finish, journal_for, new_part
 from audio_server.clips.naming import check_length, next_name, numbered, titles_of
 from audio_server.clips.suffixes import check_complete, split_name
-from audio_server.files.folders import OpenFolder, is_part
+from audio_server.files.folders import OpenFolder, hidden_name, is_part
 
 LOCKED_S = 10.0
 """How long another change may take. They take far less, so a longer one hangs."""

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 import av
-from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -20,14 +19,9 @@ from audio_server.clips.encoded_clip import Source
 from audio_server.clips.encoder import OpusEncoder
 from audio_server.clips.faults import Fault, Refused
 from audio_server.clips.formats import CODECS, OPTIONS
-from audio_server.clips.ogg_opus import (
-    NotPlainOpus,
-    Piece,
-    can_pass,
-    channels_of,
-    read_opus,
-)
+from audio_server.clips.ogg_opus import NotPlainOpus, Piece, can_pass, channels_of, read_opus
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
+from audio_server.clips.opus_decoder import opus_decoder
 
 PACKETS_FREE, PACKETS_A_S = 2_000, 2_000
 """So many packets may hold next to nothing; beyond that they are 0.5 ms long on average. The
@@ -152,17 +146,6 @@ def _transcode_opus(file: BinaryIO, sink: Sink) -> Damage:
         sink.check()
     _finish(encoder, sink, damage)
     return damage
-
-
-def opus_decoder(head: bytes | None = None) -> AudioCodecContext:
-    """Return a decoder of mono; with a `head` it applies the gain and the pre-skip of that."""
-    decoder = av.AudioCodecContext.create("libopus", "r")
-    assert isinstance(decoder, AudioCodecContext)
-    if head is None:
-        decoder.layout = "mono"
-    else:
-        decoder.extradata = head
-    return decoder
 
 
 def _cut(frame: AudioFrame, piece: Piece) -> AudioFrame | None:

@@ -23,11 +23,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from audio_server.clips.errors import ClipError
 from audio_server.clips.suffixes import is_clip_name, split_name
-from audio_server.files.folders import OpenFolder, is_part, is_plain
+from audio_server.files.folders import OpenFolder, hidden_name, is_part, is_plain
 
 PLAN = ".changing.json"
 
@@ -63,21 +62,12 @@ class Journal:
             is_taken = new in there and not self.through
             yield name, name if is_taken else new
 
-    def first(self) -> Mapping[str, str]:
-        """Return the renames that come before the journal of `rest`."""
-        return self.through or self.renames
-
     def rest(self) -> Journal:
         """Return the journal that comes after this one, to go on from hidden names."""
         return Journal({temporary: self.renames[old] for old, temporary in self.through.items()})
 
 
 NOTHING = Journal()
-
-
-def hidden_name() -> str:
-    """Return a new name that nothing lists. A file of this name is deleted by the next change."""
-    return f".{uuid4().hex}.part"
 
 
 def journal_for(renames: Mapping[str, str]) -> Journal:
@@ -191,7 +181,7 @@ def finish(folder: OpenFolder) -> None:
         if not folder.holds(PLAN):
             _sweep(folder)
         return
-    _rename(folder, journal.first())
+    _rename(folder, journal.through or journal.renames)
     folder.flush()
     if journal.through:
         _write(folder, journal.rest())

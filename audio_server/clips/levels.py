@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import av
 
-from audio_server.clips.ingest import opus_decoder
 from audio_server.clips.opus import PACKET_SAMPLES
+from audio_server.clips.opus_decoder import opus_decoder
 from audio_server.clips.records import LEVELS_A_PACKET
 
 _FULL_SCALE = 32_768

@@ -35,8 +35,13 @@ def is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and "/" not in name and "\0" not in name
 
 
+def hidden_name() -> str:
+    """Return a new name for a file that is not complete, or not needed any longer."""
+    return f".{uuid4().hex}.part"
+
+
 def is_part(name: str) -> bool:
-    """Return whether `OpenFolder.write_part` may have made a file of this name."""
+    """Return whether a name is one of `hidden_name`."""
     return _PART.fullmatch(name) is not None
 
 
@@ -129,7 +134,7 @@ class OpenFolder:
     def write_part(self, data: bytes, *, mode: int = 0o666, durable: bool = True) -> str:
         """Write `data` to a new file with a hidden name, and return that name. If it cannot be
         written whole, nothing is left behind."""
-        part = f".{uuid4().hex}.part"
+        part = hidden_name()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(part, flags, mode, dir_fd=self._fd)
         try:
