@@ -81,7 +81,11 @@ def test_an_installed_server_has_its_clips(tmp_path) -> None:
     clips = {name for name in names if name.startswith("audio_server/_clips/")}
     assert clips == {f"audio_server/_clips/{file.name}" for file in ROOT.glob("clips/*.opus")}
     assert len(clips) >= 5
-    assert "audio_server/py.typed" in names
+    assert {"audio_server/py.typed", "audio_server/wire/comms.proto"} <= set(names)
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {
+        "audio_server",
+        "streaming_audio_server",
+    }
     assert not [name for name in names if name.startswith(("tests", "clips", "benchmarks"))]
 
 
