@@ -60,7 +60,11 @@ def environment(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
 
 
 def toml_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Settings from the file that `--config` or `AUDIO_SERVER_CONFIG` names, if one does."""
+    """Settings from the file that `--config` or `AUDIO_SERVER_CONFIG` names, if one does.
+
+    Not by the library's own layer: it has no bound on the file, knows no other encoding and no
+    pipe, and would refuse all settings but those of the command that runs.
+    """
     config = arguments.get("--config", None)
     if config is None or not config.tokens or not config.tokens[-1].value:
         return
