@@ -17,10 +17,10 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from audio_server.identity.tls_acceptor import InTurn
 from audio_server.rpc.io.tls import shake_hands
 from audio_server.web.app_channel import Tasks
 from audio_server.web.http1 import Http1
+from audio_server.web.in_turn import InTurn
 from audio_server.web.outgoing import Outgoing
 from audio_server.web.visit import Visit
 

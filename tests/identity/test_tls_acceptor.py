@@ -19,7 +19,7 @@ from structlog.typing import EventDict
 
 from audio_server.identity import tls_acceptor
 from audio_server.identity.tls import TlsError, server_context
-from audio_server.identity.tls_acceptor import AT_ONCE, InTurn, TlsAcceptor
+from audio_server.identity.tls_acceptor import AT_ONCE, TlsAcceptor
 from audio_server.process.log_limiter import FaultLimiter
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.limits import Limits
@@ -354,29 +354,3 @@ async def test_a_client_that_resets(papers, logged) -> None:
         near.socket.close()
         assert await make_door(papers).secure(far) is None
     assert reasons(logged) == ["the client hung up"]
-
-
-async def test_web_handshakes_take_turns_too() -> None:
-    turns = trio.CapacityLimiter(AT_ONCE)
-    turn = 0
-    served: list[int] = []
-
-    async def count() -> None:
-        nonlocal turn
-        while True:
-            await trio.lowlevel.checkpoint()
-            turn += 1
-
-    async def read(stream: InTurn) -> None:
-        assert await stream.receive_some() == b"hello"
-        served.append(turn)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(count)
-        async with trio.open_nursery() as readers:
-            for _ in range(5 * AT_ONCE):
-                near, far = trio.testing.memory_stream_pair()
-                await near.send_all(b"hello")
-                readers.start_soon(read, InTurn(far, turns))
-        nursery.cancel_scope.cancel()
-    assert max(Counter(served).values()) <= AT_ONCE

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from inspect import iscoroutinefunction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -205,14 +206,22 @@ def test_a_close_notify_ends_each_way(version: ssl.TLSVersion, facing: Make) -> 
         pair.tls.write(b"after the end")
 
 
-@pytest.mark.parametrize("version", BOTH)
-def test_the_last_bytes_come_before_our_close_notify(version: ssl.TLSVersion, facing: Make) -> None:
-    pair = facing(version)
+def test_the_last_bytes_come_before_our_close_notify(facing: Make) -> None:
+    pair = facing()
     assert pair.tls.write(b"goodbye") == 7
     pair.tls.end()
     pair.peer.take()
     assert pair.peer.tls.read(100) == b"goodbye"
     assert pair.peer.has_ended
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_no_session_stays_when_this_end_closes(version: ssl.TLSVersion, facing: Make) -> None:
+    pair = facing(version)
+    context = pair.tls._tls.context
+    pair.tls.end()
+    del pair.tls
+    assert context.session_stats()["number"] == 0
 
 
 def test_nonsense_is_answered_by_an_alert_and_ends_both_ways(facing: Make) -> None:
@@ -332,6 +341,12 @@ def test_connections_share_memory_and_nothing_else(facing: Make) -> None:
     for number, pair in enumerate(pairs[:2]):
         assert pair.tls.read() == bytes([number])
         assert pair.peer.read() == bytes([number]) * 20_000
+
+
+def test_no_method_waits_so_no_two_tasks_meet_in_one() -> None:
+    """None but the close of the socket, which leaves OpenSSL alone."""
+    waiting = {name for name, it in vars(TlsSocket).items() if iscoroutinefunction(it)}
+    assert waiting == {"aclose"}
 
 
 # -- Back-pressure

@@ -187,8 +187,12 @@ class TlsSocket(trio.abc.AsyncResource):
         return taken
 
     def end(self) -> None:
-        """Send close_notify if the socket takes it. Raises nothing."""
-        if not self._held:
+        """Send close_notify if the socket takes it. Raises nothing.
+
+        With TLS 1.2 it only answers the peer's: OpenSSL caches the session of a connection that
+        ended so, 11 KB of memory with a client's certificate, and Python cannot forbid that.
+        """
+        if not self._held and (self._has_ended or self._tls.version() != "TLSv1.2"):
             with suppress(OSError):  # one is raised while the peer's close_notify has not come
                 self._tls.unwrap()
             self._send_own()
