@@ -11,7 +11,6 @@ connection: so it is claimed, and the news, which ends the older calls, changes 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,8 +49,8 @@ class Ownership:
         self._cluster = cluster
         self._waited = waited
         self._held: dict[str, _Held] = {}
-        self._lines: dict[tuple[str, int], trio.StrictFIFOLock] = {}
-        self._asking: Counter[str] = Counter()
+        self._lines: dict[tuple[str, int], list[trio.Event]] = {}
+        self._asking: dict[str, int] = {}
         self._moved: dict[str, int] = {}
 
     async def claim(self, device_id: str, connection: int, transport: trio.abc.Stream) -> None:
@@ -63,24 +62,39 @@ class Ownership:
         await trio.lowlevel.checkpoint_if_cancelled()
         # Calls of a connection go on in the order in which they came: the later of two calls of a
         # kind must be the newer one to the device.
-        line = self._lines.get((device_id, connection))
-        if line is None:
-            if self.devices.is_attached(device_id, connection):
-                return
-            line = self._lines[device_id, connection] = trio.StrictFIFOLock()
-            line.acquire_nowait()
+        key = device_id, connection
+        if (line := self._lines.get(key)) is not None:
+            await self._wait_turn(key, line)
+        elif self.devices.is_attached(device_id, connection):
+            return
         else:
-            await line.acquire()
+            self._lines[key] = []
         try:
-            if not self.devices.is_attached(device_id, connection):
+            if line is None or not self.devices.is_attached(device_id, connection):
                 await self._ask(device_id, transport)
         finally:
-            line.release()
-            if not line.locked():
-                del self._lines[device_id, connection]
+            self._call_next(key)
+
+    async def _wait_turn(self, key: tuple[str, int], line: list[trio.Event]) -> None:
+        turn = trio.Event()
+        line.append(turn)
+        try:
+            await turn.wait()
+        except trio.Cancelled:
+            if turn.is_set():  # with the cancel
+                self._call_next(key)
+            else:
+                line.remove(turn)
+            raise
+
+    def _call_next(self, key: tuple[str, int]) -> None:
+        if line := self._lines[key]:
+            line.pop(0).set()
+        else:
+            del self._lines[key]
 
     async def _ask(self, device_id: str, transport: trio.abc.Stream) -> None:
-        self._asking[device_id] += 1
+        self._asking[device_id] = self._asking.get(device_id, 0) + 1
         try:
             claimed = await self._cluster.claim(device_id, self._waited(transport))
             if self._moved.get(device_id, 0) > claimed.epoch:

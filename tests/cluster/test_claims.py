@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from audio_server.app import make_devices
 from audio_server.clips.clip import Clip
 from audio_server.cluster.interface import Claimed
+from audio_server.cluster.local import Hub, LocalCluster
 from audio_server.cluster.ownership import Ownership
 from audio_server.device.attachment import Superseded
 from audio_server.device.behaviour import Action, Button
@@ -338,6 +340,24 @@ async def test_one_that_is_cancelled_in_line_holds_up_nobody(
     assert not ownership._asking
 
 
+async def test_one_whose_turn_comes_as_it_is_cancelled_passes_it_on(
+    ownership: Ownership, asked: Asked, nursery: trio.Nursery
+) -> None:
+    scopes = [trio.CancelScope() for _ in range(3)]
+    for scope in scopes:
+        nursery.start_soon(held_in, scope, ownership, 10)
+        await wait_all_tasks_blocked()
+    nursery.start_soon(attach, ownership)
+    await wait_all_tasks_blocked()
+    for scope in scopes:
+        scope.cancel()
+    await wait_all_tasks_blocked()
+    asked.answer(len(asked.claims) - 1, epoch=10)
+    await wait_all_tasks_blocked()
+    assert "one" in ownership.devices.by_id
+    assert not ownership._lines
+
+
 async def test_a_press_that_comes_with_the_move_is_not_written(
     ownership: Ownership, asked: Asked, nursery: trio.Nursery
 ) -> None:
@@ -349,3 +369,24 @@ async def test_a_press_that_comes_with_the_move_is_not_written(
     ownership.moved("one", 20)
     await wait_all_tasks_blocked()
     assert asked.said == []
+
+
+async def test_alone_no_claim_yields_and_no_press_waits() -> None:
+    """A server of one process pays for no other."""
+    ownership = Ownership(LocalCluster(Hub()))
+    ownership.devices = make_devices(Settings(), CLIPS, store=ownership)
+    for connection in (10, 20):
+        assert not yields(claim(ownership, connection))
+    ownership.put("one", 3)
+    assert not ownership.is_durable
+    assert not yields(ownership.wait_durable("one"))
+    assert ownership.get("one") == 3
+
+
+def yields(call: Coroutine[Any, Any, None]) -> bool:
+    try:
+        call.send(None)
+    except StopIteration:
+        return False
+    call.close()
+    return True
