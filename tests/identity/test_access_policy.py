@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import trio
-import trio.testing
 
 from audio_server.errors import SetupError
 from audio_server.identity.access_policy import AccessPolicy
@@ -52,6 +51,7 @@ def test_a_server_of_this_machine_alone_says_nothing(host, settings, logged) -> 
 
 async def test_how_long_a_handshake_may_take(settings, autojump_clock) -> None:
     access_policy = AccessPolicy(settings(tls=True, limits=LimitSettings(handshake_s=3)))
-    _, far = trio.testing.memory_stream_pair()
-    assert await access_policy.secure(far) is None
+    near, far = trio.socket.socketpair()
+    with near:
+        assert await access_policy.secure(trio.SocketStream(far)) is None
     assert trio.current_time() == 3
