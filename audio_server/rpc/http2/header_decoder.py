@@ -22,6 +22,9 @@ Field = tuple[bytes, bytes]
 MAX_TABLE_BYTES = 4096
 """HTTP/2's initial value, which this server does not change (RFC 9113 section 6.5.2)."""
 
+_BLOCK_BYTES = 1024
+"""Blocks of stock clients are smaller; hpack stops early in one that unpacks to very much."""
+
 _CACHED = 1024
 _ENTRY_BYTES = 32
 """Overhead of a field in the table and in a header list (RFC 7541 section 4.1)."""
@@ -50,6 +53,8 @@ class DynamicTable:
     def decode(self, block: bytes, most_bytes: int) -> list[Field] | None:
         """Return the headers of a block; None, with nothing changed, for one that is left to
         hpack, such as a damaged block, or a list of more than `most_bytes`."""
+        if len(block) > _BLOCK_BYTES:
+            return None
         before = self.entries, self.size
         try:
             headers = self._decode(block)
