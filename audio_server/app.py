@@ -41,6 +41,7 @@ from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.addresses import open_listeners
 from audio_server.process.gc_policy import collecting
+from audio_server.process.log_limiter import ALL_DEVICES, EACH_DEVICE, LogLimiter
 from audio_server.process.rlimits import most_connections
 from audio_server.process.sd_notify import keep_manager_informed
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
@@ -358,5 +359,6 @@ def make_devices(
         behaviour=guest.behaviour,
         meter=meter,
     )
-    devices.subscribe(EventLog())
+    lines = LogLimiter(EACH_DEVICE, ALL_DEVICES)
+    devices.subscribe(EventLog(lines, presses=settings.log_level == "debug"))
     return devices

@@ -1,16 +1,17 @@
 """The life of each device in the log: one line for each event.
 
 Connections and takes are lines of level info, presses of level debug. Faults are not repeated
-here: they are logged where they happen. The log bounds the lines of each device and of all devices
-together (`process.log_limiter`).
+here: they are logged where they happen. A line costs more than a press, so the limiter is asked
+before anything is formatted: a storm of presses must not wait for its log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import structlog
+import trio
 
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.events import DeviceEvent
@@ -18,58 +19,73 @@ from audio_server.device.instrumentation import Outcome
 
 log = structlog.get_logger()
 
+Line: TypeAlias = dict[str, Any]
+
+
+class Limiter(Protocol):
+    """Decides which events are logged."""
+
+    def take(self, source: str, now: float) -> int | None:
+        """Return how many events were dropped since the last line, or None to drop this one."""
+
 
 class EventLog:
-    """A `Listener` that logs events, each as a line with `device`."""
+    """A `Listener` that logs events, each as a line with `device`; presses only if asked for."""
+
+    def __init__(self, limiter: Limiter, *, presses: bool) -> None:
+        self._limiter = limiter
+        self._kinds = _LINES.keys() if presses else _LINES.keys() - {DeviceEvent.PRESS}
 
     def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
         """Log an event; kinds without a line are dropped."""
-        if (write := _LINES.get(kind)) is not None:
-            write(device_id, *details)
+        if kind not in self._kinds or Outcome.FAILED in details:
+            return  # a failure has a line where it happens
+        dropped = self._limiter.take(device_id, trio.current_time())
+        if dropped is not None:
+            line = _LINES[kind](*details)
+            write = log.debug if kind is DeviceEvent.PRESS else log.info
+            more = {"not_logged_before": dropped} if dropped else {}
+            write(line.pop("event"), device=device_id, **line, **more)
 
     def changed(self, device_id: str) -> None:
         """Log nothing: a change that is not an event."""
 
 
-def _connected(device_id: str, address: str, taken_over: bool) -> None:
+def _connected(address: str, taken_over: bool) -> Line:
     event = "device took over from its older connection" if taken_over else "device connected"
-    log.info(event, device=device_id, address=address)
+    return {"event": event, "address": address}
 
 
-def _gone(device_id: str, _: object, reason: str) -> None:
-    log.info("device disconnected", device=device_id, reason=reason)
+def _gone(_: object, reason: str) -> Line:
+    return {"event": "device disconnected", "reason": reason}
 
 
-def _pressed(device_id: str, button: Button, action: Action) -> None:
-    log.debug("button pressed", device=device_id, button=_name(button), action=_name(action))
+def _pressed(button: Button, action: Action) -> Line:
+    return {"event": "button pressed", "button": _name(button), "action": _name(action)}
 
 
-def _started(device_id: str, clip: str) -> None:
-    log.info("take started", device=device_id, clip=clip)
+def _started(clip: str) -> Line:
+    return {"event": "take started", "clip": clip}
 
 
-def _ended(
-    device_id: str, clip: str, outcome: Outcome, played_s: float, reason: str | None
-) -> None:
-    if outcome is Outcome.FAILED:
-        return  # a warning of its own
+def _ended(clip: str, outcome: Outcome, played_s: float, reason: str | None) -> Line:
     is_stalled = outcome is Outcome.LOST and reason is not None
     event = f"take {'stalled' if is_stalled else outcome.value}"
     more = {"reason": reason} if reason else {}
-    log.info(event, device=device_id, clip=clip, played_s=round(played_s, 1), **more)
+    return {"event": event, "clip": clip, "played_s": round(played_s, 1), **more}
 
 
-def _acted(device_id: str, action: str, detail: object) -> None:
+def _acted(action: str, detail: object) -> Line:
     shown = _name(detail) if isinstance(detail, Button) else detail
     more = {} if shown is None else {"detail": shown}
-    log.info("operator acted on device", device=device_id, action=action, **more)
+    return {"event": "operator acted on device", "action": action, **more}
 
 
 def _name(member: Any) -> str:
     return str(member.name).lower()
 
 
-_LINES: dict[DeviceEvent, Callable[..., None]] = {
+_LINES: dict[DeviceEvent, Callable[..., Line]] = {
     DeviceEvent.CONNECTED: _connected,
     DeviceEvent.GONE: _gone,
     DeviceEvent.PRESS: _pressed,

@@ -28,8 +28,8 @@ TOTAL: Rate = (100, 1.0)
 EACH_DEVICE: Rate = (20, 0.5)
 """Lines about the life of one device, which is no fault."""
 
-ALL_DEVICES: Rate = (500, 50.0)
-"""The same of all devices together: about a thousandth of a core."""
+ALL_DEVICES: Rate = (100, 20.0)
+"""The same of all devices together: 6 ms of CPU at once, and about a thousandth of a core."""
 
 OURS = "audio_server."
 """Loggers of our own in the standard library: they speak of files, once each."""
@@ -65,15 +65,13 @@ class LogLimiter:
 class FaultLimiter:
     """A processor of structlog and a filter of `logging` that drop events past the rates.
 
-    Peers and faulty devices share one total, the lives of devices another one, so that they cannot
-    use up the lines of faults of our own and of libraries, which share the third. All other events
-    pass. Thread-safe.
+    Peers and devices share one total, so that they cannot use up the lines of faults of our own
+    and of libraries, which share the other one. All other events pass. Thread-safe.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._peers = LogLimiter()
-        self._devices = LogLimiter(EACH_DEVICE, ALL_DEVICES)
         self._faults = LogLimiter()
         self._lock = threading.RLock()  # reentrant: a finalizer may log in the middle of `take`
 
@@ -100,9 +98,8 @@ class FaultLimiter:
     ) -> tuple[LogLimiter | None, str]:
         if (peer := event.get("peer")) is not None:
             return self._peers, client_network(host_of(str(peer)))
-        if (device := event.get("device")) is not None:
-            life = method in ("info", "debug")
-            return self._devices if life else self._peers, f"device {device}"
+        if "device" in event and method not in ("info", "debug"):
+            return self._peers, f"device {event['device']}"
         if event.get("exc_info"):
             return self._faults, str(event.get("event"))
         return None, ""

@@ -17,7 +17,11 @@ SOURCES = "\n".join(
     for path in sorted(ROOT.glob("audio_server/**/*"))
     if path.suffix in (".py", ".js", ".html")
 )
-EVENTS = set(re.findall(r"log\.(?:info|warning|error|exception|debug)\(\s*\"([^\"%]+)\"", SOURCES))
+EVENTS = set(
+    re.findall(
+        r"(?:log\.(?:info|warning|error|exception|debug)\(\s*|\"event\": )\"([^\"%]+)\"", SOURCES
+    )
+)
 
 # Two words or more, of letters: what a person reads. Commands and settings have other characters,
 # or begin as these do.

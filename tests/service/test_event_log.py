@@ -31,7 +31,7 @@ def lines(logs: list[Any], level: str = "info") -> list[tuple[Any, ...]]:
 
 
 async def test_the_life_of_a_device(autojump_clock: MockClock, logs: list[Any]) -> None:
-    async with open_home() as home:
+    async with open_home(log_level="debug") as home:
         async with home.device() as device:
             await device.press(Button.MODE, Button.PLAY)
             await trio.sleep(3)
@@ -55,6 +55,26 @@ async def test_the_life_of_a_device(autojump_clock: MockClock, logs: list[Any]) 
         ("one", "stop", "press", "button pressed"),
     ]
     assert {line["device"] for line in logs} == {"one"}
+
+
+async def test_presses_are_for_the_level_debug(autojump_clock: MockClock, logs: list[Any]) -> None:
+    async with open_home() as home, home.device() as device:
+        await device.press(Button.MODE)
+    assert lines(logs, "debug") == []
+
+
+async def test_a_storm_does_not_wait_for_its_log(
+    autojump_clock: MockClock, logs: list[Any]
+) -> None:
+    async with open_home() as home, home.device() as device:
+        for _ in range(60):
+            await device.press(Button.PLAY, Button.STOP)
+            await trio.sleep(0.1)
+        await trio.sleep(60)
+        await device.press(Button.PLAY)
+    told = [line for line in logs if line["event"].startswith("take ")]
+    assert len(told) < 30
+    assert sum(line.get("not_logged_before", 0) for line in told) + len(told) == 2 * 61
 
 
 async def test_a_take_over(autojump_clock: MockClock, logs: list[Any]) -> None:
