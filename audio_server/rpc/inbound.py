@@ -14,7 +14,8 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from trio.lowlevel import Abort, RaiseCancelT, Task
 
-from audio_server.rpc.messages import PREFIX_BYTES, MessageReader
+from audio_server.rpc.framing import PREFIX_BYTES
+from audio_server.rpc.messages import MessageReader
 
 if TYPE_CHECKING:
     from audio_server.rpc.connection import Connection

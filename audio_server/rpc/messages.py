@@ -7,7 +7,7 @@ import struct
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-PREFIX_BYTES = 5
+from audio_server.rpc.framing import PREFIX_BYTES
 
 _PREFIX = struct.Struct(">BI")
 

@@ -23,9 +23,6 @@ from audio_server.rpc.limits import Limits
 from audio_server.rpc.server_connection import ServerConnection, Services
 from audio_server.rpc.trusted_proxies import Network, PeerLimits
 
-Numbering = Callable[[trio.abc.Stream], int]
-"""Gives an accepted connection its number, which no other one has."""
-
 Securing = Callable[[trio.SocketStream], Awaitable[Transport | None]]
 """Returns the transport that a connection goes on over, as TLS; None for one that it ended."""
 
@@ -45,9 +42,8 @@ class Server:
     `services` are instances of classes that grpclib's plugin generated, or one mapping from paths
     to handlers. Raises `TypeError` for anything else.
 
-    Without a `number` connections are counted as they are accepted. `secure` runs in the
-    connection's own task, so it may take its time. Connections from `trusted_proxies` have wider
-    limits (`proxy_limits`).
+    `secure` runs in the connection's own task, so it may take its time. Connections from
+    `trusted_proxies` have wider limits (`proxy_limits`).
     """
 
     def __init__(
@@ -56,7 +52,6 @@ class Server:
         *,
         limits: Limits | None = None,
         trusted_proxies: Sequence[Network] = (),
-        number: Numbering | None = None,
         secure: Securing | None = None,
         meter: Instrumentation | None = None,
     ) -> None:
@@ -67,7 +62,7 @@ class Server:
         self._scheduler = ReadScheduler()
         self._poller = Poller(self._scheduler) if is_possible() else None
         self._limiter = ConnectionLimiter(self._limits, self._meter)
-        self._number = number or _counting()
+        self._numbers = itertools.count(1)
         self._secure = secure
         self._securing: set[trio.CancelScope] = set()
         self._connections: set[ServerConnection] = set()
@@ -130,7 +125,7 @@ class Server:
             slot.leave()
 
     async def _serve_admitted(self, transport: trio.SocketStream, slot: Slot) -> None:
-        number = self._number(transport)
+        number = next(self._numbers)
         stream = await self._secured(transport, slot)
         if stream is None and slot.is_held and not self._draining:
             self._meter.connection_refused("handshake")
@@ -201,11 +196,6 @@ class Server:
         async with trio.open_nursery() as nursery:
             for connection in self._connections:
                 nursery.start_soon(connection.drain)
-
-
-def _counting() -> Numbering:
-    numbers = itertools.count(1)
-    return lambda _: next(numbers)
 
 
 def _merged(services: Services | Sequence[Servable]) -> Services:

@@ -29,6 +29,7 @@ from audio_server.rpc.http2.frames import (
     END_HEADERS,
     HEADERS,
     PING,
+    PREFACE,
     SETTINGS,
     Frame,
     frame_header,
@@ -97,7 +98,7 @@ def _new_h2(limits: Limits, *, client_side: bool) -> HardenedConnection:
     h2.increment_flow_control_window(limits.connection_window_bytes - DEFAULT_WINDOW_BYTES)
     if not client_side:
         # Our frame reader has taken the preface; h2 waits for it all the same.
-        h2.incoming_buffer.add_data(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        h2.incoming_buffer.add_data(PREFACE)
     return h2
 
 
