@@ -39,7 +39,7 @@ def login_routes(entry: Admitted, files: Files) -> list[BaseRoute]:
     if login is None:
         return [Route("/login", _not_needed), Route("/logout", _not_needed, methods=["POST"])]
     return [
-        Route("/login", files.page("login.html")),
+        Route("/login", _show_form(files.page("login.html"), login)),
         Route("/login", _log_in(entry, login), methods=["POST"]),
         Route("/logout", _log_out(login), methods=["POST"]),
     ]
@@ -47,6 +47,19 @@ def login_routes(entry: Admitted, files: Files) -> list[BaseRoute]:
 
 async def _not_needed(request: Request) -> Response:
     return RedirectResponse("/", 303)
+
+
+def _show_form(form: Handler, login: Login) -> Handler:
+    """Give the form, and remove a cookie that is good for nothing: a page that goes to the form
+    by itself may get there before the answer to its logout, which is then lost."""
+
+    async def show_form(request: Request) -> Response:
+        answer, cookie = await form(request), login.cookie_of(request)
+        if cookie and not login.is_cookie(cookie, time.time()):
+            _forget(answer, login)
+        return answer
+
+    return show_form
 
 
 def _log_in(entry: Admitted, login: Login) -> Handler:
@@ -70,10 +83,14 @@ def _log_out(login: Login) -> Handler:
     async def log_out(request: Request) -> Response:
         await login.end(login.cookie_of(request), time.time())
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(login.cookie_name, httponly=True, samesite="strict")
+        _forget(answer, login)
         return answer
 
     return log_out
+
+
+def _forget(answer: Response, login: Login) -> None:
+    answer.delete_cookie(login.cookie_name, httponly=True, samesite="strict")
 
 
 def _welcome(request: Request, login: Login, wanted: str) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
+import structlog
 import trio
 import trio.testing
 from service_home import open_home
@@ -19,6 +20,15 @@ from audio_server.rpc.server_connection import serve_connection
 from benchmarks.frames import opening
 
 ADDRESS = "local"
+
+
+@pytest.fixture(autouse=True)
+def every_level() -> Iterator[None]:
+    """A command that another test ran in this process may have set a level."""
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
+    yield
+    structlog.configure(wrapper_class=before)
 
 
 def lines(logs: list[Any], level: str = "info") -> list[tuple[Any, ...]]:

@@ -77,6 +77,16 @@ async def test_logging_out_takes_the_cookie_away(app: ASGIApp) -> None:
     assert "Max-Age=0" in out.headers["set-cookie"]
 
 
+async def test_the_form_takes_away_a_cookie_that_is_over(app: ASGIApp) -> None:
+    done = await log_in(app, token=TOKEN)
+    cookie = done.headers["set-cookie"].partition(";")[0]
+    assert "set-cookie" not in (await ask(app, "GET", "/login", cookie=cookie)).headers
+    await ask(app, "POST", "/logout", cookie=cookie, **OURS)
+    form = await ask(app, "GET", "/login", cookie=cookie)
+    assert "Max-Age=0" in form.headers["set-cookie"]
+    assert "set-cookie" not in (await ask(app, "GET", "/login")).headers
+
+
 @pytest.mark.parametrize(
     ("headers", "secure"),
     [

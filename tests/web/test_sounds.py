@@ -24,10 +24,12 @@ class Slow:
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
+        self.has_part = trio.Event()
 
     async def send(self, message: Message) -> None:
         if message.get("body"):
             self.parts.append(message["body"])
+            self.has_part.set()
             await trio.sleep_forever()
 
 
@@ -43,7 +45,9 @@ async def test_forty_who_read_slowly_share_one_file() -> None:
     async with trio.open_nursery() as nursery:
         for one in slow:
             nursery.start_soon(listen, one)
-        await trio.testing.wait_all_tasks_blocked(0.05)
+        with trio.fail_after(30):  # a thread makes the file
+            for one in slow:
+                await one.has_part.wait()
         assert {len(one.parts[0]) for one in slow} == {PART_BYTES}
         assert [await shared.of("long") is await shared.of("long")] == [True]
         assert len(shared._made) == 1
