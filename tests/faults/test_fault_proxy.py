@@ -138,11 +138,11 @@ async def test_half_open_is_silence_and_loses_nothing() -> None:
 
 async def test_where_no_server_is_connections_end() -> None:
     async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        port = listeners[0].socket.getsockname()[1]
-        await listeners[0].aclose()
-        near = await nursery.start(Proxy(port).run)
+        bound = trio.socket.socket()  # never listens, and keeps the port from others
+        await bound.bind(("127.0.0.1", 0))
+        near = await nursery.start(Proxy(bound.getsockname()[1]).run)
         async with await trio.open_tcp_stream("127.0.0.1", near) as device:
             with trio.fail_after(5):
                 assert await device.receive_some() == b""
+        bound.close()
         nursery.cancel_scope.cancel()
