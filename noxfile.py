@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.2.9"
 nox.options.error_on_missing_interpreters = False  # tests run on the Pythons that are there
@@ -127,9 +128,18 @@ def tests(session: nox.Session) -> None:
     command = ("coverage", "run", "-m", "pytest") if first else ("pytest", *SLOW_AND_THE_SAME)
     if first:
         session.run("coverage", "erase")
-    codes = [0, NO_TESTS] if session.posargs else [0]  # those that are asked for may be of one kind
-    for which in (["punctual"], ["not punctual", "--numprocesses=auto"]):
-        session.run(*command, "-m", *which, *session.posargs, success_codes=codes)
+    asked, has_failed = session.posargs, False
+    codes = [0, NO_TESTS] if asked else [0]  # those that are asked for may be of one kind
+    for which in (["punctual", "--cache-clear"], ["not punctual", "--numprocesses=auto"]):
+        try:
+            session.run(*command, "-m", *which, *asked, success_codes=codes)
+        except CommandFailed:
+            has_failed = True
+    # A core that is taken away for seconds looks like a slow server: a failure counts once it has
+    # happened again, with no test beside it. Both are printed.
+    if has_failed:
+        session.warn("tests that failed are run once more, alone")
+        session.run(*command, "--last-failed", *asked)
     if first:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")

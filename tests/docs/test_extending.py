@@ -56,7 +56,7 @@ async def running(title: str) -> AsyncIterator[OpenServer]:
     names["open_server"] = open_observed
     async with trio.open_nursery() as nursery:
         nursery.start_soon(names["main"])
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await opened.wait()
         yield servers[0]
         nursery.cancel_scope.cancel()
@@ -96,7 +96,7 @@ async def ear(name: str, server: OpenServer) -> AsyncIterator[Ear]:
 
 
 async def until(holds: Any) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while not holds():  # noqa: ASYNC110 - a server of another program, which sets no event
             await trio.sleep(0.01)
 

@@ -34,7 +34,7 @@ def clips() -> list[Clip]:
     return [Clip.from_packets(f"clip {s}", [PACKET] * round(s * 50)) for s in SECONDS]
 
 
-async def wait_until(condition: Callable[[], object], within_s: float = 5.0) -> None:
+async def wait_until(condition: Callable[[], object], within_s: float = 30.0) -> None:
     """Return when it holds. Raises `trio.TooSlowError` if it does not come to."""
     with trio.fail_after(within_s):
         while not condition():  # noqa: ASYNC110 - nobody tells when a count is back

@@ -92,7 +92,7 @@ async def serving(folder: Path, limits: Limits, *, tls: bool) -> AsyncIterator[v
 
 
 async def _wait_open(port: int) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while True:
             try:
                 await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()

@@ -205,7 +205,7 @@ async def test_a_server_shows_the_newest_and_keeps_its_devices(
     own, papers, strange, monkeypatch
 ) -> None:
     monkeypatch.setattr(certificate_watch, "LOOK_S", 0.02)
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with (
             serving(own) as server,
             device(server, KITCHEN, context=papers.context(KITCHEN)) as caller,

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from free_ports import free_port
 
-START_S = 10.0
-STOP_S = 10.0
+START_S = 30.0
+STOP_S = 30.0
 
 DOCS = Path(__file__).parents[2] / "docs" / "deploying.md"
 

@@ -92,7 +92,7 @@ def _since_start(device: StockDevice) -> int:
     return len(device.packets) - _starts(device)[-1]
 
 
-def wait_takes(device: StockDevice, count: int, *, within_s: float = 5.0) -> list[Take]:
+def wait_takes(device: StockDevice, count: int, *, within_s: float = 30.0) -> list[Take]:
     """Wait until a device's audio stream has had so many whole takes; it must have no more."""
     ends = device.wait(
         lambda: [p for p in device.packets if p.is_end][count - 1 :], within_s=within_s

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-START_S = 20.0
-STOP_S = 15.0
+START_S = 60.0
+STOP_S = 30.0
 
 
 class ServerProcess:
@@ -31,7 +31,7 @@ class ServerProcess:
         self.port = int(self.wait_logged("listening", within_s=START_S)["port"])
         self.target = f"127.0.0.1:{self.port}"
 
-    def wait_logged(self, event: str, *, within_s: float = 5.0) -> dict[str, Any]:
+    def wait_logged(self, event: str, *, within_s: float = 30.0) -> dict[str, Any]:
         """The first line of the log about `event`."""
         with self._changed:
             found = self._changed.wait_for(lambda: self._find(event), within_s)

@@ -157,7 +157,7 @@ class StockDevice:
         self.changed.notify_all()
         return (0x123456FF,) * 6 if self.draws_wrongly else self.leds
 
-    def wait(self, sign: Callable[[], T], *, within_s: float = 5.0) -> T:
+    def wait(self, sign: Callable[[], T], *, within_s: float = 30.0) -> T:
         """Wait until `sign` is true, and return what it says."""
         with self.changed:
             found = self.changed.wait_for(sign, within_s)
@@ -170,7 +170,7 @@ class StockDevice:
         newest."""
         self.wait(self.online.is_answered)
 
-    def wait_answered(self, *, within_s: float = 5.0) -> None:
+    def wait_answered(self, *, within_s: float = 30.0) -> None:
         """Wait until everything that was pressed has its answer."""
         self.wait(lambda: not self._presses and self._sent is None, within_s=within_s)
 

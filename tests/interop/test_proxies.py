@@ -80,7 +80,7 @@ def judged(port: str) -> str:
 def silent_status(channel: grpc.Channel, metadata: list[tuple[str, str]]) -> Any:
     """A `StatusStream` on which nothing is said."""
     says: SimpleQueue[None] = SimpleQueue()
-    stream = method(channel, Call.STATUS)(iter(says.get, None), metadata=metadata, timeout=5.0)
+    stream = method(channel, Call.STATUS)(iter(says.get, None), metadata=metadata, timeout=30.0)
     stream.add_callback(lambda: says.put(None))
     return stream
 

@@ -19,7 +19,7 @@ def test_the_server_speaks_first(make_device: MakeDevice) -> None:
     """The device says nothing before it is asked, and then it is asked at once."""
     device = make_device()
     device.switch_on(Call.STATUS)
-    device.wait(lambda: device.frames, within_s=2.0)
+    device.wait(lambda: device.frames, within_s=30.0)
 
 
 def test_the_leds_run_a_startup_sequence_and_then_show_the_state(make_device: MakeDevice) -> None:

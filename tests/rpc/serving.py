@@ -87,7 +87,7 @@ async def serving(
             await served.peer.greet(settings)
         yield served
         await trio.aclose_forcefully(ours)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await served.ended.wait()
     # That no task is left is seen to by the nursery in which the connection runs.
     assert not connection.streams

@@ -61,7 +61,7 @@ async def is_served(peer: RawPeer) -> bool:
 async def test_strangers_from_one_address_are_few_and_friends_many(logs: Logs) -> None:
     limits = Limits(max_unauthenticated=3)
     async with listening(limits) as (server, port), AsyncExitStack() as stack:
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             strangers = [await connect(stack, port) for _ in range(3)]
             assert [await is_served(peer) for peer in strangers] == [True] * 3
             assert not await is_served(await connect(stack, port))
@@ -83,7 +83,7 @@ async def test_strangers_from_one_address_are_few_and_friends_many(logs: Logs) -
 
 async def test_connections_in_all_are_bounded_friends_or_not() -> None:
     async with listening(Limits(max_connections=2)) as (server, port), AsyncExitStack() as stack:
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             for _ in range(2):
                 peer = await connect(stack, port)
                 await peer.open(1, ("device_id", "a"), end=True)
@@ -157,7 +157,7 @@ async def test_devices_get_in_beside_one_that_hammers_at_their_address(
 async def test_a_crowd_that_reconnects_is_turned_away_and_a_device_stays(logs: Logs) -> None:
     limits = Limits(abandoned=(5, 0.001))
     async with listening(limits) as (server, port), AsyncExitStack() as stack:
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             device = await connect(stack, port)
             await device.open(1, ("device_id", "a"))
             for _ in range(5):
@@ -253,7 +253,7 @@ async def test_those_that_gave_way_have_spent_their_addresss_tokens() -> None:
 async def test_newcomers_are_served_however_many_say_nothing(logs: Logs) -> None:
     limits = Limits(max_connections=50)
     async with listening(limits) as (server, port), AsyncExitStack() as stack:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             device = await connect(stack, port)
             await device.open(1, ("device_id", "a"))
             await device.message(1, packet(5))
@@ -276,7 +276,7 @@ async def test_a_handshake_under_way_gives_way_too() -> None:
         await trio.sleep_forever()
 
     async with listening(Limits(max_connections=3), never) as (_, port), AsyncExitStack() as stack:
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             silent = [await connect(stack, port) for _ in range(4)]
             await silent[0].closed()
 

@@ -158,7 +158,7 @@ async def test_the_c_core_answers_as_it_was_recorded(core_port: int) -> None:
             await CASES[case](peer)
             answers[case] = await answer_to(peer)
 
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             for case in CASES:
                 nursery.start_soon(ask, case)

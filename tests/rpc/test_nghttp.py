@@ -26,7 +26,7 @@ async def ask(port: int, message: Path, table_bytes: tuple[int, ...]) -> str:
     for size in table_bytes:  # of several it announces the least, then the last, in one frame
         command += ["-c", str(size)]
     url = f"http://127.0.0.1:{port}/grpc.health.v1.Health/Check"
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         done = await trio.run_process([*command, url], capture_stdout=True)
     return done.stdout.decode(errors="replace")
 

@@ -77,7 +77,7 @@ class Ways:
                 log.ended += 1
 
         server = self.serve(handle, limits)
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
                 await nursery.start(server.run, listeners)
@@ -214,7 +214,7 @@ async def test_an_abort_waits_for_nothing(ways: Ways, *, cancelled_before: bool)
     """Not even for a farewell that is under way to one who does not read."""
     log = Log()
     server = ways.serve(partial(talk, log), Limits(close_timeout_s=60))
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             await nursery.start(server.run, listeners)
@@ -244,7 +244,7 @@ async def test_an_abort_does_not_linger_for_one_who_broke_the_rules(ways: Ways) 
                 await trio.sleep(0.3)
 
     server = ways.serve(take_time, Limits(close_timeout_s=60))
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             await nursery.start(server.run, listeners)

@@ -185,7 +185,7 @@ async def test_over_a_socket_that_takes_little_all_arrives_in_order(
         return os.write(fd, data[:1000] if short else data)
 
     monkeypatch.setattr(sockets, "os", SimpleNamespace(write=write, read=os.read))
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             await nursery.start(Server(service(speaker)).run, listeners)

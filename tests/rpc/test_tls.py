@@ -110,6 +110,6 @@ async def test_who_speaks_no_tls_is_let_go(autojump_clock: MockClock, certs: Dev
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_connection, service(echo), stream)
         await ours.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while await ours.receive_some():
                 pass

@@ -42,7 +42,7 @@ backend audio
 """
 
 Proxy = Callable[[int, Path], "trio.abc.AsyncResource"]
-START_S = 10
+START_S = 30
 
 
 @asynccontextmanager

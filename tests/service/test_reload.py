@@ -25,7 +25,7 @@ ME = {"device_id": "one"}
 
 async def logged(logs: list[Any], event: str) -> dict[str, Any]:
     """The newest line of that event."""
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while not logs or logs[-1]["event"] != event:  # noqa: ASYNC110 - a list cannot be waited for
             await trio.sleep(0.01)
     line: dict[str, Any] = logs[-1]

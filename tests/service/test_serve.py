@@ -237,7 +237,7 @@ async def test_a_signal_while_clips_are_loaded_ends_it_at_once(
     workers: int, logs: list[Any], tmp_path: Path
 ) -> None:
     settings = Settings(port=0, clips=SHIPPED, cache=tmp_path, data=None, workers=workers)
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         await serve(settings, progress=signalled(signal.SIGTERM))
     assert [line["event"] for line in logs] == ["stopped before it served"]
 

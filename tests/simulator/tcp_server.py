@@ -65,7 +65,7 @@ def in_thread(server: Serving) -> Iterator[int]:
 
     thread = threading.Thread(target=trio.run, args=(main,))
     thread.start()
-    port, token, stop = started.get(timeout=5)
+    port, token, stop = started.get(timeout=30)
     try:
         yield port
     finally:

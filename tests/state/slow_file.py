@@ -71,7 +71,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def soon(condition: Callable[[], bool]) -> None:
     """Return when it holds, on a clock that is real; raises `TooSlowError` after five seconds."""
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.01)
 

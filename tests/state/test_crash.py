@@ -135,7 +135,7 @@ class Tally:
 @pytest.mark.parametrize("flags", [(), ("--workers", "2")], ids=["one process", "workers"])
 async def test_what_was_acknowledged_is_there_after_kill_9(flags, tmp_path) -> None:
     pressers = [Presser(number) for number in range(DEVICES)]
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with server(tmp_path, *flags) as (first, port), trio.open_nursery() as nursery:
             tally = Tally(first.process)
             for presser in pressers:

@@ -104,7 +104,7 @@ async def listening(app: ASGIApp, target: str, **headers: str) -> AsyncIterator[
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(app, scope, receive, to_us.send)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             start = await events.receive()
         assert start["status"] == 200
         yield Events(events)

@@ -54,7 +54,7 @@ class Raw:
         return await trio.open_tcp_stream(*self.address)
 
     async def exchange(
-        self, *parts: bytes, closes: bool = True, until: bytes = b"\0none\0", within_s: float = 10
+        self, *parts: bytes, closes: bool = True, until: bytes = b"\0none\0", within_s: float = 30
     ) -> bytes:
         """All that is answered to some bytes, until the server closes or has said `until`."""
         answer = b""

@@ -37,7 +37,7 @@ async def test_a_pages_device_connects_over_tls(tmp_path: Path) -> None:
         device = VirtualDevice("page", context.open_channel)
         nursery.start_soon(device.run)
         device.switch_on()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await device.link.wait_value(Link.ONLINE)
         device.switch_off()
         await device.wait_off()

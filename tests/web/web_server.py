@@ -10,7 +10,7 @@ from pathlib import Path
 
 from free_ports import free_port
 
-STOP_S = 15.0
+STOP_S = 30.0
 
 
 class WebServer:

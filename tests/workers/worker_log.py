@@ -29,7 +29,7 @@ class Log:
 
     async def wait(self, event: str, times: int = 1) -> Line:
         """The line that says `event` for so many times."""
-        with trio.move_on_after(20):
+        with trio.move_on_after(60):
             while len(self.find(event)) < times:
                 await self._more.wait()
         found = self.find(event)
