@@ -22,7 +22,7 @@ import trio
 
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
-from audio_server.clips.repository import at_once, open_repository
+from audio_server.clips.repository import Repository, at_once, open_repository
 from audio_server.cluster.interface import Listener
 from audio_server.cluster.local import Hub, LocalCluster
 from audio_server.cluster.ownership import ClaimingService, Ownership
@@ -38,6 +38,7 @@ from audio_server.fleet.names import NameStore
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
+from audio_server.metrics.metrics import Metrics
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.addresses import open_listeners
 from audio_server.process.gc_policy import collecting
@@ -213,32 +214,18 @@ async def _run(
 ) -> None:
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
-    repository = await open_repository(
-        settings.clips,
-        settings.cache,
-        progress,
-        settings.max_upload_mib,
-        settings.cache_mib,
-        settings.own_clips,
-    )
+    repository = await load_repository(settings, progress)
     listeners = await open_listeners(settings.host, settings.port)
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
-    shared_registry, limits = SharedRegistry(), make_limits(settings, most_connections())
+    shared_registry = SharedRegistry()
     meter = shared_registry.row()
     cluster = LocalCluster(Hub(guest.store))
     ownership = Ownership(cluster)
     claiming = replace(guest, store=ownership)
     devices = make_devices(settings, _modes(repository.clips, guest), guest=claiming, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(_modes(clips, guest))))
-    identity = guest.authenticator or access_policy
-    service = ClaimingService(devices, ownership, identity, limits.presses)
-    services = all_services(service, stop)
-    server = Server(
-        services,
-        limits=limits,
-        trusted_proxies=settings.trusted_proxies,
-        secure=access_policy.secure if access_policy.is_encrypted else None,
-        meter=meter,
+    server = make_server(
+        settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, names, records=settings.http != OFF)
@@ -321,6 +308,41 @@ async def _end(server: Server, devices: Devices) -> None:
     with trio.move_on_after(TAKES_END_S):
         await devices.end_takes()
     await server.drain()
+
+
+async def load_repository(settings: Settings, progress: Progress | None = None) -> Repository:
+    """Load the clips that the settings name. Raises `ClipError`."""
+    return await open_repository(
+        settings.clips,
+        settings.cache,
+        progress,
+        settings.max_upload_mib,
+        settings.cache_mib,
+        settings.own_clips,
+    )
+
+
+def make_server(
+    settings: Settings,
+    devices: Devices,
+    ownership: Ownership,
+    access_policy: AccessPolicy,
+    meter: Metrics,
+    stop: trio.Event,
+    *,
+    identity: Authenticator | None = None,
+) -> Server:
+    """Return the gRPC server of `devices`, secured as the policy says; `identity` replaces the
+    policy where a device shows its identity."""
+    limits = make_limits(settings, most_connections())
+    service = ClaimingService(devices, ownership, identity or access_policy, limits.presses)
+    return Server(
+        all_services(service, stop),
+        limits=limits,
+        trusted_proxies=settings.trusted_proxies,
+        secure=access_policy.secure if access_policy.is_encrypted else None,
+        meter=meter,
+    )
 
 
 def make_limits(settings: Settings, most_connections: int | None = None) -> LimitSettings:

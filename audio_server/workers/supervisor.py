@@ -17,9 +17,9 @@ from functools import partial
 import structlog
 import trio
 
+from audio_server.app import load_repository
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
-from audio_server.clips.repository import open_repository
 from audio_server.cluster.clip_list import put_clips
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
@@ -64,14 +64,7 @@ async def supervise(
     """
     # Each worker has a policy of its own; here the files are checked, and followed for all.
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
-    repository = await open_repository(
-        settings.clips,
-        settings.cache,
-        progress,
-        settings.max_upload_mib,
-        settings.cache_mib,
-        settings.own_clips,
-    )
+    repository = await load_repository(settings, progress)
     workers = worker_count(settings.workers)
     resolved = await resolve(settings.host, settings.port)
     with ExitStack() as stack:

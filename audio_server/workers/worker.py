@@ -22,11 +22,11 @@ from contextlib import AsyncExitStack
 import structlog
 import trio
 
-from audio_server.app import make_devices, make_limits, serve_on
+from audio_server.app import make_devices, make_server, serve_on
 from audio_server.clips.clip import Clip
 from audio_server.cluster.clip_list import ClipList
 from audio_server.cluster.interface import ClusterDown, Listener, Question
-from audio_server.cluster.ownership import ClaimingService, Ownership
+from audio_server.cluster.ownership import Ownership
 from audio_server.cluster.socket import SocketCluster
 from audio_server.fleet.answers import Answers
 from audio_server.identity.access_policy import AccessPolicy
@@ -34,10 +34,7 @@ from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import collecting, spare_old_objects
 from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
-from audio_server.process.rlimits import most_connections
 from audio_server.process.standard_files import prepare_standard_files
-from audio_server.rpc.server import Server
-from audio_server.service.services import all_services
 from audio_server.settings import OFF
 from audio_server.workers.parent_watch import ABORT_S, follow_supervisor
 from audio_server.workers.sockets import listen
@@ -93,14 +90,7 @@ async def run_worker(
     ownership, clips = Ownership(cluster), ClipList(cluster)
     devices = make_devices(settings, (), store=ownership, meter=meter)
     access_policy = AccessPolicy(settings)
-    limits = make_limits(settings, most_connections())
-    server = Server(
-        all_services(ClaimingService(devices, ownership, access_policy, limits.presses), stop),
-        limits=limits,
-        trusted_proxies=settings.trusted_proxies,
-        secure=access_policy.secure if access_policy.is_encrypted else None,
-        meter=meter,
-    )
+    server = make_server(settings, devices, ownership, access_policy, meter, stop)
     answers = None if settings.http == OFF else Answers(devices, number)
 
     def asked(question: Question) -> None:

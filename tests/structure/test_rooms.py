@@ -46,7 +46,7 @@ state: device errors files wire
 web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
     simulator wire
 wire: rpc
-workers: app clips cluster device fleet identity metrics process rpc service settings web
+workers: app clips cluster device fleet identity metrics process settings web
 """
 """Each room, and the rooms that it may import."""
 
