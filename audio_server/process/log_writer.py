@@ -21,6 +21,10 @@ WRITE_BYTES = select.PIPE_BUF
 """At most so much is written at once, unless one line is longer: a pipe keeps it in one piece, so
 lines of several processes do not mix."""
 
+REST_S = 0.05
+"""Pause of the thread when it has written all there was, unless it is waited for or the queue is
+half full: each wake takes time of the loop, so lines that come close together share one."""
+
 DescribeLost = Callable[[int], bytes]
 """Returns the line that says how many lines were lost."""
 
@@ -47,7 +51,9 @@ class LogWriter:
         self._bytes = 0
         self._lost = 0
         self._is_writing = False
+        self._is_idle = False
         self._is_closed = False
+        self._flushing = 0
         # Its lock is reentrant: a finalizer that runs in the middle of `write` may write, too.
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
@@ -62,20 +68,34 @@ class LogWriter:
                 return
             self._note_lost()
             self._put(data, lines)
-            self._changed.notify_all()
+            if self._is_idle or self._is_urgent():
+                self._changed.notify_all()
 
     def flush(self, within_s: float) -> bool:
         """Wait until all that was queued is written or lost; False where it takes too long."""
         deadline = time.monotonic() + within_s
         with self._changed:
+            self._flushing += 1
+            self._changed.notify_all()
             left_s = max(0.0, deadline - time.monotonic())
-            return self._changed.wait_for(lambda: not (self._queue or self._is_writing), left_s)
+            try:
+                return self._changed.wait_for(lambda: not (self._queue or self._is_writing), left_s)
+            finally:
+                self._flushing -= 1
 
     def close(self) -> None:
         """End the thread once the queue is empty; lines that are written later stay in it."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+
+    def _is_urgent(self) -> bool:
+        return (
+            self._is_closed
+            or self._flushing > 0
+            or 2 * len(self._queue) > self._lines_max
+            or 2 * self._bytes > self._bytes_max
+        )
 
     def _has_room(self, size: int) -> bool:
         return len(self._queue) < self._lines_max and self._bytes + size <= self._bytes_max
@@ -103,11 +123,15 @@ class LogWriter:
                 elif not self._queue:
                     self._note_lost()
                 self._changed.notify_all()
+                if not self._queue:
+                    self._changed.wait_for(self._is_urgent, REST_S)
 
     def _next_batch(self) -> tuple[bytes, int] | None:
         """As many lines as one write takes, and how many are lost if it fails; None at the end."""
         with self._changed:
+            self._is_idle = True
             self._changed.wait_for(lambda: self._queue or self._is_closed)
+            self._is_idle = False
             batch, lost = bytearray(), 0
             while self._queue and (not batch or len(batch) + len(self._queue[0][0]) <= WRITE_BYTES):
                 data, lines = self._queue.popleft()

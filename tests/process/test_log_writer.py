@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
 
+from audio_server.process import log_writer
 from audio_server.process.log_writer import LogWriter
 
 SOON_S = 10.0
@@ -84,6 +86,33 @@ def test_lines_arrive_in_order(pipe, make_writer) -> None:
         writer.write(b"line %d\n" % number)
     assert writer.flush(SOON_S)
     assert pipe.read() == b"".join(b"line %d\n" % number for number in range(100))
+
+
+def test_lines_that_come_close_together_share_a_wake(pipe, make_writer, monkeypatch) -> None:
+    monkeypatch.setattr(log_writer, "REST_S", SOON_S)
+    writer = make_writer()
+    writer.write(b"first\n")
+    assert pipe.read_until(b"first\n") == b"first\n"
+    while writer._is_writing:
+        time.sleep(0.001)
+    writer.write(b"second\n")
+    assert select.select([pipe.reading], [], [], 0.05)[0] == []
+    writer.write(b"third\n")
+    began = time.monotonic()
+    assert writer.flush(SOON_S)
+    assert time.monotonic() - began < SOON_S / 2
+    assert pipe.read() == b"second\nthird\n"
+
+
+def test_a_queue_that_fills_ends_the_rest(pipe, make_writer, monkeypatch) -> None:
+    monkeypatch.setattr(log_writer, "REST_S", 1e6)
+    writer = make_writer(lines_max=100)
+    for number in range(300):
+        writer.write(b"line %d\n" % number)
+        while len(writer._queue) > 60:
+            time.sleep(0.001)
+    assert writer.flush(SOON_S)
+    assert pipe.read() == b"".join(b"line %d\n" % number for number in range(300))
 
 
 def test_a_stalled_pipe_delays_nothing_and_what_fits_is_kept(pipe, make_writer) -> None:
