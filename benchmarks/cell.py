@@ -38,7 +38,8 @@ class Course:
     """How long each phase of a cell lasts.
 
     `settle_seconds` is for new devices to become idle, `idle_seconds` for the cost of idle ones,
-    `storm_seconds` for a storm's answers. Of all devices `arriving` come first, at a steady pace.
+    `storm_seconds` for a storm's answers. `warm` devices come first, so that no server is measured
+    while it loads its code; then `arriving` come at a steady pace, and then all others.
     `clip_seconds` is longer than all of them, but for the steady interval and the probes. With
     `brief` there is no more than CPU and late packets.
     """
@@ -49,6 +50,7 @@ class Course:
     idle_seconds: float = 1.0
     storm_seconds: float = 3.0
     clip_seconds: float = 60.0
+    warm: int = 50
     arriving: int = 200
     joining: int = 500
     brief: bool = False
@@ -110,6 +112,7 @@ class _Visit:
         self.devices = devices
         self.course = course
         self.lead_s = lead_s
+        self.ready = 0
 
     def run(self) -> None:
         if not self._connect():
@@ -130,20 +133,26 @@ class _Visit:
         cell = self.cell
         before = proc.rss_kb(self.server.pid)
         within_s = _CONNECT_S + cell.devices / _SLOWEST_CONNECTS_A_SECOND
-        arriving = 0 if self.course.brief else min(self.course.arriving, cell.devices)
-        ready = self._arrive(arriving) if arriving else 0
-        if ready == arriving < cell.devices:
-            self.devices.connect(cell.devices - arriving, within_s)
-            ready = self.devices.connected(within_s)
-            time.sleep(self.course.settle_seconds)
-        cell.rss_kb_per_device = (proc.rss_kb(self.server.pid) - before) / max(1, ready)
-        if ready < cell.devices:
-            cell.fell_behind = f"{ready} of {cell.devices} devices were served at all"
+        self._connect_some(min(self.course.warm, cell.devices), within_s)
+        arriving = 0 if self.course.brief else self.course.arriving
+        if arriving := min(arriving, cell.devices - self.ready):
+            self._arrive(arriving)
+        self._connect_some(cell.devices - self.ready, within_s)
+        cell.rss_kb_per_device = (proc.rss_kb(self.server.pid) - before) / max(1, self.ready)
+        if self.ready < cell.devices:
+            cell.fell_behind = f"{self.ready} of {cell.devices} devices were served at all"
             self._note(self._watch(0.1))
-        return ready == cell.devices
+        return self.ready == cell.devices
 
-    def _arrive(self, devices: int) -> int:
-        """Devices come at a steady pace; what idle ones cost is measured on both sides of it."""
+    def _connect_some(self, devices: int, within_s: float) -> None:
+        """More devices come as fast as the server takes them."""
+        if devices:
+            self.devices.connect(devices, within_s)
+            self.ready = self.devices.connected(within_s)
+            time.sleep(self.course.settle_seconds)
+
+    def _arrive(self, devices: int) -> None:
+        """More devices come at a steady pace; the cost of idle ones is measured on both sides."""
         over_s = devices / _ARRIVALS_A_SECOND
         idle_before = self._idle()
         at = time.monotonic()
@@ -154,12 +163,11 @@ class _Visit:
         time.sleep(max(0.0, until - time.monotonic()))
         cpu_s, _, wall_s = map(sub, _used(self.server.pid), before)
         report = self.devices.report(until)
-        ready = self.devices.connected(over_s + _CONNECT_S)
+        warm, self.ready = self.ready, self.devices.connected(over_s + _CONNECT_S)
         idle_s = wall_s * (idle_before + self._idle()) / 2
         self.cell.arrival_cpu_ms = (cpu_s - idle_s) * 1000 / devices
-        self.cell.arrival = {**_quantiles("ready", report.seen.ready), "arrived": ready}
+        self.cell.arrival = {**_quantiles("ready", report.seen.ready), "arrived": self.ready - warm}
         self._note(report)
-        return ready
 
     def _idle(self) -> float:
         """The share of a core that the server takes while nothing happens."""

@@ -14,6 +14,7 @@ SMOKE_COURSE = Course(
     idle_seconds=0.1,
     storm_seconds=1.0,
     clip_seconds=30.0,
+    warm=1,
     arriving=3,
     joining=3,
 )
