@@ -121,7 +121,8 @@ class State(NamedTuple):
 
     `playing` is the mode whose clip plays, None when idle. `queue` holds the modes whose clips
     follow it, at most `QUEUE_MAX`, and is empty when idle. `paused`: that clip is held where it
-    was heard; the stock rules never pause.
+    was heard; the stock rules never pause. `announcing`: an announcement plays over all this
+    (`announcing`); only `leds` ever sees it set.
     """
 
     mode: int = 0
@@ -129,6 +130,7 @@ class State(NamedTuple):
     queue: tuple[int, ...] = ()
     error: bool = False
     paused: bool = False
+    announcing: bool = False
 
 
 Step: TypeAlias = tuple[State, Effect]

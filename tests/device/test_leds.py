@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from audio_server.device.behaviour import State
 from audio_server.device.leds import (
+    ANNOUNCING,
     DARK,
     ERROR,
     IDLE,
@@ -21,7 +22,11 @@ from audio_server.device.leds import (
 )
 
 states = st.builds(
-    State, mode=st.integers(0, 200), playing=st.none() | st.integers(0, 9), error=st.booleans()
+    State,
+    mode=st.integers(0, 200),
+    playing=st.none() | st.integers(0, 9),
+    error=st.booleans(),
+    announcing=st.just(False),
 )
 
 
@@ -40,8 +45,13 @@ def test_led_1_tells_idle_playing_and_error(state: State) -> None:
     assert leds(state)[1] == expected
 
 
+@given(states)
+def test_an_announcement_shows_on_led_1_over_all_else(state: State) -> None:
+    assert leds(state._replace(announcing=True)) == (POWER, ANNOUNCING, *leds(state)[2:])
+
+
 def test_the_colours_can_be_told_apart() -> None:
-    assert len({DARK, IDLE, PLAYING, ERROR}) == 4
+    assert len({DARK, IDLE, PLAYING, PAUSED, ERROR, ANNOUNCING}) == 6
     assert len({DARK, *MODE_COLOURS}) == len(MODE_COLOURS) + 1
 
 
