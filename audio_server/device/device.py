@@ -26,7 +26,10 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import trio
 
+from audio_server.device import announcing
 from audio_server.device import behaviour as table
+from audio_server.device.announcer import Announcer
+from audio_server.device.announcing import Announcement, Hearing
 from audio_server.device.audio_sink import AudioSink
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Action, Behaviour, Button, Effect, State, Step
@@ -53,6 +56,7 @@ class Device:
     """A device that is connected, or was a moment ago. `run` is its life."""
 
     __slots__ = (
+        "_announcer",
         "_asked_on",
         "_context",
         "_greeted_on",
@@ -95,6 +99,7 @@ class Device:
         self._greetings = 0
         self._player = context.make_player(device_id)
         self._scope = trio.CancelScope()
+        self._announcer: Announcer | None = None  # while there are announcements
         self._startup: Timer | None = None  # of the start-up sequence, while it lasts
         self.watcher: Callable[[], None] | None = None  # called whenever the status is another
 
@@ -106,6 +111,12 @@ class Device:
     def state(self) -> State:
         """The mode and the playback that the user controls."""
         return self.status.state
+
+    @property
+    def _beneath(self) -> State:
+        """The state for the rules, which know of no announcement."""
+        state = self.status.state
+        return state._replace(announcing=False) if state.announcing else state
 
     @property
     def waiting_on(self) -> int | None:
@@ -141,6 +152,7 @@ class Device:
         self.watcher = None
         self._end_startup()
         self._presses.clear()
+        self._end_announcements(Hearing.LOST, "the device was disconnected")
         self._player.unplug()
         self._player.cut()
         self._scope.cancel()
@@ -164,7 +176,10 @@ class Device:
         if is_unseen:
             self._greeted_on = None
             self.report = self.report.elsewhere()
-        step = table.taken_over(self.state) if ended.is_idle else (self.state, Effect.NONE)
+        if ended.is_idle:
+            self._end_announcements(Hearing.LOST, "the device came back on another connection")
+        state = self._beneath
+        step = table.taken_over(state) if ended.is_idle else (state, Effect.NONE)
         self._apply(step, greeting=not is_unseen)
 
     def _set_status(self, status: LedState) -> None:
@@ -207,17 +222,22 @@ class Device:
 
     def unplug(self) -> None:
         """Drop the audio stream, and the take with it."""
+        self._end_announcements(Hearing.LOST, "the audio stream ended")
         self._player.unplug()
-        self._apply(self._behaviour.on_playback_lost(self._context.rules, self.state))
+        self._apply(self._behaviour.on_playback_lost(self._context.rules, self._beneath))
 
     def end_take(self) -> None:
         """Cut the take, for a shutdown; it is closed at once or when there is room."""
-        self._apply(table.take_lost(self.state))
+        self._end_announcements(Hearing.CUT, "the server is stopping")
+        self._apply(table.take_lost(self._beneath))
 
     def fit_clips(self) -> None:
         """Adapt the state to other clips; the take goes on."""
-        state, effect = self._behaviour.on_clips_changed(self._context.rules, self.state)
-        if state is not self.state:
+        before = self._beneath
+        state, effect = self._behaviour.on_clips_changed(self._context.rules, before)
+        if self._announcer is not None:
+            state = self._announcer.fit_clips(state)
+        if state is not before:
             self._apply((state, effect))
 
     async def wait_closed(self) -> None:
@@ -230,12 +250,13 @@ class Device:
         """Start the clip of a mode now; the device's own mode stays. False in a shutdown, where no
         take starts."""
         if not self._context.ending:
-            self._obey(table.told_to_play(self._context.rules, self.state, mode))
+            self._obey(table.told_to_play(self._context.rules, self._beneath, mode))
         return not self._context.ending
 
     def stop(self) -> None:
         """Cut the take, and empty the queue; the device's mode stays."""
-        self._obey(table.told_to_stop(self.state))
+        self._end_announcements(Hearing.CUT, "an operator stopped it")
+        self._obey(table.told_to_stop(self._beneath))
 
     def _obey(self, step: Step) -> None:
         self._need_no_greeting()
@@ -280,7 +301,7 @@ class Device:
         self, button: Button, action: Action, connection: int | None, *, at_once: bool = False
     ) -> bool:
         """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
-        context, state = self._context, self.status.state
+        context, state = self._context, self._beneath
         step = context.behaviour.on_button(context.rules, state, button, action)
         if at_once and context.store.is_durable and step[0].mode != state.mode:
             return False
@@ -292,6 +313,11 @@ class Device:
             self._need_no_greeting()
         if step[1] is Effect.START:
             self._asked_on = connection
+        if self._announcer is not None and announcing.ends_announcements(button, action):
+            by = "an operator pressed Stop" if connection is None else "Stop was pressed"
+            self._end_announcements(Hearing.CUT, by)
+            if step[1] is not Effect.CUT:
+                self._player.cut()
         self._apply(step, greeting=not is_press)
         return True
 
@@ -300,6 +326,11 @@ class Device:
         state, effect = step
         if state.mode != self.status.state.mode:
             self._context.store.put(self.id, state.mode)
+        if self._announcer is not None:
+            self._announcer.step_beneath(step)
+            shown = state._replace(announcing=True)
+            self._show(shown, again=effect is Effect.SHOW, greeting=greeting)
+            return
         self._show(state, again=effect is Effect.SHOW, greeting=greeting)
         if effect is Effect.CUT:
             self._player.cut()
@@ -309,6 +340,42 @@ class Device:
             self._player.pause()
         elif effect is Effect.RESUME:
             self._player.resume()
+
+    # -- announcements
+
+    def announce(self, announcement: Announcement) -> bool:
+        """Play an announcement over the present sound, or after others (`announcing`).
+
+        False where it can be neither: no audio stream is open, too many wait, or the server is
+        stopping. Otherwise `announcement.report` is called with each change of its `Hearing`, now
+        and until that `is_over`.
+        """
+        if self._context.ending or CallKind.AUDIO not in self.attachments:
+            return False
+        announcer = self._announcer or Announcer(self.id, self._context, self._player)
+        if announcer.announce(announcement):
+            self._announcer = announcer
+            self._need_no_greeting()
+            self._show(self.state._replace(announcing=True))
+            return True
+        return False
+
+    def _announcement_is_over(self, announcer: Announcer, failure: PlaybackFailed | None) -> None:
+        if isinstance(failure, Stalled):
+            self._end_announcements(Hearing.STALLED, str(failure))
+            self._apply(self._behaviour.on_playback_lost(self._context.rules, self._beneath))
+            return
+        hearing = Hearing.HEARD if failure is None else Hearing.FAILED
+        announcer.finish(hearing, None if failure is None else str(failure), self._beneath)
+        if announcer.is_over:
+            self._announcer = None
+            self._show(self._beneath, greeting=True)
+
+    def _end_announcements(self, hearing: Hearing, reason: str) -> None:
+        """Forget all announcements. The caller ends their sound, and shows the state."""
+        announcer, self._announcer = self._announcer, None
+        if announcer is not None:
+            announcer.end(hearing, reason)
 
     # -- status
 
@@ -351,12 +418,16 @@ class Device:
 
     def _take_is_over(self, failure: PlaybackFailed | None) -> None:
         """The player's take has come to its end by itself."""
-        if failure is None:
-            self._apply(self._behaviour.on_playback_ended(self._context.rules, self.state))
+        if failure is not None:
+            reason = str(failure)
+            log.warning("take failed", device=self.id, error=reason, exc_info=failure.__cause__)
+            self.report = self.report.erred(reason)
+        if self._announcer is not None:
+            self._announcement_is_over(self._announcer, failure)
             return
-        reason = str(failure)
-        log.warning("take failed", device=self.id, error=reason, exc_info=failure.__cause__)
-        self.report = self.report.erred(reason)
+        if failure is None:
+            self._apply(self._behaviour.on_playback_ended(self._context.rules, self._beneath))
+            return
         lost = isinstance(failure, Stalled)
         ended = self._behaviour.on_playback_lost if lost else self._behaviour.on_playback_failed
-        self._apply(ended(self._context.rules, self.state))
+        self._apply(ended(self._context.rules, self._beneath))

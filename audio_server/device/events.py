@@ -39,6 +39,9 @@ class DeviceEvent(StrEnum):
     ACTION = "action"
     """An action of an operator: press, play or stop; the Button, the name of the clip, or None."""
 
+    ANNOUNCEMENT = "announcement"
+    """The id of an announcement, the name of its sound, its Hearing, and the reason or None."""
+
 
 class Listener(Protocol):
     """Receives the events of all devices."""

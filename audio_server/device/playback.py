@@ -94,9 +94,16 @@ class Position(NamedTuple):
 
 class Playback:
     """One take of a source, from packet `first` on. `play` it once; `cut` it at any time, also
-    before."""
+    before.
+
+    A device plays all that it was sent, so a take that follows a cut is heard once the sound before
+    it has been, at the time `after`. Its end is then that much later, and it does not begin before
+    that sound is within the lead: cuts in a row never pile up more than two leads.
+    """
 
     __slots__ = (
+        "_after",
+        "_behind",
         "_drive",
         "_first",
         "_is_cut",
@@ -120,8 +127,11 @@ class Playback:
         timer_wheel: TimerWheel,
         meter: Instrumentation | None = None,
         first: int = 0,
+        after: float = -inf,
     ) -> None:
         self.source = source
+        self._after = after
+        self._behind = 0.0  # for how long the device plays other sound before this take's
         self._meter = meter or Instrumentation()
         self._packets = _ENDLESS if source.packets is None else source.packets
         self._offsets: Sequence[int] | None = getattr(source, "offsets", None)
@@ -144,12 +154,21 @@ class Playback:
         there. Where it stops at once nothing is called.
         """
         self._stream = stream
-        if stream.close_nowait():
+        if trio.current_time() >= self._begins_at and stream.close_nowait():
             with suppress(ClipUnreadable):  # `play` meets it again, and is the one to tell
                 if self._top_up(stream) and self._sent < self._packets:
                     refill = partial(self._refill_once, stream)
                     ended = partial(self._end_drive, lacking)
                     self._drive = self._timer_wheel.start(self._refill_at(), refill, ended)
+
+    @property
+    def _begins_at(self) -> float:
+        return self._after - self._pace.lead_s
+
+    @property
+    def heard_until(self) -> float:
+        """When all that was sent so far will have been heard; -inf where nothing was."""
+        return self._t0 + self._sent * PACKET_S + self._behind
 
     @property
     def is_driven(self) -> bool:
@@ -174,9 +193,12 @@ class Playback:
         self._stream = stream
         self._cancel_drive()
         try:
+            if self._begins_at > trio.current_time():
+                await self._timer_wheel.sleep_until(self._begins_at)
             await self._send_all(stream)
             if not self._is_cut:
-                await self._timer_wheel.sleep_until(self._t0 + self._packets * PACKET_S)
+                ends_at = self._t0 + self._packets * PACKET_S + self._behind
+                await self._timer_wheel.sleep_until(ends_at)
         finally:
             self.cut()
 
@@ -193,7 +215,10 @@ class Playback:
     def position(self) -> Position:
         """Where it is, as far as can be told from here."""
         elapsed = trio.current_time() - self._t0
-        return Position(self.source.packets, self._sent, min(elapsed, self._sent * PACKET_S))
+        played_s = min(elapsed, self._sent * PACKET_S)
+        if self._behind:
+            played_s = min(max(elapsed - self._behind, self._first * PACKET_S), played_s)
+        return Position(self.source.packets, self._sent, played_s)
 
     async def _send_all(self, stream: AudioStream) -> None:
         while not (self._has_begun or self._is_cut or stream.close_nowait()):
@@ -268,6 +293,8 @@ class Playback:
         now = trio.current_time()
         elapsed = now - self._t0
         if elapsed > self._sent * PACKET_S:  # the player has run dry, and stood still
+            until = self._after if self._t0 == -inf else self.heard_until
+            self._behind = max(0.0, until - now)
             elapsed = self._sent * PACKET_S
             self._t0 = now - elapsed
             self._target = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import NoReturn, TypeAlias
 
 import trio
@@ -12,7 +13,14 @@ from audio_server.device.audio_source import AudioSource
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.bell import Bell
 from audio_server.device.instrumentation import Instrumentation, Outcome
-from audio_server.device.playback import Pace, Playback, PlaybackFailed, Position, Stalled
+from audio_server.device.playback import (
+    PACKET_S,
+    Pace,
+    Playback,
+    PlaybackFailed,
+    Position,
+    Stalled,
+)
 from audio_server.device.timer_wheel import TimerWheel
 
 PATIENCE_S = 1.0
@@ -42,6 +50,7 @@ class Player:
     __slots__ = (
         "_bell",
         "_deadline",
+        "_heard_until",
         "_meter",
         "_observe",
         "_pace",
@@ -68,6 +77,7 @@ class Player:
         self._take: Playback | None = None
         self._paused: tuple[AudioSource, int] | None = None
         self._deadline = 0.0
+        self._heard_until = -inf  # of the takes before this one
         self._step = trio.CancelScope()
         self._bell = Bell()
         self._rests = False
@@ -76,7 +86,17 @@ class Player:
         """Play a source, from packet `first` on, instead of the present one."""
         self._cut()
         self._paused = None
-        self._take = Playback(source, self._pace, self._timer_wheel, self._meter, first)
+        self._begin(Playback(source, self._pace, self._timer_wheel, self._meter, first))
+
+    def announce(self, source: AudioSource) -> None:
+        """Play a source instead of the present one, behind the sound that the device still has;
+        the place of a pause stays for `resume`."""
+        self._cut()
+        until = self._heard_until
+        self._begin(Playback(source, self._pace, self._timer_wheel, self._meter, after=until))
+
+    def _begin(self, take: Playback) -> None:
+        self._take = take
         self._meter.take_begun()
         if self._observe is not None:
             self._observe(self._take, None, None)
@@ -97,6 +117,15 @@ class Player:
             self.cut()
             self._paused = place
 
+    def keep(self, source: AudioSource) -> None:
+        """Play nothing; `resume` plays a source from its beginning."""
+        self.cut()
+        self._paused = source, 0
+
+    def forget(self) -> None:
+        """Drop the place of a pause; a take goes on."""
+        self._paused = None
+
     def resume(self) -> None:
         """Go on from the place that `pause` kept; without one do nothing."""
         if self._paused is not None:
@@ -112,6 +141,7 @@ class Player:
     def _cut(self) -> None:
         if self._take is not None:
             self._take.cut()
+            self._heard_until = max(self._heard_until, self._take.heard_until + PACKET_S)
             self._let_go(Outcome.LOST if self._stream is None else Outcome.CUT)
 
     def plug(self, sink: AudioSink) -> None:
@@ -124,6 +154,7 @@ class Player:
         if self._stream is not None:
             self._stream.abandon()
             self._stream = None
+            self._heard_until = -inf
         self._end_step()
 
     @property

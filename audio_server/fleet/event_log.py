@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 import trio
 
+from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.instrumentation import Outcome
@@ -75,6 +76,11 @@ def _ended(clip: str, outcome: Outcome, played_s: float, reason: str | None) -> 
     return {"event": event, "clip": clip, "played_s": round(played_s, 1), **more}
 
 
+def _announced(number: str, name: str, hearing: Hearing, reason: str | None) -> Line:
+    more = {"reason": reason} if reason else {}
+    return {"event": f"announcement {hearing.value}", "id": number, "sound": name, **more}
+
+
 def _acted(action: str, detail: object) -> Line:
     shown = _name(detail) if isinstance(detail, Button) else detail
     more = {} if shown is None else {"detail": shown}
@@ -92,4 +98,5 @@ _LINES: dict[DeviceEvent, Callable[..., Line]] = {
     DeviceEvent.TAKE_STARTED: _started,
     DeviceEvent.TAKE_ENDED: _ended,
     DeviceEvent.ACTION: _acted,
+    DeviceEvent.ANNOUNCEMENT: _announced,
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from audio_server.clips.naming import title_of
+from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.instrumentation import Outcome
@@ -18,6 +19,16 @@ _ENDED = {
     Outcome.CUT: "{clip} was cut after {played_s:.1f} s",
     Outcome.LOST: "{clip} was lost after {played_s:.1f} s",
     Outcome.FAILED: "{clip} could not be played",
+}
+
+_ANNOUNCED = {
+    Hearing.WAITING: "announcement {name} waits for others",
+    Hearing.PLAYING: "announcement {name} starts",
+    Hearing.HEARD: "announcement {name} was heard to its end",
+    Hearing.CUT: "announcement {name} was cut",
+    Hearing.LOST: "announcement {name} was lost",
+    Hearing.STALLED: "announcement {name} stalled",
+    Hearing.FAILED: "announcement {name} could not be played",
 }
 
 
@@ -44,6 +55,10 @@ def details_of(kind: DeviceEvent, details: Sequence[Any]) -> dict[str, Any]:
         case DeviceEvent.ACTION:
             action, what = details
             return {"action": action, "what": _name(what) if isinstance(what, Button) else what}
+        case DeviceEvent.ANNOUNCEMENT:
+            number, name, hearing, reason = details
+            announced = {"announcement": number, "sound": name}
+            return {**announced, "hearing": hearing.value, "reason": reason}
     return {}
 
 
@@ -90,6 +105,11 @@ def _done(action: str, what: object) -> str:
     return "an operator stopped it"
 
 
+def _announced(_: str, name: str, hearing: Hearing, reason: str | None) -> str:
+    text = _ANNOUNCED[hearing].format(name=title_of(name))
+    return f"{text}: {reason}" if reason else text
+
+
 def _title(button: object) -> str:
     return _name(button).capitalize()
 
@@ -109,4 +129,5 @@ _TEXTS: dict[DeviceEvent, Callable[..., str]] = {
     DeviceEvent.REFUSED: lambda reason: reason,
     DeviceEvent.RENAMED: _renamed,
     DeviceEvent.ACTION: _done,
+    DeviceEvent.ANNOUNCEMENT: _announced,
 }

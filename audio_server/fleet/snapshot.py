@@ -121,6 +121,8 @@ def _playing(device: Device) -> Playing | None:
 
 
 def _state_name(seen: Snapshot) -> str:
+    if seen.state.announcing:
+        return "announcing"
     if seen.state.error:
         return "error"
     if seen.state.paused:
@@ -138,7 +140,7 @@ def _playing_facts(seen: Snapshot) -> dict[str, Any] | None:
     now = trio.current_time()
     return {
         "clip": seen.playing.clip,
-        "mode": seen.state.playing,
+        "mode": None if seen.state.announcing else seen.state.playing,
         "seconds": seen.playing.seconds,
         "position_s": round(now - seen.playing.begun, 3),
         "at": epoch_s(now),

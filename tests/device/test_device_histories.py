@@ -1,5 +1,5 @@
-"""Any history of presses, drops, stalls, re-opened streams, take-overs and new clips keeps the
-contract."""
+"""Any history of presses, announcements, drops, stalls, re-opened streams, take-overs and new clips
+keeps the contract."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from functools import partial
 from typing import Any
 
 import trio
-from fake_sink import FakeSink, Sent, is_grammatical, make_clip
+from announcements import Told
+from fake_sink import FakeSink, Sent, is_grammatical, make_clip, parse
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from kit import CLIPS, AudioRequest, Connection, StatusRequest, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from audio_server.device.announcing import Hearing
 from audio_server.device.attachment import EventAttachment
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.leds import STARTUP, leds
@@ -50,7 +52,10 @@ stalls = st.one_of(
 )
 connects = st.sampled_from([("reconnect",), ("reconnect",), ("vanish",)])
 changes = st.tuples(st.just("change"), st.sampled_from([1, 3, 5, 6, 9]))
-steps = st.one_of(plays, waits, presses, plays, waits, streams, stalls, connects, changes)
+announcements = st.tuples(st.just("announce"), st.integers(1, 60), st.integers(0, 2))
+operators = st.sampled_from([("operator_play", 2), ("operator_stop",)])
+acts = st.one_of(announcements, operators)
+steps = st.one_of(plays, waits, presses, plays, waits, streams, stalls, connects, changes, acts)
 histories = st.lists(steps, min_size=12, max_size=50)
 
 
@@ -81,6 +86,7 @@ class World:
     asked: int = 0
     numbers: int = 0
     changes: int = 0
+    announced: list[Told] = field(default_factory=list)
 
     async def reconnect(self) -> None:
         """Everything new, as a stock device does it; the old streams have not ended yet."""
@@ -149,6 +155,20 @@ class World:
             [make_clip(50 + 20 * mode, f"clip{mode} of {self.changes}") for mode in range(count)]
         )
 
+    async def announce(self, packets: int, priority: int) -> None:
+        device = self.devices.by_id.get("x")
+        told = Told(f"clip-n{len(self.announced)}", packets, priority)
+        if device is not None and device.announce(told):
+            self.announced.append(told)
+
+    async def operator_play(self, mode: int) -> None:
+        if (device := self.devices.by_id.get("x")) is not None:
+            self.asked += device.play(mode)
+
+    async def operator_stop(self) -> None:
+        if (device := self.devices.by_id.get("x")) is not None:
+            device.stop()
+
     # -- what must hold
 
     def check(self) -> None:
@@ -157,7 +177,7 @@ class World:
             flags = heard.sink.flags
             assert is_grammatical(flags) or is_grammatical(flags + "E"), flags
         starts = sum(heard.sink.flags.count("S") for heard in self.everything)
-        assert starts <= self.asked
+        assert starts <= self.asked + 2 * len(self.announced)
 
     def _check_leds(self) -> None:
         device = self.devices.by_id.get("x")
@@ -180,6 +200,29 @@ class World:
             assert is_grammatical(heard.sink.flags), heard.sink.flags
             for take in takes(heard.sink.packets):
                 check_pace(take, steady=not heard.stalled)
+        for told in self.announced:
+            self._check_announced(told)
+
+    def _check_announced(self, told: Told) -> None:
+        """It was waiting or playing, and came to one end; if that was the end of its sound, all of
+        that was sent, in one take."""
+        *before, last = told.hearings
+        assert last.is_over
+        assert before in (
+            [Hearing.WAITING],
+            [Hearing.PLAYING],
+            [Hearing.WAITING, Hearing.PLAYING],
+        )
+        event(f"announcement {last}")
+        if last is Hearing.HEARD:
+            assert before[-1] is Hearing.PLAYING
+            sent = [take for heard in self.everything for take in takes(heard.sink.packets)]
+            whole = [packet.data for packet in parse(told.source.frames)]
+            assert [packet.data for take in sent for packet in take if is_of(told, packet)] == whole
+
+
+def is_of(told: Told, packet: Sent) -> bool:
+    return packet.data.startswith(f"{told.id}:".encode())
 
 
 def takes(packets: list[Sent]) -> list[list[Sent]]:
@@ -201,7 +244,7 @@ def check_pace(take: list[Sent], *, steady: bool) -> None:
     names = {packet.data.split(b":")[0] for packet in take}
     indexes = [int(packet.data.split(b":")[1].rstrip(b".")) for packet in take]
     assert len(names) == 1
-    assert indexes == list(range(len(take)))
+    assert indexes == list(range(indexes[0], indexes[0] + len(take)))
     played_s, then = 0.0, take[0].at_s
     for index, packet in enumerate(take):
         elapsed = played_s + packet.at_s - then

@@ -13,6 +13,7 @@ import trio
 from fleet_kit import CLIPS, PEER, Stand, press, standing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from audio_server.device.announcing import Hearing
 from audio_server.device.attachment import Superseded
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.events import DeviceEvent
@@ -88,6 +89,16 @@ async def test_details_are_told_as_json_has_them(autojump_clock: MockClock) -> N
         (DeviceEvent.TAKE_STARTED, ("03-bell",), "bell starts"),
         (DeviceEvent.TAKE_ENDED, ("03-bell", Outcome.CUT, 1.0, None), "bell was cut after 1.0 s"),
         (DeviceEvent.ACTION, ("play", "03-bell"), "an operator played bell"),
+        (
+            DeviceEvent.ANNOUNCEMENT,
+            ("a1", "03-bell", Hearing.HEARD, None),
+            "announcement bell was heard to its end",
+        ),
+        (
+            DeviceEvent.ANNOUNCEMENT,
+            ("a1", "03-bell", Hearing.CUT, "Stop was pressed"),
+            "announcement bell was cut: Stop was pressed",
+        ),
     ],
 )
 def test_people_are_told_the_title_of_a_clip(kind: DeviceEvent, details: Any, text: str) -> None:

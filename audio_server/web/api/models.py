@@ -50,7 +50,7 @@ class Playing(Struct):
     """The take that plays."""
 
     clip: str
-    mode: Annotated[int | None, Meta(description="whose clip it is")]
+    mode: Annotated[int | None, Meta(description="whose clip it is; null for an announcement")]
     seconds: Annotated[float, Meta(description="the clip's length")]
     position_s: Annotated[float, Meta(description="where the take was at `at`")]
     at: Time
@@ -74,7 +74,7 @@ class Device(Struct):
     since: Time
     mode: Annotated[int, Meta(ge=0)]
     mode_name: Annotated[str | None, Meta(description="its clip; null for a mode without one")]
-    state: Literal["idle", "playing", "paused", "error"]
+    state: Literal["idle", "playing", "paused", "announcing", "error"]
     playing: Playing | None
     leds: Annotated[list[Colour], Meta(min_length=6, max_length=6, description="as last sent")]
     confirmed: Annotated[
