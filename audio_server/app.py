@@ -33,8 +33,8 @@ from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
 from audio_server.fleet.event_log import EventLog
 from audio_server.fleet.interface import Fleet
+from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.local import LocalFleet
-from audio_server.fleet.names import NameStore
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
@@ -68,7 +68,7 @@ class Run(Protocol):
         settings: Settings,
         *,
         store: ModeStore | None = None,
-        names: NameStore | None = None,
+        inventory: InventoryStore | None = None,
         progress: Progress | None = None,
         task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
     ) -> Awaitable[None]: ...
@@ -89,8 +89,10 @@ async def serve(
         await nursery.start(put_off_hangups, serving)
         nursery.start_soon(keep_manager_informed, serving, stop, settings.grace_s)
         async with open_modes(settings.data) as store, trio.open_nursery() as server:
-            names = None if store is None else store.names
-            serving_it = partial(run or serve_until, store=store, names=names, progress=progress)
+            inventory = None if store is None else store.inventory
+            serving_it = partial(
+                run or serve_until, store=store, inventory=inventory, progress=progress
+            )
             await server.start(serving_it, stop, settings)
             serving.set()
         nursery.cancel_scope.cancel()
@@ -120,7 +122,7 @@ async def serve_until(
     settings: Settings,
     *,
     store: ModeStore | None = None,
-    names: NameStore | None = None,
+    inventory: InventoryStore | None = None,
     progress: Progress | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -129,13 +131,13 @@ async def serve_until(
     Gives the port to `task_status.started` when everything is loaded and listening. Raises
     `SetupError` for certificates and tokens, `ClipError` for a clip and `OSError` for an address
     that cannot be used. A cancel ends all connections at once. Without a `store` modes are kept
-    in memory, and without `names` those.
+    in memory, and without an `inventory` names, tags and the devices that were seen.
     """
 
     def started(server: OpenServer) -> None:
         task_status.started(server.port)
 
-    await _run(stop, settings, started, Guest(store=store), names, progress, hangups=True)
+    await _run(stop, settings, started, Guest(store=store), inventory, progress, hangups=True)
 
 
 @asynccontextmanager
@@ -161,11 +163,11 @@ async def open_server(
     stop = trio.Event()
     guest = Guest(behaviour, tuple(sources), authenticator, store)
     async with AsyncExitStack() as stack:
-        names: NameStore | None = None
+        inventory: InventoryStore | None = None
         if store is None and (modes := await stack.enter_async_context(open_modes(settings.data))):
-            guest, names = replace(guest, store=modes), modes.names
+            guest, inventory = replace(guest, store=modes), modes.inventory
         nursery = await stack.enter_async_context(trio.open_nursery())
-        server: OpenServer = await nursery.start(_open, stop, settings, guest, names)
+        server: OpenServer = await nursery.start(_open, stop, settings, guest, inventory)
         yield server
         stop.set()
 
@@ -174,11 +176,11 @@ async def _open(
     stop: trio.Event,
     settings: Settings,
     guest: Guest,
-    names: NameStore | None,
+    inventory: InventoryStore | None,
     *,
     task_status: trio.TaskStatus[OpenServer],
 ) -> None:
-    await _run(stop, settings, task_status.started, guest, names)
+    await _run(stop, settings, task_status.started, guest, inventory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ async def _run(
     settings: Settings,
     started: Callable[[OpenServer], None],
     guest: Guest,
-    names: NameStore | None = None,
+    inventory: InventoryStore | None = None,
     progress: Progress | None = None,
     *,
     hangups: bool = False,
@@ -228,7 +230,7 @@ async def _run(
         settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
     port: int = listeners[0].socket.getsockname()[1]
-    fleet = LocalFleet(devices, names, records=settings.http != OFF)
+    fleet = LocalFleet(devices, inventory, records=settings.http != OFF)
     context = Context(settings, port, repository, fleet, stop, shared_registry.text)
     reload = partial(_reload, access_policy, context)
     async with AsyncExitStack() as stack:
@@ -241,6 +243,7 @@ async def _run(
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))
         await stack.enter_async_context(cluster.joined(Listener(ownership.moved)))
+        await stack.enter_async_context(fleet.at_work())
         await stack.enter_async_context(open_pages(context))
         renew = partial(_renew, access_policy, context)
         await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))

@@ -34,6 +34,8 @@ class Agent:
         self.heard: int | None = 0
         """Number of the last event that went to subscribers: none of a new process. None skips
         the events of the past."""
+        self.seen = 0
+        """Number of the last answer with sightings that was taken."""
         self.is_late = False
         """Whether it has failed to answer in time, and has not since."""
         self._nodes = nodes

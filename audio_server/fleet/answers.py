@@ -19,6 +19,7 @@ from audio_server.device.registry import Devices
 from audio_server.fleet import actions
 from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.history import History
+from audio_server.fleet.sightings import Sighting, Sightings
 from audio_server.fleet.snapshot import Snapshot, facts
 from audio_server.fleet.subscribers import BATCH
 
@@ -28,14 +29,18 @@ Parts: TypeAlias = AsyncGenerator[Any, None]
 
 
 class Answers:
-    """Worker number `worker`. From now on it keeps the history of its devices."""
+    """Worker number `worker`. From now on it keeps the history of its devices, unless `records` is
+    false, and counts for the inventory."""
 
-    def __init__(self, devices: Devices, worker: int) -> None:
+    def __init__(self, devices: Devices, worker: int, *, records: bool = True) -> None:
         self._devices = devices
         self._worker = worker
         self._look = ChangeTracker(devices, worker)
         self._history = History(self._look, worker)
         self._looking = trio.Lock()
+        self._sightings = Sightings(devices)
+        self._unheard: list[Sighting] = []
+        self._seen_number = 0
         self._nursery: trio.Nursery | None = None
         self._answers: Mapping[str, Callable[..., Parts]] = {
             "ping": self._ping,
@@ -48,8 +53,11 @@ class Answers:
             "play": self._play,
             "stop": self._stop,
             "renamed": self._renamed,
+            "seen": self._seen_lately,
+            "forgotten": self._forgotten,
         }
-        devices.subscribe(self._history)
+        if records:
+            devices.subscribe(self._history)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -110,6 +118,23 @@ class Answers:
 
     async def _fresh(self, after: int | None) -> Parts:
         yield await self._history.after(after)
+
+    async def _seen_lately(self, heard: int) -> Parts:
+        """Give the sightings that are due. Those of the last answer count again unless it was
+        `heard`, by its number."""
+        async with self._looking:
+            if heard != self._seen_number:
+                self._sightings.put_back(self._unheard)
+            self._unheard = []
+            self._seen_number += 1
+            for sightings in self._sightings.due():
+                self._unheard += sightings
+                yield self._seen_number, sightings
+
+    async def _forgotten(self, device_id: str) -> Parts:
+        self._sightings.of(device_id)
+        self._history.forget(device_id)
+        yield {}
 
     # -- actions
 

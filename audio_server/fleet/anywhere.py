@@ -8,8 +8,9 @@ node, and ends with that process.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from itertools import chain
 from typing import Any, NoReturn
 
 import trio
@@ -20,10 +21,21 @@ from audio_server.fleet.agent import Agent
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.history import KEPT, LATEST
-from audio_server.fleet.interface import DONE, GONE, Event, Outcome, Outcomes, Row
+from audio_server.fleet.interface import (
+    DONE,
+    GONE,
+    IS_CONNECTED,
+    Event,
+    Outcome,
+    Outcomes,
+    Row,
+)
+from audio_server.fleet.inventory import Inventory, checked_tags
+from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.local import LOOK_S
 from audio_server.fleet.merge import Merge
-from audio_server.fleet.names import MemoryNames, NameStore, checked_name
+from audio_server.fleet.names import checked_name
+from audio_server.fleet.sightings import COLLECT_S, Sighting
 from audio_server.fleet.subscribers import Subscribers
 
 ROWS_S = 2.0
@@ -34,12 +46,13 @@ PRESS_S = 3.0
 
 
 class FleetAnywhere:
-    """A `Fleet` over those `nodes` that are `included`."""
+    """A `Fleet` over those `nodes` that are `included`. Without `inventory` names, tags and the
+    devices seen last as long as the process; they are collected while it is `at_work`."""
 
-    def __init__(self, nodes: Nodes, names: NameStore | None = None) -> None:
+    def __init__(self, nodes: Nodes, inventory: InventoryStore | None = None) -> None:
         self._nodes = nodes
-        self._names: NameStore = MemoryNames() if names is None else names
-        self._broadcast = Broadcast(self._names)
+        self._inventory = Inventory(inventory)
+        self._broadcast = Broadcast(self._inventory)
         self._merge = Merge()
         self._subscribers = Subscribers(lambda _, event: event)
         self._agents: dict[str, Agent] = {}
@@ -54,6 +67,34 @@ class FleetAnywhere:
         finally:
             del self._agents[node]
             self._merge.lose(node)
+            self._inventory.lose(node)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Collect the devices that are seen for the block."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._collect)
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def _collect(self) -> NoReturn:
+        while True:
+            await trio.sleep(COLLECT_S)
+            await self._each(self._collect_from)
+
+    async def _collect_from(self, agent: Agent) -> None:
+        if agent.is_late:
+            return
+        try:
+            parts = await self._nodes.ask(agent.node, "seen", ROWS_S, heard=agent.seen)
+        except NoAnswer:
+            return
+        for number, sightings in parts:
+            agent.seen = number
+            self._inventory.take((Sighting(*one) for one in sightings), agent.node)
+            await trio.lowlevel.checkpoint()
+        if agent.node not in self._agents:
+            self._inventory.lose(agent.node)  # it has ended with this answer
 
     async def run(self) -> NoReturn:
         """Ask the nodes for ever, while there is a subscriber. A cancel ends that."""
@@ -156,7 +197,18 @@ class FleetAnywhere:
     async def row(self, device_id: str) -> Row | None:
         """Return one device."""
         rows = self._newest(await self._gather("row", device_id=device_id))
-        return rows[0] if rows else None
+        if rows:
+            return rows[0]
+        return self._inventory.row(device_id) if self._inventory.knows(device_id) else None
+
+    async def away(self) -> Sequence[Row]:
+        """Return the devices of the inventory that are away."""
+        connected = {device_id for device_id, _, _ in chain(*await self._gather("rows"))}
+        return await self._inventory.away(connected)
+
+    def tagged(self, tag: str) -> Sequence[str]:
+        """Return the ids of the devices with a tag."""
+        return self._inventory.tagged(tag)
 
     def _newest(self, batches: Iterable[list[tuple[str, int, Row]]]) -> list[Row]:
         """A row for each device: that of the node to which it connected last."""
@@ -165,8 +217,7 @@ class FleetAnywhere:
             if came_ns >= newest.get(device_id, (0,))[0]:
                 newest[device_id] = came_ns, facts
         return [
-            {"id": device_id, "name": self._names.get(device_id), **facts}
-            for device_id, (_, facts) in newest.items()
+            self._inventory.live_row(device_id, facts) for device_id, (_, facts) in newest.items()
         ]
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
@@ -211,11 +262,39 @@ class FleetAnywhere:
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name."""
         checked = None if name is None else checked_name(name)
-        if self._nodes.owner(device_id) is None and self._names.get(device_id) is None:
+        if not self._knows(device_id):
             return GONE
-        self._names.put(device_id, checked)
-        self._broadcast.rename(device_id)
+        self._inventory.rename(device_id, checked)
+        self._broadcast.touch(device_id)
         if (agent := self._agent_of(device_id)) is not None:
             await agent.act("renamed", PRESS_S, (), device_id=device_id, name=checked)
-        await self._names.wait_durable(device_id)
+        await self._inventory.wait_durable(device_id)
         return DONE
+
+    async def tag(
+        self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
+    ) -> Outcomes:
+        """Give devices tags, and take others away."""
+        more, fewer = checked_tags(add), checked_tags(remove)
+        unknown = {device_id for device_id in device_ids if not self._knows(device_id)}
+        outcomes = await self._inventory.tag_each(device_ids, more, fewer, unknown)
+        for device_id in outcomes:
+            self._broadcast.touch(device_id)
+        return outcomes
+
+    async def forget(self, device_id: str) -> Outcome:
+        """Remove a device from the inventory."""
+        row = await self.row(device_id)
+        if row is None:
+            return GONE
+        if row["connected"]:
+            return IS_CONNECTED
+        await self._each(self._collect_from)  # its end, which would bring it back
+        await self._gather("forgotten", device_id=device_id)
+        self._inventory.forget(device_id)
+        self._broadcast.touch(device_id)
+        await self._inventory.wait_durable(device_id)
+        return DONE
+
+    def _knows(self, device_id: str) -> bool:
+        return self._nodes.owner(device_id) is not None or self._inventory.knows(device_id)

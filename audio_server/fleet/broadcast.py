@@ -18,7 +18,7 @@ import msgspec
 import trio
 
 from audio_server.fleet.change_tracker import Changes
-from audio_server.fleet.names import NameStore
+from audio_server.fleet.inventory import Inventory
 
 WATCHERS_MAX = 64
 """Each page that is open is one, and a browser keeps many tabs."""
@@ -35,10 +35,10 @@ Watcher: TypeAlias = trio.MemorySendChannel[bytes]
 class Broadcast:
     """The owner of the devices passes changes to `tell` while there is a subscriber."""
 
-    def __init__(self, names: NameStore) -> None:
-        self._names = names
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
         self._rows: dict[str, str] = {}
-        self._renamed: set[str] = set()
+        self._touched: set[str] = set()
         self._watchers: dict[Watcher, bool] = {}  # and whether it has had all rows
         self._watched = trio.Event()
 
@@ -62,21 +62,30 @@ class Broadcast:
         finally:
             self._let_go(send)
 
-    def rename(self, device_id: str) -> None:
-        """Send the row of a device again: its name has changed."""
-        self._renamed.add(device_id)
+    def touch(self, device_id: str) -> None:
+        """Send the row of a device again: the inventory has changed."""
+        if self._watchers:
+            self._touched.add(device_id)
 
     async def tell(self, changes: Changes) -> None:
         """Send changes to each subscriber. The caller awaits one call before the next."""
         self._take(changes)
-        told = list(changes.rows.keys() | (self._renamed & self._rows.keys()))
-        self._renamed.clear()
+        told = list(changes.rows.keys() | (self._touched & self._rows.keys()))
+        absent = self._absent(self._touched - self._rows.keys())
+        self._touched = set()
         old = [watcher for watcher, has_all in self._watchers.items() if has_all]
         new = [watcher for watcher, has_all in self._watchers.items() if not has_all]
-        if old and (told or changes.gone):
-            await self._send(old, "changes", told, changes.gone)
+        if old and (told or changes.gone or absent):
+            await self._send(old, "changes", told, changes.gone, absent)
         if new:
             await self._send(new, "all", list(self._rows), [])
+
+    def _absent(self, device_ids: Iterable[str]) -> str:
+        """Return the members of an event about devices that are not connected."""
+        away = list(map(self._inventory.row, filter(self._inventory.knows, device_ids)))
+        forgotten = [one for one in device_ids if not self._inventory.knows(one)]
+        parts = {"away": away, "forgotten": forgotten}
+        return "".join(f',"{key}":{_json(value)}' for key, value in parts.items() if value)
 
     def close(self) -> None:
         """End all subscriptions."""
@@ -90,12 +99,17 @@ class Broadcast:
             self._rows[device_id] = told.text
 
     async def _send(
-        self, watchers: list[Watcher], name: str, device_ids: list[str], gone: list[str]
+        self,
+        watchers: list[Watcher],
+        name: str,
+        device_ids: list[str],
+        gone: list[str],
+        absent: str = "",
     ) -> None:
         """Send rows in events of bounded size, with a checkpoint after each."""
         for start in range(0, max(1, len(device_ids)), ROWS_MAX):
-            event = self._event(name, device_ids[start : start + ROWS_MAX], gone)
-            name, gone = "changes", []
+            event = self._event(name, device_ids[start : start + ROWS_MAX], gone, absent)
+            name, gone, absent = "changes", [], ""
             for watcher in watchers:
                 self._send_one(watcher, event)
             await trio.lowlevel.checkpoint()
@@ -116,14 +130,18 @@ class Broadcast:
         if not self._watchers:
             self._watched = trio.Event()
 
-    def _event(self, name: str, device_ids: Iterable[str], gone: list[str]) -> bytes:
+    def _event(self, name: str, device_ids: Iterable[str], gone: list[str], absent: str) -> bytes:
         rows = ",".join(self._row(device_id) for device_id in device_ids)
-        told = f'{{"now":{time.time():.3f},"rows":[{rows}],"gone":{_json(gone)}}}'
+        told = f'{{"now":{time.time():.3f},"rows":[{rows}],"gone":{_json(gone)}{absent}}}'
         return f"event: {name}\ndata: {told}\n\n".encode()
 
     def _row(self, device_id: str) -> str:
-        name = self._names.get(device_id)
-        return f'{{"id":{_json(device_id)},"name":{_json(name)},{self._rows[device_id]}}}'
+        facts = {
+            "id": device_id,
+            "name": self._inventory.name_of(device_id),
+            **self._inventory.facts(device_id, connected=True),
+        }
+        return f"{_json(facts)[:-1]},{self._rows[device_id]}}}"
 
 
 def _json(value: object) -> str:

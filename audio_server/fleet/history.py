@@ -111,6 +111,11 @@ class History:
         """Return the last snapshot of a device that is gone."""
         return self._gone.get(device_id)
 
+    def forget(self, device_id: str) -> None:
+        """Drop the events of a device that is gone."""
+        if self._gone.pop(device_id, None) is not None:
+            self._entries.pop(device_id, None)
+
     async def of(self, device_id: str | None) -> list[Event]:
         """Return the events of one device or of all, oldest first, with checkpoints."""
         if device_id is None:

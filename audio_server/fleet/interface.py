@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
 Outcomes: TypeAlias = Mapping[str, Outcome]
 """By the id of each device."""
 
+IS_CONNECTED = Outcome("failed", "it is connected; only devices that are away can be forgotten")
 DONE = Outcome("done")
 GONE = Outcome("gone")
 
@@ -47,13 +48,20 @@ class Fleet(Protocol):
     async def rows(self) -> Sequence[Row]:
         """Return all connected devices."""
 
+    async def away(self) -> Sequence[Row]:
+        """Return all devices of the inventory that are not connected."""
+
+    def tagged(self, tag: str) -> Sequence[str]:
+        """Return the ids of all devices that have a tag, connected or not."""
+
     async def row(self, device_id: str) -> Row | None:
-        """Return one device, also one that was connected lately; None for an unknown id."""
+        """Return one device, also one that is away; None for an unknown id."""
 
     def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Give server-sent events: `all` with all rows, then `changes`, with rows that changed
         and the ids of devices that are gone. Of very many rows `all` has the first, and `changes`
-        right after it the others. They end with `run`, and for a subscriber that is too slow."""
+        right after it the others. `away` has rows of absent devices that an operator changed, and
+        `forgotten` ids. They end with `run`, and for a subscriber that is too slow."""
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
         """Return the latest events of one device or of all (None), oldest first."""
@@ -75,3 +83,13 @@ class Fleet(Protocol):
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name, or take it away. Raises `BadName` for an unusable name."""
+
+    async def tag(
+        self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
+    ) -> Outcomes:
+        """Give devices tags, and take others away. Raises `BadName` for an unusable tag. A cancel
+        is as for `play`."""
+
+    async def forget(self, device_id: str) -> Outcome:
+        """Remove a device from the inventory, with its name, tags and mode; fails for one that is
+        connected."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from typing import NoReturn
 
 import trio
@@ -15,9 +15,20 @@ from audio_server.fleet import actions
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.history import History
-from audio_server.fleet.interface import DONE, GONE, Event, Outcome, Outcomes, Row
+from audio_server.fleet.interface import (
+    DONE,
+    GONE,
+    IS_CONNECTED,
+    Event,
+    Outcome,
+    Outcomes,
+    Row,
+)
+from audio_server.fleet.inventory import Inventory, checked_tags
+from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.merge import Merge
-from audio_server.fleet.names import MemoryNames, NameStore, checked_name
+from audio_server.fleet.names import checked_name
+from audio_server.fleet.sightings import COLLECT_S, Sightings
 from audio_server.fleet.snapshot import Snapshot, facts
 
 LOOK_S = 0.25
@@ -25,17 +36,19 @@ LOOK_S = 0.25
 
 
 class LocalFleet:
-    """A `Fleet`. Without `names` the names of devices last as long as the process.
+    """A `Fleet`. Without `inventory` names, tags and the devices seen last as long as the process;
+    they are collected while it is `at_work`.
 
     It keeps a history of events, unless `records` is false.
     """
 
     def __init__(
-        self, devices: Devices, names: NameStore | None = None, *, records: bool = True
+        self, devices: Devices, inventory: InventoryStore | None = None, *, records: bool = True
     ) -> None:
         self._devices = devices
-        self._names: NameStore = MemoryNames() if names is None else names
-        self._broadcast = Broadcast(self._names)
+        self._inventory = Inventory(inventory)
+        self._sightings = Sightings(devices)
+        self._broadcast = Broadcast(self._inventory)
         self._look = ChangeTracker(devices)
         self._merge = Merge()
         self._history = History(self._look)
@@ -47,6 +60,25 @@ class LocalFleet:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._history.run)
             await self._feed_watchers()
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Collect the devices that are seen for the block, and at its end all that is left."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._collect)
+                yield
+                nursery.cancel_scope.cancel()
+        finally:
+            for sightings in self._sightings.all():
+                self._inventory.take(sightings)
+
+    async def _collect(self) -> NoReturn:
+        while True:
+            await trio.sleep(COLLECT_S)
+            for sightings in self._sightings.due():
+                self._inventory.take(sightings)
+                await trio.lowlevel.checkpoint()
 
     async def _feed_watchers(self) -> NoReturn:
         try:
@@ -76,17 +108,27 @@ class LocalFleet:
         async with aclosing(self._look.batches()) as batches:
             return [self._row(seen) async for batch in batches for seen in batch]
 
+    async def away(self) -> Sequence[Row]:
+        """Return the devices of the inventory that are away; takes them a few at a time."""
+        return await self._inventory.away(self._devices.by_id)
+
+    def tagged(self, tag: str) -> Sequence[str]:
+        """Return the ids of the devices with a tag."""
+        return self._inventory.tagged(tag)
+
     async def row(self, device_id: str) -> Row | None:
-        """Return one device, also one that is gone lately."""
+        """Return one device, also one that is away."""
         device = self._devices.by_id.get(device_id)
         if device is not None:
             return self._row(self._look.at(device))
+        self._inventory.take(self._sightings.of(device_id))
         seen = self._history.gone(device_id)
-        return None if seen is None else self._row(seen)
+        if seen is not None:
+            return self._row(seen)
+        return self._inventory.row(device_id) if self._inventory.knows(device_id) else None
 
     def _row(self, seen: Snapshot) -> Row:
-        name = self._names.get(seen.device_id)
-        return {"id": seen.device_id, "name": name, **facts(seen)}
+        return self._inventory.live_row(seen.device_id, facts(seen))
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
         """Return the latest events."""
@@ -117,12 +159,36 @@ class LocalFleet:
         checked = None if name is None else checked_name(name)
         if not self._knows(device_id):
             return GONE
-        self._names.put(device_id, checked)
+        self._inventory.rename(device_id, checked)
         self._history.happened(device_id, DeviceEvent.RENAMED, checked)
-        self._broadcast.rename(device_id)
-        await self._names.wait_durable(device_id)
+        self._broadcast.touch(device_id)
+        await self._inventory.wait_durable(device_id)
+        return DONE
+
+    async def tag(
+        self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
+    ) -> Outcomes:
+        """Give devices tags, and take others away."""
+        more, fewer = checked_tags(add), checked_tags(remove)
+        unknown = {device_id for device_id in device_ids if not self._knows(device_id)}
+        outcomes = await self._inventory.tag_each(device_ids, more, fewer, unknown)
+        for device_id in outcomes:
+            self._broadcast.touch(device_id)
+        return outcomes
+
+    async def forget(self, device_id: str) -> Outcome:
+        """Remove a device from the inventory."""
+        if device_id in self._devices.by_id:
+            return IS_CONNECTED
+        if not self._knows(device_id):
+            return GONE
+        self._sightings.of(device_id)  # of its end, which would bring it back
+        self._inventory.forget(device_id)
+        self._history.forget(device_id)
+        self._broadcast.touch(device_id)
+        await self._inventory.wait_durable(device_id)
         return DONE
 
     def _knows(self, device_id: str) -> bool:
         is_here = device_id in self._devices.by_id or self._history.knows(device_id)
-        return is_here or self._names.get(device_id) is not None
+        return is_here or self._inventory.knows(device_id)

@@ -1,49 +1,22 @@
-"""Names that operators give to devices."""
+"""Names and tags that operators give to devices."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from typing import Final
 
-from audio_server.names import BadName, clean_name
+from audio_server.names import BadName, clean_name, shortened
 
-__all__ = ["NAME_MAX", "BadName", "MemoryNames", "NameStore", "checked_name"]
+__all__ = ["NAME_MAX", "TAG", "TAGS_MAX", "BadName", "checked_name", "checked_tag"]
 
 NAME_MAX = 64
 """In characters."""
 
+TAG: Final = "^[a-z0-9][a-z0-9._-]{0,31}$"
+"""The form of a tag. A tag is a word of URLs and command lines, unlike a name."""
 
-class NameStore(Protocol):
-    """Remembers the name of every device that has one. Neither `get` nor `put` blocks."""
-
-    def get(self, device_id: str) -> str | None:
-        """The name last put."""
-
-    def put(self, device_id: str, name: str | None) -> None:
-        """Remember a name; None forgets it."""
-
-    async def wait_durable(self, device_id: str) -> None:
-        """Return when the last name is durable, or as durable as the store can make it."""
-
-
-class MemoryNames:
-    """Names kept until the process ends."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-
-    def get(self, device_id: str) -> str | None:
-        """The name last put."""
-        return self._names.get(device_id)
-
-    def put(self, device_id: str, name: str | None) -> None:
-        """Remember a name."""
-        if name is None:
-            self._names.pop(device_id, None)
-        else:
-            self._names[device_id] = name
-
-    async def wait_durable(self, device_id: str) -> None:
-        """Return at once: memory is the only store."""
+TAGS_MAX = 16
+"""Tags of one device."""
 
 
 def checked_name(text: str) -> str:
@@ -52,3 +25,14 @@ def checked_name(text: str) -> str:
     if len(name) > NAME_MAX:
         raise BadName(f"a name has at most {NAME_MAX} characters")
     return name
+
+
+def checked_tag(text: str) -> str:
+    """Return a tag as it is kept, in small letters. Raises `BadName`."""
+    tag = text.lower()
+    if not re.match(TAG, tag) or tag.endswith("\n"):
+        raise BadName(
+            f'"{shortened(text)}": a tag has 1 to 32 letters (a-z), digits, dots, hyphens and '
+            "underscores, and begins with a letter or a digit"
+        )
+    return tag

@@ -1,4 +1,5 @@
-"""The durable state: the mode and the name of every device, in one SQLite file.
+"""The durable state: the mode of every device and the inventory, in one SQLite file.
 
 `file` is the file, and blocks; `keeper` opens and replaces it off the loop, `generations` guards
-its log; `modes` is the store that devices and operators use. `record` is one batch."""
+its log; `modes` and `inventory` are the stores that devices and operators use. `record` is one
+batch."""

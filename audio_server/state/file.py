@@ -1,4 +1,4 @@
-"""The SQLite file of modes and names: opened, read and written. Everything here blocks.
+"""The SQLite file of modes, names and the inventory: opened, read and written. All of it blocks.
 
 The journal is a write-ahead log and `synchronous` is NORMAL: a transaction that has been written
 survives the death of the process at any instant, for the system has it. A power cut may take the
@@ -14,6 +14,7 @@ The log is emptied by this module alone, for each new one needs a name (`generat
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ from urllib.parse import quote
 
 import structlog
 
+from audio_server.device.entry import Entry
 from audio_server.errors import SetupError
 from audio_server.state import generations
 from audio_server.state.on_disk import (
@@ -44,6 +46,10 @@ SCHEMA = (
     "CREATE TABLE modes (device_id TEXT PRIMARY KEY, mode INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE names (device_id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID",
     generations.SCHEMA,
+    "CREATE TABLE devices (device_id TEXT PRIMARY KEY, first_seen REAL NOT NULL,"
+    " last_seen REAL NOT NULL, address TEXT, connections INTEGER NOT NULL, takes INTEGER NOT NULL,"
+    " errors INTEGER NOT NULL, mode INTEGER NOT NULL, leds TEXT) STRICT, WITHOUT ROWID",
+    "CREATE TABLE tags (device_id TEXT PRIMARY KEY, tags TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
 """The migrations of the file, oldest first; its `user_version` is the number of those done."""
 
@@ -54,6 +60,8 @@ _BUSY_S = 1.0
 _LOG_MAX_BYTES = 4 * 1024 * 1024
 
 _NO_LOCKS = "its file system has no locks"
+
+_LEDS = re.compile("[0-9a-f]{36}")
 
 # The last one is for tables that are not those of `SCHEMA`.
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
@@ -137,13 +145,20 @@ class StateFile:
         self._files.drop_log()
 
     def read(self) -> Record:
-        """Every mode that is not 0, every name. Looks the whole file over first."""
+        """Every mode that is not 0, every name, entry and tag; entries that were seen last come
+        last. Looks the whole file over first."""
         with _named(self.path):
             check_whole(self._db, self.path)
-            modes = OrderedDict(self._rows("SELECT device_id, mode FROM modes"))
-            return Record(modes, dict(self._rows("SELECT device_id, name FROM names")))
+            entries = self._rows("SELECT * FROM devices ORDER BY last_seen")
+            tags = self._rows("SELECT device_id, tags FROM tags")
+            return Record(
+                OrderedDict(self._rows("SELECT device_id, mode FROM modes")),
+                dict(self._rows("SELECT device_id, name FROM names")),
+                {device_id: _entry(*values) for device_id, *values in entries},
+                {device_id: tuple(text.split()) for device_id, text in tags},
+            )
 
-    def _rows(self, query: str) -> Iterator[tuple[str, Any]]:
+    def _rows(self, query: str) -> Iterator[Any]:
         """Return the rows of devices; rows that no server has written are left out."""
         return (row for row in self._db.execute(query) if is_device_id(row[0]))
 
@@ -153,16 +168,25 @@ class StateFile:
         self._files.check()
         with _named(self.path):
             with self._transaction():
-                self._replace("modes", notes.modes, kept.modes)
-                self._replace("names", notes.names, kept.names)
+                self._replace("modes", notes.modes, kept.modes.items())
+                self._replace("names", notes.names, kept.names.items())
+                entries = ((key, *entry) for key, entry in kept.entries.items() if entry)
+                self._replace("devices", notes.entries, entries)
+                self._replace("tags", notes.tags, _joined(kept.tags))
             self._files.remember_write()
             if self._files.log.stat().st_size > _LOG_MAX_BYTES:
                 self._begin_generation()
 
-    def _replace(self, table: str, all_of_them: Iterable[str], kept: Mapping[str, Any]) -> None:
-        gone = [(device_id,) for device_id in all_of_them if device_id not in kept]
+    def _replace(
+        self, table: str, device_ids: Iterable[str], rows: Iterable[tuple[Any, ...]]
+    ) -> None:
+        """Write the rows of some devices; those of them that have no row lose theirs."""
+        kept = {row[0]: row for row in rows}
+        gone = [(device_id,) for device_id in device_ids if device_id not in kept]
         self._db.executemany(f"DELETE FROM {table} WHERE device_id = ?", gone)
-        self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", kept.items())
+        if kept:
+            places = ", ".join("?" for _ in next(iter(kept.values())))
+            self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", kept.values())
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -189,6 +213,16 @@ class StateFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _entry(*values: Any) -> Entry:
+    """Return an entry of the inventory; LEDs that no server has written are unknown."""
+    entry = Entry(*values)
+    return entry if entry.leds is None or _LEDS.fullmatch(entry.leds) else entry._replace(leds=None)
+
+
+def _joined(tags: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    return ((device_id, " ".join(some)) for device_id, some in tags.items())
 
 
 def check_whole(db: sqlite3.Connection, path: Path) -> None:

@@ -130,7 +130,7 @@ class FileKeeper:
 
     def _warn(self, error: StateDamaged | StateLost, aside: Path | None) -> None:
         facts = {} if aside is None else {"now": str(aside)}
-        facts["remedy"] = "modes and names are written anew from memory"
+        facts["remedy"] = "modes and the inventory are written anew from memory"
         if isinstance(error, StateLost):
             log.warning("state file lost", reason=str(error), **facts)
         else:

@@ -1,4 +1,4 @@
-"""Durable modes and names: a `ModeStore` on a file, off the loop, in batches.
+"""Durable modes, names and inventory: a `ModeStore` on a file, off the loop, in batches.
 
 Devices read and write memory, which never blocks. Changes are collected, and one thread at a time
 writes them: while it writes, the next batch grows, so that any number of presses share a
@@ -25,6 +25,7 @@ import trio
 
 from audio_server.device.mode_store import remember
 from audio_server.state.file import StateDamaged, StateFile, StateLost, StateUnusable
+from audio_server.state.inventory import FileInventory
 from audio_server.state.keeper import FileKeeper, Opener
 from audio_server.state.record import Record
 
@@ -56,8 +57,8 @@ class _Batch:
 
 
 class FileModeStore:
-    """A `ModeStore` whose modes are in the file `path`, and a `NameStore` (`names`). `run` must be
-    running to keep them."""
+    """A `ModeStore` whose modes are in the file `path`, and an `InventoryStore` (`inventory`).
+    `run` must be running to keep them."""
 
     is_durable = True
 
@@ -65,7 +66,7 @@ class FileModeStore:
         self._path = path
         self._keeper = FileKeeper(path, open_file, self)
         self._notes = Record()
-        self.names = FileNames(self)
+        self.inventory = FileInventory(self)
         self._next = _Batch()
         self._writing = _Batch()
         self._due = trio.Event()
@@ -105,24 +106,21 @@ class FileModeStore:
             for waiting in (self._writing, self._next):
                 waiting.kept.set()
 
-    # As `names` sees it
+    # As `inventory` sees it
 
-    def name_of(self, device_id: str) -> str | None:
-        """The name last put."""
-        return self._notes.names.get(device_id)
+    @property
+    def memory(self) -> Record:
+        """All that is known, to be read."""
+        return self._notes
 
-    def put_name(self, device_id: str, name: str | None) -> None:
-        """Remember a name, and have it written soon."""
-        if name is None:
-            self._notes.names.pop(device_id, None)
-        else:
-            self._notes.names[device_id] = name
-        self._next.notes.names[device_id] = name
+    def change(self) -> Record:
+        """Return the rows that are written next, soon: for changes that are in `memory` too."""
         self._due.set()
+        return self._next.notes
 
-    async def wait_name_durable(self, device_id: str) -> None:
-        """As `wait_durable`, for the name."""
-        await self._wait_for(lambda notes: device_id in notes.names)
+    async def wait_names_durable(self, device_id: str) -> None:
+        """As `wait_durable`, for the name and the tags."""
+        await self._wait_for(lambda notes: device_id in notes.names or device_id in notes.tags)
 
     # Its life
 
@@ -187,7 +185,7 @@ class FileModeStore:
         self._notes = self._next.notes.over(unwritten.over(found)).without_blanks()
 
     def everything(self) -> Record:
-        """Return every mode and name."""
+        """Return everything."""
         return self._notes.over(Record())
 
     async def _fail(self, error: Exception, notes: Record) -> None:
@@ -212,15 +210,6 @@ class FileModeStore:
 
     def _put_back(self, notes: Record) -> None:
         self._next.notes = self._next.notes.over(notes)
-
-
-class FileNames:
-    """The `NameStore` on the file of `store`."""
-
-    def __init__(self, store: FileModeStore) -> None:
-        self.get = store.name_of
-        self.put = store.put_name
-        self.wait_durable = store.wait_name_durable
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.anywhere import FleetAnywhere
-from audio_server.fleet.names import NameStore
+from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.metrics.shared_registry import SharedRegistry
@@ -52,7 +52,7 @@ async def supervise(
     settings: Settings,
     *,
     store: ModeStore | None = None,
-    names: NameStore | None = None,
+    inventory: InventoryStore | None = None,
     progress: Progress | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -76,7 +76,7 @@ async def supervise(
         meter = shared_registry.row()
         hub = Hub(store, meter)
         await put_clips(hub, repository.clips)
-        fleet = FleetAnywhere(hub, names)
+        fleet = FleetAnywhere(hub, inventory)
         context = Context(settings, port, repository, fleet, stop, shared_registry.text)
         start = partial(
             WorkerProcess,
@@ -97,7 +97,14 @@ async def supervise(
         hangups = reload_on_hangup(partial(_reload, pool, context), stop)
         following = certificates.at_work(partial(_renew, pool, context), meter.certificate_ends)
         garbage = collecting(meter, settings.lead_ms / 1000)
-        async with meter.at_work(), garbage, hangups, open_pages(context), following:
+        async with (
+            meter.at_work(),
+            garbage,
+            hangups,
+            fleet.at_work(),
+            open_pages(context),
+            following,
+        ):
             await _keep(pool, context, registry_fd, task_status)
     log.info("stopped")
 

@@ -91,12 +91,12 @@ async def run_worker(
     devices = make_devices(settings, (), store=ownership, meter=meter)
     access_policy = AccessPolicy(settings)
     server = make_server(settings, devices, ownership, access_policy, meter, stop)
-    answers = None if settings.http == OFF else Answers(devices, number)
+    answers = Answers(devices, number, records=settings.http != OFF)
 
     def asked(question: Question) -> None:
         if question.what == "clips":
             nursery.start_soon(_change_clips, clips, devices.change_clips, question)
-        elif answers is not None:
+        else:
             answers.asked(question)
 
     orders = {"drain": stop.set, "reload": access_policy.reload}
@@ -106,8 +106,7 @@ async def run_worker(
         await stack.enter_async_context(access_policy.at_work())
         await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        if answers is not None:
-            await stack.enter_async_context(answers.at_work())
+        await stack.enter_async_context(answers.at_work())
         await stack.enter_async_context(cluster.joined(listener))
         nursery.start_soon(_stop_with_supervisor, cluster, stop)
         await clips.fetch(devices.change_clips)

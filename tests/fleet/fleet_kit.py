@@ -50,7 +50,8 @@ async def standing(clips: Any = CLIPS, **settings: Any) -> AsyncIterator[Stand]:
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
         nursery.start_soon(fleet.run)
-        yield Stand(devices, fleet)
+        async with fleet.at_work():
+            yield Stand(devices, fleet)
         nursery.cancel_scope.cancel()
 
 

@@ -21,9 +21,15 @@ async def test_a_new_device(autojump_clock: MockClock) -> None:
             await trio.sleep(2)
             (row,) = await at.fleet.rows()
             assert row.pop("since") == pytest.approx(time.time() - 2, abs=1.5)
+            assert row.pop("first_seen") == pytest.approx(time.time(), abs=60)
             assert row == {
                 "id": "a",
                 "name": None,
+                "tags": [],
+                "last_seen": None,
+                "connections": 1,
+                "takes": 0,
+                "errors_ever": 0,
                 "connected": True,
                 "address": PEER,
                 "worker": None,

@@ -7,13 +7,13 @@ from fleet_kit import next_event
 
 from audio_server.fleet.broadcast import BEHIND_MAX, ROWS_MAX, Broadcast
 from audio_server.fleet.change_tracker import Changes, EncodedRow
-from audio_server.fleet.names import MemoryNames
+from audio_server.fleet.inventory import Inventory
 
 
 async def test_whoever_begins_to_watch_has_time_to_take_all_rows() -> None:
     count = 3 * BEHIND_MAX * ROWS_MAX
     rows = {f"d{number}": EncodedRow(1, '"mode":0') for number in range(count)}
-    feed = Broadcast(MemoryNames())
+    feed = Broadcast(Inventory())
     with feed.watching() as events:
         await feed.tell(Changes(rows, []))
         assert not (await told_ids(events, count)) ^ rows.keys()

@@ -98,28 +98,32 @@ async def test_stopping_in_the_middle_of_a_write_writes_all(path) -> None:
 
 async def test_names_outlive_the_store(path) -> None:
     async with open_modes(path.parent) as store:
-        store.names.put("a", "Küche")
+        store.inventory.put_name("a", "Küche")
         store.put("a", 3)
-        await store.names.wait_durable("a")
-        store.names.put("b", "hall")
-        store.names.put("c", "door")
-        store.names.put("c", None)
+        await store.inventory.wait_durable("a")
+        store.inventory.put_name("b", "hall")
+        store.inventory.put_name("c", "door")
+        store.inventory.put_name("c", None)
     async with open_modes(path.parent) as store:
-        assert [store.names.get(device_id) for device_id in "abc"] == ["Küche", "hall", None]
+        assert [store.inventory.names.get(device_id) for device_id in "abc"] == [
+            "Küche",
+            "hall",
+            None,
+        ]
         assert store.get("a") == 3
-        store.names.put("b", None)
+        store.inventory.put_name("b", None)
     async with open_modes(path.parent) as store:
-        assert (store.names.get("a"), store.names.get("b")) == ("Küche", None)
+        assert (store.inventory.names.get("a"), store.inventory.names.get("b")) == ("Küche", None)
 
 
 async def test_a_name_waits_for_its_own_batch(path) -> None:
     file = SlowFile()
     file.is_slow = True
     async with stored(file, path) as store, trio.open_nursery() as nursery:
-        store.names.put("a", "x")
+        store.inventory.put_name("a", "x")
         await trio.to_thread.run_sync(file.begun.acquire)
         await store.wait_durable("a")  # its mode has not changed
-        nursery.start_soon(store.names.wait_durable, "a")
+        nursery.start_soon(store.inventory.wait_durable, "a")
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 1
         file.is_slow = False

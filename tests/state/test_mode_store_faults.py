@@ -191,8 +191,8 @@ async def test_a_disk_that_fails_delays_no_name_and_gets_it_later(path, autojump
     file.names = {"a": "old", "b": "kept"}
     file.error = FULL
     async with stored(file, path) as store:
-        store.names.put("a", "new")
-        await store.names.wait_durable("a")
+        store.inventory.put_name("a", "new")
+        await store.inventory.wait_durable("a")
         file.error = None
         await until(lambda: file.names["a"] == "new")
-        assert [store.names.get(device_id) for device_id in "ab"] == ["new", "kept"]
+        assert [store.inventory.names.get(device_id) for device_id in "ab"] == ["new", "kept"]

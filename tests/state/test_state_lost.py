@@ -184,7 +184,7 @@ def after_kill(path: Path, tmp_path: Path) -> Record:
 
 async def fill(store: FileModeStore) -> None:
     store.put("a", 1)
-    store.names.put("a", "Küche")
+    store.inventory.put_name("a", "Küche")
     store.put("gone", 2)
     await store.wait_durable("gone")
     store.put("gone", 0)
@@ -214,8 +214,8 @@ async def test_it_is_noticed_without_a_press(lose, path, tmp_path, logged) -> No
         lose(path)
         await soon(lambda: bool(warnings(logged)))
         await soon(lambda: path.is_file() and log_of(path).is_file())
-        store.names.put("b", "hall")
-        await store.names.wait_durable("b")
+        store.inventory.put_name("b", "hall")
+        await store.inventory.wait_durable("b")
         assert after_kill(path, tmp_path) == Record({"a": 1}, {"a": "Küche", "b": "hall"})
     assert warnings(logged) == LOST
 

@@ -104,5 +104,6 @@ async def an_api(repository: Repository | None = None) -> AsyncIterator[Api]:
         await nursery.start(devices.run)
         nursery.start_soon(fleet.run)
         app = make_app(context, Admitted(loopback=True))
-        yield Api(app, devices, context, document)
+        async with fleet.at_work():
+            yield Api(app, devices, context, document)
         nursery.cancel_scope.cancel()

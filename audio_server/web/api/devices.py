@@ -16,6 +16,7 @@ from audio_server.fleet.interface import Event, Fleet, Row
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.web.api import models
 from audio_server.web.api.events import EventStream
+from audio_server.web.api.listing import listed
 from audio_server.web.api.operation import (
     EVENTS,
     JSON_IDS_BYTES,
@@ -30,6 +31,7 @@ BATCH: Final = 100
 """How many rows are written before others have their turn."""
 
 UNKNOWN: Final = "no such device is connected"
+NEVER_SEEN: Final = "no such device is known"
 FULL: Final = "too many pages and programs follow events already"
 
 DEVICE: Final = "/api/devices/{id}"
@@ -50,11 +52,24 @@ class DeviceOperations:
         self._fleet: Fleet = context.fleet
         self._repository = context.repository
 
-    @Operation("GET", "/api/devices", models.Devices)
+    @Operation("GET", "/api/devices", models.Devices, query=models.Listing)
     async def list_devices(self, asked: ApiRequest) -> Response:
-        """All devices that are connected."""
-        rows = await self._fleet.rows()
-        return await _answer_list("rows", rows, now=round(time.time(), 3))
+        """All devices that are connected, or those that the parameters ask for."""
+        query = asked.query
+        rows = [] if query.state == "offline" else list(await self._fleet.rows())
+        if query.state in ("all", "offline"):
+            rows += map(self._with_mode_name, await self._fleet.away())
+        page = await listed(rows, query)
+        more = {"found": page.found, "next": page.next}
+        return await _answer_list("rows", page.rows, now=round(time.time(), 3), **more)
+
+    def _with_mode_name(self, row: Row) -> Row:
+        """Return the row of a device that is away with the name of its mode, which is that of the
+        present clip."""
+        clips = self._repository.clips
+        if row["mode"] < len(clips):
+            row["mode_name"] = clips[row["mode"]].name
+        return row
 
     @Operation("GET", "/api/devices/changes", CHANGES, problems=NO_ROOM)
     async def watch_devices(self, asked: ApiRequest) -> Response:
@@ -65,11 +80,11 @@ class DeviceOperations:
 
     @Operation("GET", DEVICE, models.Device, problems=NOT_THERE)
     async def get_device(self, asked: ApiRequest) -> Row:
-        """A device; one that has gone lately too."""
+        """A device, also one that is away."""
         row = await self._fleet.row(asked.named("id"))
         if row is None:
             raise Problem(404, UNKNOWN)
-        return row
+        return row if row["mode_name"] else self._with_mode_name(row)
 
     @Operation("GET", f"{DEVICE}/events", models.Events, problems=NOT_THERE)
     async def list_events_of_device(self, asked: ApiRequest) -> models.Events | Response:
@@ -97,6 +112,20 @@ class DeviceOperations:
         return await _answer_list("events", await self._fleet.events(device_id))
 
     # -- actions
+
+    @Operation(
+        "DELETE",
+        DEVICE,
+        models.Forgotten,
+        problems={404: NEVER_SEEN, 409: "it is connected"},
+    )
+    async def forget_device(self, asked: ApiRequest) -> models.Forgotten:
+        """Forget a device that is away: its history, name, tags and mode."""
+        device_id = asked.named("id")
+        outcome = await self._fleet.forget(device_id)
+        if outcome.result != "done":
+            raise Problem(404 if outcome.result == "gone" else 409, outcome.reason or NEVER_SEEN)
+        return models.Forgotten(device_id)
 
     @Operation(
         "PATCH",
@@ -171,7 +200,7 @@ def _summed_up(outcomes: FleetOutcomes) -> models.Outcomes:
     return models.Outcomes(len(outcomes) - len(gone) - len(failed), gone, failed)
 
 
-async def _answer_list(name: str, items: Iterable[object], **more: float) -> Response:
+async def _answer_list(name: str, items: Iterable[object], **more: float | str | None) -> Response:
     """An object with a long list, written a few at a time."""
     encoder, body = msgspec.json.Encoder(), bytearray()
     for number, item in enumerate(items):

@@ -8,12 +8,17 @@ from msgspec import Meta, Struct
 
 from audio_server.clips.peaks import POINTS_MAX
 from audio_server.device.events import DeviceEvent
-from audio_server.fleet.names import NAME_MAX
+from audio_server.fleet.names import NAME_MAX, TAG, TAGS_MAX
 
 DEVICES_MAX = 100_000
 """How many devices a request may name."""
 
 CLIPS_MAX = 10_000
+
+ROWS_MAX = 5_000
+"""How many devices a page of a list may have."""
+
+QUERY_MAX = 200
 
 Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{8}$", description="#rrggbbaa, aa is intensity")]
 Confirmed = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
@@ -24,6 +29,9 @@ NAME: dict[str, object] = {
     "description": "without control characters; blanks round it are dropped",
 }
 Button = Literal["mode", "play", "stop", "connect"]
+Tag = Annotated[
+    str, Meta(pattern=TAG, description="a-z, digits, dots, hyphens, underscores; of 32 at most")
+]
 Ids = Annotated[list[str], Meta(min_length=1, max_length=DEVICES_MAX)]
 Which = Annotated[Ids | Literal["all"], Meta(description='ids of devices, or "all"')]
 
@@ -68,10 +76,16 @@ class Device(Struct):
 
     id: str
     name: Annotated[str | None, Meta(description="the name that an operator gave it")]
+    tags: Annotated[list[Tag], Meta(max_length=TAGS_MAX)]
+    first_seen: Time | None
+    last_seen: Annotated[Time | None, Meta(description="null while it is connected")]
+    connections: Annotated[int, Meta(ge=0, description="how often it has connected")]
+    takes: Annotated[int, Meta(ge=0, description="ever begun, up to a minute ago")]
+    errors_ever: Annotated[int, Meta(ge=0, description="of all its connections, a minute ago")]
     connected: bool
     address: str | None
     worker: Annotated[int | None, Meta(description="the process that has it, with --workers")]
-    since: Time
+    since: Annotated[Time, Meta(description="when it connected; when it was last seen, if away")]
     mode: Annotated[int, Meta(ge=0)]
     mode_name: Annotated[str | None, Meta(description="its clip; null for a mode without one")]
     state: Literal["idle", "playing", "paused", "announcing", "error"]
@@ -92,10 +106,18 @@ class Device(Struct):
 
 
 class Devices(Struct):
-    """All devices that are connected."""
+    """Devices: those that are connected, or those that the parameters ask for."""
 
     rows: list[Device]
     now: Time
+    found: Annotated[int, Meta(ge=0, description="how many there are, with those not listed here")]
+    next: Annotated[str | None, Meta(description="the `cursor` of the devices that follow")]
+
+
+class Forgotten(Struct):
+    """A device that is known no more."""
+
+    id: str
 
 
 class Named(Struct):
@@ -172,6 +194,25 @@ class Rename(Struct, forbid_unknown_fields=True):
     """Another name for a device; null takes it away."""
 
     name: Annotated[str, Meta(extra_json_schema=NAME)] | None
+
+
+class Listing(Struct, forbid_unknown_fields=True):
+    """The devices to list; without parameters all that are connected."""
+
+    state: Annotated[
+        Literal["connected", "offline", "all", "playing", "idle", "paused", "announcing", "error"],
+        Meta(description="`offline` devices are away; all but `all` and `offline` are connected"),
+    ] = "connected"
+    tag: Annotated[Tag | None, Meta(description="with this tag alone")] = None
+    q: Annotated[
+        Annotated[str, Meta(max_length=QUERY_MAX)] | None,
+        Meta(description="words of id, name, tags, address, mode or clip"),
+    ] = None
+    limit: Annotated[
+        Annotated[int, Meta(ge=1, le=ROWS_MAX)] | None,
+        Meta(description="how many, in the order of their ids; without it all"),
+    ] = None
+    cursor: Annotated[str | None, Meta(description="`next` of the answer before")] = None
 
 
 class Press(Struct, forbid_unknown_fields=True):

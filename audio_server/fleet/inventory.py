@@ -1,0 +1,261 @@
+"""The inventory: every device that was ever seen, with its name, its tags and its history.
+
+It is bounded: past `ENTRIES_MAX` devices, those are given up that are not connected and have
+neither name nor tag (`expendable`). The store keeps it; without one it ends with the process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import trio
+
+from audio_server.device.entry import Entry
+from audio_server.fleet.expendable import Expendable, network_of
+from audio_server.fleet.interface import DONE, GONE, Outcome, Row
+from audio_server.fleet.inventory_store import InventoryStore, MemoryInventory
+from audio_server.fleet.names import TAGS_MAX, BadName, checked_tag
+from audio_server.fleet.sightings import Sighting
+
+ENTRIES_MAX = 50_000
+"""Devices that are remembered, besides those that are connected, named or tagged: a device takes
+about half a kilobyte of memory and 100 bytes of disk."""
+
+BATCH = 100
+"""Devices between two checkpoints."""
+
+_LEDS = 6
+_NEVER = Entry(0.0, 0.0, None, 0, 0, 0, 0, None)
+
+
+class _Here(NamedTuple):
+    node: str
+    came_ns: int
+
+
+class Inventory:
+    """All devices that are known, of one node or of several."""
+
+    def __init__(self, store: InventoryStore | None = None) -> None:
+        self._store: InventoryStore = MemoryInventory() if store is None else store
+        self._here: dict[str, _Here] = {}
+        self._expendable = Expendable()
+        self._entries: Mapping[str, Entry | None] = {}
+        self._tagged: dict[str, dict[str, None]] = {}
+        self._follow()
+
+    def _follow(self) -> None:
+        """Take in the entries of the store, again if they are others by now: a file that could not
+        be read at the start has been read."""
+        if self._entries is self._store.entries:
+            return
+        self._entries = self._store.entries
+        self._expendable = Expendable()
+        for device_id in self._entries:
+            self._review(device_id)
+        self._tagged = {}
+        for device_id, tags in self._store.tags.items():
+            for tag in tags:
+                self._tagged.setdefault(tag, {})[device_id] = None
+
+    # -- sightings
+
+    def take(self, sightings: Iterable[Sighting], node: str = "") -> None:
+        """Add the news of devices at a node."""
+        self._follow()
+        for sighting in sightings:
+            self._take(sighting, node)
+        while len(self._entries) > ENTRIES_MAX:
+            if (device_id := self._expendable.give_up()) is None:
+                return
+            self._store.put_entry(device_id, None)
+
+    def _take(self, new: Sighting, node: str) -> None:
+        device_id, here = new.device_id, self._here.get(new.device_id)
+        is_newest = here is None or new.came_ns >= here.came_ns
+        if new.is_here and is_newest:
+            self._here[device_id] = _Here(node, new.came_ns)
+        elif not new.is_here and here is not None and here.node == node and is_newest:
+            del self._here[device_id]
+        old = self._store.entries.get(device_id)
+        if old is None and not (new.connections or new.is_here):
+            return  # it was forgotten
+        old = old or _NEVER._replace(first_seen=new.at)
+        entry = Entry(
+            old.first_seen,
+            max(old.last_seen, new.at),
+            new.address if is_newest else old.address,
+            old.connections + new.connections,
+            old.takes + new.takes,
+            old.errors + new.errors,
+            new.mode if is_newest else old.mode,
+            (new.leds if is_newest else None) or old.leds,
+        )
+        self._store.put_entry(device_id, entry)
+        self._review(device_id)
+
+    def lose(self, node: str) -> None:
+        """The devices of a node are gone with it."""
+        now = round(time.time(), 3)
+        for device_id in [key for key, here in self._here.items() if here.node == node]:
+            del self._here[device_id]
+            entry = self._store.entries.get(device_id)
+            if entry is not None:
+                self._store.put_entry(device_id, entry._replace(last_seen=now))
+            self._review(device_id)
+
+    def _review(self, device_id: str) -> None:
+        """Decide whether a device may be given up."""
+        entry = self._store.entries.get(device_id)
+        is_kept = device_id in self._here or self.name_of(device_id) or self.tags_of(device_id)
+        if entry is None or is_kept:
+            self._expendable.discard(device_id)
+        else:
+            self._expendable.add(device_id, network_of(entry.address))
+
+    # -- queries
+
+    def knows(self, device_id: str) -> bool:
+        """Whether a device was ever seen, or has a name or tags."""
+        return bool(
+            device_id in self._store.entries or self.name_of(device_id) or self.tags_of(device_id)
+        )
+
+    def name_of(self, device_id: str) -> str | None:
+        """Return the name of a device."""
+        return self._store.names.get(device_id)
+
+    def tags_of(self, device_id: str) -> tuple[str, ...]:
+        """Return the tags of a device, in the order of the alphabet."""
+        return self._store.tags.get(device_id, ())
+
+    def tagged(self, tag: str) -> list[str]:
+        """Return the ids of all devices that have a tag."""
+        self._follow()
+        return list(self._tagged.get(tag, ()))
+
+    def facts(self, device_id: str, *, connected: bool) -> dict[str, Any]:
+        """Return the part of a row that the inventory adds, beside the name."""
+        entry = self._store.entries.get(device_id) or _NEVER
+        return {
+            "tags": list(self.tags_of(device_id)),
+            "first_seen": entry.first_seen or None,
+            "last_seen": None if connected else entry.last_seen or None,
+            "connections": entry.connections,
+            "takes": entry.takes,
+            "errors_ever": entry.errors,
+        }
+
+    async def away(self, connected: Container[str]) -> list[Row]:
+        """Return the rows of all devices that are not connected, with checkpoints."""
+        self._follow()
+        store, rows = self._store, []
+        known = list(dict.fromkeys([*store.entries, *store.names, *store.tags]))
+        for number, device_id in enumerate(known, 1):
+            if device_id not in connected and self.knows(device_id):
+                rows.append(self.row(device_id))
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+        return rows
+
+    def live_row(self, device_id: str, facts: Row) -> Row:
+        """Return the row of a device of which a snapshot gives the `facts`."""
+        more = self.facts(device_id, connected=facts["connected"])
+        return {"id": device_id, "name": self.name_of(device_id), **more, **facts}
+
+    def row(self, device_id: str) -> Row:
+        """Return the row of a device that is away."""
+        entry = self._store.entries.get(device_id) or _NEVER
+        leds = entry.leds and [f"#{entry.leds[at : at + 6]}" for at in range(0, 6 * _LEDS, 6)]
+        return {
+            "id": device_id,
+            "name": self.name_of(device_id),
+            **self.facts(device_id, connected=False),
+            "connected": False,
+            "address": entry.address,
+            "worker": None,
+            "since": entry.last_seen,
+            "mode": entry.mode,
+            "mode_name": None,
+            "state": "idle",
+            "playing": None,
+            "leds": [f"{led}ff" for led in leds] if leds else ["#00000000"] * _LEDS,
+            "confirmed": leds,
+            "last_press": None,
+            "battery": None,
+            "lead_ms": None,
+            "round_trip_ms": None,
+            "errors": entry.errors,
+            "last_error": None,
+            "corrections": 0,
+            "streams": [],
+        }
+
+    # -- changes by an operator
+
+    def rename(self, device_id: str, name: str | None) -> None:
+        """Give a device a name, or take it away."""
+        self._store.put_name(device_id, name)
+        self._review(device_id)
+
+    def tag(self, device_id: str, add: Iterable[str], remove: Iterable[str]) -> str | None:
+        """Give a device tags and take others away; return the reason if it would have too many."""
+        self._follow()
+        before = self.tags_of(device_id)
+        tags = {*before, *add}.difference(remove)
+        if len(tags) > TAGS_MAX:
+            return f"it would have more than {TAGS_MAX} tags"
+        if tags != set(before):
+            self._put_tags(device_id, before, tuple(sorted(tags)))
+        return None
+
+    async def tag_each(
+        self,
+        device_ids: Iterable[str],
+        add: Sequence[str],
+        remove: Sequence[str],
+        unknown: Container[str],
+    ) -> dict[str, Outcome]:
+        """Tag several devices, with checkpoints, and return once their tags are durable."""
+        outcomes = {}
+        for number, device_id in enumerate(device_ids, 1):
+            reason = None if device_id in unknown else self.tag(device_id, add, remove)
+            outcomes[device_id] = Outcome("failed", reason) if reason else DONE
+            if device_id in unknown:
+                outcomes[device_id] = GONE
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+        for device_id in outcomes:
+            await self.wait_durable(device_id)
+        return outcomes
+
+    def _put_tags(self, device_id: str, before: Iterable[str], now: tuple[str, ...]) -> None:
+        for tag in before:
+            self._tagged[tag].pop(device_id, None)
+            if not self._tagged[tag]:
+                del self._tagged[tag]
+        for tag in now:
+            self._tagged.setdefault(tag, {})[device_id] = None
+        self._store.put_tags(device_id, now)
+        self._review(device_id)
+
+    def forget(self, device_id: str) -> None:
+        """Forget a device that is away, with its name, tags and mode."""
+        self._put_tags(device_id, self.tags_of(device_id), ())
+        self._here.pop(device_id, None)
+        self._store.forget(device_id)
+        self._expendable.discard(device_id)
+
+    async def wait_durable(self, device_id: str) -> None:
+        """Return when the last name and tags are durable, or as durable as can be."""
+        await self._store.wait_durable(device_id)
+
+
+def checked_tags(tags: Iterable[str]) -> list[str]:
+    """Return tags as they are kept. Raises `BadName`."""
+    checked = list(dict.fromkeys(checked_tag(tag) for tag in tags))
+    if len(checked) > TAGS_MAX:
+        raise BadName(f"a device has at most {TAGS_MAX} tags")
+    return checked

@@ -1,0 +1,64 @@
+"""The part of all devices that a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import trio
+
+from audio_server.fleet.interface import Row
+from audio_server.web.api.models import Listing
+
+BATCH = 200
+"""Rows that are looked at between two checkpoints."""
+
+_ALL = ("connected", "offline", "all")
+
+
+class Page(NamedTuple):
+    """Rows, how many there would be without a limit, and the cursor of the rows that follow."""
+
+    rows: Sequence[Row]
+    found: int
+    next: str | None
+
+
+async def listed(rows: Sequence[Row], query: Listing) -> Page:
+    """Return those of `rows` that a query asks for, with checkpoints. A device in two states at
+    once, for it came or went meanwhile, is listed once."""
+    fits = _fits(query)
+    found: dict[str, Row] = {}
+    for number, row in enumerate(rows, 1):
+        if row["id"] not in found and fits(row):
+            found[row["id"]] = row
+        if number % BATCH == 0:
+            await trio.lowlevel.checkpoint()
+    if query.limit is None and query.cursor is None:
+        return Page(list(found.values()), len(found), None)
+    left = (device_id for device_id in sorted(found) if device_id > (query.cursor or ""))
+    ids = list(islice(left, query.limit))
+    following = ids[-1] if ids and next(left, None) is not None else None
+    return Page([found[device_id] for device_id in ids], len(found), following)
+
+
+def _fits(query: Listing) -> Callable[[Row], bool]:
+    words = (query.q or "").lower().split()
+
+    def fits(row: Row) -> bool:
+        if query.state not in _ALL and row["state"] != query.state:
+            return False
+        if query.tag is not None and query.tag not in row["tags"]:
+            return False
+        text = _text(row) if words else ""
+        return all(word in text for word in words)
+
+    return fits
+
+
+def _text(row: Row) -> str:
+    """Return the words of a row that can be searched for."""
+    clip = row["playing"]["clip"] if row["playing"] else None
+    parts = [row["id"], row["name"], row["address"], row["mode_name"], row["state"], clip]
+    return " ".join([*filter(None, parts), *row["tags"]]).lower()
