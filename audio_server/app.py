@@ -343,6 +343,7 @@ def make_server(
         all_services(service, stop),
         limits=limits,
         trusted_proxies=settings.trusted_proxies,
+        proxy_protocol=settings.proxy_protocol == "required",
         secure=access_policy.secure if access_policy.is_encrypted else None,
         meter=meter,
     )

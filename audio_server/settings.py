@@ -31,6 +31,7 @@ LogFormat = Literal["auto", "human", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Workers = int | Literal["auto"]
 TokenUse = Literal["off", "required"]
+ProxyProtocol = Literal["off", "required"]
 
 # Under three packets every hiccup of a scheduler is heard; over two seconds a Stop feels broken.
 LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
@@ -317,6 +318,10 @@ class Settings:
     trusted_proxies: Networks = ()
     """Addresses or networks of proxies before the port, with commas between: each carries many
     devices, so that the limits of a connection or an address are a hundred times as wide."""
+
+    proxy_protocol: ProxyProtocol = "off"
+    """Whether each connection of `trusted_proxies` to the port of devices begins with a PROXY
+    header (version 1 or 2), so that the client's own address counts; others come without."""
 
     lead_ms: LeadMs = 300
     """How far sound is sent ahead of real time, 60 to 2000 ms; Stop is felt within it."""

@@ -16,7 +16,17 @@ from cyclopts.validators import Number
 
 from audio_server.cli.errors import CommandError
 from audio_server.process.output import say
-from audio_server.settings import ConfigFile, File, Host, Port, reachable
+from audio_server.rpc.proxy_header import LOCAL
+from audio_server.rpc.trusted_proxies import is_within
+from audio_server.settings import (
+    ConfigFile,
+    File,
+    Host,
+    Networks,
+    Port,
+    ProxyProtocol,
+    reachable,
+)
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -30,6 +40,8 @@ def check(
     host: Host = "127.0.0.1",
     port: Port = 50051,
     tls_cert: File = None,
+    proxy_protocol: ProxyProtocol = "off",
+    trusted_proxies: Networks = (),
     within_s: WithinS = 3.0,
     config: ConfigFile = None,
 ) -> None:
@@ -43,11 +55,18 @@ def check(
         Its TCP port.
     tls_cert: Path
         The server's certificate: that there is one says that it speaks TLS.
+    proxy_protocol: str
+        The server's: whether connections of proxies begin with a PROXY header.
+    trusted_proxies: str
+        The server's proxies; from an address of theirs the check sends such a header.
     within_s: float
         How long it may take to answer, in seconds.
     """
     try:
         with socket.create_connection((reachable(host), port), within_s) as connection:
+            own_address = str(connection.getsockname()[0])
+            if proxy_protocol == "required" and is_within(own_address, trusted_proxies):
+                connection.sendall(LOCAL)
             answered = _shakes_hands(connection) if tls_cert else _settles(connection)
     except OSError as error:
         raise CommandError(f"{host}:{port}: {error.strerror or error}") from error

@@ -18,6 +18,7 @@ from audio_server.identity.tls import TlsError, server_context
 from audio_server.identity.tls_acceptor import TlsAcceptor
 from audio_server.identity.token_reloader import TokenReloader
 from audio_server.identity.tokens import TOKENS_FILE
+from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.sockets import Transport
 from audio_server.settings import Settings, is_loopback
 
@@ -31,6 +32,7 @@ class AccessPolicy:
     """
 
     def __init__(self, settings: Settings) -> None:
+        _check_proxies(settings)
         self._acceptor = _acceptor(settings)
         self._watch = _watch(settings)
         self._identity = _identity(settings, self._watch)
@@ -44,10 +46,12 @@ class AccessPolicy:
         """Whether connections go on over TLS. Where not, `secure` has nothing to do."""
         return self._acceptor is not None
 
-    async def secure(self, transport: trio.SocketStream) -> Transport | None:
+    async def secure(
+        self, transport: trio.SocketStream, peer: Peer | None = None
+    ) -> Transport | None:
         """Return the transport that a connection goes on over; None if it is over. As
         `TlsAcceptor.secure`."""
-        return await self._acceptor.secure(transport) if self._acceptor else transport
+        return await self._acceptor.secure(transport, peer) if self._acceptor else transport
 
     def reload(self) -> None:
         """Read certificates anew, for new connections; those that are bad are logged, and the old
@@ -78,6 +82,12 @@ class AccessPolicy:
             )
         elif self._acceptor is None:
             log.warning("tokens are sent in the clear", see="--tls-cert")
+
+
+def _check_proxies(settings: Settings) -> None:
+    if settings.proxy_protocol == "required" and not settings.trusted_proxies:
+        reason = "needs --trusted-proxies, the addresses that may name clients"
+        raise SetupError("--proxy-protocol", reason)
 
 
 def _acceptor(settings: Settings) -> TlsAcceptor | None:

@@ -43,13 +43,15 @@ class TlsAcceptor:
         """
         self._context = self._make()
 
-    async def secure(self, transport: trio.SocketStream) -> TlsSocket | None:
+    async def secure(
+        self, transport: trio.SocketStream, peer: Peer | None = None
+    ) -> TlsSocket | None:
         """Return the connection over TLS; None for one that came to nothing: it is logged and
-        closed.
+        closed, with the address of `peer`.
 
         Raises nothing that a client could cause. A cancel closes the connection.
         """
-        peer, tls = Peer(transport), None
+        peer, tls = peer or Peer(transport), None
         try:
             # `fail_after` would leave a cycle (`process.socket_errors`)
             with trio.move_on_after(self._handshake_s):

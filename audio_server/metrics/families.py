@@ -76,6 +76,7 @@ CONNECTIONS_REFUSED = counters(
         "too_many_unauthenticated_connections_from_one_address",
         "too_many_abandoned_connections_from_one_address",
         "handshake",
+        "proxy_header",
         OTHER,
     ],
 )

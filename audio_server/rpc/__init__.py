@@ -28,6 +28,7 @@ From the wire up:
 - `connection` holds the tasks of one connection; `server_connection` and `client` are its two
   ends. `call` is the object that a handler of the server gets: grpclib's `Stream`.
 - `server` accepts connections, `admission` and `rate_limit` decide which, `limits` has every bound.
+  `proxy_header` and `io.proxy_reader` find the client of one that a proxy for TCP has opened.
 
 Every limit is a field of `Limits`. An error of a handler becomes the status of its call; a
 `grpclib.GRPCError` is passed on, anything else is logged and answered UNKNOWN without its text.

@@ -29,6 +29,9 @@ CLIENT_PREFIX_BITS = 56
 """Of an IPv6 address. Providers delegate a /56 to a customer (RIPE-690), so that one client has
 256 networks of 64 bits."""
 
+UNKNOWN_CLIENT = "unknown"
+"""The network of clients that a proxy has still to name."""
+
 
 class ConnectionLimiter:
     """Counts connections; one is unauthenticated until it has said and proved its identity."""
@@ -49,17 +52,52 @@ class ConnectionLimiter:
         If the server is full, another connection may lose its slot for it.
         """
         network, limits = client_network(host), self._limits.of(host)
-        reason = self._objection(network, limits)
-        if reason is None and self._open >= limits.max_connections and not self.make_room():
-            reason = "too many connections"
+        reason = self._objection(network, limits) or self._lack_of_room(limits)
         if reason is not None:
             self._refuse(reason, host)
             return None
+        return self._make(host, network, limits)
+
+    def enter_proxied(self, proxy: str) -> Slot | None:
+        """As `enter`, for a connection of a proxy that is still to name its client.
+
+        Until `locate` it counts in all, and for no address.
+        """
+        limits = self._limits.of(proxy)
+        if (reason := self._lack_of_room(limits)) is not None:
+            self._refuse(reason, proxy)
+            return None
+        return self._make(proxy, UNKNOWN_CLIENT, limits)
+
+    def locate(self, slot: Slot, host: str) -> bool:
+        """Count a connection of `enter_proxied` for its client from now on.
+
+        False, with nothing changed, if one more is too many for that address, or if the slot is
+        no longer held.
+        """
+        if not slot.is_held:
+            return False
+        network, limits = client_network(host), self._limits.of(host)
+        if (reason := self._objection(network, limits)) is not None:
+            self._refuse(reason, host)
+            return False
+        self._count_out(slot)
+        slot.host, slot.network = host, network
+        slot.abandoned = self._abandoned_at(limits.abandoned)
+        self._per_network[network] += 1
+        return True
+
+    def _make(self, host: str, network: str, limits: Limits) -> Slot:
         self._open += 1
         self._per_network[network] += 1
         slot = Slot(self, host, network, self._abandoned_at(limits.abandoned))
         self._unauthenticated[slot] = None
         return slot
+
+    def _lack_of_room(self, limits: Limits) -> str | None:
+        if self._open >= limits.max_connections and not self.make_room():
+            return "too many connections"
+        return None
 
     def _objection(self, network: str, limits: Limits) -> str | None:
         if self._per_network.get(network, 0) >= limits.max_unauthenticated:
@@ -92,6 +130,9 @@ class ConnectionLimiter:
     def forget(self, slot: Slot) -> None:
         """A connection is unauthenticated no more."""
         del self._unauthenticated[slot]
+        self._count_out(slot)
+
+    def _count_out(self, slot: Slot) -> None:
         self._per_network[slot.network] -= 1
         if not self._per_network[slot.network]:
             del self._per_network[slot.network]
@@ -100,8 +141,9 @@ class ConnectionLimiter:
         """A connection has ended, or gives way."""
         self._open -= 1
         if slot in self._unauthenticated:
-            now = trio.current_time()
-            slot.abandoned.of(slot.network, now).take(now)
+            if slot.network != UNKNOWN_CLIENT:
+                now = trio.current_time()
+                slot.abandoned.of(slot.network, now).take(now)
             self.forget(slot)
 
 

@@ -9,7 +9,7 @@ async with open_channel(host, port) as channel:
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -31,9 +31,11 @@ from audio_server.rpc.headers import CONTENT_TYPE
 from audio_server.rpc.http2.frames import Frame
 from audio_server.rpc.io.tls import shake_hands
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.proxy_header import LOCAL
 from audio_server.rpc.statuses import status_of_http, status_of_reset
 from audio_server.rpc.stream import RpcStream
 from audio_server.rpc.tls_errors import handshake_fault
+from audio_server.rpc.trusted_proxies import Network, is_within
 
 Metadata = Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]
 
@@ -282,12 +284,19 @@ async def open_channel(
     *,
     ssl_context: ssl.SSLContext | None = None,
     limits: Limits | None = None,
+    proxies: Sequence[Network] = (),
 ) -> AsyncIterator[Channel]:
     """Connect, over TLS if there is a context for it, else in plaintext.
 
+    From an address in `proxies` the connection begins with a PROXY header that names no client, as
+    a server with `proxy_protocol` awaits it of its trusted proxies.
+
     Raises `OSError` when no server answers there or the handshake fails.
     """
-    transport: trio.abc.Stream = await trio.open_tcp_stream(host, port)
+    socket_stream = await trio.open_tcp_stream(host, port)
+    if is_within(str(socket_stream.socket.getsockname()[0]), proxies):
+        await socket_stream.send_all(LOCAL)
+    transport: trio.abc.Stream = socket_stream
     if ssl_context is not None:
         transport = await _over_tls(transport, ssl_context, host)
     scheme = "http" if ssl_context is None else "https"

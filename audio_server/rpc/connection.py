@@ -70,9 +70,10 @@ class Connection(Dispatcher):
         limits: Limits,
         batch_writer: BatchWriter | None = None,
         scheduler: ReadScheduler | None = None,
+        peer: Peer | None = None,
     ) -> None:
         super().__init__(ConnectionState(limits, client_side=self.client_side), limits)
-        self.peer = Peer(transport)
+        self.peer = peer or Peer(transport)
         self.reading_stopped = False
         """Whether reading has ended, so that no window will open."""
         self.reads = 0

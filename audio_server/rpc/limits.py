@@ -47,7 +47,7 @@ class Limits:
     Those of devices cost nothing."""
 
     handshake_s: Annotated[float, Range(0.1, 600)] = 10.0
-    """How long a TLS handshake may take."""
+    """How long a TLS handshake may take, and a PROXY header before it."""
 
     preface_s: Annotated[float, Range(0.1, 600)] = 10.0
     """From the start of a connection to the peer's preface and SETTINGS."""

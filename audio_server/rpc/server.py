@@ -17,13 +17,15 @@ from audio_server.rpc.io.accept import Acceptor
 from audio_server.rpc.io.epoll import Poller, is_possible
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
+from audio_server.rpc.io.proxy_reader import read_client
 from audio_server.rpc.io.sockets import Transport
 from audio_server.rpc.io.writer import BatchWriter
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.proxy_header import ProxyHeaderError
 from audio_server.rpc.server_connection import ServerConnection, Services
 from audio_server.rpc.trusted_proxies import Network, PeerLimits
 
-Securing = Callable[[trio.SocketStream], Awaitable[Transport | None]]
+Securing = Callable[[trio.SocketStream, Peer], Awaitable[Transport | None]]
 """Returns the transport that a connection goes on over, as TLS; None for one that it ended."""
 
 log = structlog.get_logger()
@@ -43,7 +45,8 @@ class Server:
     to handlers. Raises `TypeError` for anything else.
 
     `secure` runs in the connection's own task, so it may take its time. Connections from
-    `trusted_proxies` have wider limits (`proxy_limits`).
+    `trusted_proxies` have wider limits (`proxy_limits`); with `proxy_protocol` each of them begins
+    with a header that names the client (`proxy_header`), whose address counts from then on.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Server:
         *,
         limits: Limits | None = None,
         trusted_proxies: Sequence[Network] = (),
+        proxy_protocol: bool = False,
         secure: Securing | None = None,
         meter: Instrumentation | None = None,
     ) -> None:
@@ -63,8 +67,9 @@ class Server:
         self._poller = Poller(self._scheduler) if is_possible() else None
         self._limiter = ConnectionLimiter(self._limits, self._meter)
         self._numbers = itertools.count(1)
+        self._proxy_protocol = proxy_protocol
         self._secure = secure
-        self._securing: set[trio.CancelScope] = set()
+        self._opening: set[trio.CancelScope] = set()
         self._connections: set[ServerConnection] = set()
         self._draining = False
         self._accepting = trio.CancelScope()
@@ -113,43 +118,81 @@ class Server:
         return self._limiter.refused
 
     async def _serve(self, transport: trio.SocketStream) -> None:
-        slot = self._limiter.enter(Peer(transport).host)
+        peer = Peer(transport)
+        if self._proxy_protocol and peer.addr() is None:  # gone, so a proxy is not known as one
+            await trio.aclose_forcefully(transport)
+            return
+        is_proxied = self._proxy_protocol and self._limits.is_proxy(peer.host)
+        enter = self._limiter.enter_proxied if is_proxied else self._limiter.enter
+        slot = enter(peer.host)
         if slot is None:
             await trio.aclose_forcefully(transport)
             return
         self._meter.connection_opened()
         try:
-            await self._serve_admitted(transport, slot)
+            await self._serve_admitted(transport, peer, slot, is_proxied=is_proxied)
         finally:
             self._meter.connection_closed()
             slot.leave()
 
-    async def _serve_admitted(self, transport: trio.SocketStream, slot: Slot) -> None:
+    async def _serve_admitted(
+        self, transport: trio.SocketStream, peer: Peer, slot: Slot, *, is_proxied: bool
+    ) -> None:
         number = next(self._numbers)
-        stream = await self._secured(transport, slot)
-        if stream is None and slot.is_held and not self._draining:
-            self._meter.connection_refused("handshake")
+        stream: Transport | None = transport
+        if is_proxied or self._secure is not None:
+            stream = await self._opened(transport, peer, slot, is_proxied=is_proxied)
         if stream is None or self._draining or not slot.is_held:
             await trio.aclose_forcefully(transport)
         else:
-            await self._serve_on(stream, number, slot)
+            await self._serve_on(stream, number, peer, slot)
 
-    async def _secured(self, transport: trio.SocketStream, slot: Slot) -> Transport | None:
-        """Return the transport that a connection goes on over. A drain waits for no handshake."""
-        if self._secure is None:
-            return transport
+    async def _opened(
+        self, transport: trio.SocketStream, peer: Peer, slot: Slot, *, is_proxied: bool
+    ) -> Transport | None:
+        """Return the transport of a connection after its PROXY header and its TLS handshake, and
+        have `peer` know both; None for a connection that ends there. A drain waits for neither."""
         with trio.CancelScope() as scope:
-            self._securing.add(scope)
+            self._opening.add(scope)
             slot.end_with(scope.cancel)
             try:
-                return await self._secure(transport)
-            except Exception:
-                log.exception("connection failed", peer=str(Peer(transport)))
+                if not is_proxied or await self._is_located(transport, peer, slot):
+                    return await self._secured(transport, peer, slot)
             finally:
-                self._securing.discard(scope)
+                self._opening.discard(scope)
         return None
 
-    async def _serve_on(self, transport: Transport, number: int, slot: Slot) -> None:
+    async def _is_located(self, transport: trio.SocketStream, peer: Peer, slot: Slot) -> bool:
+        """Whether the proxy `peer` has named its client in time, and that one may come in."""
+        try:
+            client = await read_client(transport, self._limits.of_proxies.handshake_s)
+        except ProxyHeaderError as error:
+            log.info("PROXY header refused", peer=str(peer), reason=str(error))
+            self._meter.connection_refused("proxy_header")
+            return False
+        except OSError:
+            return False
+        if client is not None:
+            peer.comes_from(*client)
+        return self._limiter.locate(slot, peer.host)
+
+    async def _secured(
+        self, transport: trio.SocketStream, peer: Peer, slot: Slot
+    ) -> Transport | None:
+        if self._secure is None:
+            return transport
+        stream = None
+        try:
+            stream = await self._secure(transport, peer)
+        except Exception:
+            log.exception("connection failed", peer=str(peer))
+        if stream is not None:
+            peer.goes_on_over(stream)
+        elif slot.is_held and not self._draining:
+            self._meter.connection_refused("handshake")
+        return stream
+
+    async def _serve_on(self, transport: Transport, number: int, peer: Peer, slot: Slot) -> None:
         """The edge round one connection: no fault in it reaches another one."""
         connection = ServerConnection(
             self._services,
@@ -161,6 +204,7 @@ class Server:
             poller=self._poller,
             on_identified=slot.authenticated,
             meter=self._meter,
+            peer=peer,
         )
         self._connections.add(connection)
         slot.end_with(connection.give_way)
@@ -184,7 +228,7 @@ class Server:
     def _stop_admitting(self) -> None:
         self.stop_accepting()
         self._draining = True
-        for scope in self._securing:
+        for scope in self._opening:
             scope.cancel()
 
     async def drain(self) -> None:

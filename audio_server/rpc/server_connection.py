@@ -25,6 +25,7 @@ from audio_server.rpc.http2.frames import ACK, PING, Frame
 from audio_server.rpc.instrumentation import Instrumentation
 from audio_server.rpc.io.epoll import Poller
 from audio_server.rpc.io.fair_queue import ReadScheduler
+from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.sockets import Transport
 from audio_server.rpc.io.writer import BatchWriter
 from audio_server.rpc.limits import Limits
@@ -56,8 +57,11 @@ class ServerConnection(Connection):
         poller: Poller | None = None,
         on_identified: Callable[[], None] | None = None,
         meter: Instrumentation | None = None,
+        peer: Peer | None = None,
     ) -> None:
-        super().__init__(transport, limits=limits, batch_writer=batch_writer, scheduler=scheduler)
+        super().__init__(
+            transport, limits=limits, batch_writer=batch_writer, scheduler=scheduler, peer=peer
+        )
         self.number = number
         self._poller = poller
         self._on_identified = on_identified

@@ -30,17 +30,22 @@ class PeerLimits:
 
     def of(self, host: str) -> Limits:
         """Return the limits for connections from `host`, an address or any other text."""
-        is_trusted = bool(self._trusted_proxies) and self._is_trusted(host)
-        return self.of_proxies if is_trusted else self.ordinary
+        return self.of_proxies if self.is_proxy(host) else self.ordinary
 
-    def _is_trusted(self, host: str) -> bool:
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        # A socket that listens to both versions shows IPv4 addresses as mapped ones.
-        address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in network for network in self._trusted_proxies)
+    def is_proxy(self, host: str) -> bool:
+        """Return whether `host` is a trusted proxy."""
+        return bool(self._trusted_proxies) and is_within(host, self._trusted_proxies)
+
+
+def is_within(host: str, networks: Sequence[Network]) -> bool:
+    """Return whether `host`, an address or any other text, is an address of the networks."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    # A socket that listens to both versions shows IPv4 addresses as mapped ones.
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in networks)
 
 
 def proxy_limits(limits: Limits) -> Limits:

@@ -82,8 +82,12 @@ class Context:
         from audio_server.rpc.client import open_channel
 
         host = reachable(self.settings.host)
+        settings = self.settings
         return open_channel(
-            host, self.port, ssl_context=self.own_certificate.trust(self.settings.tls_cert)
+            host,
+            self.port,
+            ssl_context=self.own_certificate.trust(settings.tls_cert),
+            proxies=settings.trusted_proxies if settings.proxy_protocol == "required" else (),
         )
 
 

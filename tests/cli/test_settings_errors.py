@@ -16,6 +16,8 @@ WRONG = [
     ("trusted_proxies", "proxy.example"),
     ("trusted_proxies", "10.0.0.0/33"),
     ("trusted_proxies", "10.0.0.1,nothing"),
+    ("proxy_protocol", "v2"),
+    ("proxy_protocol", "true"),
     ("lead_ms", "59"),
     ("lead_ms", "2001"),
     ("lead_ms", "300ms"),

@@ -26,6 +26,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "tls_client_ca": ("from-file", "from-environment", "from-flag"),
     "tokens": ("required", "off", "required"),
     "trusted_proxies": ("10.0.0.0/8", "192.0.2.7,2001:db8::/56", "::1"),
+    "proxy_protocol": ("required", "off", "required"),
     "lead_ms": ("60", "100", "2000"),
     "max_devices": ("1", "500", "100000"),
     "max_upload_mib": ("1", "20", "4096"),

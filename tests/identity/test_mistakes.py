@@ -26,6 +26,8 @@ pytestmark = pytest.mark.usefixtures("clean_environment", "logs_as_they_were")
         ("audio-server --tls-cert nowhere.pem --tls-key nowhere.key", "nowhere.pem: No such file"),
         ("audio-server --tls-cert nowhere.pem", "needs both --tls-cert and --tls-key"),
         ("audio-server --tokens required --data off", "needs a data folder"),
+        ("audio-server --proxy-protocol required", "needs --trusted-proxies"),
+        ("audio-server --workers 2 --proxy-protocol required", "needs --trusted-proxies"),
         ("audio-server --workers 2 --tls-cert nowhere.pem", "needs both --tls-cert and --tls-key"),
         ("audio-device --tls-ca nowhere.pem --script connect", "nowhere.pem: No such file"),
         ("audio-device --tls-cert x --script connect", "--tls-cert and --tls-key go together"),

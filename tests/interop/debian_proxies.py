@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from free_ports import free_port
@@ -24,10 +25,12 @@ DOCS = Path(__file__).parents[2] / "docs" / "deploying.md"
 def tool(name: str) -> str:
     """Return the path of a program. Fails the test in CI where it is missing, skips elsewhere."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if path is None:
-        complain = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        complain(f"{name} is not installed")
-    return path
+    return path or _miss(name)
+
+
+def _miss(name: str) -> NoReturn:
+    complain = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+    complain(f"{name} is not installed")
 
 
 def documented(name: str) -> str:
@@ -53,13 +56,38 @@ def nginx(folder: Path, *servers: int, underscores: bool = True) -> Iterator[int
         yield port
 
 
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+
+
+@contextmanager
+def nginx_stream(folder: Path, server: int) -> Iterator[int]:
+    """Run nginx in front of a server's port, with PROXY headers. Gives its own port."""
+    if not STREAM_MODULE.exists():
+        _miss("libnginx-mod-stream")
+    port = free_port()
+    process = "daemon off; worker_processes 1; pid nginx.pid; error_log stderr warn;\n"
+    path = folder / "nginx.conf"
+    config = _placed(documented("nginx-stream.conf"), port, server)
+    path.write_text(f"load_module {STREAM_MODULE};\n{process}{config}")
+    command = [tool("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(path)]
+    with _running(command, folder, port):
+        yield port
+
+
+HAPROXY_CONFIGS = {
+    "http": "haproxy.cfg",
+    "tcp": "haproxy-tcp.cfg",
+    "proxy protocol": "haproxy-proxy-protocol.cfg",
+}
+
+
 @contextmanager
 def haproxy(folder: Path, server: int, *, mode: str = "http") -> Iterator[int]:
-    """Run HAProxy in front of a server's port, for calls or in TCP mode. Gives its own port."""
+    """Run HAProxy in front of a server's port, in a mode of `HAPROXY_CONFIGS`. Gives its own
+    port."""
     port = free_port()
     path = folder / "haproxy.cfg"
-    name = "haproxy.cfg" if mode == "http" else "haproxy-tcp.cfg"
-    path.write_text(_placed(documented(name), port, server))
+    path.write_text(_placed(documented(HAPROXY_CONFIGS[mode]), port, server))
     with _running([tool("haproxy"), "-db", "-f", str(path)], folder, port):
         yield port
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_network
+
 import pytest
 import trio
 import trio.testing
@@ -12,6 +15,7 @@ from trio.testing import MockClock
 from audio_server.metrics import families as of
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.rpc.admission import ConnectionLimiter
+from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
 from audio_server.rpc.server_connection import ServerConnection
@@ -54,7 +58,7 @@ async def test_one_that_gives_way() -> None:
 
 
 async def test_a_handshake_that_comes_to_nothing() -> None:
-    async def refuse(transport: trio.abc.Stream) -> None:
+    async def refuse(transport: trio.abc.Stream, peer: Peer) -> None:
         await trio.aclose_forcefully(transport)
 
     shared_registry = SharedRegistry()
@@ -69,6 +73,26 @@ async def test_a_handshake_that_comes_to_nothing() -> None:
         nursery.cancel_scope.cancel()
     read = Read(shared_registry.text())
     assert read("connections_refused_total", reason="handshake") == 1
+    assert (read("connections_total"), read("connections_open")) == (1, 0)
+
+
+async def test_a_proxy_that_names_no_client() -> None:
+    shared_registry = SharedRegistry()
+    trusted = [ip_network("127.0.0.1")]
+    meter = shared_registry.row()
+    server = Server({}, trusted_proxies=trusted, proxy_protocol=True, meter=meter)
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await nursery.start(server.run, listeners)
+        port = listeners[0].socket.getsockname()[1]
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(b"PRI * HTTP")
+            with suppress(trio.BrokenResourceError):
+                assert await stream.receive_some() == b""
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    read = Read(shared_registry.text())
+    assert read("connections_refused_total", reason="proxy_header") == 1
     assert (read("connections_total"), read("connections_open")) == (1, 0)
 
 

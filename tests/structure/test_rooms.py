@@ -18,6 +18,7 @@ ROOMS = {
     "rpc.io": "rpc/io",
     "rpc.errors": "rpc/terms",  # values that all of rpc shares
     "rpc.limits": "rpc/terms",
+    "rpc.proxy_header": "rpc/terms",
     "rpc.rate_limit": "rpc/terms",
     "rpc.trusted_proxies": "rpc/terms",
 }

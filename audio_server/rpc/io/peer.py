@@ -19,10 +19,19 @@ class Peer:
         self.end_reason = ""
         """The reason of the end of the connection, once it has ended."""
         self._address = _address_of(stream_of(transport))
+        self._tls: TlsSocket | trio.SSLStream[Any] | None = None
+        self.goes_on_over(transport)
+
+    def goes_on_over(self, transport: Transport) -> None:
+        """Take the certificate from this transport, such as TLS over the first one."""
         self._tls = transport if isinstance(transport, TlsSocket | trio.SSLStream) else None
 
+    def comes_from(self, host: str, port: int) -> None:
+        """The socket's address is a proxy's, and this one is the client's."""
+        self._address = host, port
+
     def addr(self) -> tuple[object, ...] | None:
-        """The socket address (host, port, ...); None where there is none or it is gone."""
+        """The address (host, port, ...); None where there is none or it is gone."""
         return self._address
 
     def cert(self) -> dict[str, Any] | None:
