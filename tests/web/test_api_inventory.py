@@ -96,3 +96,64 @@ async def test_a_wrong_parameter_says_so(api: Api, query: str, error: str) -> No
     answer = await api.ask("GET", f"/api/devices?{query}")
     assert answer.status == 400
     assert error in answer.json["error"]
+
+
+# -- tags, and groups made of them
+
+
+async def test_tags_are_given_and_taken_away_of_many_at_once(api: Api) -> None:
+    await been(api, "attic")
+    with api.connected("hall"), api.connected("kitchen", 2):
+        change = {"devices": ["attic", "hall", "nobody"], "add": ["Lobby", "east"]}
+        answer = await api.ask("POST", "/api/tags", change, **OURS)
+        assert answer.json == {"done": 2, "gone": ["nobody"], "failed": {}}
+        assert await ids(api, "?tag=lobby") == ["hall"]
+        assert set(await ids(api, "?tag=lobby&state=all")) == {"hall", "attic"}
+        assert (await api.get("/api/devices/attic"))["tags"] == ["east", "lobby"]
+        change = {"devices": {"tag": "lobby"}, "remove": ["east"], "add": ["west"]}
+        assert (await api.ask("POST", "/api/tags", change, **OURS)).json["done"] == 2
+        assert (await api.get("/api/devices/attic"))["tags"] == ["lobby", "west"]
+        everywhere = {"devices": "all", "add": ["house"]}
+        assert (await api.ask("POST", "/api/tags", everywhere, **OURS)).json["done"] == 3
+        assert set(await ids(api, "?tag=house&state=all")) == {"attic", "hall", "kitchen"}
+
+
+async def test_a_group_is_played_on_stopped_and_pressed(api: Api) -> None:
+    await been(api, "attic")
+    with api.connected("hall"), api.connected("kitchen", 2), api.connected("cellar", 3):
+        change = {"devices": ["attic", "hall", "kitchen"], "add": ["lobby"]}
+        await api.ask("POST", "/api/tags", change, **OURS)
+        lobby = {"devices": {"tag": "lobby"}}
+        done = {"done": 2, "gone": [], "failed": {}}  # the attic is away, which is no failure
+        played = await api.ask("POST", "/api/play", lobby | {"clip": "song"}, **OURS)
+        assert played.json == done
+        assert set(await ids(api, "?state=playing")) == {"hall", "kitchen"}
+        assert (await api.ask("POST", "/api/stop", lobby, **OURS)).json == done
+        assert await ids(api, "?state=playing") == []
+        pressed = await api.ask("POST", "/api/press", lobby | {"button": "mode"}, **OURS)
+        assert pressed.json == done
+        modes = {row["id"]: row["mode"] for row in (await api.get("/api/devices"))["rows"]}
+        assert modes == {"hall": 1, "kitchen": 1, "cellar": 0}
+        every = await api.ask("POST", "/api/press", {"devices": "all", "button": "mode"}, **OURS)
+        assert every.json["done"] == 3
+        some = {"devices": ["hall", "nobody"], "button": "stop"}
+        outcome = (await api.ask("POST", "/api/press", some, **OURS)).json
+        assert outcome == {"done": 1, "gone": ["nobody"], "failed": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "error"),
+    [
+        ("stop", {"devices": {"tag": "nowhere"}}, 404, "no device has the tag: nowhere"),
+        ("stop", {"devices": {"tag": "No Where"}}, 422, "devices"),
+        ("stop", {"devices": {}}, 422, "tag is missing"),
+        ("tags", {"devices": ["a"], "add": ["two words"]}, 422, "a tag has 1 to 32 letters"),
+        ("tags", {"devices": ["a"], "add": 17 * ["x"]}, 422, "add has to have at most 16"),
+        ("press", {"devices": ["a"], "button": "bell"}, 422, "button has a value"),
+    ],
+)
+async def test_a_wrong_group_says_so(
+    api: Api, path: str, body: object, status: int, error: str
+) -> None:
+    answer = await api.ask("POST", f"/api/{path}", body, **OURS)
+    assert (answer.status, error in answer.json["error"]) == (status, True), answer.text

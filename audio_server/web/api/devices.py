@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import trio
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from audio_server.device.behaviour import Button
 from audio_server.fleet.broadcast import WATCHERS_MAX
 from audio_server.fleet.interface import Event, Fleet, Row
+from audio_server.fleet.interface import Outcome as FleetOutcome
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.web.api import models
 from audio_server.web.api.events import EventStream
@@ -30,7 +31,12 @@ from audio_server.web.context import Context
 BATCH: Final = 100
 """How many rows are written before others have their turn."""
 
+PRESSED_AT_ONCE: Final = 10
+
+Which: TypeAlias = str | Sequence[str] | models.Group
+
 UNKNOWN: Final = "no such device is connected"
+NO_GROUP: Final = "no device has the tag"
 NEVER_SEEN: Final = "no such device is known"
 FULL: Final = "too many pages and programs follow events already"
 
@@ -161,11 +167,17 @@ class DeviceOperations:
         return await self.get_device(asked)
 
     @Operation(
-        "POST", "/api/stop", models.Outcomes, body=models.Stop, json_max_bytes=JSON_IDS_BYTES
+        "POST",
+        "/api/stop",
+        models.Outcomes,
+        body=models.Stop,
+        json_max_bytes=JSON_IDS_BYTES,
+        problems={404: NO_GROUP},
     )
     async def stop(self, asked: ApiRequest) -> models.Outcomes:
         """Stop playback on devices, and empty their queues."""
-        return _summed_up(await self._fleet.stop(_chosen(asked.body.devices)))
+        which = asked.body.devices
+        return _summed_up(await self._fleet.stop(self._chosen(which)), which)
 
     @Operation(
         "POST",
@@ -174,24 +186,84 @@ class DeviceOperations:
         body=models.Play,
         json_max_bytes=JSON_IDS_BYTES,
         problems={
-            404: "no such clip",
+            404: "no such clip, or no device has the tag",
             422: "the JSON is invalid, or several clips have that title",
         },
     )
     async def play(self, asked: ApiRequest) -> models.Outcomes:
         """Play a clip now, on some devices or all, over any other take."""
         mode = self._repository.find(asked.body.clip).mode
-        return _summed_up(await self._fleet.play(_chosen(asked.body.devices), mode))
+        which = asked.body.devices
+        return _summed_up(await self._fleet.play(self._chosen(which), mode), which)
+
+    @Operation(
+        "POST",
+        "/api/press",
+        models.Outcomes,
+        body=models.PressAll,
+        json_max_bytes=JSON_IDS_BYTES,
+        problems={404: NO_GROUP},
+    )
+    async def press_buttons(self, asked: ApiRequest) -> models.Outcomes:
+        """Press a button of several devices; answers when that has had its effect on all."""
+        which, button = asked.body.devices, Button[asked.body.button.upper()]
+        device_ids = self._chosen(which)
+        if device_ids is None:
+            device_ids = [row["id"] for row in await self._fleet.rows()]
+        outcomes = await press_each(self._fleet, device_ids, button)
+        return _summed_up(outcomes, which)
+
+    @Operation(
+        "POST",
+        "/api/tags",
+        models.Outcomes,
+        body=models.Tagging,
+        json_max_bytes=JSON_IDS_BYTES,
+        problems={404: NO_GROUP},
+    )
+    async def tag_devices(self, asked: ApiRequest) -> models.Outcomes:
+        """Give devices tags, and take others away; also those of devices that are away."""
+        change = asked.body
+        device_ids = self._chosen(change.devices)
+        if device_ids is None:
+            rows = [*await self._fleet.rows(), *await self._fleet.away()]
+            device_ids = list(dict.fromkeys(row["id"] for row in rows))
+        return _summed_up(await self._fleet.tag(device_ids, change.add, change.remove))
+
+    def _chosen(self, which: Which) -> Sequence[str] | None:
+        """Each device once; None for all. Raises `Problem` for a tag that no device has."""
+        if isinstance(which, models.Group):
+            if not (tagged := self._fleet.tagged(which.tag)):
+                raise Problem(404, f"{NO_GROUP}: {which.tag}")
+            return tagged
+        return None if isinstance(which, str) else tuple(dict.fromkeys(which))
 
 
-def _chosen(which: str | Sequence[str]) -> Sequence[str] | None:
-    """Each device once; None for all."""
-    return None if isinstance(which, str) else tuple(dict.fromkeys(which))
+async def press_each(
+    fleet: Fleet, device_ids: Sequence[str], button: Button
+) -> dict[str, FleetOutcome]:
+    """Press a button of each device, a few at a time. A cancel leaves those that follow as they
+    are."""
+    outcomes: dict[str, FleetOutcome] = {}
+    left = iter(device_ids)
+
+    async def press() -> None:
+        for device_id in left:
+            outcomes[device_id] = await fleet.press(device_id, button)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(PRESSED_AT_ONCE):
+            nursery.start_soon(press)
+    return outcomes
 
 
-def _summed_up(outcomes: FleetOutcomes) -> models.Outcomes:
-    """Sum outcomes up: a count of successes, and each failure."""
+def _summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:
+    """Sum outcomes up: a count of successes, and each failure. Devices of a group that are away
+    are no failures."""
     gone = [device_id for device_id, one in outcomes.items() if one.result == "gone"]
+    if isinstance(which, models.Group):
+        outcomes = {key: one for key, one in outcomes.items() if one.result != "gone"}
+        gone = []
     failed = {
         device_id: one.reason or "it failed"
         for device_id, one in outcomes.items()

@@ -33,7 +33,20 @@ Tag = Annotated[
     str, Meta(pattern=TAG, description="a-z, digits, dots, hyphens, underscores; of 32 at most")
 ]
 Ids = Annotated[list[str], Meta(min_length=1, max_length=DEVICES_MAX)]
-Which = Annotated[Ids | Literal["all"], Meta(description='ids of devices, or "all"')]
+Tags = Annotated[
+    list[Annotated[str, Meta(extra_json_schema={"pattern": TAG})]], Meta(max_length=TAGS_MAX)
+]
+
+
+class Group(Struct, forbid_unknown_fields=True):
+    """All devices that have a tag."""
+
+    tag: Tag
+
+
+Which = Annotated[
+    Ids | Literal["all"] | Group, Meta(description='ids of devices, "all", or those with a tag')
+]
 
 
 class Error(Struct):
@@ -219,6 +232,21 @@ class Press(Struct, forbid_unknown_fields=True):
     """A button, pressed and let go."""
 
     button: Button
+
+
+class PressAll(Struct, forbid_unknown_fields=True):
+    """A button of several devices, pressed and let go."""
+
+    devices: Which
+    button: Button
+
+
+class Tagging(Struct, forbid_unknown_fields=True):
+    """Tags that devices shall have, and tags that they shall have no more."""
+
+    devices: Which
+    add: Tags = []
+    remove: Tags = []
 
 
 class Play(Struct, forbid_unknown_fields=True):
