@@ -1,7 +1,9 @@
-"""Names that people give to devices and clips: which ones are accepted, and which are equal."""
+"""Names that people give to devices and clips, and tags of devices: which ones are accepted, and
+which are equal."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -15,6 +17,9 @@ LENGTH_MAX: Final = 1024
 that grows with the square of its length: seconds for 20,000 characters."""
 
 _SHOWN: Final = 40
+
+TAG: Final = "^[a-z0-9][a-z0-9._-]{0,31}$"
+"""The form of a tag. A tag is a word of URLs and command lines, unlike a name."""
 
 _PLAIN_SPACES: Final = dict.fromkeys(
     (0x00A0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "
@@ -56,6 +61,17 @@ def same_name(text: str) -> str:
 def shortened(text: str) -> str:
     """Return text for an error, which says no more of a long name than tells it apart."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def checked_tag(text: str) -> str:
+    """Return a tag as it is kept, in small letters. Raises `BadName`."""
+    tag = text.lower()
+    if not re.match(TAG, tag) or tag.endswith("\n"):
+        raise BadName(
+            f'"{shortened(text)}": a tag has 1 to 32 letters (a-z), digits, dots, hyphens and '
+            "underscores, and begins with a letter or a digit"
+        )
+    return tag
 
 
 def _check(char: str) -> None:

@@ -1,18 +1,20 @@
-"""`audio-server press`, `play`, `stop` and `rename`: actions on devices of a running server."""
+"""`audio-server press`, `play`, `stop`, `rename`, `tag`, `untag`: actions on devices of a running
+server."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.parameters import AsJson, DeviceId
+from audio_server.cli.parameters import AsJson, DeviceId, Tag
 from audio_server.cli.remote import Remote, ask
 from audio_server.process.output import say, say_json
 
 if TYPE_CHECKING:
+    from audio_server.client.api import Which
     from audio_server.client.connection import Document
 
 Button = Annotated[
@@ -23,26 +25,56 @@ Clip = Annotated[
 ]
 DeviceIds = Annotated[DeviceId, Parameter(help="The devices.")]
 All = Annotated[bool, Parameter(name="--all", help="All devices that are connected.")]
+OnTag = Annotated[
+    Tag | None, Parameter(name="--tag", help="All devices with this tag that are connected.")
+]
+OfTag = Annotated[Tag | None, Parameter(name="--tag", help="All devices with this tag.")]
+Everything = Annotated[bool, Parameter(name="--all", help="All devices that were ever seen.")]
+TheTag = Annotated[Tag, Parameter(name="TAG", help="The tag: a-z, digits, dots, - and _.")]
 Name = Annotated[str | None, Parameter(name="NAME", help="Its name.")]
 NoName = Annotated[bool, Parameter(name="--none", help="Take its name away.")]
 
 
 def press(
     device_id: DeviceId,
-    button: Button,
+    button: Button | None = None,
     /,
     remote: Remote | None = None,
     *,
+    tag: OnTag = None,
+    everywhere: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Press a button of a device, as the device itself would."""
+    """Press a button of a device, as the device itself would.
+
+    For several devices give the BUTTON alone, with --tag or --all.
+    """
     from audio_server.client.outcome import state
 
+    if tag is not None or everywhere:
+        _press_all(remote, device_id, button, tag, everywhere, as_json)
+        return
+    if button is None:
+        raise CommandError("give the ID of a device and a BUTTON, or a BUTTON and --tag or --all")
     row = ask(remote, lambda api: api.press(device_id, button))
     if as_json:
         say_json(row)
     else:
         say(state(row))
+
+
+def _press_all(
+    remote: Remote | None,
+    button: str,
+    more: str | None,
+    tag: str | None,
+    everywhere: bool,
+    as_json: bool,
+) -> None:
+    if more is not None or button not in get_args(get_args(Button)[0]):
+        raise CommandError("give one BUTTON (mode, play, stop, connect) with --tag or --all")
+    which = _chosen((), everywhere, tag)
+    _say(ask(remote, lambda api: api.press_all(which, button)), f"{button} pressed on", as_json)
 
 
 def play(
@@ -51,10 +83,11 @@ def play(
     *device_ids: DeviceIds,
     remote: Remote | None = None,
     everywhere: All = False,
+    tag: OnTag = None,
     as_json: AsJson = False,
 ) -> None:
     """Play a clip on devices now; each keeps its mode."""
-    chosen = _chosen(device_ids, everywhere)
+    chosen = _chosen(device_ids, everywhere, tag)
     _say(ask(remote, lambda api: api.play(chosen, clip)), f"{clip} plays on", as_json)
 
 
@@ -62,10 +95,11 @@ def stop(
     *device_ids: DeviceIds,
     remote: Remote | None = None,
     everywhere: All = False,
+    tag: OnTag = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop playback on devices, and empty their queues; each keeps its mode."""
-    chosen = _chosen(device_ids, everywhere)
+    chosen = _chosen(device_ids, everywhere, tag)
     _say(ask(remote, lambda api: api.stop(chosen)), "stopped", as_json)
 
 
@@ -88,9 +122,42 @@ def rename(
         say(f"{device_id} is called {name}" if name else f"{device_id} has no name now")
 
 
-def _chosen(device_ids: Sequence[str], everywhere: bool) -> Sequence[str] | None:
-    if bool(device_ids) == everywhere:
-        raise CommandError("which devices? Give their IDs, or --all")
+def tag(
+    name: TheTag,
+    /,
+    *device_ids: DeviceIds,
+    remote: Remote | None = None,
+    everywhere: Everything = False,
+    of_tag: OfTag = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give devices a tag, also devices that are away.
+
+    All with a tag are a group, for play, stop and press.
+    """
+    chosen = _chosen(device_ids, everywhere, of_tag)
+    _say(ask(remote, lambda api: api.tag(chosen, add=[name])), f"{name} is a tag of", as_json)
+
+
+def untag(
+    name: TheTag,
+    /,
+    *device_ids: DeviceIds,
+    remote: Remote | None = None,
+    everywhere: Everything = False,
+    of_tag: OfTag = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a tag away from devices, also from devices that are away."""
+    chosen = _chosen(device_ids, everywhere, of_tag)
+    _say(ask(remote, lambda api: api.tag(chosen, remove=[name])), f"{name} is no tag of", as_json)
+
+
+def _chosen(device_ids: Sequence[str], everywhere: bool, tag: str | None) -> Which:
+    if bool(device_ids) + everywhere + (tag is not None) != 1:
+        raise CommandError("which devices? Give their IDs, --tag NAME, or --all")
+    if tag is not None:
+        return {"tag": tag}
     return None if everywhere else list(dict.fromkeys(device_ids))
 
 

@@ -58,7 +58,7 @@ app.command("audio_server.cli.clips:app", name="clips", help="List clips, and ch
 app.command(
     "audio_server.cli.devices:app",
     name="devices",
-    help="List the devices that are connected; give devices tokens, or take them away.",
+    help="List the devices, connected or away; forget one; give devices tokens.",
     group=RUNNING,
 )
 app.command(
@@ -92,6 +92,8 @@ _ask("actions:press", "Press a button of a device, as the device itself would.")
 _ask("actions:play", "Play a clip on devices now.")
 _ask("actions:stop", "Stop playback on devices.")
 _ask("actions:rename", "Give a device a name, or take it away.")
+_ask("actions:tag", "Give devices a tag: all with a tag are a group.")
+_ask("actions:untag", "Take a tag away from devices.")
 _ask("live:logs", "Print past events of devices, and those that follow.")
 
 

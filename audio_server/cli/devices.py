@@ -1,4 +1,4 @@
-"""`audio-server devices`: which are connected, and which have a token."""
+"""`audio-server devices`: those that are connected or away, and those that have a token."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from cyclopts import App
 
-from audio_server.cli.live import show, show_all
+from audio_server.cli.live import forget, show, show_all
 from audio_server.cli.parameters import AsJson, DataFolder, DeviceId
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say, say_json, say_table
 from audio_server.settings import ConfigFile
 
-HELP = """List the devices that are connected to a running server, or manage their tokens.
+HELP = """List the devices of a running server, connected or away, or manage their tokens.
 
 Tokens are in a file; a server that runs follows it within a second.
 """
@@ -20,6 +20,7 @@ Tokens are in a file; a server that runs follows it within a second.
 app = App(name="devices", help=HELP, help_formatter=HELP_FORMATTER)
 app.default(show_all)
 app.command(show)
+app.command(forget)
 
 HEADINGS = ("device", "enrolled")
 

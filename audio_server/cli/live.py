@@ -8,50 +8,67 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.parameters import AsJson, AsJsonLines, DeviceId
+from audio_server.cli.parameters import AsJson, AsJsonLines, DeviceId, Tag
 from audio_server.cli.remote import Remote, ask, print_line
 from audio_server.process.colours import can_draw
 from audio_server.process.output import make_console, say, say_json, say_table
 
 if TYPE_CHECKING:
+    from audio_server.client.api import Api
     from audio_server.client.connection import Document
     from audio_server.client.server import Server
 
 SortKey = Literal[
     "id", "state", "mode", "name", "leds", "press", "since", "errors", "lead", "trip", "battery",
-    "address", "worker",
+    "address", "worker", "tags",
 ]  # fmt: skip
 OneDevice = Annotated[DeviceId, Parameter(help="The device.  [default: all]")]
 Follow = Annotated[
     bool, Parameter(name=("--follow", "-f"), help="Go on with later events, until Ctrl-C.")
 ]
+Offline = Annotated[
+    bool, Parameter(name="--offline", help="Those that are away, as they were last seen.")
+]
+Everything = Annotated[bool, Parameter(name="--all", help="Those that are away too.")]
+OfTag = Annotated[Tag | None, Parameter(name="--tag", help="Those with this tag.")]
 Reverse = Annotated[bool, Parameter(name="--reverse")]
 
 
 def show_all(
     remote: Remote | None = None,
     *,
+    offline: Offline = False,
+    everything: Everything = False,
+    tag: OfTag = None,
+    search: str | None = None,
     sort: SortKey = "id",
     reverse: Reverse = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the devices that are connected to a running server.
+    """List the devices that are connected to a running server, or those that are away.
 
     Parameters
     ----------
+    search: str
+        Words of id, name, tags, address, mode or clip.
     sort: str
         The column to sort by.
     reverse: bool
         Sort the other way round.
     """
-    document = ask(remote, lambda api: api.devices())
+    if offline and everything:
+        raise CommandError("give either --offline or --all")
+    query = {"tag": tag, "q": search}
+    query["state"] = "offline" if offline else "all" if everything else None
+    document = ask(remote, lambda api: api.devices(**query))
     if as_json:
         say_json(document)
     else:
-        _print_table(document, sort, reverse)
+        nothing = "there is no such device" if any(query.values()) else "no device is connected"
+        _print_table(document, sort, reverse, nothing)
 
 
-def _print_table(document: Document, key: str, backwards: bool) -> None:
+def _print_table(document: Document, key: str, backwards: bool, nothing: str) -> None:
     """Return all columns for a pipe; for a terminal those that fit, in colour."""
     from audio_server.client.columns import sort
     from audio_server.client.table import lines, table
@@ -61,7 +78,7 @@ def _print_table(document: Document, key: str, backwards: bool) -> None:
         say_table(lines(rows, now))
         return
     console = make_console()
-    console.print(table(rows, now, console.width) if rows else "no device is connected")
+    console.print(table(rows, now, console.width) if rows else nothing)
 
 
 def show(device_id: DeviceId, /, remote: Remote | None = None, *, as_json: AsJson = False) -> None:
@@ -73,6 +90,25 @@ def show(device_id: DeviceId, /, remote: Remote | None = None, *, as_json: AsJso
         say_json(row)
     else:
         say_table(facts(row))
+
+
+def forget(
+    device_id: DeviceId,
+    /,
+    *more: DeviceId,
+    remote: Remote | None = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget devices that are away: their history, names, tags and modes."""
+
+    async def forget_each(api: Api) -> list[Document]:
+        return [await api.forget(one) for one in dict.fromkeys((device_id, *more))]
+
+    for answer in ask(remote, forget_each):
+        if as_json:
+            print_line(answer)
+        else:
+            say(f"{answer['id']} is forgotten")
 
 
 def top(

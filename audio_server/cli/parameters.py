@@ -15,6 +15,7 @@ from audio_server.clips.folder import default_clips as shipped_clips
 from audio_server.clips.folder import why_fixed
 from audio_server.clips.own_folder import make_own
 from audio_server.files.home import is_nowhere
+from audio_server.names import BadName, checked_tag
 from audio_server.settings import (
     BY_DEFAULT,
     Clips,
@@ -33,6 +34,14 @@ def _device_id(_: Any, tokens: Sequence[Token]) -> str:
     return text
 
 
+def _tag(_: Any, tokens: Sequence[Token]) -> str:
+    try:
+        return checked_tag(tokens[0].value)
+    except BadName as error:
+        raise ValueError(str(error)) from error
+
+
+Tag = Annotated[str, Parameter(converter=_tag)]
 DeviceId = Annotated[str, Parameter(name="ID", converter=_device_id, help="The device.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
 AsJsonLines = Annotated[AsJson, Parameter(help="Print JSON, a line for each event, for programs.")]

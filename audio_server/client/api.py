@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
 from urllib.parse import quote
 
 from audio_server.client import shapes
@@ -11,6 +12,9 @@ from audio_server.client.connection import Connection, Document, Events, open_co
 from audio_server.client.server import Server
 
 ALL = "all"
+
+Which: TypeAlias = Sequence[str] | Mapping[str, str] | None
+"""Devices by their ids, all with a tag (`{"tag": NAME}`), or all (None)."""
 
 
 @asynccontextmanager
@@ -30,12 +34,14 @@ class Api:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def devices(self) -> Document:
-        """`rows` of all devices that are connected, and `now` by the server's clock."""
-        return await self._connection.ask("GET", "/api/devices", shape=shapes.Devices)
+    async def devices(self, **query: str | None) -> Document:
+        """`rows` of the devices that are connected, and `now` by the server's clock; with a `query`
+        those that `state`, `tag` and `q` name."""
+        given = {key: value for key, value in query.items() if value is not None}
+        return await self._connection.ask("GET", "/api/devices", query=given, shape=shapes.Devices)
 
     async def device(self, device_id: str) -> Document:
-        """The row of one device, which may have gone lately."""
+        """The row of one device, which may be away."""
         return await self._connection.ask(
             "GET", _path(device_id), about=device_id, shape=shapes.Device
         )
@@ -51,14 +57,32 @@ class Api:
             "POST", path, body=body, about=device_id, shape=shapes.Device
         )
 
-    async def play(self, device_ids: Sequence[str] | None, clip: str) -> Document:
+    async def press_all(self, which: Which, button: str) -> Document:
+        """Press a button of several devices; answered as `play` is."""
+        body = {"devices": _devices(which), "button": button}
+        return await self._connection.ask("POST", "/api/press", body=body, shape=shapes.Outcomes)
+
+    async def tag(
+        self, which: Which, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> Document:
+        """Give devices tags, and take others away; answered as `play` is."""
+        body = {"devices": _devices(which), "add": list(add), "remove": list(remove)}
+        return await self._connection.ask("POST", "/api/tags", body=body, shape=shapes.Outcomes)
+
+    async def forget(self, device_id: str) -> Document:
+        """Forget a device that is away."""
+        return await self._connection.ask(
+            "DELETE", _path(device_id), about=device_id, shape=shapes.Forgotten
+        )
+
+    async def play(self, which: Which, clip: str) -> Document:
         """Play a clip now: how many it is `done` to, which are `gone`, which have `failed`."""
-        body = {"devices": _devices(device_ids), "clip": clip}
+        body = {"devices": _devices(which), "clip": clip}
         return await self._connection.ask("POST", "/api/play", body=body, shape=shapes.Outcomes)
 
-    async def stop(self, device_ids: Sequence[str] | None) -> Document:
+    async def stop(self, which: Which) -> Document:
         """Stop playback; answered as `play` is."""
-        body = {"devices": _devices(device_ids)}
+        body = {"devices": _devices(which)}
         return await self._connection.ask("POST", "/api/stop", body=body, shape=shapes.Outcomes)
 
     async def rename(self, device_id: str, name: str | None) -> Document:
@@ -84,5 +108,5 @@ def _path(device_id: str) -> str:
     return f"/api/devices/{quote(device_id, safe='').replace('.', '%2E')}"
 
 
-def _devices(device_ids: Sequence[str] | None) -> Sequence[str]:
-    return ALL if device_ids is None else device_ids
+def _devices(which: Which) -> Sequence[str] | Mapping[str, str]:
+    return ALL if which is None else which

@@ -54,7 +54,8 @@ def _text(of: Callable[[Row, float], object]) -> Callable[[Row, float], Text]:
 
 
 def _plays(row: Row, now: float) -> Text:
-    return Text(words.plays(row, now), style=_STYLES.get(str(row.get("state")), ""))
+    style = "dim" if row.get("connected") is False else _STYLES.get(str(row.get("state")), "")
+    return Text(words.plays(row, now), style=style)
 
 
 def _errors(row: Row, now: float) -> Text:
@@ -72,6 +73,8 @@ def _least(key: str) -> Callable[[Row], Any]:
 
 
 def _state(row: Row) -> int:
+    if row.get("connected") is False:
+        return len(_STATES) + 1
     return _STATES.index(row["state"]) if row.get("state") in _STATES else len(_STATES)
 
 
@@ -121,6 +124,11 @@ COLUMNS: Mapping[str, Column] = {
         _text(lambda row, _: row.get("worker") or words.NOTHING),
         lambda row: row.get("worker") or 0,
         right=True,
+    ),
+    "tags": Column(
+        "tags",
+        _text(lambda row, _: words.tags(row)),
+        lambda row: (not row.get("tags"), row.get("tags") or []),
     ),
 }
 

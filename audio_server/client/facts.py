@@ -15,6 +15,7 @@ from audio_server.client.words import (
     percent,
     plays,
     press,
+    tags,
 )
 from audio_server.process.printable import printable
 
@@ -25,7 +26,11 @@ def facts(row: Row, now: float | None = None) -> list[tuple[str, str]]:
     return [
         ("id", printable(row["id"])),
         ("name", printable(row.get("name") or NOTHING)),
+        ("tags", tags(row)),
         ("connected", _connected(row, now)),
+        ("first seen", moment(row["first_seen"]) if row.get("first_seen") else NOTHING),
+        ("connections", str(row.get("connections", NOTHING))),
+        ("takes", str(row.get("takes", NOTHING))),
         ("mode", mode(row)),
         ("state", plays(row, now)),
         ("LEDs sent", _leds(row.get("leds"))),
@@ -42,7 +47,8 @@ def facts(row: Row, now: float | None = None) -> list[tuple[str, str]]:
 
 def _connected(row: Row, now: float) -> str:
     if not row.get("connected"):
-        return "no"
+        last = row.get("last_seen")
+        return f"no, last seen {moment(last)} ({ago(now - last)} ago)" if last else "no"
     worker = f", worker {row['worker']}" if row.get("worker") else ""
     since = f"since {moment(row['since'])} ({ago(now - row['since'])})"
     return printable(f"{since} from {row.get('address')}{worker}")

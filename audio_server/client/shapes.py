@@ -42,6 +42,12 @@ class Device(TypedDict, total=False):
     connected: bool
     address: str | None
     worker: Count | None
+    tags: list[str]
+    first_seen: Number | None
+    last_seen: Number | None
+    connections: Count
+    takes: Count
+    errors_ever: Count
     mode_name: str | None
     state: str
     playing: Playing | None
@@ -61,6 +67,12 @@ class Devices(TypedDict):
 
     rows: list[Device]
     now: Number
+
+
+class Forgotten(TypedDict):
+    """A device that is known no more."""
+
+    id: str
 
 
 class Changes(TypedDict, total=False):

@@ -25,6 +25,8 @@ def mode(row: Row) -> str:
 
 def plays(row: Row, now: float) -> str:
     """Return the clip that plays and its position, or the state without one."""
+    if row.get("connected") is False:
+        return f"away {ago(now - (row.get('last_seen') or row['since']))}"
     playing = row.get("playing")
     if not playing:
         return printable(row.get("state") or NOTHING)
@@ -33,6 +35,11 @@ def plays(row: Row, now: float) -> str:
     if length_s is None:
         return f"{title(playing['clip'])} {clock(position_s)}"
     return f"{title(playing['clip'])} {clock(min(position_s, length_s))}/{clock(length_s)}"
+
+
+def tags(row: Row) -> str:
+    """The tags of a device."""
+    return printable(", ".join(row.get("tags") or [NOTHING]))
 
 
 def press(row: Row, now: float) -> str:

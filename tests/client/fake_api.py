@@ -100,7 +100,7 @@ def served(fake: FakeServer, cert: Pair | None = None) -> Iterator[None]:
     listener = socket.create_server(("127.0.0.1", 0))
     scheme = "https" if cert else "http"
     fake.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-    methods = ["GET", "POST", "PATCH"]
+    methods = ["GET", "POST", "PATCH", "DELETE"]
     app = Starlette(routes=[Route("/api/{path:path}", fake.attend, methods=methods)])
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]

@@ -27,7 +27,7 @@ def test_devices_are_listed_in_columns(fake: FakeServer, run: Run) -> None:
         "mode",
         "5s",
     ]
-    assert nine.split()[8:] == ["1h", "0", "-", "-", "-", "10.0.0.7:51234", "-"]
+    assert nine.split()[8:] == ["1h", "0", "-", "-", "-", "10.0.0.7:51234", "-", "-"]
     assert ten.startswith("device-10  bell 0:01/0:12")
 
 
@@ -86,6 +86,36 @@ def test_a_device_is_shown(fake: FakeServer, run: Run) -> None:
         ),
         (("stop", "hall"), ("POST", "/api/stop", {"devices": ["hall"]}), "stopped 1 device\n"),
         (("stop", "--all"), ("POST", "/api/stop", {"devices": "all"}), "stopped 1 device\n"),
+        (
+            ("play", "bell", "--tag", "Lobby"),
+            ("POST", "/api/play", {"devices": {"tag": "lobby"}, "clip": "bell"}),
+            "bell plays on 1 device\n",
+        ),
+        (
+            ("stop", "--tag", "lobby"),
+            ("POST", "/api/stop", {"devices": {"tag": "lobby"}}),
+            "stopped 1 device\n",
+        ),
+        (
+            ("press", "mode", "--tag", "lobby"),
+            ("POST", "/api/press", {"devices": {"tag": "lobby"}, "button": "mode"}),
+            "mode pressed on 1 device\n",
+        ),
+        (
+            ("press", "--all", "stop"),
+            ("POST", "/api/press", {"devices": "all", "button": "stop"}),
+            "stop pressed on 1 device\n",
+        ),
+        (
+            ("tag", "lobby", "hall", "attic"),
+            ("POST", "/api/tags", {"devices": ["hall", "attic"], "add": ["lobby"], "remove": []}),
+            "lobby is a tag of 1 device\n",
+        ),
+        (
+            ("untag", "lobby", "--tag", "east"),
+            ("POST", "/api/tags", {"devices": {"tag": "east"}, "add": [], "remove": ["lobby"]}),
+            "lobby is no tag of 1 device\n",
+        ),
         (
             ("rename", "hall", "The Hall"),
             ("PATCH", "/api/devices/hall", {"name": "The Hall"}),
@@ -164,3 +194,49 @@ def test_changes_for_programs(fake: FakeServer, run: Run) -> None:
     assert status == 1  # the server has ended it
     assert first == {"event": "all", "now": NOW, "rows": [row("hall")]}
     assert second == {"event": "changes", "gone": ["hall"]}
+
+
+def test_devices_that_are_away_are_listed_if_asked_for(fake: FakeServer, run: Run) -> None:
+    away = {"connected": False, "since": NOW - 90_000, "last_seen": NOW - 90_000}
+    fake.rows = [row("hall", **away, tags=["east", "lobby"])]
+    out = run("devices", "--offline", "--tag", "lobby", "--search", "hall").out
+    assert fake.asked == [
+        ("GET", "/api/devices", {"state": "offline", "tag": "lobby", "q": "hall"})
+    ]
+    assert out.splitlines()[1].split()[:3] == ["hall", "away", "1d"]
+    assert out.rstrip().endswith("east, lobby")
+    run("devices", "--all")
+    assert fake.asked[-1][2] == {"state": "all"}
+    facts = run("devices", "show", "hall").out
+    assert "east, lobby\n" in facts
+    assert "no, last seen 2027-01-1" in facts
+    status, _, err = run("devices", "--offline", "--all")
+    assert (status, "either --offline or --all" in err) == (2, True)
+
+
+def test_devices_are_forgotten(fake: FakeServer, run: Run) -> None:
+    fake.answer = {"id": "hall"}
+    assert run("devices", "forget", "hall") == (0, "hall is forgotten\n", "")
+    assert fake.asked == [("DELETE", "/api/devices/hall", {})]
+    fake.refusal = JSONResponse({"error": "it is connected"}, 409)
+    assert run("devices", "forget", "hall") == (1, "", "audio-server: hall: it is connected\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("press", "hall"), "give the ID of a device and a BUTTON"),
+        (("press", "hall", "mode", "--tag", "x"), "give one BUTTON"),
+        (("press", "bell", "--tag", "x"), "give one BUTTON"),
+        (("play", "bell", "hall", "--tag", "x"), "--tag NAME, or --all"),
+        (("stop", "--tag", "x", "--all"), "--tag NAME, or --all"),
+        (("tag", "lobby"), "--tag NAME, or --all"),
+        (("tag", "two words", "hall"), "a tag has 1 to 32 letters"),
+        (("devices", "--tag", "-x"), ""),
+    ],
+)
+def test_a_group_that_is_not_clear(fake: FakeServer, run: Run, argv: list[str], words: str) -> None:
+    status, out, err = run(*argv)
+    assert (status, out, words in err) == (2, "", True), err
+    assert len(err.splitlines()) == 1
+    assert fake.asked == []

@@ -27,7 +27,7 @@ ROOMS = {
 TABLE = """
 __main__: cli
 app: clips cluster device fleet identity metrics process rpc service settings state web
-cli: app client clips errors files identity process rpc/terms settings state wire workers
+cli: app client clips errors files identity names process rpc/terms settings state wire workers
 client: clips identity process rpc
 clips: files names wire
 cluster: clips device identity rpc rpc/terms service
