@@ -15,7 +15,7 @@ import trio
 
 from audio_server.clips.clip import Clip
 from audio_server.clips.encoded_clip import Source
-from audio_server.cluster.interface import Cluster
+from audio_server.cluster.interface import Documents
 from audio_server.cluster.local import Hub
 
 KEY = "clips"
@@ -46,7 +46,7 @@ def _hash(clips: Sequence[Clip]) -> list[str]:
 class ClipList:
     """The clips of a node. `use` is called with each new list, from the second one on."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Documents) -> None:
         self._cluster = cluster
         self._version = 0
         self._clips: Mapping[str, Clip] = {}

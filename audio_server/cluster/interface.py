@@ -82,6 +82,10 @@ class Listener:
     told: Callable[[str], None] = _ignore
     """An order, by its name."""
 
+    reclaimed: Callable[[str, int, int], None] = _ignore
+    """A device that was let in without the cluster, or stayed while that was away, is the node's
+    from now on in that epoch and in that mode. It was at no other node in between."""
+
 
 class Cluster(Protocol):
     """The shared state as one node sees it. Methods that are not async never wait."""
@@ -98,6 +102,8 @@ class Cluster(Protocol):
 
         Raises `Superseded` when another node has the device by a newer call. A node that has the
         device already keeps its epoch. A claim that is cancelled may have been granted: `release`.
+        A cluster that cannot be reached never keeps a device away for long: it is let in, in epoch
+        0 where none is known, and `reclaimed` or `moved` follows.
         """
 
     def release(self, device_id: str) -> None:
@@ -109,6 +115,10 @@ class Cluster(Protocol):
     async def wait_durable(self, device_id: str) -> None:
         """Return when the last `put_mode` for a device is where a later claim finds it, and as
         durable as the cluster can make it. Does not yield without a reason to wait."""
+
+
+class Documents(Protocol):
+    """What all nodes read."""
 
     async def document(self, key: str) -> Document:
         """Return the newest version; version 0, and no data, of one that was never put.

@@ -130,6 +130,15 @@ class Ownership:
             self._held.pop(device_id, None)
             self.devices.release(device_id)
 
+    def reclaimed(self, device_id: str, epoch: int, mode: int) -> None:
+        """Go on in that epoch with a device that is here, and show that mode."""
+        held = self._held.get(device_id)
+        if held is not None and held.epoch <= epoch:
+            held.epoch = epoch
+            if held.mode != mode:
+                held.mode = mode
+                self.devices.recall(device_id, mode)
+
     # As a `ModeStore`
 
     @property

@@ -20,6 +20,7 @@ import trio
 
 from audio_server.cluster.frames import FrameLink
 from audio_server.cluster.interface import Claimed, ClusterDown, Document, Listener
+from audio_server.cluster.unconfirmed import Unconfirmed
 from audio_server.device.attachment import Superseded
 
 KEPT_S = 1.5
@@ -34,14 +35,6 @@ log = structlog.get_logger()
 class _Call:
     answer: Any = None
     over: trio.Event = field(default_factory=trio.Event)
-
-
-@dataclass(slots=True, eq=False)
-class _Unkept:
-    """How many modes of a device have been put and not confirmed."""
-
-    count: int = 0
-    kept: trio.Event = field(default_factory=trio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +69,7 @@ class SocketCluster:
         self._clock_ns = clock_ns
         self._calls: dict[int, _Call] = {}
         self._numbers = count(1)
-        self._unkept: dict[str, _Unkept] = {}
-        self._is_slow = False
+        self._unconfirmed = Unconfirmed(KEPT_S, self._begin_to_be_slow)
 
     @asynccontextmanager
     async def joined(self, listener: Listener) -> AsyncIterator[None]:
@@ -141,7 +133,7 @@ class SocketCluster:
 
     def put_mode(self, device_id: str, epoch: int, mode: int) -> None:
         """Write a mode."""
-        self._unkept.setdefault(device_id, _Unkept()).count += 1
+        self._unconfirmed.add(device_id)
         self._link.send("mode", device_id, epoch, mode)
 
     async def wait_durable(self, device_id: str) -> None:
@@ -149,30 +141,17 @@ class SocketCluster:
 
         Without a supervisor they never are: this then waits for the end of the call.
         """
-        unkept = self._unkept.get(device_id)
-        if unkept is None:
-            return
-        if not self._is_slow:
-            with trio.move_on_after(KEPT_S) as patience:
-                await unkept.kept.wait()
-            if patience.cancelled_caught:
-                self._begin_to_be_slow()
-        if self.is_over.is_set():
-            await trio.sleep_forever()
+        if self._unconfirmed.count(device_id):
+            await self._unconfirmed.wait(device_id)
+            if self.is_over.is_set():
+                await trio.sleep_forever()
 
     def _begin_to_be_slow(self) -> None:
-        if not self._is_slow and not self.is_over.is_set():
+        if not self.is_over.is_set():
             log.warning("modes are acknowledged from memory", reason="the supervisor is silent")
-            self._is_slow = True
-            for unkept in self._unkept.values():
-                unkept.kept.set()
 
     def _on_kept(self, device_id: str) -> None:
-        self._is_slow = False
-        unkept = self._unkept[device_id]
-        unkept.count -= 1
-        if not unkept.count:
-            self._unkept.pop(device_id).kept.set()
+        self._unconfirmed.confirm(device_id)
 
     # Documents
 

@@ -240,6 +240,10 @@ class Device:
         if state is not before:
             self._apply((state, effect))
 
+    def recall(self, mode: int) -> None:
+        """Show a mode that is stored already; the take goes on."""
+        self._show(self.state._replace(mode=self._context.rules.fold(mode)), greeting=True)
+
     async def wait_closed(self) -> None:
         """Return when the audio stream owes no `is_end`."""
         await self._player.wait_closed()

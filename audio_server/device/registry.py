@@ -203,6 +203,12 @@ class Devices:
             self.meter.device_taken_over()
         self._gone.pop(device_id, None)  # it is counted where it comes back
 
+    def recall(self, device_id: str, mode: int) -> None:
+        """Show the mode that a device had elsewhere; its take goes on."""
+        device = self._devices.get(device_id)
+        if device is not None:
+            device.recall(mode)
+
     def enter(self, attachment: Attachment) -> Device:
         """Find or make the device of a link that begins, and end the links that it replaces.
 

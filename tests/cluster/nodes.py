@@ -88,6 +88,10 @@ class LocalNodes:
     async def carry(self, node: Node) -> None:
         """Deliver what is on its way to and from a process, if anything can be."""
 
+    async def settle(self) -> None:
+        """Return when all that was sent has been heard."""
+        await wait_all_tasks_blocked()
+
     async def kill(self, node: Node) -> None:
         """End a process at once."""
         node.life.cancel()

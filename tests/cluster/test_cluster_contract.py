@@ -10,6 +10,7 @@ import pytest
 import trio
 from nodes import LocalNodes, Node, open_nodes
 from trio.testing import MockClock, wait_all_tasks_blocked
+from valkey_nodes import open_valkey_nodes
 
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.questions import ASKED_MAX
@@ -22,8 +23,18 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["local", "socket", "valkey"])
+async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[LocalNodes]:
+    is_valkey = request.param == "valkey"
+    engine = request.getfixturevalue("engine") if is_valkey else None
+    opening = open_valkey_nodes(engine) if engine else open_nodes(request.param)
+    async with opening as nodes:
+        yield nodes
+
+
 @pytest.fixture
-async def nodes(kind: str) -> AsyncIterator[LocalNodes]:
+async def hub_nodes(kind: str) -> AsyncIterator[LocalNodes]:
+    """Those that share a hub, and with it documents and questions."""
     async with open_nodes(kind) as nodes:
         yield nodes
 
@@ -46,7 +57,7 @@ async def test_a_device_that_moves_has_its_mode_and_the_loser_is_told(nodes: Loc
     second = await two.cluster.claim("x", 0)
     assert second.mode == 3
     assert second.epoch > first.epoch
-    await wait_all_tasks_blocked()
+    await nodes.settle()
     assert one.moves == [("x", second.epoch)]
     assert two.moves == []
 
@@ -90,7 +101,7 @@ async def test_a_device_may_go_back(nodes: LocalNodes) -> None:
         epochs.append((await node.cluster.claim("x", 0)).epoch)
         nodes.clock.pass_s(1)
     assert epochs == sorted(set(epochs))
-    await wait_all_tasks_blocked()
+    await nodes.settle()
     assert [epoch for _, epoch in one.moves] == [epochs[1], epochs[3]]
     assert [epoch for _, epoch in two.moves] == [epochs[2]]
 
@@ -198,19 +209,19 @@ async def test_a_mode_is_kept_before_the_wait_is_over(kind: str, autojump_clock:
 # -- documents
 
 
-async def test_a_document_that_was_never_put_has_no_version(nodes: LocalNodes) -> None:
-    one = await nodes.start()
+async def test_a_document_that_was_never_put_has_no_version(hub_nodes: LocalNodes) -> None:
+    one = await hub_nodes.start()
     assert await one.cluster.document("clips") == (0, b"")
     with pytest.raises(KeyError):
         await one.cluster.blob("abc")
 
 
-async def test_all_nodes_read_the_newest_version_and_its_blobs(nodes: LocalNodes) -> None:
-    one, two = await nodes.start(), await nodes.start()
+async def test_all_nodes_read_the_newest_version_and_its_blobs(hub_nodes: LocalNodes) -> None:
+    one, two = await hub_nodes.start(), await hub_nodes.start()
     large = bytes(range(256)) * 1000
-    nodes.hub.put_document("clips", b"old", {"old": b"1", "both": b"2"})
+    hub_nodes.hub.put_document("clips", b"old", {"old": b"1", "both": b"2"})
     first = await one.cluster.document("clips")
-    nodes.hub.put_document("clips", b"new", {"both": b"2", "large": large, "empty": b""})
+    hub_nodes.hub.put_document("clips", b"new", {"both": b"2", "large": large, "empty": b""})
     for node in (one, two):
         newest = await node.cluster.document("clips")
         assert newest.data == b"new"
@@ -224,20 +235,20 @@ async def test_all_nodes_read_the_newest_version_and_its_blobs(nodes: LocalNodes
 # -- messages
 
 
-async def asks(nodes: LocalNodes, node: Node, answers: list[Any], **facts: Any) -> None:
+async def asks(hub_nodes: LocalNodes, node: Node, answers: list[Any], **facts: Any) -> None:
     try:
-        answers.append(await nodes.hub.ask(node.name, "sum", 2.0, **facts))
+        answers.append(await hub_nodes.hub.ask(node.name, "sum", 2.0, **facts))
     except NoAnswer as why:
         answers.append(type(why))
 
 
 async def test_answers_find_their_questions(
-    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+    hub_nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    one, two = await nodes.start(), await nodes.start()
+    one, two = await hub_nodes.start(), await hub_nodes.start()
     answers: list[Any] = []
     for node, number in ((one, 1), (two, 2), (one, 3)):
-        nursery.start_soon(partial(asks, nodes, node, answers, of=[number, "x"]))
+        nursery.start_soon(partial(asks, hub_nodes, node, answers, of=[number, "x"]))
         await wait_all_tasks_blocked()
     for node in (two, one):
         for question in reversed(node.questions):
@@ -251,14 +262,14 @@ async def test_answers_find_their_questions(
 
 
 async def test_no_answer_in_time_is_too_late_and_what_comes_then_is_dropped(
-    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+    hub_nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    one = await nodes.start()
+    one = await hub_nodes.start()
     answers: list[Any] = []
-    await asks(nodes, one, answers)
+    await asks(hub_nodes, one, answers)
     assert answers == [TooLate]
     assert trio.current_time() == 2.0
-    nursery.start_soon(asks, nodes, one, answers)
+    nursery.start_soon(asks, hub_nodes, one, answers)
     await wait_all_tasks_blocked()
     for question, part in zip(one.questions, ("old", "new"), strict=True):
         question.add(part)
@@ -268,11 +279,11 @@ async def test_no_answer_in_time_is_too_late_and_what_comes_then_is_dropped(
 
 
 async def test_an_answer_that_comes_bit_by_bit_is_waited_for(
-    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+    hub_nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    one = await nodes.start()
+    one = await hub_nodes.start()
     answers: list[Any] = []
-    nursery.start_soon(asks, nodes, one, answers)
+    nursery.start_soon(asks, hub_nodes, one, answers)
     await wait_all_tasks_blocked()
     for number in range(4):
         await trio.sleep(1.5)
@@ -282,10 +293,10 @@ async def test_an_answer_that_comes_bit_by_bit_is_waited_for(
     assert answers == [[0, 1, 2, 3]]
 
 
-async def test_an_answer_that_fails_is_none(nodes: LocalNodes, nursery: trio.Nursery) -> None:
-    one = await nodes.start()
+async def test_an_answer_that_fails_is_none(hub_nodes: LocalNodes, nursery: trio.Nursery) -> None:
+    one = await hub_nodes.start()
     answers: list[Any] = []
-    nursery.start_soon(asks, nodes, one, answers)
+    nursery.start_soon(asks, hub_nodes, one, answers)
     await wait_all_tasks_blocked()
     one.questions[0].add(1)
     one.questions[0].end(is_answered=False)
@@ -294,33 +305,33 @@ async def test_an_answer_that_fails_is_none(nodes: LocalNodes, nursery: trio.Nur
 
 
 async def test_a_node_that_is_gone_is_not_waited_for(
-    nodes: LocalNodes, nursery: trio.Nursery
+    hub_nodes: LocalNodes, nursery: trio.Nursery
 ) -> None:
-    one = await nodes.start()
+    one = await hub_nodes.start()
     answers: list[Any] = []
-    nursery.start_soon(asks, nodes, one, answers)
+    nursery.start_soon(asks, hub_nodes, one, answers)
     await wait_all_tasks_blocked()
-    await nodes.kill(one)
+    await hub_nodes.kill(one)
     await wait_all_tasks_blocked()
-    await asks(nodes, one, answers)
+    await asks(hub_nodes, one, answers)
     assert answers == [NoAnswer, NoAnswer]
 
 
 async def test_there_is_a_bound_to_the_questions_that_wait(
-    nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
+    hub_nodes: LocalNodes, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    one = await nodes.start()
+    one = await hub_nodes.start()
     answers: list[Any] = []
     for _ in range(ASKED_MAX):
-        nursery.start_soon(asks, nodes, one, answers)
+        nursery.start_soon(asks, hub_nodes, one, answers)
     await wait_all_tasks_blocked()
-    await asks(nodes, one, answers)
+    await asks(hub_nodes, one, answers)
     assert answers == [NoAnswer]
 
 
-async def test_a_node_is_given_orders(nodes: LocalNodes) -> None:
-    one, two = await nodes.start(), await nodes.start()
-    nodes.hub.tell(one.name, "drain")
-    nodes.hub.tell("never there", "drain")
+async def test_a_node_is_given_orders(hub_nodes: LocalNodes) -> None:
+    one, two = await hub_nodes.start(), await hub_nodes.start()
+    hub_nodes.hub.tell(one.name, "drain")
+    hub_nodes.hub.tell("never there", "drain")
     await wait_all_tasks_blocked()
     assert (one.orders, two.orders) == (["drain"], [])

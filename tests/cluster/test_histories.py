@@ -11,14 +11,17 @@ from typing import Any, NamedTuple
 
 import pytest
 import trio
-from hypothesis import Phase, given, settings
+from engine import EngineProcess
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from nodes import Clock, LocalNodes, Node, open_nodes
 from trio.testing import wait_all_tasks_blocked
+from valkey_nodes import ValkeyNodes, open_valkey_nodes
 
-from audio_server.cluster.interface import Claimed, Cluster
+from audio_server.cluster.interface import Claimed, Cluster, ClusterDown
 from audio_server.cluster.local import Hub
 from audio_server.cluster.ownership import Ownership
+from audio_server.cluster.valkey import ValkeyCluster
 from audio_server.device.attachment import Superseded
 
 NODES, DEVICES, MODES = 3, ("one", "two"), 5
@@ -61,6 +64,46 @@ class ModelledHub(Hub):
             truth.mode = mode
         super().put_mode(node, device_id, epoch, mode)
         assert self.store.get(device_id) == truth.mode
+
+
+class ModelledCluster(ValkeyCluster):
+    """A node with an engine, and beside it the model, in the order of the answers.
+
+    A test lets all answers come before anything else happens, so that it is the engine's order.
+    """
+
+    truth: dict[str, Truth]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asked: list[tuple[str, float]] = []
+
+    async def _claim(self, device_id: str, arrived: float) -> Claimed:
+        self.asked.append((device_id, arrived))
+        return await super()._claim(device_id, arrived)
+
+    def _on_claimed(self, device_id: str, answer: Any) -> Any:
+        (device, arrived), truth = self.asked.pop(0), self.truth[device_id]
+        arrived_ns = round(arrived * 1e9)
+        assert device == device_id
+        claimed = super()._on_claimed(device_id, answer)
+        assert not isinstance(claimed, ClusterDown)
+        if truth.node not in ("", self.node) and arrived_ns < truth.newest:
+            assert claimed is None
+            return claimed
+        assert claimed is not None
+        assert claimed.mode == truth.mode
+        assert claimed.epoch >= truth.epoch
+        assert truth.node == self.node or claimed.epoch > truth.epoch
+        truth.node, truth.epoch = self.node, claimed.epoch
+        truth.newest = max(truth.newest, arrived_ns)
+        return claimed
+
+    def put_mode(self, device_id: str, epoch: int, mode: int) -> None:
+        truth = self.truth[device_id]
+        if (truth.node, truth.epoch) == (self.node, epoch):
+            truth.mode = mode
+        super().put_mode(device_id, epoch, mode)
 
 
 @dataclass
@@ -125,10 +168,9 @@ class Call(NamedTuple):
 class Histories:
     """What has happened, and what may happen next."""
 
-    def __init__(self, nodes: LocalNodes, nursery: trio.Nursery) -> None:
+    def __init__(self, nodes: LocalNodes, nursery: trio.Nursery, truth: dict[str, Truth]) -> None:
         self.nodes = nodes
-        assert isinstance(nodes.hub, ModelledHub)
-        self.truth = nodes.hub.truth
+        self.truth = truth
         self.unread: list[Call] = []
         self.has_lost = False
         self._nursery = nursery
@@ -209,7 +251,7 @@ class Histories:
 
     async def end(self) -> None:
         """In the end all that is on its way arrives, and there is one newest call of a device."""
-        for _ in range(3):
+        for _ in range(20):  # calls in a line ask one after the other
             for process in self.processes:
                 await self.nodes.carry(process)
         for device, truth in self.truth.items():
@@ -254,11 +296,42 @@ def test_histories(kind: str, steps: list[tuple[str, int, int, int]]) -> None:
 
 
 async def run(kind: str, steps: list[tuple[str, int, int, int]]) -> None:
-    async with open_nodes(kind, hub=ModelledHub) as nodes, trio.open_nursery() as nursery:
-        histories = Histories(nodes, nursery)
+    async with open_nodes(kind, hub=ModelledHub) as nodes:
+        assert isinstance(nodes.hub, ModelledHub)
+        await take_steps(nodes, steps, nodes.hub.truth)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=set(Phase) - {Phase.shrink},
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=st.lists(STEPS, min_size=30, max_size=50))
+def test_histories_with_an_engine(
+    engine: EngineProcess, steps: list[tuple[str, int, int, int]]
+) -> None:
+    engine.ask("FLUSHALL")
+    trio.run(run_with_engine, engine, steps)
+
+
+async def run_with_engine(engine: EngineProcess, steps: list[tuple[str, int, int, int]]) -> None:
+    truth = {device: Truth() for device in DEVICES}
+    kind = type("Modelled", (ModelledCluster,), {"truth": truth})
+    async with open_valkey_nodes(engine, kind) as nodes:
+        await take_steps(nodes, steps, truth)
+
+
+async def take_steps(
+    nodes: LocalNodes, steps: list[tuple[str, int, int, int]], truth: dict[str, Truth]
+) -> None:
+    async with trio.open_nursery() as nursery:
+        histories = Histories(nodes, nursery, truth)
         await histories.start()
         for name, *numbers in steps:
             await getattr(histories, name)(*numbers)
+            if isinstance(nodes, ValkeyNodes):
+                await nodes.settle()
         await histories.end()
         histories.check_tidy()
         nursery.cancel_scope.cancel()

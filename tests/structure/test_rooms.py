@@ -16,6 +16,8 @@ from imports import PACKAGE, Import, imports_of, modules_of
 ROOMS = {
     "rpc.http2": "rpc/http2",
     "rpc.io": "rpc/io",
+    "cluster.engine": "cluster/terms",  # values that all of cluster shares
+    "cluster.instrumentation": "cluster/terms",
     "rpc.errors": "rpc/terms",  # values that all of rpc shares
     "rpc.limits": "rpc/terms",
     "rpc.proxy_header": "rpc/terms",
@@ -30,7 +32,7 @@ app: clips cluster device fleet identity metrics process rpc service settings st
 cli: app client clips errors files identity names process rpc/terms settings state wire workers
 client: clips identity process rpc
 clips: files names wire
-cluster: clips device identity rpc rpc/terms service
+cluster: clips cluster/terms device errors identity rpc rpc/terms service
 device: wire
 files: errors
 fleet: clips cluster device names wire

@@ -1,0 +1,149 @@
+"""One connection to the engine: commands, their answers in order, and news between them (RESP3).
+
+hiredis reads and writes the protocol; bytes are trio's. A client library with connections of its
+own would hide when it connects anew, and what was lost meanwhile: docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import hiredis
+import trio
+
+from audio_server.cluster.interface import ClusterDown
+
+READ_BYTES = 64 * 1024
+
+LOST = "the connection is lost"
+
+Word: TypeAlias = "str | int | float | bytes | memoryview[int]"
+"""A part of a command."""
+
+Heard: TypeAlias = Callable[[Any], None]
+"""Called with an answer; with a `Refused`, or with `ClusterDown` if none came."""
+
+_NOTHING: Any = object()
+
+
+class EngineFault(Exception):
+    """The engine cannot be used as it is; `str()` is the reason, in a few words."""
+
+
+class Refused(EngineFault):
+    """The engine has refused a command. `code` is the first word of its answer."""
+
+    def __init__(self, text: str) -> None:
+        self.code = text.partition(" ")[0]
+        super().__init__(" ".join(text.split())[:200])
+
+
+class EngineConnection:
+    """A connection on `stream`; `pushed` is called with each message that is no answer.
+
+    `run` must be running for an answer to come. `reads` counts up while the engine sends.
+    """
+
+    def __init__(
+        self, stream: trio.abc.Stream, pushed: Callable[[list[Any]], None] = lambda _: None
+    ) -> None:
+        self.reads = 0
+        self._stream = stream
+        self._pushed = pushed
+        self._parser: Any = hiredis.Reader(
+            encoding="utf-8", errors="replace", notEnoughData=_NOTHING
+        )
+        self._waiting = bytearray()
+        self._some = trio.Event()
+        self._heard: deque[Heard] = deque()
+        self._is_over = False
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is waited for."""
+        return bool(self._heard)
+
+    def send(self, heard: Heard | None, *words: Word) -> None:
+        """Send a command after those before it, and call `heard` with its answer.
+
+        None stands for a command that has no answer, such as SUBSCRIBE.
+        """
+        if self._is_over:
+            if heard is not None:
+                heard(ClusterDown())
+            return
+        self._waiting += hiredis.pack_command(words)  # type: ignore[arg-type]
+        if heard is not None:
+            self._heard.append(heard)
+        self._some.set()
+
+    async def ask(self, *words: Word) -> Any:
+        """Return the answer to a command. Raises `Refused` and `ClusterDown`."""
+        answers: list[Any] = []
+        over = trio.Event()
+
+        def heard(answer: Any) -> None:
+            answers.append(answer)
+            over.set()
+
+        self.send(heard, *words)
+        await over.wait()
+        if isinstance(answers[0], Exception):
+            raise answers.pop()
+        return answers[0]
+
+    async def run(self) -> None:
+        """Send and hear until the connection breaks; raises `EngineFault` in a group. Closes the
+        stream; commands without an answer hear `ClusterDown`."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send)
+                await self._receive()
+        finally:
+            # Nothing is awaited after the last answers: the fault must leave before a task that
+            # they wake can cancel this one.
+            self._is_over = True
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self._stream)
+            while self._heard:
+                self._heard.popleft()(ClusterDown())
+
+    async def _receive(self) -> None:
+        parser = self._parser
+        while data := await self._read():
+            self.reads += 1
+            parser.feed(bytes(data))
+            try:
+                while (message := parser.gets()) is not _NOTHING:
+                    self._hear(message)
+            except hiredis.ProtocolError:
+                raise EngineFault("the peer speaks another protocol") from None
+        raise EngineFault(LOST)
+
+    async def _read(self) -> bytes | bytearray:
+        try:
+            return await self._stream.receive_some(READ_BYTES)
+        except trio.BrokenResourceError:
+            raise EngineFault(LOST) from None
+
+    def _hear(self, message: Any) -> None:
+        if isinstance(message, hiredis.PushNotification):
+            self._pushed(message)
+        elif not self._heard:
+            raise EngineFault("the peer answers unasked")
+        elif isinstance(message, hiredis.ReplyError):
+            self._heard.popleft()(Refused(str(message)))
+        else:
+            self._heard.popleft()(message)
+
+    async def _send(self) -> None:
+        while True:
+            await self._some.wait()
+            self._some = trio.Event()
+            data, self._waiting = self._waiting, bytearray()
+            try:
+                await self._stream.send_all(data)
+            except trio.BrokenResourceError:
+                raise EngineFault(LOST) from None

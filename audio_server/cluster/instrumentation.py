@@ -1,0 +1,16 @@
+"""Counts that a node of a cluster reports."""
+
+from __future__ import annotations
+
+
+class Instrumentation:
+    """Counts nothing: subclass it. Every method is called where it happens, and must not block."""
+
+    def cluster_is(self, *, up: bool) -> None:
+        """The state that nodes share can be reached, or cannot."""
+
+    def acknowledged_from_memory(self) -> None:
+        """A press was acknowledged while its mode is only in memory."""
+
+    def provisional_devices(self, count: int) -> None:
+        """So many devices are connected that no cluster has granted yet."""

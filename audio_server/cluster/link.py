@@ -1,0 +1,233 @@
+"""The way to the engine: found, connected to, and made anew for ever.
+
+A `Session` is the time between two breaks. Whatever is out of the ordinary ends it: a command that
+the engine refuses (it is full, it has become a replica, it has forgotten the scripts), a silence, a
+lost connection. So there is one way back from all of these, and a session means that no news was
+lost since its begin.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, NoReturn, TypeVar
+
+import structlog
+import trio
+
+from audio_server.cluster.engine import Engine
+from audio_server.cluster.engine_connection import (
+    EngineConnection,
+    EngineFault,
+    Heard,
+    Refused,
+    Word,
+)
+from audio_server.cluster.interface import ClusterDown
+from audio_server.cluster.primary import CONNECT_S, Primary
+from audio_server.cluster.replicas import Replicas
+from audio_server.errors import leaves
+
+SILENCE_S = 1.5
+"""How long it may owe an answer and send nothing."""
+
+TICK_S = 0.25
+
+PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 1.0
+"""Pauses between attempts: each is twice as long, and a part of it is by chance."""
+
+STEADY_S = 5.0
+"""A session that has lasted so long begins the pauses anew."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Session:
+    """Commands to the engine until the next break. Their keys are rows, their scripts loaded."""
+
+    def __init__(
+        self, connection: EngineConnection, shas: Mapping[str, str], replicas: Replicas | None
+    ) -> None:
+        self._connection = connection
+        self._shas = shas
+        self._replicas = replicas
+        self._fault: Refused | None = None
+        self._over = trio.Event()
+
+    def send(self, heard: Heard, script: str, key: str, *args: Word) -> None:
+        """Run a script after those before it. `heard` is called with its answer, or with
+        `ClusterDown`, which is not raised."""
+        sent = partial(self._on_answer, heard)
+        self._connection.send(sent, "EVALSHA", self._shas[script], 1, key, *args)
+
+    async def ask(self, hear: Callable[[Any], T], script: str, key: str, *args: Word) -> T:
+        """Return the value of `hear`, which is called as by `send`: in the order of all answers and
+        messages, also where the task that asks is cancelled."""
+        values: list[T] = []
+        over = trio.Event()
+
+        def heard(answer: Any) -> None:
+            values.append(hear(answer))
+            over.set()
+
+        self.send(heard, script, key, *args)
+        await over.wait()
+        return values[0]
+
+    async def call(self, script: str, key: str, *args: Word) -> Any:
+        """Return the answer of a script. Raises `ClusterDown`."""
+        answer = await self.ask(lambda answer: answer, script, key, *args)
+        if isinstance(answer, ClusterDown):
+            raise answer
+        return answer
+
+    async def flush(self, *words: Word) -> None:
+        """Return when the engine has obeyed all commands, and this one. Raises `ClusterDown`."""
+        try:
+            await self._connection.ask(*words)
+        except Refused:
+            raise ClusterDown from None
+
+    def subscribe(self, channel: str) -> None:
+        """Have messages of a channel pushed."""
+        self._connection.send(None, "SUBSCRIBE", channel)
+
+    def when_replicated(self, do: Callable[[], None]) -> None:
+        """Call `do` when the replicas have all that was answered until now; at once without any."""
+        if self._replicas is None:
+            do()
+        else:
+            self._replicas.when_replicated(do)
+
+    def _on_answer(self, heard: Heard, answer: Any) -> None:
+        if isinstance(answer, Refused):
+            self._fail(answer)
+            answer = ClusterDown()
+        heard(answer)
+
+    def _fail(self, fault: Refused) -> None:
+        self._fault = self._fault or fault
+        self._over.set()
+
+    async def run(self) -> NoReturn:
+        """Raise the fault that ends the session."""
+        await self._over.wait()
+        assert self._fault is not None
+        raise self._fault
+
+
+class Link:
+    """Sessions with the primary of `engine`, one after the other.
+
+    `password` and `tls` are for the engine; with `replicas` so many of them confirm modes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        scripts: Mapping[str, str],
+        *,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        replicas: int = 0,
+    ) -> None:
+        self._primary = Primary(engine, password, tls)
+        self._scripts = scripts
+        self._replicas = replicas
+        self._reasons: set[str] = set()
+        self._failures = 0
+
+    async def run(
+        self,
+        begin: Callable[[Session], Awaitable[None]],
+        pushed: Callable[[list[Any]], None],
+    ) -> NoReturn:
+        """Call `begin` with each session, until cancelled. It is cancelled at the session's end,
+        and calls `came_up` once the session is good."""
+        while True:
+            began = trio.current_time()
+            try:
+                await self._run_once(begin, pushed)
+            except* (EngineFault, OSError, ClusterDown, trio.TooSlowError) as faults:
+                self._log_down(faults)
+            if trio.current_time() - began >= STEADY_S:
+                self._failures = 0
+            pause_s = min(PAUSE_MIN_S * 2**self._failures, PAUSE_MAX_S)
+            self._failures = min(self._failures + 1, 10)
+            await trio.sleep(pause_s * random.uniform(0.5, 1))
+
+    def came_up(self, **facts: Any) -> None:
+        """Log that a session is good, with these facts."""
+        self._reasons.clear()
+        log.info("cluster is up", engine=str(self._primary), **facts)
+
+    def _log_down(self, faults: BaseExceptionGroup[Any]) -> None:
+        """Log the reason, once until the cluster is up again."""
+        reasons = [_reason(fault) for fault in leaves(faults) if not isinstance(fault, ClusterDown)]
+        for reason in reasons[:1]:
+            if reason not in self._reasons:
+                log.warning("cluster is down", engine=str(self._primary), reason=reason)
+                self._reasons.add(reason)
+
+    async def _run_once(
+        self,
+        begin: Callable[[Session], Awaitable[None]],
+        pushed: Callable[[list[Any]], None],
+    ) -> None:
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(CONNECT_S):
+                place = await self._primary.find()
+                connection = await self._primary.connect(nursery, place, pushed)
+                shas = await self._load_scripts(connection)
+                replicas = None
+                if self._replicas:
+                    beside = await self._primary.connect(nursery, place)
+                    replicas = Replicas(beside, self._replicas)
+                    nursery.start_soon(replicas.run)
+            for one in [connection, beside] if self._replicas else [connection]:
+                nursery.start_soon(_watch, one)
+            session = Session(connection, shas, replicas)
+            nursery.start_soon(session.run)
+            await begin(session)
+            nursery.cancel_scope.cancel()
+
+    async def _load_scripts(self, connection: EngineConnection) -> Mapping[str, str]:
+        """Load the scripts and return their hashes."""
+        return {
+            name: await connection.ask("SCRIPT", "LOAD", text)
+            for name, text in self._scripts.items()
+        }
+
+
+async def _watch(connection: EngineConnection) -> NoReturn:
+    """Raise `EngineFault` after a silence. Time in which this loop stood still does not count."""
+    silent_s, seen, last = 0.0, 0, trio.current_time()
+    while silent_s < SILENCE_S:
+        await trio.sleep(TICK_S)
+        now = trio.current_time()
+        if connection.is_asking and connection.reads == seen:
+            silent_s += min(now - last, 2 * TICK_S)
+        else:
+            silent_s = 0.0
+        seen, last = connection.reads, now
+    raise EngineFault(f"it has been silent for {SILENCE_S:g} s")
+
+
+def _os_reason(fault: OSError) -> str | None:
+    is_of_names = isinstance(fault, socket.gaierror) or fault.errno is None
+    return fault.strerror if is_of_names else os.strerror(fault.errno or 0)
+
+
+def _reason(fault: BaseException) -> str:
+    if isinstance(fault, trio.TooSlowError):
+        return f"it has not answered for {CONNECT_S:g} s"
+    if isinstance(fault, OSError):
+        causes = [cause for cause in leaves(fault.__cause__ or fault) if isinstance(cause, OSError)]
+        return next(filter(None, map(_os_reason, causes)), "it is not reachable")
+    return str(fault)
