@@ -80,6 +80,7 @@ app.command(
     help="Put a backup in the place of a data folder.",
 )
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
+app.command("audio_server.cli.judge:judge", name="judge", help="Judge devices that connect to it.")
 app.command("audio_server.cli.proto:proto", name="proto", help="Print comms.proto.")
 app.command(
     "audio_server.cli.completion:completion",

@@ -53,8 +53,9 @@ class VirtualDevice:
     """One device. `run` is its life; everything else may be called from any trio task.
 
     `reconnects`: it looks for the server again when the connection is lost, ever more slowly;
-    otherwise it is off then. `link` and `reading` are values to wait on; set `reading` through
-    `pause_reading` and `resume_reading`. Observers are called in order, and at once.
+    otherwise it is off then. `session` is the behaviour of its calls. `link` and `reading` are
+    values to wait on; set `reading` through `pause_reading` and `resume_reading`. Observers are
+    called in order, and at once.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class VirtualDevice:
         reconnects: bool = True,
         whole_takes: bool = False,
         token: str | None = None,
+        session: type[Session] = Session,
     ) -> None:
         self.device_id = device_id
+        self._session = session
         self.observers: list[events.Observer] = []
         self.link = AsyncValue(Link.OFF)
         self.reading = AsyncValue(True)
@@ -189,7 +192,7 @@ class VirtualDevice:
     async def _talk(self, channel: Channel) -> str:
         """The calls in a scope of their own, so that they are cancelled before the channel."""
         # Stubs are annotated for grpclib's own channel; ours has the method that they call.
-        session = Session(
+        session = self._session(
             self,
             DeviceServiceStub(cast(Any, channel)),
             self.device_id,

@@ -29,7 +29,8 @@ ROOMS = {
 TABLE = """
 __main__: cli
 app: clips cluster device fleet identity metrics process rpc service settings state web
-cli: app client clips errors files identity names process rpc/terms settings state wire workers
+cli: app client clips errors files identity judge names process rpc/terms settings state wire
+    workers
 client: clips identity process rpc
 clips: files names wire
 cluster: clips cluster/terms device errors identity rpc rpc/terms service
@@ -37,6 +38,7 @@ device: wire
 files: errors
 fleet: clips cluster device names wire
 identity: errors files rpc/io rpc/terms settings wire
+judge: clips device identity process rpc settings wire
 metrics: device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms

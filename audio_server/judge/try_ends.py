@@ -1,0 +1,59 @@
+"""The last step: a call ends alone, then the connection, then all calls with ABORTED."""
+
+from __future__ import annotations
+
+import trio
+from grpclib.const import Status
+
+from audio_server.device.takeover import CallKind
+from audio_server.judge.duties import Duty
+from audio_server.judge.seat import Seat
+
+ALONE_S = 10.0
+"""Time in which a device opens again a call that has ended alone, if it does."""
+
+SETTLED_S = 0.5
+PATIENT_S = 0.9
+"""A second, less the time that the end of a call is on its way."""
+
+
+async def try_ends(seat: Seat, return_s: float) -> None:
+    """Judge how a device takes it when calls and connections end."""
+    for kind in CallKind:
+        await _end_one(seat, kind, return_s)
+    if await _end_all(seat, Status.UNAVAILABLE, return_s):
+        seat.findings.kept(Duty.RETURN)
+        await _abort(seat, return_s)
+    else:
+        seat.findings.broken(Duty.RETURN, f"did not come back within {return_s:g} s")
+
+
+async def _end_one(seat: Seat, kind: CallKind, return_s: float) -> None:
+    if not await seat.wait(lambda: seat.is_complete, ALONE_S):
+        return
+    others = [call for call in seat.calls.values() if call.kind is not kind]
+    seat.calls[kind].end(Status.INTERNAL)
+    await trio.sleep(SETTLED_S)
+    await seat.wait(lambda: seat.is_complete, ALONE_S)
+    gone = any(call.is_over() for call in others)
+    wrong = gone and not await seat.wait(lambda: seat.is_complete, return_s)
+    breach = f"ended its other calls with {kind.value}, and did not open them again"
+    seat.findings.judge(Duty.ALONE, breach if wrong else None)
+
+
+async def _end_all(seat: Seat, status: Status, return_s: float) -> bool:
+    """End all calls; return whether all come again."""
+    for call in list(seat.calls.values()):
+        call.end(status)
+    await seat.wait(lambda: not seat.calls, SETTLED_S)
+    return await seat.wait(lambda: seat.is_complete, return_s)
+
+
+async def _abort(seat: Seat, return_s: float) -> None:
+    opened, at_s = len(seat.opened), trio.current_time()
+    if not await _end_all(seat, Status.ABORTED, return_s):
+        seat.findings.broken(Duty.RETURN, f"did not come back within {return_s:g} s of ABORTED")
+        return
+    after_s = seat.opened[opened].at_s - at_s
+    soon = f"came again {after_s:.2f} s after ABORTED"
+    seat.findings.judge(Duty.PATIENCE, None if after_s >= PATIENT_S else soon)
