@@ -147,19 +147,27 @@ def tests(session: nox.Session) -> None:
 
 NO_TESTS = 5
 
-# Browsers, proxies, benchmarks, the soak and shells show the same on each version of Python.
+# Browsers, proxies, benchmarks, the soak, shells and FFmpeg show the same on each Python.
 SLOW_AND_THE_SAME = (
     "--ignore=tests/benchmarks/test_bench_smoke.py",
+    "--ignore=tests/clips/test_channels.py",
+    "--ignore=tests/clips/test_clip_cache.py",
+    "--ignore=tests/clips/test_clip_errors.py",
+    "--ignore=tests/clips/test_clip_tags.py",
+    "--ignore=tests/clips/test_left_out.py",
+    "--ignore=tests/clips/test_opus_heard.py",
+    "--ignore=tests/clips/test_recording.py",
+    "--ignore=tests/clips/test_repository_refusals.py",
+    "--ignore=tests/clips/test_transcode.py",
     "--ignore=tests/docs",
     "--ignore=tests/faults/test_soak.py",
+    "--ignore=tests/health/test_reflection.py",
     "--ignore=tests/interop/test_proxies.py",
+    "--ignore=tests/process/test_standard_error.py",
     "--ignore=tests/service/test_behind_proxies.py",
-    "--ignore=tests/web/test_away_page.py",
     "--ignore=tests/web/test_behind_nginx.py",
-    "--ignore=tests/web/test_clips_page.py",
-    "--ignore=tests/web/test_device_page.py",
-    "--ignore=tests/web/test_fleet_page.py",
-    "--ignore=tests/web/test_login_page.py",
+    "--ignore-glob=tests/web/test_*_page.py",
+    "--ignore=tests/web/test_http_fuzz.py",
     "--ignore=tests/web/test_many_tabs.py",
     "--ignore=tests/web/test_pages_for_all.py",
 )

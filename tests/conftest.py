@@ -22,6 +22,8 @@ PUNCTUAL = (
     "faults/test_one_write.py",
     "faults/test_soak.py",
     "interop/test_fleet.py",
+    "interop/test_proxies.py",
+    "service/test_behind_proxies.py",
     "simulator/test_device_command.py",
     "web/test_many_tabs.py",
 )
