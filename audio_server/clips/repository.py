@@ -29,8 +29,9 @@ from audio_server.clips.naming import Finder, clean_title, title_of_file
 from audio_server.clips.ogg import opus_bytes
 from audio_server.clips.own_folder import make_own
 from audio_server.clips.peaks import peaks
+from audio_server.clips.sounds import sound_of
 from audio_server.clips.suffixes import check_complete
-from audio_server.clips.upload import UPLOAD_MAX_MIB, receive
+from audio_server.clips.upload import UPLOAD_MAX_MIB, receive, receive_as
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -84,6 +85,11 @@ class Repository:
     # -- queries
 
     @property
+    def decoding(self) -> trio.CapacityLimiter:
+        """The places of sounds that are decoded at the same time."""
+        return self._decoding
+
+    @property
     def entries(self) -> Sequence[ClipInfo]:
         """The clips in force; the index is the mode."""
         return self._shown.entries
@@ -111,6 +117,14 @@ class Repository:
         """A clip as an Ogg Opus file, its packets bit for bit as devices get them."""
         clip = self._shown.clips[self.find(name).mode]
         return await trio.to_thread.run_sync(lambda: opus_bytes(list(clip.sound())))
+
+    async def receive_sound(self, name: str, parts: AsyncIterable[bytes]) -> Clip:
+        """Return the sound of a file that is no clip of the folder and is not kept. It shares the
+        bounds of uploads, and lasts no longer than `sounds.SOUND_MAX_S`."""
+        async with self._uploads:
+            return await receive_as(
+                sound_of, name, parts, None, max_bytes=self.max_bytes, decoding=self._decoding
+            )
 
     # -- how it changes
 

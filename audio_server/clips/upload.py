@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from tempfile import gettempdir
+from typing import BinaryIO, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import trio
 
@@ -29,6 +31,11 @@ UPLOAD_BYTES_A_S = 1 << 20
 
 _PACKETS_MAX = SOUND_MAX_S * 1000 // PACKET_MS
 
+T = TypeVar("T")
+
+Convert: TypeAlias = Callable[[str, BinaryIO], Awaitable[T]]
+"""Makes something of a file, of which the name for errors is given. Raises `ClipError`."""
+
 
 @runtime_checkable
 class FromClient(Protocol):
@@ -46,9 +53,24 @@ async def receive(
     max_bytes: int,
     decoding: trio.CapacityLimiter,
 ) -> bytes:
-    """An Ogg Opus file of the file that comes, which is called `name` in errors.
+    """An Ogg Opus file of the file that comes; see `receive_as`."""
+    convert = partial(opus_of, max_packets=_PACKETS_MAX)
+    return await receive_as(convert, name, parts, folder, max_bytes=max_bytes, decoding=decoding)
 
-    It is kept in `folder` meanwhile, in a file without a name, so nothing is left behind. A place
+
+async def receive_as(
+    convert: Convert[T],
+    name: str,
+    parts: AsyncIterable[bytes],
+    folder: Path | None,
+    *,
+    max_bytes: int,
+    decoding: trio.CapacityLimiter,
+) -> T:
+    """Return the result of `convert` for the file that comes, which is called `name` in errors.
+
+    It is kept in `folder` meanwhile (None: where temporary files are), in a file without a name, so
+    nothing is left behind. A place
     of `decoding` is taken once it is there; where `parts` are `FromClient`, a client that goes
     stops that. Raises `ClipTooLarge` as soon as it is too large, `UploadTooSlow`, and `ClipError`
     for one that cannot be played.
@@ -56,7 +78,8 @@ async def receive(
     try:
         spool = await trio.to_thread.run_sync(Spool, name, max_bytes, folder)
     except OSError as error:
-        raise ClipError(folder, f"cannot be written to ({error.strerror})") from error
+        place = gettempdir() if folder is None else folder
+        raise ClipError(place, f"cannot be written to ({error.strerror})") from error
     with spool:
         start, rest = trio.current_time(), aiter(parts)
         total_s = max(UPLOAD_S, max_bytes / UPLOAD_BYTES_A_S)
@@ -68,20 +91,18 @@ async def receive(
             raise NotSound(name, "is empty")
         await trio.to_thread.run_sync(spool.flush)
 
-        async def decode() -> bytes:
+        async def decode() -> T:
             async with decoding:
-                return await opus_of(name, spool.file, max_packets=_PACKETS_MAX)
+                return await convert(name, spool.file)
 
         return await (
             _unless_gone(parts, name, decode) if isinstance(parts, FromClient) else decode()
         )
 
 
-async def _unless_gone(
-    client: FromClient, name: str, work: Callable[[], Awaitable[bytes]]
-) -> bytes:
+async def _unless_gone(client: FromClient, name: str, work: Callable[[], Awaitable[T]]) -> T:
     """The result of `work`, which is cancelled when the client goes."""
-    result: bytes | None = None
+    result: T | None = None
     failure: Exception | None = None
 
     async def watch() -> None:
