@@ -9,7 +9,7 @@ harms nothing but the calls that the device has left.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -133,6 +133,9 @@ class Documents(Protocol):
 
 class Nodes(Protocol):
     """All nodes, as they are seen by a process that asks them."""
+
+    def offering(self, blobs: Mapping[str, bytes]) -> AbstractContextManager[None]:
+        """Have nodes find blobs, by their SHA-256, for the block, beside those of documents."""
 
     def owner(self, device_id: str) -> str | None:
         """Return the node that has a device, or had it last."""

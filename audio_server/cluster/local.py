@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
@@ -58,6 +58,7 @@ class Hub:
         self._held: dict[str, Owner] = {}
         self._left: OrderedDict[str, Owner] = OrderedDict()
         self._documents: dict[str, tuple[Document, Mapping[str, bytes]]] = {}
+        self._offers: list[Mapping[str, bytes]] = []
 
     # Nodes
 
@@ -145,9 +146,19 @@ class Hub:
         """Return the newest version of a document."""
         return self._documents[key][0] if key in self._documents else Document(0, b"")
 
+    @contextmanager
+    def offering(self, blobs: Mapping[str, bytes]) -> Iterator[None]:
+        """Have nodes find blobs for the block."""
+        self._offers.append(blobs)
+        try:
+            yield
+        finally:
+            self._offers = [one for one in self._offers if one is not blobs]
+
     def blob(self, sha: str) -> bytes:
-        """Return a blob of the newest version of a document. Raises `KeyError`."""
-        for _, blobs in self._documents.values():
+        """Return a blob of the newest version of a document, or one that is offered. Raises
+        `KeyError`."""
+        for blobs in (*(blobs for _, blobs in self._documents.values()), *self._offers):
             if sha in blobs:
                 return blobs[sha]
         raise KeyError(sha)

@@ -93,6 +93,11 @@ class Devices:
         return self._context.clips
 
     @property
+    def is_ending(self) -> bool:
+        """Whether takes have been ended for good, for a shutdown."""
+        return self._context.ending
+
+    @property
     def meter(self) -> Instrumentation:
         """The counts of the devices."""
         return self._context.meter

@@ -12,6 +12,7 @@ from audio_server.device.events import DeviceEvent
 from audio_server.device.press_queue import Press
 from audio_server.device.registry import Devices
 from audio_server.device.takeover import CallKind
+from audio_server.fleet.announcements import OwnAnnouncement
 from audio_server.fleet.interface import DONE, GONE, Outcome, Outcomes
 
 APPLIED_S = 2.0
@@ -23,6 +24,7 @@ BATCH = 10
 NO_AUDIO = Outcome("failed", "it has no audio stream open")
 NO_CLIP = Outcome("failed", "there is no such clip")
 STOPPING = Outcome("failed", "the server is stopping")
+TOO_MANY = Outcome("failed", "too many announcements wait there")
 
 
 async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
@@ -62,6 +64,22 @@ async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
         return DONE
 
     return await _each(devices, device_ids, stop)
+
+
+async def announce(
+    devices: Devices, device_ids: Sequence[str] | None, announcement: OwnAnnouncement
+) -> Outcomes:
+    """Make an announcement on some devices, or on all (None)."""
+
+    def announce(device: Device) -> Outcome:
+        if devices.is_ending:
+            return STOPPING
+        if CallKind.AUDIO not in device.attachments:
+            return NO_AUDIO
+        devices.tell(device.id, DeviceEvent.ACTION, "announce", announcement.source.name)
+        return DONE if device.announce(announcement) else TOO_MANY
+
+    return await _each(devices, device_ids, announce)
 
 
 async def _each(

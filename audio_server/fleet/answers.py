@@ -5,18 +5,20 @@ Nothing is said unasked, so nothing piles up where the other end does not read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 import structlog
 import trio
 
-from audio_server.cluster.interface import Question
+from audio_server.clips.clip import Clip
+from audio_server.cluster.interface import ClusterDown, Question
 from audio_server.device.behaviour import Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
 from audio_server.fleet import actions
+from audio_server.fleet.announcements import Announcements, Order
 from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.history import History
 from audio_server.fleet.sightings import Sighting, Sightings
@@ -28,15 +30,23 @@ log = structlog.get_logger()
 Parts: TypeAlias = AsyncGenerator[Any, None]
 
 
+Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""Returns the blob of a SHA-256, as `Cluster.blob` does."""
+
+
 class Answers:
     """Worker number `worker`. From now on it keeps the history of its devices, unless `records` is
-    false, and counts for the inventory."""
+    false, and counts for the inventory. `fetch` gets the sound of announcements."""
 
-    def __init__(self, devices: Devices, worker: int, *, records: bool = True) -> None:
+    def __init__(
+        self, devices: Devices, worker: int, fetch: Fetch, *, records: bool = True
+    ) -> None:
         self._devices = devices
         self._worker = worker
         self._look = ChangeTracker(devices, worker)
         self._history = History(self._look, worker)
+        self._fetch = fetch
+        self._announcements = Announcements()
         self._looking = trio.Lock()
         self._sightings = Sightings(devices)
         self._unheard: list[Sighting] = []
@@ -52,6 +62,8 @@ class Answers:
             "press": self._press,
             "play": self._play,
             "stop": self._stop,
+            "announce": self._announce,
+            "reports": self._reports,
             "renamed": self._renamed,
             "seen": self._seen_lately,
             "forgotten": self._forgotten,
@@ -146,6 +158,28 @@ class Answers:
 
     async def _stop(self, device_ids: list[str] | None) -> Parts:
         yield await actions.stop(self._devices, device_ids)
+
+    async def _announce(
+        self,
+        device_ids: list[str] | None,
+        number: str,
+        name: str,
+        sha: str,
+        sound_bytes: int,
+        priority: int,
+    ) -> Parts:
+        try:
+            frames = await self._fetch(sha)
+        except (KeyError, ClusterDown):
+            return  # the question was given up
+        sound = await trio.to_thread.run_sync(Clip.from_frames, name, frames, None, sound_bytes)
+        announcement = self._announcements.begin(Order(number, sound, priority))
+        yield await actions.announce(self._devices, device_ids, announcement)
+
+    async def _reports(self, number: str) -> Parts:
+        told = list(self._announcements.reports(number).items())
+        for start in range(0, len(told), BATCH):
+            yield dict(told[start : start + BATCH])
 
     async def _renamed(self, device_id: str, name: str | None) -> Parts:
         self._history.happened(device_id, DeviceEvent.RENAMED, name)

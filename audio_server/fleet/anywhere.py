@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from hashlib import sha256
 from itertools import chain
 from typing import Any, NoReturn
 
 import trio
 
 from audio_server.cluster.interface import NoAnswer, Nodes
+from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button
 from audio_server.fleet.agent import Agent
+from audio_server.fleet.announcements import Order, Report, Reports
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.history import KEPT, LATEST
@@ -243,6 +246,21 @@ class FleetAnywhere:
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
         """Stop playback."""
         return await self._act("stop", device_ids)
+
+    async def announce(self, device_ids: Sequence[str] | None, order: Order) -> Outcomes:
+        """Make an announcement; each node with devices of it fetches the sound once."""
+        sound = order.sound
+        sha = (await trio.to_thread.run_sync(sha256, sound.frames)).hexdigest()
+        facts = {"number": order.id, "name": sound.name, "sha": sha}
+        numbers = {"sound_bytes": sound.sound_bytes, "priority": order.priority}
+        with self._nodes.offering({sha: sound.frames}):
+            return await self._act("announce", device_ids, **facts, **numbers)
+
+    async def reports(self, announcement_id: str) -> Reports:
+        """Return the reports of an announcement, of the nodes that answer."""
+        parts = await self._gather("reports", number=announcement_id)
+        told = {device_id: report for part in parts for device_id, report in part.items()}
+        return {key: Report(Hearing(hearing), reason) for key, (hearing, reason) in told.items()}
 
     async def _act(self, what: str, device_ids: Sequence[str] | None, **facts: Any) -> Outcomes:
         """Run an action in each node, on its own devices."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 import trio
 
 from audio_server.device.behaviour import Button
+from audio_server.fleet.announcements import Order, Reports
 
 Row: TypeAlias = dict[str, Any]
 """A device in types of JSON; `snapshot.facts` documents the keys."""
@@ -80,6 +81,15 @@ class Fleet(Protocol):
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
         """Stop playback and empty the queue. Modes stay. A cancel is as for `play`."""
+
+    async def announce(self, device_ids: Sequence[str] | None, order: Order) -> Outcomes:
+        """Make an announcement on some devices or on all (None) that are connected; return when it
+        plays or waits on each that is `done`. A cancel leaves the devices that follow as they
+        are."""
+
+    async def reports(self, announcement_id: str) -> Reports:
+        """Return what has become of an announcement on each device that took it, as far as it is
+        known; empty for one that is unknown or long past."""
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name, or take it away. Raises `BadName` for an unusable name."""

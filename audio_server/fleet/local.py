@@ -12,6 +12,7 @@ from audio_server.device.behaviour import Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
 from audio_server.fleet import actions
+from audio_server.fleet.announcements import Announcements, Order, Reports
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.history import History
@@ -52,6 +53,7 @@ class LocalFleet:
         self._look = ChangeTracker(devices)
         self._merge = Merge()
         self._history = History(self._look)
+        self._announcements = Announcements()
         if records:
             devices.subscribe(self._history)
 
@@ -153,6 +155,15 @@ class LocalFleet:
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
         """Stop playback."""
         return await actions.stop(self._devices, device_ids)
+
+    async def announce(self, device_ids: Sequence[str] | None, order: Order) -> Outcomes:
+        """Make an announcement."""
+        announcement = self._announcements.begin(order)
+        return await actions.announce(self._devices, device_ids, announcement)
+
+    async def reports(self, announcement_id: str) -> Reports:
+        """Return the reports of an announcement."""
+        return self._announcements.reports(announcement_id)
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name, or take it away."""

@@ -91,7 +91,7 @@ async def run_worker(
     devices = make_devices(settings, (), store=ownership, meter=meter)
     access_policy = AccessPolicy(settings)
     server = make_server(settings, devices, ownership, access_policy, meter, stop)
-    answers = Answers(devices, number, records=settings.http != OFF)
+    answers = Answers(devices, number, cluster.blob, records=settings.http != OFF)
 
     def asked(question: Question) -> None:
         if question.what == "clips":

@@ -45,8 +45,8 @@ class WorkerStand(Stand):
         return near
 
     async def _serve(self, far: Any) -> None:
-        answers = Answers(self.devices, self.number)
         cluster = SocketCluster(Hanging(far, self), clock_ns=clock_ns)
+        answers = Answers(self.devices, self.number, cluster.blob)
         async with answers.at_work(), cluster.joined(Listener(asked=answers.asked)):
             await cluster.is_over.wait()
 
