@@ -6,6 +6,7 @@ help page is its docstrings. Nothing here does I/O but the search for the folder
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -46,6 +47,9 @@ DEFAULT_HTTP = "127.0.0.1:8080"
 """By its identity it stands for no choice: the same address in words of the user is one."""
 
 OFF = "off"
+
+DEFAULT_TTS = "espeak-ng --stdin --stdout"
+"""Part of Debian; the server starts without it, and speaks nothing then."""
 
 
 class Address(NamedTuple):
@@ -166,6 +170,15 @@ def reachable(host: str) -> str:
     return "127.0.0.1" if host in ("::", "0.0.0.0", "") else host
 
 
+def _command(_: Any, text: str) -> None:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("a quote in it is not closed") from None
+    if not words:
+        raise ValueError("Must be a command, or off.")
+
+
 def _workers(_: Any, tokens: Sequence[Token]) -> Workers:
     text = tokens[0].value
     if text == "auto":
@@ -255,6 +268,7 @@ Networks = Annotated[
     tuple[Network, ...],
     Parameter(converter=_networks, n_tokens=1, show_default=False, metavar="NETWORK,..."),
 ]
+TtsCommand = Annotated[str, Parameter(validator=_command)]
 LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
 MaxDevices = Annotated[int, whole(1)]
 GraceS = Annotated[float, seconds(0, 300)]
@@ -293,6 +307,10 @@ class Settings:
 
     max_upload_mib: Annotated[int, whole(1, 4096)] = 64
     """How large a sound file may be that is uploaded, 1 to 4096 MiB; it may last an hour."""
+
+    tts_command: TtsCommand = DEFAULT_TTS
+    """Command that speaks the text of announcements: it reads text on standard input and writes a
+    sound file to standard output. No shell runs it; off speaks nothing."""
 
     cache: Cache = field(default_factory=default_cache)
     """Folder where clips are kept once they are Opus."""
@@ -359,6 +377,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.clips is BY_DEFAULT:
             object.__setattr__(self, "clips", default_clips(self.data))
+
+    @property
+    def tts_argv(self) -> Sequence[str]:
+        """The words of `tts_command`; none where it is off."""
+        return () if self.tts_command == OFF else shlex.split(self.tts_command)
 
     @property
     def own_clips(self) -> Path | None:

@@ -73,7 +73,7 @@ def _press_all(
 ) -> None:
     if more is not None or button not in get_args(get_args(Button)[0]):
         raise CommandError("give one BUTTON (mode, play, stop, connect) with --tag or --all")
-    which = _chosen((), everywhere, tag)
+    which = chosen((), everywhere, tag)
     _say(ask(remote, lambda api: api.press_all(which, button)), f"{button} pressed on", as_json)
 
 
@@ -87,8 +87,8 @@ def play(
     as_json: AsJson = False,
 ) -> None:
     """Play a clip on devices now; each keeps its mode."""
-    chosen = _chosen(device_ids, everywhere, tag)
-    _say(ask(remote, lambda api: api.play(chosen, clip)), f"{clip} plays on", as_json)
+    devices = chosen(device_ids, everywhere, tag)
+    _say(ask(remote, lambda api: api.play(devices, clip)), f"{clip} plays on", as_json)
 
 
 def stop(
@@ -99,8 +99,8 @@ def stop(
     as_json: AsJson = False,
 ) -> None:
     """Stop playback on devices, and empty their queues; each keeps its mode."""
-    chosen = _chosen(device_ids, everywhere, tag)
-    _say(ask(remote, lambda api: api.stop(chosen)), "stopped", as_json)
+    devices = chosen(device_ids, everywhere, tag)
+    _say(ask(remote, lambda api: api.stop(devices)), "stopped", as_json)
 
 
 def rename(
@@ -135,8 +135,8 @@ def tag(
 
     All with a tag are a group, for play, stop and press.
     """
-    chosen = _chosen(device_ids, everywhere, of_tag)
-    _say(ask(remote, lambda api: api.tag(chosen, add=[name])), f"{name} is a tag of", as_json)
+    devices = chosen(device_ids, everywhere, of_tag)
+    _say(ask(remote, lambda api: api.tag(devices, add=[name])), f"{name} is a tag of", as_json)
 
 
 def untag(
@@ -149,11 +149,12 @@ def untag(
     as_json: AsJson = False,
 ) -> None:
     """Take a tag away from devices, also from devices that are away."""
-    chosen = _chosen(device_ids, everywhere, of_tag)
-    _say(ask(remote, lambda api: api.tag(chosen, remove=[name])), f"{name} is no tag of", as_json)
+    devices = chosen(device_ids, everywhere, of_tag)
+    _say(ask(remote, lambda api: api.tag(devices, remove=[name])), f"{name} is no tag of", as_json)
 
 
-def _chosen(device_ids: Sequence[str], everywhere: bool, tag: str | None) -> Which:
+def chosen(device_ids: Sequence[str], everywhere: bool, tag: str | None) -> Which:
+    """Return the devices that are meant. Raises `CommandError` unless they are given one way."""
     if bool(device_ids) + everywhere + (tag is not None) != 1:
         raise CommandError("which devices? Give their IDs, --tag NAME, or --all")
     if tag is not None:

@@ -91,6 +91,7 @@ app.command(
 _ask("live:top", "Watch the devices of a running server, until q or Ctrl-C.")
 _ask("actions:press", "Press a button of a device, as the device itself would.")
 _ask("actions:play", "Play a clip on devices now.")
+_ask("announce:announce", "Play a sound, or speak text, over what plays; that goes on afterwards.")
 _ask("actions:stop", "Stop playback on devices.")
 _ask("actions:rename", "Give a device a name, or take it away.")
 _ask("actions:tag", "Give devices a tag: all with a tag are a group.")

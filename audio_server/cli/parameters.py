@@ -42,6 +42,15 @@ def _tag(_: Any, tokens: Sequence[Token]) -> str:
 
 
 Tag = Annotated[str, Parameter(converter=_tag)]
+
+
+def device_id(text: str) -> str:
+    """Return the id of a device among other words. Raises `CommandError` for what is none."""
+    if not is_device_id(text):
+        raise CommandError(f'"{text}": a device id is {FORM}')
+    return text
+
+
 DeviceId = Annotated[str, Parameter(name="ID", converter=_device_id, help="The device.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
 AsJsonLines = Annotated[AsJson, Parameter(help="Print JSON, a line for each event, for programs.")]

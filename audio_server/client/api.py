@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 from urllib.parse import quote
@@ -84,6 +84,28 @@ class Api:
         """Stop playback; answered as `play` is."""
         body = {"devices": _devices(which)}
         return await self._connection.ask("POST", "/api/stop", body=body, shape=shapes.Outcomes)
+
+    async def announce(self, which: Which, *, chime: bool, priority: int, **sound: str) -> Document:
+        """Make an announcement of a `clip`, of text to `say` or of a `sound` that was sent;
+        answered as `play` is, with its `id`."""
+        body = {"devices": _devices(which), "chime": chime, "priority": priority, **sound}
+        return await self._connection.ask(
+            "POST", "/api/announce", body=body, shape=shapes.Announced
+        )
+
+    async def send_sound(self, name: str, parts: AsyncIterable[bytes]) -> str:
+        """Send a sound file for announcements; return its id."""
+        answer = await self._connection.send_file(
+            "/api/sounds", parts, query={"name": name}, shape=shapes.Sound
+        )
+        return str(answer["sound"])
+
+    async def announcement(self, announcement_id: str, wait_s: float = 0.0) -> Document:
+        """Return how far an announcement is on each device, once it is `over` or after a while."""
+        path = f"/api/announcements/{quote(announcement_id, safe='')}"
+        return await self._connection.ask(
+            "GET", path, query={"wait_s": wait_s}, shape=shapes.Announcement
+        )
 
     async def rename(self, device_id: str, name: str | None) -> Document:
         """Give a device a name, or take it away."""

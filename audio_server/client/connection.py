@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -32,7 +32,7 @@ JSON = {"content-type": "application/json"}
 
 Document = dict[str, Any]
 Event = tuple[str, Document]
-Query = Mapping[str, str | int]
+Query = Mapping[str, str | int | float]
 
 
 @asynccontextmanager
@@ -90,6 +90,16 @@ class Connection:
             )
         if not answer.is_success:
             raise refusal(self._server, answer, about)
+        return self._document(answer.content, shape)
+
+    async def send_file(
+        self, path: str, parts: AsyncIterable[bytes], *, query: Query, shape: Any
+    ) -> Document:
+        """Send a file as it comes, of any length, and return the answer."""
+        with faults_of(self._server):
+            answer = await self._http.request("POST", path, params=query, content=parts)
+        if not answer.is_success:
+            raise refusal(self._server, answer)
         return self._document(answer.content, shape)
 
     @asynccontextmanager

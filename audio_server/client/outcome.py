@@ -24,6 +24,36 @@ def state(row: Row) -> str:
     return f"{printable(row['id'])}: mode {mode(row)}, {plays(row, time.time())}"
 
 
+def heard(answer: Document) -> str:
+    """How many devices have heard an announcement to its end."""
+    count = sum(one["hearing"] == "heard" for one in answer["devices"].values())
+    return f"{count:,} device{'' if count == 1 else 's'}"
+
+
+def unheard(answer: Document) -> ServerError | None:
+    """Return the message about devices that have not heard an announcement to its end."""
+    named = [
+        f"{device_id}: {_HEARINGS.get(one['hearing']) or one['hearing']}"
+        + (f" ({one['reason']})" if one.get("reason") else "")
+        for device_id, one in answer["devices"].items()
+        if one["hearing"] != "heard"
+    ]
+    if not named:
+        return None
+    more = len(named) - NAMED
+    text = "; ".join(named[:NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+    return ServerError(printable(text))
+
+
+_HEARINGS = {
+    "cut": "was cut",
+    "lost": "was lost",
+    "stalled": "stalled",
+    "failed": "could not be played",
+    "not_connected": "no such device is connected",
+}
+
+
 def failure(answer: Document) -> ServerError | None:
     """Return the message about devices that were not reached."""
     reasons = dict.fromkeys(answer.get("gone", ()), "no such device is connected")

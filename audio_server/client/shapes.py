@@ -106,6 +106,33 @@ class Outcomes(TypedDict):
     failed: NotRequired[dict[str, str]]
 
 
+class Announced(Outcomes):
+    """An announcement that was made."""
+
+    id: str
+
+
+class Heard(TypedDict):
+    """What has become of an announcement on a device."""
+
+    hearing: str
+    reason: NotRequired[str | None]
+
+
+class Announcement(TypedDict):
+    """An announcement on all its devices."""
+
+    id: str
+    over: bool
+    devices: dict[str, Heard]
+
+
+class Sound(TypedDict):
+    """A sound that is kept for a while."""
+
+    sound: str
+
+
 def has_shape(document: Any, shape: Any) -> bool:
     """Whether a document can be read as one of these."""
     try:

@@ -19,6 +19,8 @@ WRONG = [
     ("proxy_protocol", "v2"),
     ("proxy_protocol", "true"),
     ("lead_ms", "59"),
+    ("tts_command", "speak 'it"),
+    ("tts_command", " "),
     ("lead_ms", "2001"),
     ("lead_ms", "300ms"),
     ("play_while_playing", "stop"),

@@ -30,6 +30,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "lead_ms": ("60", "100", "2000"),
     "max_devices": ("1", "500", "100000"),
     "max_upload_mib": ("1", "20", "4096"),
+    "tts_command": ("off", "piper --model 'a b'", "espeak-ng -v de --stdin --stdout"),
     "cache_mib": ("1", "2048", "1048576"),
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),

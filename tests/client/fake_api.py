@@ -61,6 +61,8 @@ class FakeServer:
         self.streamed: list[tuple[str, dict[str, Any]]] = []
         self.stays = False
         self.asked: list[tuple[str, str, Any]] = []
+        self.sent: list[tuple[str, bytes]] = []
+        self.heard: list[dict[str, Any]] = []
         self.answer: dict[str, Any] = {"done": 1, "gone": [], "failed": {}}
         self.refusal: Response | None = None
         self.url = ""
@@ -70,6 +72,9 @@ class FakeServer:
         """Every route there is."""
         if self._token and request.headers.get("authorization") != f"Bearer {self._token}":
             return said({"error": "log in"}, 401)
+        if request.url.path == "/api/sounds":
+            self.sent.append((request.query_params["name"], await request.body()))
+            return self.refusal or said({"sound": "s1", "seconds": 1.0})
         body = json.loads((await request.body()).decode(errors="replace") or "null")
         self.asked.append((request.method, request.url.path, body or dict(request.query_params)))
         return self.refusal or self._answer(request)
@@ -80,6 +85,8 @@ class FakeServer:
             return StreamingResponse(self._stream(), media_type="text/event-stream")
         if path.endswith("/events"):
             return said({"now": NOW, "events": self.past})
+        if path.startswith("/api/announcements/"):
+            return said(self.heard.pop(0))
         if path == "/api/devices":
             return said({"now": NOW, "rows": self.rows})
         if request.method == "GET":

@@ -49,7 +49,10 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def home(tmp_path: Path, forks: Path) -> Path:
     """A reader's clone: with clips, sound files, and with commands that are this project's."""
     ask = ASK.format(python=sys.executable, path=str(forks))
-    programs = dict.fromkeys(PROGRAMS, ask) | {"python": f'#!/bin/sh\nexec {sys.executable} "$@"\n'}
+    programs = dict.fromkeys(PROGRAMS, ask) | {
+        "python": f'#!/bin/sh\nexec {sys.executable} "$@"\n',
+        "espeak-ng": f"#!/bin/sh\ncat >/dev/null\nexec cat {tmp_path / 'work' / SOUNDS[0]}\n",
+    }
     for name, text in programs.items():
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)

@@ -92,13 +92,15 @@ class Api:
 
 
 @asynccontextmanager
-async def an_api(repository: Repository | None = None) -> AsyncIterator[Api]:
+async def an_api(
+    repository: Repository | None = None, settings: Settings | None = None
+) -> AsyncIterator[Api]:
     """An API of devices that can be connected with `devices`."""
     repository = repository or shelf_of(CLIPS)
     devices = Devices(repository.clips, Rules(len(repository.clips)), 0.3)
     repository.used_by(at_once(devices.change_clips))
     fleet = LocalFleet(devices)
-    context = Context(Settings(), 1, repository, fleet, trio.Event(), str)
+    context = Context(settings or Settings(), 1, repository, fleet, trio.Event(), str)
     document = openapi(all_operations(context, login=False), "1")
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)

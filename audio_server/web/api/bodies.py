@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -178,3 +178,15 @@ class Parts:
                     drained += len(await anext(self._stream))
             except (StopAsyncIteration, ClientDisconnect):
                 return
+
+
+@asynccontextmanager
+async def sent_file(request: Request) -> AsyncIterator[Parts]:
+    """Give a body that is a file; the rest of it is read when the block fails with an error to
+    answer. Raises `Problem` for a form."""
+    async with aclosing(Parts(request)) as parts:
+        try:
+            yield parts
+        except Exception:
+            await parts.drain()
+            raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -11,7 +9,7 @@ from starlette.responses import Response
 
 from audio_server.web.api import models
 from audio_server.web.api.at_once import AtOnce
-from audio_server.web.api.bodies import Parts
+from audio_server.web.api.bodies import sent_file
 from audio_server.web.api.operation import JSON_CLIPS_BYTES, ApiRequest, Content, Operation
 from audio_server.web.api.sounds import Sounds, answer_part
 from audio_server.web.context import Context
@@ -57,7 +55,7 @@ class ClipOperations:
     )
     async def add_clip(self, asked: ApiRequest) -> models.Clips:
         """Add a clip, which gets the next mode."""
-        async with _body(asked) as parts:
+        async with sent_file(asked.request) as parts:
             await self._repository.upload(asked.query.name, parts)
         return await self.list_clips(asked)
 
@@ -83,7 +81,7 @@ class ClipOperations:
     @Operation("PUT", CLIP, models.Clips, body=FILE, problems=UNKNOWN | NOT_TAKEN)
     async def replace_clip(self, asked: ApiRequest) -> models.Clips:
         """Replace a clip's audio; a take goes on with the old one."""
-        async with _body(asked) as parts:
+        async with sent_file(asked.request) as parts:
             await self._repository.replace(asked.named("name"), parts)
         return await self.list_clips(asked)
 
@@ -112,14 +110,3 @@ class ClipOperations:
         """A clip, as it is sent."""
         sound = await self._sounds.of(asked.named("name"))
         return answer_part(asked.request, sound, SOUND.media_type)
-
-
-@asynccontextmanager
-async def _body(asked: ApiRequest) -> AsyncIterator[Parts]:
-    """Give the body; the rest of it is read when the block fails with an error to answer."""
-    async with aclosing(Parts(asked.request)) as parts:
-        try:
-            yield parts
-        except Exception:
-            await parts.drain()
-            raise

@@ -177,7 +177,7 @@ class DeviceOperations:
     async def stop(self, asked: ApiRequest) -> models.Outcomes:
         """Stop playback on devices, and empty their queues."""
         which = asked.body.devices
-        return _summed_up(await self._fleet.stop(self._chosen(which)), which)
+        return summed_up(await self._fleet.stop(self._chosen(which)), which)
 
     @Operation(
         "POST",
@@ -194,7 +194,7 @@ class DeviceOperations:
         """Play a clip now, on some devices or all, over any other take."""
         mode = self._repository.find(asked.body.clip).mode
         which = asked.body.devices
-        return _summed_up(await self._fleet.play(self._chosen(which), mode), which)
+        return summed_up(await self._fleet.play(self._chosen(which), mode), which)
 
     @Operation(
         "POST",
@@ -211,7 +211,7 @@ class DeviceOperations:
         if device_ids is None:
             device_ids = [row["id"] for row in await self._fleet.rows()]
         outcomes = await press_each(self._fleet, device_ids, button)
-        return _summed_up(outcomes, which)
+        return summed_up(outcomes, which)
 
     @Operation(
         "POST",
@@ -228,15 +228,19 @@ class DeviceOperations:
         if device_ids is None:
             rows = [*await self._fleet.rows(), *await self._fleet.away()]
             device_ids = list(dict.fromkeys(row["id"] for row in rows))
-        return _summed_up(await self._fleet.tag(device_ids, change.add, change.remove))
+        return summed_up(await self._fleet.tag(device_ids, change.add, change.remove))
 
     def _chosen(self, which: Which) -> Sequence[str] | None:
-        """Each device once; None for all. Raises `Problem` for a tag that no device has."""
-        if isinstance(which, models.Group):
-            if not (tagged := self._fleet.tagged(which.tag)):
-                raise Problem(404, f"{NO_GROUP}: {which.tag}")
-            return tagged
-        return None if isinstance(which, str) else tuple(dict.fromkeys(which))
+        return chosen(self._fleet, which)
+
+
+def chosen(fleet: Fleet, which: Which) -> Sequence[str] | None:
+    """Return each device once; None for all. Raises `Problem` for a tag that no device has."""
+    if isinstance(which, models.Group):
+        if not (tagged := fleet.tagged(which.tag)):
+            raise Problem(404, f"{NO_GROUP}: {which.tag}")
+        return tagged
+    return None if isinstance(which, str) else tuple(dict.fromkeys(which))
 
 
 async def press_each(
@@ -257,7 +261,7 @@ async def press_each(
     return outcomes
 
 
-def _summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:
+def summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:
     """Sum outcomes up: a count of successes, and each failure. Devices of a group that are away
     are no failures."""
     gone = [device_id for device_id, one in outcomes.items() if one.result == "gone"]

@@ -20,6 +20,7 @@ ROWS_MAX = 5_000
 
 QUERY_MAX = 200
 
+
 Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{8}$", description="#rrggbbaa, aa is intensity")]
 Confirmed = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
 Time = Annotated[float, Meta(description="seconds since 1970")]

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip, UploadTooSlow
+from audio_server.clips.speech import CannotSpeak
 from audio_server.fleet.names import BadName
 from audio_server.web.api.bodies import BodyRoom, read_json, read_query
 from audio_server.web.api.operation import ApiRequest, Operation, Problem
@@ -26,6 +27,7 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (ClipTooLarge, 413),
     (UploadTooSlow, 408),
     (ClipsFixed, 403),
+    (CannotSpeak, 503),
     (ClipError, 422),
     (BadName, 422),
 )
