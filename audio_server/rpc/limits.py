@@ -39,6 +39,9 @@ class Limits:
     """Connections at once. Past it the oldest unauthenticated one gives way, or else the newest is
     closed. The default is `max_devices` where that is more; open files bound it too."""
 
+    arrivals: Rate = (50, 500)
+    """Connections accepted; past it they wait in the kernel's queue, and nothing is lost."""
+
     max_unauthenticated: Annotated[int, Range(1, 1_000_000)] = 100
     """Unauthenticated connections from one address (of IPv6: one /56)."""
 

@@ -99,7 +99,7 @@ class Server:
         task_status: trio.TaskStatus[None],
     ) -> None:
         """Serve all that come, until no more are taken and those that came have gone."""
-        acceptor = Acceptor(self._serve, self._limiter.make_room)
+        acceptor = Acceptor(self._serve, self._limiter.make_room, self._limits.ordinary.arrivals)
         async with trio.open_nursery() as connections:
             with self._accepting:
                 async with trio.open_nursery() as accepting:

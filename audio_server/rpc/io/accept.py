@@ -31,12 +31,17 @@ class Acceptor:
     """Accepts connections and serves each in a task of its own.
 
     Where the system has no room for one more, `make_room` is to end another, and tells whether it
-    did; that is logged once in ten seconds at most.
+    did; that is logged once in ten seconds at most. Past the rate `arrivals`, of all listeners
+    together, connections stay in the kernel's queue: a crowd that comes at once would else take
+    the loop from those that play.
     """
 
-    def __init__(self, serve: Serve, make_room: Callable[[], bool]) -> None:
+    def __init__(
+        self, serve: Serve, make_room: Callable[[], bool], arrivals: Rate | None = None
+    ) -> None:
         self._serve = serve
         self._make_room = make_room
+        self._arrivals = TokenBucket(arrivals, trio.current_time()) if arrivals else None
         self._lines: TokenBucket | None = None
 
     async def run(
@@ -53,6 +58,14 @@ class Acceptor:
                     await self._wait_room(error.errno)
                 else:
                     connections.start_soon(self._serve_one, transport)
+                    await self._pace()
+
+    async def _pace(self) -> None:
+        """Return when one more may come."""
+        if self._arrivals is not None:
+            delay_s = self._arrivals.book(trio.current_time())
+            if delay_s:
+                await trio.sleep(delay_s)
 
     async def _serve_one(self, transport: trio.SocketStream) -> None:
         try:
