@@ -87,7 +87,9 @@ async def serve(
     async with trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, serving, nursery.cancel_scope)
         await nursery.start(put_off_hangups, serving)
-        nursery.start_soon(keep_manager_informed, serving, stop, settings.grace_s)
+        nursery.start_soon(
+            keep_manager_informed, serving, stop, settings.grace_s + settings.drain_s
+        )
         async with open_modes(settings.data) as store, trio.open_nursery() as server:
             inventory = None if store is None else store.inventory
             serving_it = partial(
@@ -248,7 +250,9 @@ async def _run(
         renew = partial(_renew, access_policy, context)
         await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        await nursery.start(serve_on, listeners, server, devices, stop, settings.grace_s)
+        await nursery.start(
+            serve_on, listeners, server, devices, stop, settings.grace_s, settings.drain_s
+        )
         context.ready.set()
         log.info("listening", host=settings.host, port=port, clips=len(repository.clips))
         started(OpenServer(port, devices, fleet, reload))
@@ -275,10 +279,12 @@ async def serve_on(
     devices: Devices,
     stop: trio.Event,
     grace_s: float,
+    drain_s: float = 0.0,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve `devices` until `stop` is set, then drain within `grace_s`. Closes the listeners.
+    """Serve `devices` until `stop` is set, then drain: one device after the other for `drain_s`,
+    then all that are left within `grace_s`. Closes the listeners.
 
     `server` must serve the service of `devices`. A cancel ends all connections at once.
     """
@@ -289,7 +295,9 @@ async def serve_on(
             await connections.start(server.run, listeners)
             task_status.started()
             await stop.wait()
-            log.info("stopping", grace_s=grace_s)
+            log.info("stopping", drain_s=drain_s, grace_s=grace_s)
+            if drain_s:
+                await server.drain_gradually(drain_s)
             connections.cancel_scope.deadline = trio.current_time() + grace_s
             await _end(server, devices)
         nursery.cancel_scope.cancel()
@@ -345,6 +353,7 @@ def make_server(
         trusted_proxies=settings.trusted_proxies,
         proxy_protocol=settings.proxy_protocol == "required",
         secure=access_policy.secure if access_policy.is_encrypted else None,
+        busy=devices.peers_playing,
         meter=meter,
     )
 

@@ -362,6 +362,10 @@ class Settings:
     grace_s: GraceS = 10.0
     """How long a stopping server waits for its devices, in seconds (0 to 300)."""
 
+    drain_s: Annotated[float, seconds(0, 3600)] = 0.0
+    """How long a stopping server takes to ask one device after the other to leave, before the time
+    of `grace_s`, in seconds (0 to 3600): for servers whose devices then come to others."""
+
     workers: Annotated[Workers, Parameter(converter=_workers)] = 1
     """How many processes share the port, 1 to 256; auto is one for each core there is to use."""
 

@@ -125,6 +125,11 @@ class Device:
         return self._asked_on if is_waiting else None
 
     @property
+    def is_playing(self) -> bool:
+        """Whether sound plays, is about to, or is paused."""
+        return self._player.source is not None or self.state.playing is not None
+
+    @property
     def position(self) -> Position | None:
         """Where the take is that plays; None when nothing plays."""
         return self._player.position()

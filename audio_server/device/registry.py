@@ -184,6 +184,15 @@ class Devices:
             except Exception:
                 self._fail(device)
 
+    def peers_playing(self) -> set[object]:
+        """Return the peers of all calls of the devices that play (`Device.is_playing`)."""
+        return {
+            attachment.peer
+            for device in self._devices.values()
+            if device.is_playing
+            for attachment in device.attachments.values()
+        }
+
     def call_at(self, when: float, do: Callable[[], None]) -> Timer:
         """Call `do` at the first tick of the LED wheel at or after `when`."""
         return self._context.led_wheel.start(when, never_again, do)

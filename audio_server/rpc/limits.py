@@ -58,6 +58,10 @@ class Limits:
     idle_s: Annotated[float, Range(1, 24 * _HOUR_S)] = 60.0
     """How long a connection may be open with no call."""
 
+    max_age_s: Annotated[float, Range(0, 30 * 24 * _HOUR_S)] = 0.0
+    """The age at which a connection is asked to go, a fifth more or less, unless its device plays:
+    so that devices come to new servers behind a balancer. 0: never."""
+
     keepalive_s: Annotated[float, Range(1, _HOUR_S)] = 20.0
     """A peer silent for this long is sent a PING."""
 

@@ -12,6 +12,7 @@ import trio
 from grpclib.const import Handler
 
 from audio_server.rpc.admission import ConnectionLimiter, Slot
+from audio_server.rpc.gradual_drain import Busy, GradualDrain
 from audio_server.rpc.instrumentation import Instrumentation
 from audio_server.rpc.io.accept import Acceptor
 from audio_server.rpc.io.epoll import Poller, is_possible
@@ -46,7 +47,8 @@ class Server:
 
     `secure` runs in the connection's own task, so it may take its time. Connections from
     `trusted_proxies` have wider limits (`proxy_limits`); with `proxy_protocol` each of them begins
-    with a header that names the client (`proxy_header`), whose address counts from then on.
+    with a header that names the client (`proxy_header`), whose address counts from then on. `busy`
+    returns the peers that a gradual end leaves alone (`gradual_drain`).
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Server:
         trusted_proxies: Sequence[Network] = (),
         proxy_protocol: bool = False,
         secure: Securing | None = None,
+        busy: Busy = tuple,
         meter: Instrumentation | None = None,
     ) -> None:
         self._meter = meter or Instrumentation()
@@ -71,6 +74,7 @@ class Server:
         self._secure = secure
         self._opening: set[trio.CancelScope] = set()
         self._connections: set[ServerConnection] = set()
+        self._gradual_drain = GradualDrain(self._connections, busy)
         self._draining = False
         self._accepting = trio.CancelScope()
 
@@ -90,6 +94,8 @@ class Server:
                 nursery.start_soon(self._scheduler.run)
                 if self._poller is not None:
                     nursery.start_soon(self._poller.run)
+                if max_age_s := self._limits.ordinary.max_age_s:
+                    nursery.start_soon(self._gradual_drain.end_old, max_age_s)
                 await self._accept(listeners, task_status)
                 nursery.cancel_scope.cancel()
 
@@ -230,6 +236,15 @@ class Server:
         self._draining = True
         for scope in self._opening:
             scope.cancel()
+
+    async def drain_gradually(self, within_s: float) -> None:
+        """Ask one client after the other to leave, at an even pace, none that is busy.
+
+        Returns when all have left, or in time with the others: `drain` ends those. Takes no new
+        connections from its start on.
+        """
+        self._stop_admitting()
+        await self._gradual_drain.end_all(within_s)
 
     async def drain(self) -> None:
         """Ask every client to leave and end its calls, all at once; `run` then returns.

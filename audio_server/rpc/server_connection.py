@@ -34,6 +34,11 @@ from audio_server.rpc.stream import RpcStream
 
 log = structlog.get_logger()
 
+SETTLE_S = 1.0
+"""Time between two GOAWAYs: calls that were on their way have arrived by then."""
+
+STOPPING = "the server is shutting down"
+
 Services = Mapping[str, Handler]
 """Path of a method to its handler: grpclib's `__mapping__` of one service or several."""
 
@@ -91,21 +96,34 @@ class ServerConnection(Connection):
     def note_dropped(self, reason: str) -> None:
         self._meter.connection_dropped(reason)
 
-    async def drain(self, *, settle_s: float = 1.0) -> None:
+    @property
+    def opened_at(self) -> float:
+        """When it began, by trio's clock."""
+        return self._timers.started_at
+
+    async def drain(self, *, settle_s: float = SETTLE_S) -> None:
         """Tell the client to go, end its calls with UNAVAILABLE, then the connection.
 
         Two GOAWAYs, `settle_s` apart, so that calls already on their way are not lost without
         a word (RFC 9113 section 6.8). Returns when the calls have been told; `run` ends once
         they are over. Cancelling it leaves the connection as it is.
         """
-        self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=LAST_POSSIBLE_STREAM)
-        self.flush_soon()
+        self.announce_end()
         if self.streams:
             await trio.sleep(settle_s)
+        self.end_calls(STOPPING)
+
+    def announce_end(self) -> None:
+        """Send the first GOAWAY: the client is to open its next calls elsewhere."""
+        self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=LAST_POSSIBLE_STREAM)
+        self.flush_soon()
+
+    def end_calls(self, reason: str) -> None:
+        """Send the last GOAWAY, and end all calls with UNAVAILABLE, then the connection."""
         self._refusing = True
-        self._note_end("the server is shutting down")
+        self._note_end(reason)
         self.http2.goaway(ErrorCodes.NO_ERROR, last_stream_id=self.http2.last_stream_id)
-        self._end_calls(GRPCError(Status.UNAVAILABLE, "the server is shutting down"))
+        self._end_calls(GRPCError(Status.UNAVAILABLE, reason))
         self.flush_soon()
         self._stop_if_done()
 

@@ -121,9 +121,10 @@ async def _keep(
         log.info("listening", host=settings.host, port=context.port, **facts)
         task_status.started(context.port)
         await context.stop.wait()
-        log.info("stopping", grace_s=settings.grace_s)
+        log.info("stopping", drain_s=settings.drain_s, grace_s=settings.grace_s)
         pool.drain()
-        nursery.cancel_scope.deadline = trio.current_time() + settings.grace_s + ABORT_S
+        end_s = settings.drain_s + settings.grace_s
+        nursery.cancel_scope.deadline = trio.current_time() + end_s + ABORT_S
 
 
 async def _reload(pool: WorkerPool, context: Context) -> None:

@@ -57,7 +57,8 @@ def main() -> None:
     queue_stderr()
     structlog.contextvars.bind_contextvars(worker=number)
     configure_logs(config.settings.log_format, config.settings.log_level)
-    follow_supervisor(sys.stdin.fileno(), within_s=config.settings.grace_s + ABORT_S)
+    end_s = config.settings.drain_s + config.settings.grace_s
+    follow_supervisor(sys.stdin.fileno(), within_s=end_s + ABORT_S)
     try:
         trio.run(_run, number, config, listening_fds)
     except Exception:
@@ -111,7 +112,8 @@ async def run_worker(
         nursery.start_soon(_stop_with_supervisor, cluster, stop)
         await clips.fetch(devices.change_clips)
         async with trio.open_nursery() as serving:
-            await serving.start(serve_on, listeners, server, devices, stop, settings.grace_s)
+            times = settings.grace_s, settings.drain_s
+            await serving.start(serve_on, listeners, server, devices, stop, *times)
             cluster.tell("ready")
         nursery.cancel_scope.cancel()
 

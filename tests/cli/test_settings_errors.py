@@ -26,6 +26,8 @@ WRONG = [
     ("play_while_playing", "stop"),
     ("mode_while_playing", "restart"),
     ("stop_goes", "away"),
+    ("drain_s", "-1"),
+    ("drain_s", "3601"),
     ("grace_s", "-0.1"),
     ("grace_s", "301"),
     ("grace_s", "nan"),

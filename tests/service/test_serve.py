@@ -64,16 +64,23 @@ class MemoryListener(trio.abc.Listener[Any]):
 class Serving:
     """A server in memory that can be told to stop, and when it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, drain_s: float = 0.0, limits: Limits | None = None) -> None:
         self.listener = MemoryListener()
         self.stop = trio.Event()
         self.stopped_s: float | None = None
         self.devices = make_devices(Settings(), FIVE)
+        self._drain_s = drain_s
+        self._limits = limits
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        server = Server(DeviceService(self.devices).__mapping__())
+        server = Server(
+            DeviceService(self.devices).__mapping__(),
+            limits=self._limits,
+            busy=self.devices.peers_playing,
+        )
         listeners: Any = [self.listener]
-        await serve_on(listeners, server, self.devices, self.stop, GRACE_S, task_status=task_status)
+        times = GRACE_S, self._drain_s
+        await serve_on(listeners, server, self.devices, self.stop, *times, task_status=task_status)
         self.stopped_s = trio.current_time()
 
     @asynccontextmanager
@@ -94,8 +101,8 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Serving]:
-    server = Serving()
+async def serving(drain_s: float = 0.0, limits: Limits | None = None) -> AsyncIterator[Serving]:
+    server = Serving(drain_s, limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)
         yield server

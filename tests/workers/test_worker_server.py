@@ -176,3 +176,38 @@ def test_what_keeps_it_from_starting_is_said_once(tmp_path) -> None:
         line = run("--port", str(port), *folders)
     remedy = "choose another port, or stop the program that listens there"
     assert line == f"audio-server: 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}: {remedy}\n"
+
+
+async def test_workers_drain_one_device_after_the_other(tmp_path: Path) -> None:
+    """A take ends meanwhile, and idle devices go before the last second."""
+    flags = ("--workers", "2", "--drain-s", "8", "--grace-s", "5")
+    async with open_server(*flags, folder=tmp_path) as server, AsyncExitStack() as stack:
+        panels = [
+            await stack.enter_async_context(server.device(f"device-{number}"))
+            for number in range(8)
+        ]
+        plays = panels[0]
+        await plays.press(PLAY)
+        start = trio.current_time()
+        server.process.send_signal(signal.SIGTERM)
+        left_s: list[float] = []
+
+        async def wait_left(panel: Panel) -> None:
+            with pytest.raises(GRPCError) as ended:
+                await panel.events.recv_message()
+            assert ended.value.status is Status.UNAVAILABLE
+            left_s.append(trio.current_time() - start)
+
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                for panel in panels:
+                    nursery.start_soon(wait_left, panel)
+            assert await server.process.wait() == 0
+        packets = []
+        with suppress(GRPCError):
+            while True:
+                packets.append(await plays.audio.recv_message())
+        assert packets[-1].is_end
+    assert left_s[-1] - left_s[0] > 2
+    assert len({round(after * 2) for after in left_s}) > 3
+    assert server.log.find("stopping")[0]["drain_s"] == 8

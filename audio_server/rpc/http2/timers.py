@@ -26,13 +26,14 @@ _IDENTIFY_S = 1.0
 class PeerTimers:
     """Knows which deadlines of a peer have passed. Times are trio's; it wakes no task."""
 
-    __slots__ = ("_block_since", "_frames", "_limits", "_pinged_at", "_started_at",
-                 "_unidentified_since", "called_at", "received_at")  # fmt: skip
+    __slots__ = ("_block_since", "_frames", "_limits", "_pinged_at",
+                 "_unidentified_since", "called_at", "received_at", "started_at")  # fmt: skip
 
     def __init__(self, limits: Limits, frames: FrameReader, now: float) -> None:
         self._limits = limits
         self._frames = frames
-        self._started_at = now
+        self.started_at = now
+        """When the connection began."""
         self._pinged_at: float | None = None
         self._block_since: float | None = None
         self._unidentified_since: float | None = None
@@ -69,7 +70,7 @@ class PeerTimers:
         """When `check` has something to say; `idle`: a connection with no call is in question."""
         due = [self._life_due_at()]
         if not self._frames.settled:
-            due.append(self._started_at + self._limits.preface_s)
+            due.append(self.started_at + self._limits.preface_s)
         if self._block_since is not None:
             due.append(self._block_due_at(self._block_since))
         if self._unidentified_since is not None:
@@ -85,7 +86,7 @@ class PeerTimers:
         had its time for something else that it owes.
         """
         limits = self._limits
-        if not self._frames.settled and now >= self._started_at + limits.preface_s:
+        if not self._frames.settled and now >= self.started_at + limits.preface_s:
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "no preface in time")
         if self._block_since is not None and now >= self._block_due_at(self._block_since):
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a header block was not ended in time")
