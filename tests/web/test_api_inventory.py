@@ -87,6 +87,7 @@ async def test_one_is_forgotten_unless_it_is_connected(api: Api) -> None:
         ("limit=0", "limit has to be at least 1"),
         ("limit=5001", "limit has to be at most 5000"),
         ("limit=many", "limit has to be"),
+        ("limit=null", "limit has to be"),
         ("tag=two%20words", "tag"),
         ("q=" + 201 * "x", "q has to have at most 200 characters"),
         ("offline=1", "offline is unknown"),

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 import trio
+from msgspec import UNSET
 
 from audio_server.fleet.interface import Row
 from audio_server.web.api.models import Listing
@@ -35,10 +36,11 @@ async def listed(rows: Sequence[Row], query: Listing) -> Page:
             found[row["id"]] = row
         if number % BATCH == 0:
             await trio.lowlevel.checkpoint()
-    if query.limit is None and query.cursor is None:
+    limit = None if query.limit is UNSET else query.limit
+    if limit is None and query.cursor is None:
         return Page(list(found.values()), len(found), None)
     left = (device_id for device_id in sorted(found) if device_id > (query.cursor or ""))
-    ids = list(islice(left, query.limit))
+    ids = list(islice(left, limit))
     following = ids[-1] if ids and next(left, None) is not None else None
     return Page([found[device_id] for device_id in ids], len(found), following)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from audio_server.clips.peaks import POINTS_MAX
 from audio_server.device.events import DeviceEvent
@@ -223,9 +223,9 @@ class Listing(Struct, forbid_unknown_fields=True):
         Meta(description="words of id, name, tags, address, mode or clip"),
     ] = None
     limit: Annotated[
-        Annotated[int, Meta(ge=1, le=ROWS_MAX)] | None,
+        Annotated[int, Meta(ge=1, le=ROWS_MAX)] | UnsetType,  # None would be "null" in a query
         Meta(description="how many, in the order of their ids; without it all"),
-    ] = None
+    ] = UNSET
     cursor: Annotated[str | None, Meta(description="`next` of the answer before")] = None
 
 
