@@ -13,7 +13,7 @@ from audio_server.client.watched import Watched
 from audio_server.client.words import Row
 from audio_server.process.printable import printable
 
-KEYS = "q quit   s sort by the next column   r the other way round"
+KEYS = "q quit   s sort by the next column   r the other way round   arrows scroll"
 _FIXED_LINES = 4
 """Summary, headings, how many more there are, keys."""
 
@@ -41,25 +41,58 @@ class Order:
         return f"by {self.key}{', backwards' if self.backwards else ''}"
 
 
+class Scroll:
+    """The part of the list that is shown."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self._room = 1
+        self._count = 0
+
+    def obey(self, key: str) -> None:
+        """Act on a key; an unknown key does nothing."""
+        steps = {"j": 1, "k": -1, "\x06": self._room, "\x02": -self._room}
+        steps |= {"g": -self._count, "G": self._count}
+        self._move(steps.get(key, 0))
+
+    def fit(self, count: int, room: int) -> slice:
+        """Return the rows to show of so many, where there is room for so many."""
+        self._count, self._room = count, room
+        self._move(0)
+        return slice(self.first, self.first + room)
+
+    def _move(self, step: int) -> None:
+        self.first = max(0, min(self.first + step, self._count - self._room))
+
+
 class Overview:
     """A renderable: the state of `watched` at the time of drawing."""
 
-    def __init__(self, watched: Watched, order: Order, url: str) -> None:
+    def __init__(
+        self, watched: Watched, order: Order, url: str, scroll: Scroll | None = None
+    ) -> None:
         self._watched = watched
         self._order = order
+        self._scroll = scroll or Scroll()
         self._url = url
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         height = options.height or console.height
         rows = self._order.sort(self._watched.rows.values())
-        shown = rows[: max(1, height - _FIXED_LINES)]
+        shown = rows[self._scroll.fit(len(rows), max(1, height - _FIXED_LINES))]
         yield self._summary(rows)
         yield table(shown, self._watched.now, options.max_width)
         for _ in range(height - _FIXED_LINES - len(shown)):
             yield Text()
-        more = len(rows) - len(shown)
-        yield Text(f"and {more:,} more" if more else "", style="dim", no_wrap=True)
+        yield self._place(len(rows), len(shown))
         yield self._foot()
+
+    def _place(self, count: int, shown: int) -> Text:
+        first, more = self._scroll.first, count - shown
+        text = f"and {more:,} more" if more else ""
+        if first:
+            text = f"{first + 1:,} to {first + shown:,} of {count:,}"
+        return Text(text, style="dim", no_wrap=True)
 
     def _summary(self, rows: list[Row]) -> Text:
         playing = sum(row.get("state") == "playing" for row in rows)

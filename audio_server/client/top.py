@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 
 from audio_server.client.api import Api, open_api
-from audio_server.client.overview import Order, Overview
+from audio_server.client.overview import Order, Overview, Scroll
 from audio_server.client.server import Server, ServerError
 from audio_server.client.watched import Watched
 from audio_server.process.terminal import cancel_on_signal, next_keys
@@ -18,20 +18,28 @@ AGAIN_S = 1.0
 
 QUIT = "qQ\x04"
 
+SCROLLS = {
+    b"\x1b[A": "k", b"\x1bOA": "k", b"\x1b[B": "j", b"\x1bOB": "j",
+    b"\x1b[5~": "\x02", b"\x1b[6~": "\x06",
+    b"\x1b[H": "g", b"\x1bOH": "g", b"\x1b[1~": "g",
+    b"\x1b[F": "G", b"\x1bOF": "G", b"\x1b[4~": "G",
+}  # fmt: skip
+"""Arrows, Page Up and Down, Home and End, as the keys that vi and less have for the same."""
+
 
 async def top(server: Server, keyboard: int, console: Console, order: Order) -> None:
     """Show the devices on `console` until a key of `keyboard`, or a signal, says to quit.
 
     Raises `ServerError` where the server cannot be watched; one that goes later is waited for.
     """
-    watched, known = Watched(), trio.Event()
+    watched, known, scroll = Watched(), trio.Event(), Scroll()
     async with open_api(server) as api, trio.open_nursery() as nursery:
         nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
         nursery.start_soon(_watch, api, watched, known)
         await known.wait()
-        with _live(console, Overview(watched, order, server.url)) as live:
+        with _live(console, Overview(watched, order, server.url, scroll)) as live:
             nursery.start_soon(_refresh, live)
-            await _obey(keyboard, order, live)
+            await _obey(keyboard, order, scroll, live)
         nursery.cancel_scope.cancel()
 
 
@@ -68,10 +76,11 @@ async def _refresh(live: Live) -> None:
         live.refresh()
 
 
-async def _obey(keyboard: int, order: Order, live: Live) -> None:
-    while keys := await next_keys(keyboard):
+async def _obey(keyboard: int, order: Order, scroll: Scroll, live: Live) -> None:
+    while keys := await next_keys(keyboard, SCROLLS):
         for key in keys:
             if key in QUIT:
                 return
             order.obey(key)
+            scroll.obey(key)
         live.refresh()

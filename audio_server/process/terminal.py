@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import trio
 
 _ESCAPE = b"\x1b"
+_SEQUENCE = re.compile(rb"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])")
+NO_NAMES: Mapping[bytes, str] = MappingProxyType({})
 
 
 @contextmanager
@@ -33,16 +37,19 @@ def single_keys(fd: int) -> Iterator[None]:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
-async def next_keys(fd: int) -> str:
+async def next_keys(fd: int, named: Mapping[bytes, str] = NO_NAMES) -> str:
     """The keys pressed since the last time, waiting for one; "" when the terminal is gone.
 
-    Arrows and the like are no keys. A cancel loses none.
+    Arrows and the like are no keys, unless `named` has a letter for the bytes that they send. A
+    cancel loses none.
     """
     while True:
         await trio.lowlevel.wait_readable(fd)
         data = os.read(fd, 64)
         if not data.startswith(_ESCAPE):
             return data.decode("utf-8", "replace")
+        if keys := "".join(named.get(one, "") for one in _SEQUENCE.findall(data)):
+            return keys
 
 
 @contextmanager

@@ -10,18 +10,26 @@ from fake_api import NOW, playing, row
 from rich.console import Console
 
 from audio_server.client.columns import COLUMNS, lamps, natural, sort
-from audio_server.client.overview import KEYS, Order, Overview
+from audio_server.client.overview import KEYS, Order, Overview, Scroll
 from audio_server.client.watched import Watched
 from audio_server.client.words import ago, clock, milliseconds, mode, plays
 
 URL = "http://there"
 
 
-def drawn(watched: Watched, order: Order | None = None, *, width: int = 80) -> list[str]:
+def drawn(
+    watched: Watched,
+    order: Order | None = None,
+    *,
+    width: int = 80,
+    scroll: Scroll | None = None,
+) -> list[str]:
     """The screen, 24 lines high."""
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
     options = console.options.update_dimensions(width, 24)
-    lines = console.render_lines(Overview(watched, order or Order(), URL), options, pad=False)
+    lines = console.render_lines(
+        Overview(watched, order or Order(), URL, scroll), options, pad=False
+    )
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
@@ -39,6 +47,30 @@ def test_what_fits_is_shown_and_the_rest_counted() -> None:
     assert lines[0] == "2,000 devices, 2,000 playing   by id   http://there"
     assert [line.split()[0] for line in lines[1:4]] == ["id", "d0", "d1"]
     assert lines[22:] == ["and 1,980 more", KEYS]
+
+
+def test_the_list_scrolls() -> None:
+    watched, scroll = watching(*(playing(f"d{number}") for number in range(50))), Scroll()
+    assert drawn(watched, scroll=scroll)[22] == "and 30 more"
+    shown = []
+    for key in ("j", "k", "k", "\x06", "\x06", "\x06", "\x02", "g", "G", "s", "x"):
+        scroll.obey(key)
+        lines = drawn(watched, scroll=scroll)
+        shown.append((lines[2].split()[0], lines[21].split()[0]))
+    assert shown == [
+        ("d1", "d20"),
+        ("d0", "d19"),
+        ("d0", "d19"),
+        ("d20", "d39"),
+        ("d30", "d49"),
+        ("d30", "d49"),
+        ("d10", "d29"),
+        ("d0", "d19"),
+        *[("d30", "d49")] * 3,
+    ]
+    assert lines[22] == "31 to 50 of 50"
+    watched.feed("changes", {"now": NOW, "gone": [f"d{number}" for number in range(45)]})
+    assert drawn(watched, scroll=scroll)[2].split()[0] == "d45"
 
 
 def test_few_devices_leave_room() -> None:

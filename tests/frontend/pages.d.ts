@@ -12,6 +12,12 @@ declare namespace Api {
   interface Device {
     id: string;
     name: string | null;
+    tags: string[];
+    first_seen: number | null;
+    last_seen: number | null;
+    connections: number;
+    takes: number;
+    errors_ever: number;
     connected: boolean;
     address: string | null;
     worker?: number | null;
@@ -36,6 +42,8 @@ declare namespace Api {
     now?: number;
     rows: Device[];
     gone: string[];
+    away?: Device[];
+    forgotten?: string[];
   }
 
   /** By its kind an event has more facts, of which these are shown. */
@@ -108,6 +116,7 @@ interface Elements {
   [led: `led-${number}`]: SVGElement;
   ack: HTMLElement;
   add: HTMLButtonElement;
+  "add-tag": HTMLButtonElement;
   all: HTMLInputElement;
   bar: HTMLElement;
   buffered: HTMLElement;
@@ -125,12 +134,14 @@ interface Elements {
   facts: ListOf<HTMLElement>;
   files: HTMLInputElement;
   filters: HTMLFieldSetElement;
+  forget: HTMLButtonElement;
   heads: ListOf<HTMLElement>;
   hidden: HTMLElement;
   id: HTMLElement;
   known: HTMLElement;
   lanes: HTMLElement;
   leds: HTMLElement;
+  "leds-differ": HTMLInputElement;
   "leds-said": HTMLElement;
   "leds-title": Element;
   level: HTMLMeterElement;
@@ -154,16 +165,21 @@ interface Elements {
   search: HTMLInputElement;
   seen: HTMLAnchorElement;
   selected: HTMLElement;
+  show: HTMLSelectElement;
   sort: HTMLSelectElement;
   sound: HTMLElement;
   state: HTMLElement;
   stop: HTMLButtonElement;
   "stop-all": HTMLButtonElement;
   table: HTMLElement;
+  tag: HTMLSelectElement;
+  tags: HTMLElement;
   time: HTMLElement;
   timeline: ListOf<HTMLElement>;
   unknown: HTMLElement;
+  untag: HTMLButtonElement;
   uploads: HTMLElement;
+  "with-errors": HTMLInputElement;
 }
 
 /** Handlers of a stream: of each event, and of its state, null when events come. */
@@ -209,5 +225,6 @@ interface Drag {
 
 type Moved = (from: number, to: number) => void;
 type Chosen = (id: string, on: boolean, range: boolean) => void;
+type Filters = { state?: string; tag?: string; errors?: boolean; differ?: boolean };
 type Lit = Pick<Api.Device, "leds" | "confirmed">;
 type Span = { item: HTMLElement; at: number };

@@ -34,6 +34,13 @@ async def test_arrows_are_no_keys(terminal: tuple[int, int]) -> None:
             assert await next_keys(near) == "q"
 
 
+async def test_arrows_are_keys_where_they_have_names(terminal: tuple[int, int]) -> None:
+    far, near = terminal
+    with single_keys(near):
+        os.write(far, b"\x1b[A\x1b[C\x1b[5~\x1bOB")
+        assert await next_keys(near, {b"\x1b[A": "k", b"\x1b[5~": "u", b"\x1bOB": "j"}) == "kuj"
+
+
 async def _type_when_read(far: int, near: int) -> None:
     while select.select([near], [], [], 0)[0]:
         await trio.lowlevel.checkpoint()

@@ -20,6 +20,12 @@ def device(device_id: str, *, mode: int = 0, at: float | None = None, **facts: A
     return {
         "id": device_id,
         "name": None,
+        "tags": [],
+        "first_seen": now - 86_400,
+        "last_seen": None,
+        "connections": 1,
+        "takes": 0,
+        "errors_ever": 0,
         "connected": True,
         "address": "10.0.0.7:51234",
         "worker": None,
@@ -40,6 +46,13 @@ def device(device_id: str, *, mode: int = 0, at: float | None = None, **facts: A
         "streams": ["status", "events", "audio"],
         **facts,
     }
+
+
+def away(device_id: str, *, for_s: float = 3 * 3600, **facts: Any) -> Json:
+    """A device that was seen last so many seconds ago."""
+    last = time.time() - for_s
+    gone = {"connected": False, "since": last, "last_seen": last, "round_trip_ms": None}
+    return device(device_id, **gone, streams=[], **facts)
 
 
 def at_this_moment(playing: Json) -> Json:

@@ -44,6 +44,7 @@ class FakeServer:
     def reset(self) -> None:
         """As at the start: no devices, five clips, and nobody needs a token."""
         self.devices: dict[str, Json] = {}
+        self.away: dict[str, Json] = {}
         self.clips = [clip(mode, name) for mode, name in enumerate(CLIPS)]
         self.events: list[Json] = []
         self.asked: list[tuple[str, str, Any]] = []
@@ -89,6 +90,10 @@ class FakeServer:
         for device_id in ids:
             del self.devices[device_id]
         self._from_test(self._send, "devices", "changes", self._rows((), ids))
+
+    def put_away(self, *devices: Json) -> None:
+        """Devices that are away: they are told of to a page that asks."""
+        self.away |= {one["id"]: one for one in devices}
 
     def happen(self, device_id: str, kind: str, text: str, **details: Any) -> None:
         """Something happens to a device."""
@@ -169,7 +174,10 @@ class FakeServer:
         """Method, path and what is answered: JSON, or a response."""
         return [
             ("GET", "/api/about", lambda *_: {"version": "1", "login": self.needs_login}),
+            ("GET", "/api/devices", self._absent),
             ("GET", "/api/devices/{id}", self._device),
+            ("DELETE", "/api/devices/{id}", self._forgotten),
+            ("POST", "/api/tags", self._tagged),
             ("PATCH", "/api/devices/{id}", self._renamed),
             ("GET", "/api/devices/{id}/events", self._past),
             ("POST", "/api/devices/{id}/press", self._done),
@@ -232,10 +240,35 @@ class FakeServer:
         await self._tell(websocket, websocket.query_params["device"])
 
     def _device(self, request: Request, said: Any) -> Any:
-        row = self.devices.get(request.path_params["id"])
+        device_id = request.path_params["id"]
+        row = self.devices.get(device_id) or self.away.get(device_id)
         if row is None:
             return JSONResponse({"error": "no such device is connected"}, 404)
         return row | {"playing": row["playing"] and at_this_moment(row["playing"])}
+
+    def _absent(self, request: Request, said: Any) -> Json:
+        query = request.query_params
+        assert query["state"] == "offline"
+        left = sorted(one for one in self.away if one > query["cursor"])
+        ids = left[: int(query["limit"])]
+        following = ids[-1] if len(ids) < len(left) else None
+        rows = [self.away[one] for one in ids]
+        return {"rows": rows, "now": time.time(), "found": len(self.away), "next": following}
+
+    def _forgotten(self, request: Request, said: Any) -> Json:
+        device_id = request.path_params["id"]
+        del self.away[device_id]
+        self._send("devices", "changes", self._rows(()) | {"forgotten": [device_id]})
+        return {"id": device_id}
+
+    def _tagged(self, request: Request, said: Any) -> Json:
+        for device_id in said["devices"]:
+            known = self.devices if device_id in self.devices else self.away
+            tags = {*known[device_id]["tags"], *said["add"]}.difference(said["remove"])
+            known[device_id] = row = known[device_id] | {"tags": sorted(tags)}
+            change = self._rows([row]) if row["connected"] else self._rows(()) | {"away": [row]}
+            self._send("devices", "changes", change)
+        return {"done": len(said["devices"]), "gone": [], "failed": {}}
 
     def _renamed(self, request: Request, said: Any) -> Any:
         row = self.devices[request.path_params["id"]] | {"name": said["name"]}

@@ -163,7 +163,7 @@ def test_a_device_tells_what_happened_and_can_be_pressed(
 
 def test_a_device_that_is_not_known_is_shown_when_it_comes(look: Look, fake: FakeServer) -> None:
     at = look("/devices/opal-17")
-    expect(at.page.locator("#unknown")).to_contain_text("has been here lately")
+    expect(at.page.locator("#unknown")).to_contain_text("is known")
     fake.put(device("opal-17"))
     fake.happen("opal-17", "connected", "connected from 10.0.0.7:51234")
     expect(at.page.locator("#state")).to_have_text("Connected")

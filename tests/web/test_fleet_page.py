@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import PHONE, Look, MakePage, Watched
-from fake_facts import Json, device
+from fake_facts import Json, away, device
 from fake_server import FakeServer
 from playwright.sync_api import Browser, Locator, expect
 from web_server import WebServer
@@ -62,7 +62,8 @@ def test_a_row_says_all_that_is_known(look: Look, fake: FakeServer) -> None:
     expect(greenhouse).to_contain_text(moved)
     assert at.evaluate("performance.getEntriesByType('resource').length") == asked
     fake.drop("opal-17")
-    expect(at.page.locator("#empty")).to_contain_text("No device is connected")
+    expect(greenhouse).to_contain_text(re.compile(r"away \d+ s"))
+    expect(greenhouse).to_have_class(re.compile("absent"))
 
 
 def some(count: int) -> list[Json]:
@@ -262,5 +263,139 @@ def test_it_follows_devices_and_presses_their_buttons(
     kitchen.wait_state("Idle. Mode 0")
     hall.wait_state("Idle. Mode 0")
     kitchen.page.click("#power")
-    expect(row(at, "kitchen")).to_have_count(0)
+    expect(row(at, "kitchen")).to_have_class(re.compile("absent"))
     at.page.context.close()
+
+
+# -- devices that are away, filters and tags
+
+
+def test_devices_that_are_away_are_grey_and_say_for_how_long(look: Look, fake: FakeServer) -> None:
+    fake.put(device("here"))
+    fake.put_away(away("attic", name="Attic", for_s=3 * 86_400), away("hall", for_s=7300))
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#count")).to_have_text("1 connected · 0 playing · 2 away")
+    attic = row(at, "Attic")
+    expect(attic).to_have_class(re.compile("absent"))
+    expect(attic).to_contain_text("away 3 d")
+    expect(attic.locator(".c-since")).to_have_attribute("title", re.compile("Last seen"))
+    expect(row(at, "hall")).to_contain_text("away 2 h")
+    fake.put(device("attic", name="Attic"))  # it comes back
+    expect(attic).not_to_have_class(re.compile("absent"))
+    expect(at.page.locator("#count")).to_have_text("2 connected · 0 playing · 1 away")
+    fake.drop("attic")
+    expect(attic).to_contain_text(re.compile(r"away \d s"))
+
+
+def test_filters_are_a_link(look: Look, fake: FakeServer) -> None:
+    fake.put(
+        device("plays", at=1.0, tags=["lobby"]),
+        device("idle", tags=["east", "lobby"], errors=2),
+        device("dark", confirmed=DARK_LEDS, tags=["east"]),
+    )
+    fake.put_away(away("gone", tags=["lobby"], errors=1))
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#rows .row")).to_have_count(4)
+    found = []
+    for state in ("connected", "playing", "idle", "error", "away"):
+        at.page.select_option("#show", state)
+        found.append((state, sorted(ids(at))))
+    assert found == [
+        ("connected", ["dark", "idle", "plays"]),
+        ("playing", ["plays"]),
+        ("idle", ["dark", "idle"]),
+        ("error", []),
+        ("away", ["gone"]),
+    ]
+    at.page.select_option("#show", "")
+    at.page.select_option("#tag", "lobby")
+    at.page.check("#with-errors")
+    assert sorted(ids(at)) == ["gone", "idle"]
+    at.page.select_option("#show", "connected")
+    assert ids(at) == ["idle"]
+    query = at.evaluate("location.search")
+    assert query == "?state=connected&tag=lobby&errors="
+    at.page.reload()
+    expect(at.page.locator("#rows .row")).to_have_count(1)
+    assert at.page.input_value("#tag") == "lobby"
+    at.page.goto(f"{fake.url}/?differ=")
+    expect(at.page.locator("#rows .row")).to_have_count(1)
+    assert ids(at) == ["dark"]
+    at.page.goto(f"{fake.url}/?tag=nowhere&state=playing")
+    at.page.click("text=Show all devices")
+    expect(at.page.locator("#rows .row")).to_have_count(4)
+    assert at.evaluate("location.search") == ""
+
+
+def test_enter_in_the_search_opens_what_is_found(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(12))
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#rows .row")).to_have_count(12)
+    at.page.keyboard.press("/")
+    at.page.keyboard.type("opal-000")
+    at.page.keyboard.press("Enter")
+    expect(row(at, "opal-0000").locator("a")).to_be_focused()
+    at.page.keyboard.press("/")
+    at.page.keyboard.type("opal-0007")
+    at.page.keyboard.press("Enter")
+    at.page.wait_for_url("**/devices/opal-0007")
+
+
+def test_devices_are_tagged_untagged_and_forgotten(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(3))
+    fake.put_away(away("attic"), away("hall"))
+    at = look(viewport=WIDE)
+    row(at, "opal-0001").locator("input").click()
+    row(at, "attic").locator("input").click()
+    expect(at.page.locator("#forget")).to_be_hidden()  # one of them is connected
+    at.page.click("#add-tag")
+    at.page.keyboard.type("lobby, east")
+    at.page.keyboard.press("Enter")
+    expect(at.page.locator("#done")).to_have_text("lobby added to, east added to 2 devices.")
+    two = {"devices": ["opal-0001", "attic"], "add": ["lobby", "east"], "remove": []}
+    assert fake.wait_asked("POST", "/api/tags") == two
+    expect(row(at, "attic")).to_contain_text("east · lobby")
+    at.page.click("#untag")
+    at.page.select_option("dialog select", "east")
+    at.page.click("dialog >> text=Untag >> nth=-1")
+    expect(row(at, "attic")).not_to_contain_text("east")
+    at.page.click("#stop")  # of those that are connected
+    assert fake.wait_asked("POST", "/api/stop") == {"devices": ["opal-0001"]}
+    row(at, "opal-0001").locator("input").click()
+    expect(at.page.locator("#stop")).to_be_disabled()
+    at.page.click("#forget")
+    expect(at.page.locator("dialog")).to_contain_text("Forget 1 device?")
+    at.page.click("dialog >> text=Forget >> nth=-1")
+    expect(at.page.locator("#done")).to_have_text("1 device forgotten.")
+    expect(row(at, "attic")).to_have_count(0)
+    assert fake.away.keys() == {"hall"}
+
+
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_nobody_is_shut_out_of_devices_that_are_away(
+    colours: str, look: Look, fake: FakeServer
+) -> None:
+    fake.put(*context())
+    fake.put_away(*(away(f"gone-{number}", tags=["lobby"]) for number in range(4)))
+    at = look(viewport=WIDE)
+    at.page.emulate_media(forced_colors=colours)  # type: ignore[arg-type]
+    row(at, "gone-1").locator("input").click()
+    at.assert_open_to_all()
+    at.page.set_viewport_size({"width": 320, "height": 640})
+    at.assert_open_to_all()
+    at.page.emulate_media(color_scheme="dark")
+    at.assert_open_to_all()
+
+
+def test_ten_thousand_are_interactive_within_three_seconds(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(2000))
+    fake.put_away(*(away(f"gone-{number:04}") for number in range(8000)))
+    at = look(viewport=WIDE)
+    at.page.goto(fake.url)
+    began = time.monotonic()
+    expect(at.page.locator("#count")).to_have_text("2,000 connected · 667 playing · 8,000 away")
+    at.page.keyboard.press("/")
+    at.page.keyboard.type("gone-7999")
+    expect(at.page.locator("#rows .row")).to_have_count(1)
+    assert time.monotonic() - began < 9  # within 3 s where nothing else runs
+    assert at.evaluate("document.querySelectorAll('*').length") < 1500

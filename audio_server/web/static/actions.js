@@ -5,7 +5,7 @@ import { byId, notice } from "./dom.js";
 import { capital, many } from "./words.js";
 
 export const BUTTONS = ["mode", "stop", "play", "connect"];
-const AT_ONCE = 3;  // presses that are on their way: a browser has six connections for all its tabs
+const AT_ONCE = 3;  // requests that are on their way: a browser has six connections for all its tabs
 
 /** @param {string} id */
 export const deviceAt = (id) => `/api/devices/${encodeURIComponent(id)}`;
@@ -28,25 +28,45 @@ export async function stop(devices) {
 
 /** @param {string[]} ids @param {string} button */
 export async function press(ids, button) {
+  const outcomes = await each(ids, (id) => post(`${deviceAt(id)}/press`, { button }));
+  return said(outcomes, (done) => `${capital(button)} pressed on ${many(done, "device")}`);
+}
+
+// One request for each device, a few at a time.
+/** @param {string[]} ids @param {(id: string) => Promise<unknown>} act */
+async function each(ids, act) {
   /** @type {Api.Outcomes} */
   const outcomes = { done: 0, gone: [], failed: {} };
   const waiting = [...ids];
   const some = async () => {
-    for (let id; (id = waiting.shift()); ) await pressOne(id, button, outcomes);
+    for (let id; (id = waiting.shift()); ) await one(id, act, outcomes);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, some));
-  return said(outcomes, (done) => `${capital(button)} pressed on ${many(done, "device")}`);
+  return outcomes;
 }
 
-/** @param {string} id @param {string} button @param {Api.Outcomes} outcomes */
-async function pressOne(id, button, outcomes) {
+/** @param {string} id @param {(id: string) => Promise<unknown>} act @param {Api.Outcomes} outcomes */
+async function one(id, act, outcomes) {
   try {
-    await post(`${deviceAt(id)}/press`, { button });
+    await act(id);
     outcomes.done += 1;
   } catch (error) {
     if (error instanceof Refusal && error.status === 404) outcomes.gone.push(id);
     else outcomes.failed[id] = wording(error);
   }
+}
+
+/** @param {string[]} devices @param {string[]} add @param {string[]} remove @returns {Promise<Said>} */
+export async function tag(devices, add, remove) {
+  const outcomes = await post("/api/tags", { devices, add, remove });
+  const words = [...add.map((one) => `${one} added to`), ...remove.map((one) => `${one} taken from`)];
+  return said(outcomes, (done) => `${words.join(", ")} ${many(done, "device")}`);
+}
+
+/** @param {string[]} ids */
+export async function forget(ids) {
+  const outcomes = await each(ids, (id) => ask(deviceAt(id), { method: "DELETE" }));
+  return said(outcomes, (done) => `${many(done, "device")} forgotten`);
 }
 
 // Show the outcome of an action.

@@ -1,13 +1,15 @@
 // What can be done to devices: those that are selected, or all.
 
-import { BUTTONS, play, press, rename, report, stop } from "./actions.js";
+import { BUTTONS, forget, play, press, rename, report, stop, tag } from "./actions.js";
 import { ClipMenu } from "./clip-menu.js";
 import { choose, confirm, prompt } from "./dialog.js";
-import { button, byId } from "./dom.js";
+import { button, byId, make } from "./dom.js";
 import { capital, count, many, title } from "./words.js";
 
 const MANY = 5;  // devices, from which on Play asks first
 const CUTS = "What plays now is cut.";
+export const TAG_HINT = "Several with blanks between: small letters, digits, dots, hyphens.";
+const FORGETS = "Names, tags, modes and history are lost. A device that comes back is a new one.";
 export const NAME_HINT = "Leave it empty to call the device by its id again.";
 
 export class Bar {
@@ -26,8 +28,11 @@ export class Bar {
     const on = (id, act) => byId(id).addEventListener("click", act);
     on("clear", () => selection.clear());
     on("play", () => this.#playSelected());
-    on("stop", () => report(stop(selection.ids)));
+    on("stop", () => report(stop(this.#there)));
     on("rename", () => this.#rename());
+    on("add-tag", () => this.#tag());
+    on("untag", () => this.#untag());
+    on("forget", () => this.#forget());
     on("play-all", () => this.#playAll());
     on("stop-all", () => report(stop("all")));
     byId("presses").append(...BUTTONS.map((name) => this.#presser(name)));
@@ -35,7 +40,12 @@ export class Bar {
 
   /** @param {string} name */
   #presser(name) {
-    return button(capital(name), () => report(press(this.#selection.ids, name)), { disabled: true });
+    return button(capital(name), () => report(press(this.#there, name)), { disabled: true });
+  }
+
+  // The selected devices that are connected.
+  get #there() {
+    return this.#selection.ids.filter((id) => this.#devices.get(id)?.connected);
   }
 
   // Nothing can be done while the server is away.
@@ -48,7 +58,8 @@ export class Bar {
   // Follows the selection and how many devices there are.
   draw() {
     const can = !this.#isAway, { size } = this.#selection;
-    const some = can && size > 0, all = can && this.#devices.size > 0, clips = !this.#clips.isEmpty;
+    const there = this.#there.length, some = can && there > 0;
+    const all = can && this.#devices.connected > 0, clips = !this.#clips.isEmpty;
     byId("selected").textContent = size ? `${count(size)} selected` : "None selected";
     byId("clear").hidden = !size;
     byId("bar").classList.toggle("active", size > 0);
@@ -56,6 +67,9 @@ export class Bar {
     byId("stop").disabled = !some;
     for (const one of byId("presses").children) one.disabled = !some;
     byId("rename").disabled = !can || size !== 1;
+    byId("add-tag").disabled = !can || !size;
+    byId("untag").hidden = !can || !this.#tags.length;
+    byId("forget").hidden = !can || !size || there > 0;
     byId("play-all").disabled = !all || !clips;
     byId("stop-all").disabled = !all;
   }
@@ -67,17 +81,42 @@ export class Bar {
 
   // All of them, or many, are asked for as Play on all is.
   async #playSelected() {
-    const { ids } = this.#selection, clip = byId("clip").value;
-    const isMany = ids.length >= MANY || (ids.length > 1 && ids.length === this.#devices.size);
+    const ids = this.#there, clip = byId("clip").value;
+    const isMany = ids.length >= MANY || (ids.length > 1 && ids.length === this.#devices.connected);
     const question = `Play ${title(clip)} on ${many(ids.length, "device")}?`;
     if (isMany && !await confirm(question, CUTS, "Play")) return;
     await report(this.#play(ids, clip));
   }
 
   async #playAll() {
-    const question = `Play on ${many(this.#devices.size, "device")}`;
+    const question = `Play on ${many(this.#devices.connected, "device")}`;
     const clip = await choose(question, "Clip", byId("clip"), "Play on all", { hint: CUTS });
     if (clip !== null) await report(this.#play("all", clip));
+  }
+
+  // The tags that any of the selected devices has.
+  get #tags() {
+    const tags = this.#selection.ids.flatMap((id) => this.#devices.get(id)?.tags ?? []);
+    return [...new Set(tags)].sort();
+  }
+
+  async #tag() {
+    const { ids } = this.#selection;
+    const words = await prompt(`Tag ${many(ids.length, "device")}`, "Tags", "", "Tag", { hint: TAG_HINT });
+    const tags = words?.split(/[\s,]+/).filter(Boolean) ?? [];
+    if (tags.length) await report(tag(ids, tags, []));
+  }
+
+  async #untag() {
+    const { ids } = this.#selection;
+    const tags = make("select", {}, ...this.#tags.map((one) => make("option", { text: one, value: one })));
+    const gone = await choose(`Untag ${many(ids.length, "device")}`, "Tag", tags, "Untag");
+    if (gone !== null) await report(tag(ids, [], [gone]));
+  }
+
+  async #forget() {
+    const { ids } = this.#selection, question = `Forget ${many(ids.length, "device")}?`;
+    if (await confirm(question, FORGETS, "Forget", { danger: true })) await report(forget(ids));
   }
 
   async #rename() {

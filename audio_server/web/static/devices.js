@@ -1,5 +1,7 @@
-// All devices as the server last told of them: found by words, in an order, and how far they play.
+// All devices as the server last told of them, also those that are away: found by words and filters, in
+// an order, and how far they play.
 
+import { differs } from "./lamps.js";
 import { mode } from "./words.js";
 
 const compare = new Intl.Collator([], { numeric: true, sensitivity: "base" }).compare;
@@ -17,6 +19,15 @@ const SORTS = {
   since: (row) => -row.since,
 };
 
+/** @type {Record<string, (row: Api.Device) => boolean>} */
+const STATES = {
+  connected: (row) => row.connected,
+  playing: (row) => row.connected && Boolean(row.playing),
+  idle: (row) => row.connected && !row.playing && row.state !== "error",
+  error: (row) => row.connected && row.state === "error",
+  away: (row) => !row.connected,
+};
+
 export class Devices {
   /** @type {Map<string, Api.Device>} */
   #rows = new Map();
@@ -28,27 +39,61 @@ export class Devices {
 
   // An event of `/api/devices/changes`.
   /** @param {Api.Changes} changes @param {boolean} all */
-  take({ now, rows, gone }, all) {
+  take({ now, rows, gone, away = [], forgotten = [] }, all) {
     if (now) this.#ahead_s = now - Date.now() / 1000;
     if (all) this.#rows.clear();
+    this.takeAway(away);
     for (const row of rows) {
       const known = this.#rows.get(row.id);
       if (!this.#keepsOrder(row, known)) this.#found = null;
       this.#rows.set(row.id, row);
     }
-    for (const id of gone) this.#rows.delete(id);
-    if (all || gone.length) this.#found = null;
+    for (const id of gone) this.#leave(id);
+    for (const id of forgotten) this.#rows.delete(id);
+    if (all || gone.length || forgotten.length) this.#found = null;
+  }
+
+  // Devices that are away, unless they have come back by now.
+  /** @param {Api.Device[]} rows */
+  takeAway(rows) {
+    for (const row of rows) {
+      if (!this.#rows.get(row.id)?.connected) this.#rows.set(row.id, row);
+    }
+    if (rows.length) this.#found = null;
+  }
+
+  // A device stays as it was seen last.
+  /** @param {string} id */
+  #leave(id) {
+    const row = this.#rows.get(id);
+    if (!row) return;
+    const last = { connected: false, last_seen: this.now, state: /** @type {"idle"} */ ("idle") };
+    this.#rows.set(id, { ...row, ...last, playing: null, lead_ms: null, round_trip_ms: null, streams: [] });
   }
 
   /** @param {Api.Device} row @param {Api.Device | undefined} known */
   #keepsOrder(row, known) {
-    const [order, words] = this.#asked;
+    const [order, words, , filters] = this.#asked;
     const key = SORTS[String(order)] ?? SORTS.name;
-    return known && !words && key(known) === key(row);
+    return known && !words && !filters && key(known) === key(row);
   }
 
   get size() {
     return this.#rows.size;
+  }
+
+  get connected() {
+    let connected = 0;
+    for (const row of this.#rows.values()) if (row.connected) connected += 1;
+    return connected;
+  }
+
+  // The tags that any device has, in the order of the alphabet.
+  get tags() {
+    /** @type {Set<string>} */
+    const tags = new Set();
+    for (const row of this.#rows.values()) for (const tag of row.tags) tags.add(tag);
+    return [...tags].sort();
   }
 
   /** @param {string} id */
@@ -60,13 +105,15 @@ export class Devices {
     return this.#rows.values();
   }
 
-  // Ids, in the order that is asked for, of the devices that have all words in what is shown of them.
-  /** @param {string} words @param {string} order @param {boolean} backwards */
-  find(words, order, backwards) {
-    const asked = [order, words, backwards];
+  // Ids, in the order that is asked for, of the devices that pass the filters and have all words in
+  // what is shown of them.
+  /** @param {string} words @param {string} order @param {boolean} backwards @param {Filters} [filters] */
+  find(words, order, backwards, filters = {}) {
+    const asked = [order, words, backwards, Object.entries(filters).join(" ")];
     if (!this.#found || asked.join("\n") !== this.#asked.join("\n")) {
       this.#asked = asked;
-      this.#found = this.#sorted(this.#matching(words), SORTS[order] ?? SORTS.name, backwards ? -1 : 1);
+      const rows = this.#matching(words).filter((row) => passes(row, filters));
+      this.#found = this.#sorted(rows, SORTS[order] ?? SORTS.name, backwards ? -1 : 1);
     }
     return this.#found;
   }
@@ -110,9 +157,21 @@ export class Devices {
   }
 }
 
+/** @param {Api.Device} row @param {Filters} filters */
+function passes(row, { state, tag, errors, differ }) {
+  if (state && !STATES[state](row)) return false;
+  if (tag && !row.tags.includes(tag)) return false;
+  if (errors && !row.errors) return false;
+  return !differ || (row.connected && differs(row));
+}
+
+/** @param {string} state */
+export const isState = (state) => state in STATES;
+
 /** @param {Api.Device} row */
 function haystack(row) {
-  const parts = [row.name ?? "", row.id, row.address, mode(row), row.state, row.playing?.clip ?? ""];
+  const state = row.connected ? row.state : "away";
+  const parts = [row.name ?? "", row.id, ...row.tags, row.address, mode(row), state, row.playing?.clip ?? ""];
   if (row.errors) parts.push("errors");
   return parts.join(" ").toLowerCase();
 }

@@ -1,8 +1,10 @@
 // The page of all devices: rows that follow a stream of changes, found, sorted and selected.
 
 import { Bar } from "./bar.js";
+import { ask } from "./ask.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
+import { Filter } from "./filter.js";
 import { around, button, byId, make, notice, setAttribute, setText } from "./dom.js";
 import { Row } from "./row.js";
 import { Rows } from "./rows.js";
@@ -17,16 +19,19 @@ const COLUMNS = {
 };
 const TICK_MS = 250;
 const WHOLE_MS = 2000;  // after which all devices have been told, which takes several events
+const AWAY_AT_ONCE = 5000;  // devices that are away in one answer
 const RESORT_MS = 500;  // the order follows the news at most this often, so that rows can be hit
 
 class Fleet {
   #devices = new Devices();
   #selection = new Selection(() => this.#draw());
   #bar = new Bar(this.#devices, this.#selection);
+  #filter = new Filter(this.#devices, () => this.#search());
   #order = "name";
   #backwards = false;
   #told = false;      // whether the devices have been told yet
   #isAway = false;
+  #round = 0;         // how often all devices were told
   /** @type {number | undefined} */
   #timer;
   #drawn = 0;
@@ -39,7 +44,7 @@ class Fleet {
     this.#restore();
     setInterval(() => this.#tick(), TICK_MS);
     about();
-    new Connection("/api/devices/changes", {
+    this.connection = new Connection("/api/devices/changes", {
       take: (name, data) => this.#take(data, name === "all"),
       changed: (isAway, words) => this.#away(isAway, words),
     });
@@ -60,7 +65,7 @@ class Fleet {
     byId("search").addEventListener("input", () => this.#search());
     byId("sort").addEventListener("change", () => this.#sort(byId("sort").value, false));
     byId("match").addEventListener("click", () => this.#selection.setAll(this.#found(), true));
-    document.querySelector(".filters")?.addEventListener("submit", (event) => event.preventDefault());
+    document.querySelector(".filters")?.addEventListener("submit", (event) => this.#enter(event));
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -73,6 +78,16 @@ class Fleet {
     } else if (event.key === "Escape" && !writes) {
       this.#selection.clear();
     }
+  }
+
+  // Enter in the search opens the only device that is found, or goes to the first of several.
+  /** @param {Event} event */
+  #enter(event) {
+    event.preventDefault();
+    this.#search();
+    const links = byId("rows").querySelectorAll("a");
+    if (this.#found().length === 1) links[0]?.click();
+    else links[0]?.focus();
   }
 
   // -- search and order, which the address keeps for a reload
@@ -89,6 +104,7 @@ class Fleet {
     const order = kept.get("sort") ?? "";
     if (order in COLUMNS) this.#order = order;
     this.#backwards = kept.has("backwards");
+    this.#filter.restore(kept);
   }
 
   #keep() {
@@ -96,6 +112,7 @@ class Fleet {
     if (byId("search").value) kept.set("q", byId("search").value);
     if (this.#order !== "name") kept.set("sort", this.#order);
     if (this.#backwards) kept.set("backwards", "");
+    this.#filter.keep(kept);
     const query = kept.size ? `?${kept}` : location.pathname;
     if (query !== (location.search || location.pathname)) history.replaceState(null, "", query);
   }
@@ -108,7 +125,8 @@ class Fleet {
   }
 
   #found() {
-    return this.#devices.find(byId("search").value.trim(), this.#order, this.#backwards);
+    const words = byId("search").value.trim();
+    return this.#devices.find(words, this.#order, this.#backwards, this.#filter.chosen);
   }
 
   // -- what the server tells
@@ -117,7 +135,32 @@ class Fleet {
   #take(data, all) {
     this.#devices.take(data, all);
     this.#told = true;
-    if (all || data.gone.length) setTimeout(() => this.#forget(), all ? WHOLE_MS : 0);
+    if (all) setTimeout(() => this.#forget(), WHOLE_MS);
+    if (all) this.#askAway();
+    this.#selection.drop([...data.gone, ...(data.forgotten ?? [])]);
+    this.#drawSoon();
+  }
+
+  // Those that are away are asked for, some thousands at a time, after those that are connected.
+  async #askAway() {
+    const round = this.#round += 1;
+    /** @type {string | null} */
+    let cursor = "";
+    try {
+      while (cursor !== null && round === this.#round) {
+        const query = new URLSearchParams({ state: "offline", limit: String(AWAY_AT_ONCE), cursor });
+        const { rows, next } = await ask(`/api/devices?${query}`);
+        if (round !== this.#round) return;
+        this.#devices.takeAway(rows);
+        this.#drawSoon();
+        cursor = next;
+      }
+    } catch (error) {
+      this.connection.failed(error);
+    }
+  }
+
+  #drawSoon() {
     const wait = Math.max(0, this.#drawn + RESORT_MS - performance.now());
     this.#timer ??= setTimeout(() => this.#draw(), this.#devices.size > 100 ? wait : 0);
   }
@@ -151,6 +194,7 @@ class Fleet {
     this.#drawHeads(found);
     this.#drawCount(found.length);
     this.#drawEmpty(found.length);
+    this.#filter.draw();
     this.#bar.draw();
     this.#keep();
   }
@@ -173,8 +217,10 @@ class Fleet {
     const rows = [...this.#devices.values()];
     const playing = rows.filter((row) => row.playing).length;
     const failing = rows.filter((row) => row.state === "error").length;
-    const parts = [`${count(rows.length)} connected`, `${count(playing)} playing`];
+    const { connected } = this.#devices;
+    const parts = [`${count(connected)} connected`, `${count(playing)} playing`];
     if (failing) parts.push(`${count(failing)} cannot play`);
+    if (connected < rows.length) parts.push(`${count(rows.length - connected)} away`);
     if (found !== rows.length) parts.push(`${count(found)} found`);
     setText(byId("count"), this.#told ? parts.join(" · ") : "");
     setText(byId("match"), `Select ${found === rows.length ? "all" : "the"} ${count(found)}`);
@@ -202,6 +248,7 @@ class Fleet {
   #nothing() {
     const all = () => {
       byId("search").value = "";
+      this.#filter.clear();
       this.#search();
       byId("search").focus();
     };

@@ -1,8 +1,8 @@
 // The page of one device: what it is, what it does, what happened to it, and buttons to press.
 
-import { BUTTONS, deviceAt, play, press, rename, report, stop } from "./actions.js";
+import { BUTTONS, deviceAt, play, press, rename, report, stop, tag } from "./actions.js";
 import { Refusal, ask } from "./ask.js";
-import { NAME_HINT } from "./bar.js";
+import { NAME_HINT, TAG_HINT } from "./bar.js";
 import { ClipMenu } from "./clip-menu.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
@@ -12,7 +12,7 @@ import { lamps, light } from "./lamps.js";
 import { about } from "./shell.js";
 import { Take } from "./take.js";
 import { Timeline } from "./timeline.js";
-import { NONE, capital, clock, exact, mode, ms, percent, title } from "./words.js";
+import { NONE, age, capital, clock, count, exact, mode, ms, percent, title } from "./words.js";
 
 const LOOK_MS = 5000;
 const TICK_MS = 250;
@@ -52,6 +52,7 @@ class Page {
     byId("play").addEventListener("click", () => this.#play(byId("clip").value));
     byId("stop").addEventListener("click", () => this.#act(stop([this.#id])));
     byId("rename").addEventListener("click", () => this.#rename());
+    byId("add-tag").addEventListener("click", () => this.#tag());
   }
 
   // -- what the server tells
@@ -113,7 +114,10 @@ class Page {
     const press = row.last_press;
     /** @type {Record<string, string>} */
     const facts = {
-      Connected: row.connected ? `since ${clock(row.since)}` : "no",
+      Connected: row.connected ? `since ${clock(row.since)}` : this.#lastSeen(row),
+      Tags: row.tags.join(", ") || NONE,
+      "First seen": row.first_seen ? exact(row.first_seen) : NONE,
+      "Connections, takes": `${count(row.connections)}, ${count(row.takes)}`,
       Address: row.address ?? NONE,
       "Last press": press ? `${capital(press.button)}, ${clock(press.at)}` : NONE,
       "Round trip": ms(row.round_trip_ms), Lead: ms(row.lead_ms), Battery: percent(row.battery),
@@ -128,13 +132,18 @@ class Page {
     byId("facts").children[0].title = exact(row.since);
   }
 
+  /** @param {Api.Device} row */
+  #lastSeen(row) {
+    return row.last_seen ? `no, last seen ${age(this.#devices.now - row.last_seen)} ago` : "no";
+  }
+
   #enable() {
     const there = Boolean(this.#row?.connected) && !this.#isAway;
     byId("state").classList.toggle("there", there);
     setText(byId("state"), this.#isAway ? "Reconnecting …" : there ? "Connected" : "Not connected");
     for (const one of [...byId("presses").children, byId("stop")]) one.disabled = !there;
     byId("play").disabled = !there || this.clips?.isEmpty !== false;
-    byId("rename").disabled = !this.#row || this.#isAway;
+    byId("rename").disabled = byId("add-tag").disabled = !this.#row || this.#isAway;
   }
 
   #unknown() {
@@ -155,6 +164,17 @@ class Page {
   async #rename() {
     const name = await prompt(`Rename ${this.#id}`, "Name", this.#row?.name, "Rename", { hint: NAME_HINT });
     if (name !== null) await this.#act(rename(this.#id, name));
+  }
+
+  // All tags of the device are written anew.
+  async #tag() {
+    const before = this.#row?.tags ?? [], title = `Tags of ${this.#row?.name ?? this.#id}`;
+    const written = await prompt(title, "Tags", before.join(" "), "Keep", { hint: TAG_HINT });
+    if (written === null) return;
+    const tags = written.split(/[\s,]+/).filter(Boolean);
+    const fewer = before.filter((one) => !tags.includes(one));
+    const more = tags.filter((one) => !before.includes(one));
+    if (more.length || fewer.length) await this.#act(tag([this.#id], more, fewer));
   }
 
   /** @param {Promise<Said>} action */

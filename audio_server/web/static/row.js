@@ -3,7 +3,7 @@
 import { around, make, setAttribute, setText } from "./dom.js";
 import { lamps, light } from "./lamps.js";
 import { Take } from "./take.js";
-import { NONE, capital, clock, exact, mode, ms, percent, title } from "./words.js";
+import { NONE, age, capital, clock, exact, mode, ms, percent, title } from "./words.js";
 
 export class Row {
   /** @type {import("./devices.js").Devices} */
@@ -86,15 +86,18 @@ export class Row {
   /** @param {Api.Device} device */
   #who(device) {
     setText(this.link, device.name ?? device.id);
-    setText(this.id, device.name ? device.id : "");
+    setText(this.id, [...(device.name ? [device.id] : []), ...device.tags].join(" · "));
     setAttribute(this.link, "href", `/devices/${encodeURIComponent(device.id)}`);
-    setAttribute(this.link, "title", device.name ? `${device.name} (${device.id})` : device.id);
+    const tags = device.tags.length ? `, tags: ${device.tags.join(", ")}` : "";
+    setAttribute(this.link, "title", (device.name ? `${device.name} (${device.id})` : device.id) + tags);
     setAttribute(this.check, "aria-label", `Select ${device.name ?? device.id}`);
     const worker = device.worker === null || device.worker === undefined ? "" : `, worker ${device.worker}`;
     setText(this.#cells.address, device.address ?? NONE);
     setAttribute(this.#cells.address, "title", `${device.address ?? "no address"}${worker}`);
-    setText(this.#cells.since, clock(device.since));
-    setAttribute(this.#cells.since, "title", `Connected since ${exact(device.since)}`);
+    const seen = device.last_seen ?? device.since;
+    setText(this.#cells.since, clock(device.connected ? device.since : seen));
+    const when = device.connected ? `Connected since ${exact(device.since)}` : `Last seen ${exact(seen)}`;
+    setAttribute(this.#cells.since, "title", when);
   }
 
   /** @param {Api.Device} device */
@@ -104,15 +107,22 @@ export class Row {
     setAttribute(this.#cells.mode, "title", mode(device));
     this.element.classList.toggle("failed", device.state === "error");
     this.element.classList.toggle("playing", Boolean(device.playing));
-    const silent = device.state === "error" ? "cannot play" : "idle";
-    setText(this.clip, device.playing ? title(device.playing.clip) : silent);
+    this.element.classList.toggle("absent", !device.connected);
+    setText(this.clip, device.playing ? title(device.playing.clip) : this.#silent(device));
     setAttribute(this.clip, "title", device.playing?.clip ?? null);
     this.#take.show(device.playing);
   }
 
-  // The position in figures; the bar moves by itself.
+  /** @param {Api.Device} device */
+  #silent(device) {
+    if (!device.connected) return `away ${age(this.#devices.now - (device.last_seen ?? device.since))}`;
+    return device.state === "error" ? "cannot play" : "idle";
+  }
+
+  // The position in figures, or how long it is away; the bar moves by itself.
   tick() {
     this.#take.tick();
+    if (this.#device && !this.#device.connected) setText(this.clip, this.#silent(this.#device));
   }
 
   /** @param {Api.Device} device */

@@ -47,7 +47,15 @@ export class Selection {
     this.#changed();
   }
 
-  // Devices that are gone are selected no more.
+  // Devices that have just gone are selected no more: what is about to be done was meant for others.
+  /** @param {string[]} ids */
+  drop(ids) {
+    const { size } = this;
+    for (const id of ids) this.#ids.delete(id);
+    if (this.size < size) this.#changed();
+  }
+
+  // Devices that are not known are selected no more.
   /** @param {(id: string) => unknown} isThere */
   keepOnly(isThere) {
     const gone = this.ids.filter((id) => !isThere(id));

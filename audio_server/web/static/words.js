@@ -8,6 +8,8 @@ const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
 const EXACT = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 const NUMBER = new Intl.NumberFormat("en");
 const DAY_S = 86400;
+/** @type {[string, number][]} */
+const AGES = [["d", DAY_S], ["h", 3600], ["min", 60]];
 
 export const NONE = "–";
 
@@ -23,6 +25,15 @@ export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 export function clock(at) {
   const long = Math.abs(Date.now() / 1000 - at) > DAY_S / 2;
   return long ? `${DAY.format(1000 * at)} ${MINUTE.format(1000 * at)}` : TIME.format(1000 * at);
+}
+
+// How long ago, in the largest unit.
+/** @param {number} seconds */
+export function age(seconds) {
+  for (const [unit, length_s] of AGES) {
+    if (seconds >= length_s) return `${Math.floor(seconds / length_s)} ${unit}`;
+  }
+  return `${Math.max(0, Math.floor(seconds))} s`;
 }
 
 /** @param {number} at */
