@@ -24,7 +24,7 @@ from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import Repository, at_once, open_repository
 from audio_server.cluster.interface import Listener
-from audio_server.cluster.local import Hub, LocalCluster
+from audio_server.cluster.opening import make_cluster
 from audio_server.cluster.ownership import ClaimingService, Ownership
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour, Rules
@@ -223,7 +223,7 @@ async def _run(
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
     shared_registry = SharedRegistry()
     meter = shared_registry.row()
-    cluster = LocalCluster(Hub(guest.store))
+    cluster = make_cluster(settings, guest.store, meter)
     ownership = Ownership(cluster)
     claiming = replace(guest, store=ownership)
     devices = make_devices(settings, _modes(repository.clips, guest), guest=claiming, meter=meter)
@@ -235,6 +235,7 @@ async def _run(
     fleet = LocalFleet(devices, inventory, records=settings.http != OFF)
     context = Context(settings, port, repository, fleet, stop, shared_registry.text)
     reload = partial(_reload, access_policy, context)
+    news = Listener(ownership.moved, reclaimed=ownership.reclaimed)
     async with AsyncExitStack() as stack:
         for listener in listeners:
             await stack.enter_async_context(listener)
@@ -244,7 +245,7 @@ async def _run(
         await stack.enter_async_context(access_policy.at_work())
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))
-        await stack.enter_async_context(cluster.joined(Listener(ownership.moved)))
+        await stack.enter_async_context(cluster.joined(news))
         await stack.enter_async_context(fleet.at_work())
         await stack.enter_async_context(open_pages(context))
         renew = partial(_renew, access_policy, context)

@@ -20,6 +20,7 @@ from cyclopts.validators import Number
 
 from audio_server.clips.folder import default_clips as shipped_clips
 from audio_server.clips.folder import has_clips
+from audio_server.cluster.engine import parse_engine
 from audio_server.files.home import base_folder, expanded, is_nowhere
 from audio_server.rpc.limits import Limits, check_together
 from audio_server.rpc.rate_limit import Rate
@@ -222,6 +223,11 @@ def _network(text: str) -> Network:
         raise ValueError(f'"{text}" is no address or network, as 192.0.2.7 or 10.0.0.0/8') from None
 
 
+def _cluster(_: Any, tokens: Sequence[Token]) -> str:
+    parse_engine(tokens[0].value)
+    return tokens[0].value
+
+
 def _not_empty(_: Any, value: str) -> None:
     if not value.strip():
         raise ValueError("A host name or address is needed.")
@@ -269,6 +275,9 @@ Networks = Annotated[
     Parameter(converter=_networks, n_tokens=1, show_default=False, metavar="NETWORK,..."),
 ]
 TtsCommand = Annotated[str, Parameter(validator=_command)]
+Cluster = Annotated[
+    str | None, Parameter(converter=_cluster, n_tokens=1, show_default=False, metavar="URL")
+]
 LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
 MaxDevices = Annotated[int, whole(1)]
 GraceS = Annotated[float, seconds(0, 300)]
@@ -340,6 +349,19 @@ class Settings:
     proxy_protocol: ProxyProtocol = "off"
     """Whether each connection of `trusted_proxies` to the port of devices begins with a PROXY
     header (version 1 or 2), so that the client's own address counts; others come without."""
+
+    cluster: Cluster = None
+    """URL of the Valkey or Redis (7 or newer) that several servers share: redis://HOST, or rediss://
+    with TLS; with Sentinel redis+sentinel://HOST,HOST/PRIMARY. A user may stand before the host."""
+
+    cluster_password_file: File = None
+    """File with the password for it."""
+
+    cluster_ca: File = None
+    """Authorities of its certificate (PEM), in the place of the system's."""
+
+    cluster_replicas: Annotated[int, whole(0, 16)] = 0
+    """How many of its replicas have a mode too before a press is acknowledged, 0 to 16."""
 
     lead_ms: LeadMs = 300
     """How far sound is sent ahead of real time, 60 to 2000 ms; Stop is felt within it."""

@@ -34,7 +34,7 @@ class Superseded(AttachmentEnded):
 
     REOPENED = "the device opened this call again"
     MOVED = "the device came back on another connection"
-    ELSEWHERE = "the device came back to another worker of the server"
+    ELSEWHERE = "the device came back to another process of the server"
 
 
 class DeviceFailed(AttachmentEnded):

@@ -119,6 +119,18 @@ CALLS = Family(
     tuple(product(METHODS, [status.name for status in Status])),
     sparse=True,
 )
+CLUSTER_UP = gauge(
+    "audio_server_cluster_up",
+    "1 while the state that servers share can be reached; without --cluster always.",
+)
+MEMORY_ACKS = counter(
+    "audio_server_cluster_memory_acks_total",
+    "Presses that were acknowledged while the cluster had not kept their mode.",
+)
+PROVISIONAL = gauge(
+    "audio_server_cluster_provisional_devices",
+    "Devices that were let in without the cluster, and that it has not granted yet.",
+)
 LOOP_LAG = histogram(
     "audio_server_loop_lag_seconds",
     "How long after its due time a task ran that is due ten times a second.",
@@ -165,6 +177,9 @@ FAMILIES = (
     REQUESTS_REFUSED,
     CALLS_OPEN,
     CALLS,
+    CLUSTER_UP,
+    MEMORY_ACKS,
+    PROVISIONAL,
     LOOP_LAG,
     COLLECTIONS,
     WORKER_ENDS,

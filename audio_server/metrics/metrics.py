@@ -16,6 +16,7 @@ from typing import TypeAlias
 import trio
 from grpclib.const import Status
 
+from audio_server.cluster.instrumentation import Instrumentation as ClusterMeter
 from audio_server.device.instrumentation import Instrumentation as DeviceMeter
 from audio_server.device.instrumentation import LedFault, Outcome
 from audio_server.metrics import families as of
@@ -39,13 +40,15 @@ _CORRECTIONS = of.start_of(of.LED_CORRECTIONS)
 _TAKES, _LED_FAULTS = _places(of.TAKES), _places(of.LED_FAULTS)
 _REFUSED, _DROPPED = _places(of.CONNECTIONS_REFUSED), _places(of.CONNECTIONS_DROPPED)
 _REQUESTS, _CALLS_OPEN = _places(of.REQUESTS_REFUSED), _places(of.CALLS_OPEN)
+_CLUSTER_UP = of.start_of(of.CLUSTER_UP)
+_MEMORY_ACKS, _PROVISIONAL = of.start_of(of.MEMORY_ACKS), of.start_of(of.PROVISIONAL)
 _WORKER_ENDS = _places(of.WORKER_ENDS)
 _CALLS = of.places(of.CALLS)
 _CERTIFICATES = _places(of.CERTIFICATE_ENDS)
 _METHODS = {f"/{method}": method for method in of.METHODS}
 
 
-class Metrics(RpcMeter, DeviceMeter):
+class Metrics(RpcMeter, DeviceMeter, ClusterMeter):
     """Counts the events of this process in `numbers`, or in an array of its own.
 
     Counters go on from the values in `numbers`, gauges begin at 0: those of an earlier process mean
@@ -104,6 +107,17 @@ class Metrics(RpcMeter, DeviceMeter):
     def certificate_ends(self, file: str, at: float) -> None:
         """A certificate of this file expires then, in seconds since 1970."""
         self._numbers[_CERTIFICATES[file]] = at
+
+    # -- the cluster
+
+    def cluster_is(self, *, up: bool) -> None:
+        self._numbers[_CLUSTER_UP] = float(up)
+
+    def acknowledged_from_memory(self) -> None:
+        self._add(_MEMORY_ACKS)
+
+    def provisional_devices(self, count: int) -> None:
+        self._numbers[_PROVISIONAL] = float(count)
 
     # -- connections and calls
 

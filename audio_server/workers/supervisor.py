@@ -23,6 +23,7 @@ from audio_server.clips.loader import Progress
 from audio_server.cluster.clip_list import put_clips
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
+from audio_server.cluster.opening import refuse_workers
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.anywhere import FleetAnywhere
 from audio_server.fleet.inventory_store import InventoryStore
@@ -62,6 +63,7 @@ async def supervise(
     workers accept connections, and raises the same errors. A cancel kills the workers.
     Without a `store` modes are kept in memory; a press waits for one that takes time.
     """
+    refuse_workers(settings)
     # Each worker has a policy of its own; here the files are checked, and followed for all.
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await load_repository(settings, progress)
@@ -75,6 +77,7 @@ async def supervise(
         shared_registry = SharedRegistry(workers, registry_fd)
         meter = shared_registry.row()
         hub = Hub(store, meter)
+        meter.cluster_is(up=True)
         await put_clips(hub, repository.clips)
         fleet = FleetAnywhere(hub, inventory)
         context = Context(settings, port, repository, fleet, stop, shared_registry.text)

@@ -33,19 +33,19 @@ cli: app client clips errors files identity judge names process rpc/terms settin
     workers
 client: clips identity process rpc
 clips: files names wire
-cluster: clips cluster/terms device errors identity rpc rpc/terms service
+cluster: clips cluster/terms device errors files identity rpc rpc/terms service settings
 device: wire
 files: errors
 fleet: clips cluster device names wire
 identity: errors files rpc/io rpc/terms settings wire
 judge: clips device identity process rpc settings wire
-metrics: device rpc
+metrics: cluster/terms device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms
 rpc/http2: rpc/terms
 rpc/io: rpc/terms
 service: device identity rpc rpc/terms wire
-settings: clips files rpc/terms
+settings: clips cluster/terms files rpc/terms
 simulator: clips errors identity process rpc wire
 state: device errors files wire
 web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
