@@ -219,7 +219,7 @@ async def _run(
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await load_repository(settings, progress)
-    listeners = await open_listeners(settings.host, settings.port)
+    listeners = await _open_ports(settings)
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
     shared_registry = SharedRegistry()
     meter = shared_registry.row()
@@ -258,6 +258,19 @@ async def _run(
         log.info("listening", host=settings.host, port=port, clips=len(repository.clips))
         started(OpenServer(port, devices, fleet, reload))
     log.info("stopped")
+
+
+async def _open_ports(settings: Settings) -> list[trio.SocketListener]:
+    """Listen on the port, and on that of the only worker where it has one. Raises `OSError`."""
+    listeners = await open_listeners(settings.host, settings.port)
+    if settings.worker_ports:
+        try:
+            listeners += await open_listeners(settings.host, settings.worker_ports)
+        except BaseException:
+            for listener in listeners:
+                listener.socket.close()
+            raise
+    return listeners
 
 
 def _modes(clips: Sequence[Clip], guest: Guest) -> Sequence[AudioSource]:

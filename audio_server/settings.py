@@ -391,6 +391,10 @@ class Settings:
     workers: Annotated[Workers, Parameter(converter=_workers)] = 1
     """How many processes share the port, 1 to 256; auto is one for each core there is to use."""
 
+    worker_ports: Port = 0
+    """First of the TCP ports that each worker has for itself, upwards by its number, besides the
+    one that all share: for proxies that balance calls by a hash of the device. 0: none."""
+
     hang_s: Annotated[float, seconds(2, 3600)] = 10.0
     """How long the loop of a worker may stand still before the worker is replaced (2 to 3600 s)."""
 

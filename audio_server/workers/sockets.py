@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -9,6 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 import trio
 
 from audio_server.process.addresses import BACKLOG, Address, bind_all, bound_socket, share
+
+PORT_MAX = 65_535
 
 
 @contextmanager
@@ -21,6 +24,34 @@ def reserved(addresses: Sequence[Address]) -> Iterator[list[Address]]:
     with ExitStack() as stack:
         socks = [stack.enter_context(sock) for sock in bind_all(addresses, _reserved)]
         yield [Address(sock.family, sock.getsockname()) for sock in socks]
+
+
+@contextmanager
+def reserved_each(
+    addresses: Sequence[Address], first_port: int, workers: int
+) -> Iterator[dict[int, list[Address]]]:
+    """Keep a port for each worker alone, by its number from 1: `first_port` and those above.
+
+    Gives no addresses where `first_port` is 0. Raises `OSError`, as `reserved` does.
+    """
+    numbers = range(1, workers + 1)
+    if not first_port:
+        yield {number: [] for number in numbers}
+        return
+    last_port = first_port + workers - 1
+    if last_port > PORT_MAX:
+        text = f"{workers} workers need ports up to {last_port}: choose a lower first one"
+        raise OSError(errno.EADDRNOTAVAIL, text, "--worker-ports")
+    if any(first_port <= address.port <= last_port for address in addresses):
+        text = f"{first_port} to {last_port} include the port that all share: choose others"
+        raise OSError(errno.EADDRINUSE, text, "--worker-ports")
+    with ExitStack() as stack:
+        yield {
+            number: stack.enter_context(
+                reserved([address.at_port(first_port + number - 1) for address in addresses])
+            )
+            for number in numbers
+        }
 
 
 def _reserved(address: Address) -> socket.socket:

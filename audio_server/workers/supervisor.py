@@ -39,7 +39,7 @@ from audio_server.web.context import Context
 from audio_server.web.server import open_pages
 from audio_server.workers.parent_watch import ABORT_S
 from audio_server.workers.process import Watch, WorkerProcess
-from audio_server.workers.sockets import reserved
+from audio_server.workers.sockets import reserved, reserved_each
 from audio_server.workers.worker_config import WorkerConfig, nameless_file
 
 TAKEN_S = 10.0
@@ -71,6 +71,8 @@ async def supervise(
     resolved = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
         addresses = stack.enter_context(reserved(resolved))
+        own = reserved_each(addresses, settings.worker_ports, workers)
+        addresses_of = stack.enter_context(own)
         access_policy.warn(address.name for address in addresses)
         port = addresses[0].port
         registry_fd = stack.enter_context(nameless_file())
@@ -86,12 +88,13 @@ async def supervise(
             hub=hub,
             include=fleet.including,
             boot=WorkerConfig(settings, workers, registry_fd).pack(),
-            addresses=addresses,
             ended=meter.worker_ended,
         )
         processes = {
             number: start(
-                number, watch=Watch(partial(shared_registry.beats, number), settings.hang_s)
+                number,
+                addresses=[*addresses, *addresses_of[number]],
+                watch=Watch(partial(shared_registry.beats, number), settings.hang_s),
             )
             for number in range(1, workers + 1)
         }
@@ -120,7 +123,9 @@ async def _keep(
     async with trio.open_nursery() as nursery:
         await nursery.start(pool.run, registry_fd)
         context.ready.set()
-        facts = {"clips": len(context.repository.clips), "workers": pool.size}
+        facts: dict[str, object] = {"clips": len(context.repository.clips), "workers": pool.size}
+        if first := settings.worker_ports:
+            facts["worker_ports"] = f"{first}-{first + pool.size - 1}"
         log.info("listening", host=settings.host, port=context.port, **facts)
         task_status.started(context.port)
         await context.stop.wait()

@@ -26,6 +26,8 @@ WRONG = [
     ("play_while_playing", "stop"),
     ("mode_while_playing", "restart"),
     ("stop_goes", "away"),
+    ("worker_ports", "65536"),
+    ("worker_ports", "each"),
     ("drain_s", "-1"),
     ("drain_s", "3601"),
     ("grace_s", "-0.1"),

@@ -39,6 +39,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),
     "stop_goes": ("keep", "home", "keep"),
+    "worker_ports": ("0", "50061", "65535"),
     "drain_s": ("0", "30", "3600"),
     "grace_s": ("0", "2.5", "300"),
     "workers": ("2", "3", "4"),

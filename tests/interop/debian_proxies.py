@@ -77,17 +77,18 @@ def nginx_stream(folder: Path, server: int) -> Iterator[int]:
 HAPROXY_CONFIGS = {
     "http": "haproxy.cfg",
     "tcp": "haproxy-tcp.cfg",
+    "hash": "haproxy-hash.cfg",
     "proxy protocol": "haproxy-proxy-protocol.cfg",
 }
 
 
 @contextmanager
-def haproxy(folder: Path, server: int, *, mode: str = "http") -> Iterator[int]:
-    """Run HAProxy in front of a server's port, in a mode of `HAPROXY_CONFIGS`. Gives its own
+def haproxy(folder: Path, *servers: int, mode: str = "http") -> Iterator[int]:
+    """Run HAProxy in front of the ports of servers, in a mode of `HAPROXY_CONFIGS`. Gives its own
     port."""
     port = free_port()
     path = folder / "haproxy.cfg"
-    path.write_text(_placed(documented(HAPROXY_CONFIGS[mode]), port, server))
+    path.write_text(_placed(documented(HAPROXY_CONFIGS[mode]), port, *servers))
     with _running([tool("haproxy"), "-db", "-f", str(path)], folder, port):
         yield port
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 from debian_proxies import haproxy, nginx
+from free_ports import free_ports
 from house import LONG, SHORT, MadeClips, play, select, settle, wait_shown, wait_takes
 from server_process import ServerProcess
 from stock_device import StockDevice
@@ -25,7 +27,7 @@ from audio_server.simulator.events import Call
 DEVICES = 12
 SCRIPT = "connect wait:1.1 mode play wait:0.4 reconnect wait:1.1 play wait:0.3 stop wait:0.2"
 
-Proxy = Callable[[Path, int], AbstractContextManager[int]]
+Proxy = Callable[..., AbstractContextManager[int]]
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +179,36 @@ def test_two_servers_behind_a_hash_of_the_device_id(
             assert first.code() is grpc.StatusCode.ABORTED
             second.cancel()
     assert output.splitlines()[-1:] == ["contract kept"], output
+
+
+@pytest.mark.parametrize("balanced", [nginx, partial(haproxy, mode="hash")])
+def test_workers_with_a_port_each_behind_a_hash_of_the_device_id(
+    clips: MadeClips, tmp_path: Path, balanced: Proxy
+) -> None:
+    """Each device's calls reach one worker, on whichever connections; both workers have some."""
+    first = free_ports(2)
+    flags = ("--workers", "2", "--worker-ports", str(first), "--trusted-proxies", "127.0.0.1")
+    server = ServerProcess(clips.folder, clips.cache, *flags)
+    with (
+        balanced(tmp_path, first, first + 1) as port,
+        open_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        output = judged(str(port))
+        calls = []
+        for number in range(16):
+            key = "device_id" if number % 2 else "device-id"
+            calls.append(silent_status(channel, [(key, f"hashed-{number}")]))
+            assert next(calls[-1]).HasField("set")
+        for call in calls:
+            assert call.is_active()
+            call.cancel()
+    assert output.splitlines()[-1:] == ["contract kept"], output
+    assert server.stop() == 0
+    assert server.errors() == []
+    ended = [line for line in server.log if line["event"] == "call ended"]
+    assert [line for line in ended if "another process" in line["reason"]] == []
+    having = {line["worker"] for line in server.log if line["event"] == "device connected"}
+    assert having == {1, 2}
 
 
 @pytest.mark.parametrize("key", ["device_id", "device-id"])

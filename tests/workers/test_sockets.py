@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pytest
 import trio
+from free_ports import free_ports
 
 from audio_server.process.addresses import Address, resolve
-from audio_server.workers.sockets import SharedListener, WorkerSockets, listen, reserved
+from audio_server.workers.sockets import (
+    SharedListener,
+    WorkerSockets,
+    listen,
+    reserved,
+    reserved_each,
+)
 
 
 def inherited(sockets: WorkerSockets) -> list[SharedListener]:
@@ -115,3 +123,44 @@ async def test_a_process_that_does_not_listen_yet_keeps_nobody_waiting() -> None
         assert len(sockets.fds) == 1
         with pytest.raises(OSError, match="all attempts to connect"):
             await trio.open_tcp_stream("127.0.0.1", addresses[0].port)
+
+
+async def test_each_worker_has_a_port_of_its_own() -> None:
+    first = free_ports(2)
+    names = await resolve("127.0.0.1", 0)
+    with reserved(names) as shared, reserved_each(shared, first, 2) as own:
+        assert {number: [one.port for one in ones] for number, ones in own.items()} == {
+            1: [first],
+            2: [first + 1],
+        }
+        with closing(WorkerSockets([*shared, *own[2]])) as sockets:
+            listeners = inherited(sockets)
+            ports = [listener.socket.getsockname()[1] for listener in listeners]
+            assert ports == [shared[0].port, first + 1]
+            for listener in listeners:
+                await listener.aclose()
+
+
+async def test_workers_have_no_ports_unless_told() -> None:
+    with reserved(await resolve("127.0.0.1", 0)) as shared, reserved_each(shared, 0, 2) as own:
+        assert own == {1: [], 2: []}
+
+
+async def test_ports_of_workers_end_with_the_last_there_is() -> None:
+    names = await resolve("127.0.0.1", 0)
+    too_high = "2 workers need ports up to 65536"
+    with pytest.raises(OSError, match=too_high), reserved_each(names, 65_535, 2):
+        pass
+
+
+async def test_ports_of_workers_are_neither_shared_nor_taken() -> None:
+    first = free_ports(3)
+    with reserved(await resolve("127.0.0.1", first + 1)) as shared:
+        with pytest.raises(OSError, match="that all share"), reserved_each(shared, first, 2):
+            pass
+        with (
+            socket.create_server(("127.0.0.1", first + 2)),
+            pytest.raises(OSError, match=os.strerror(errno.EADDRINUSE)),
+            reserved_each(shared, first + 2, 1),
+        ):
+            pass

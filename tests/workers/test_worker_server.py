@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from free_ports import free_ports
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from worker_server import MODE, PLAY, Panel, WorkerServer, open_server
@@ -211,3 +212,35 @@ async def test_workers_drain_one_device_after_the_other(tmp_path: Path) -> None:
     assert left_s[-1] - left_s[0] > 2
     assert len({round(after * 2) for after in left_s}) > 3
     assert server.log.find("stopping")[0]["drain_s"] == 8
+
+
+async def test_each_worker_is_met_at_its_own_port(tmp_path: Path) -> None:
+    """Also one that was started again; a device's calls may come to several ports."""
+    first = free_ports(2)
+    flags = ("--workers", "2", "--worker-ports", str(first))
+    async with open_server(*flags, folder=tmp_path) as server:
+        assert server.log.find("listening")[0]["worker_ports"] == f"{first}-{first + 1}"
+        for number in range(4):
+            for worker in (1, 2):
+                async with server.device(f"device-{number}", first + worker - 1) as panel:
+                    assert panel.worker == worker
+        async with server.device("at-one", first) as stays:
+            os.kill(server.pids[2], signal.SIGKILL)
+            await server.log.wait("worker ready", 3)
+            async with server.device("at-two", first + 1) as panel:
+                assert panel.worker == 2
+            await stays.press(MODE)
+        server.process.terminate()
+        with trio.fail_after(60):
+            assert await server.process.wait() == 0
+
+
+async def test_the_only_worker_has_its_port_too(tmp_path: Path) -> None:
+    first = free_ports(1)
+    async with open_server("--worker-ports", str(first), folder=tmp_path) as server:
+        for port in (server.port, first):
+            async with await trio.open_tcp_stream("127.0.0.1", port):
+                pass
+        server.process.terminate()
+        with trio.fail_after(60):
+            assert await server.process.wait() == 0

@@ -67,10 +67,10 @@ class WorkerServer:
         return {line["worker"]: line["pid"] for line in self.log.find("worker started")}
 
     @asynccontextmanager
-    async def device(self, device_id: str = "one") -> AsyncIterator[Panel]:
+    async def device(self, device_id: str = "one", port: int | None = None) -> AsyncIterator[Panel]:
         """A device that is on for as long as the block."""
         metadata = {"device_id": device_id}
-        stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+        stream = await trio.open_tcp_stream("127.0.0.1", port or self.port)
         async with channel_over(stream) as channel:
             untyped: Any = channel
             stub = DeviceServiceStub(untyped)
