@@ -1,4 +1,4 @@
-"""`audio-server clips move`, `remove` and `replace`: a folder of clips is changed."""
+"""`audio-server clips move`, `remove`, `rename` and `replace`: a folder of clips is changed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Name = Annotated[
     str,
     Parameter(help="The clip: its file, or that without the suffix, or without the number too."),
 ]
+Title = Annotated[str, Parameter(help="Its new title, without number and suffix.")]
 Mode = Annotated[int, whole(0), Parameter(help="The mode that it gets.")]
 SoundFile = Annotated[Path, Parameter(help="The sound file.")]
 
@@ -47,6 +48,18 @@ def remove(name: Name, /, *, at: ClipsFolder | None = None, config: ConfigFile =
     found, file = _find(at, name)
     folder_ops.remove(found.folder, file, found.left_out)
     tell(found.folder / file)
+
+
+def rename(
+    name: Name, title: Title, /, *, at: ClipsFolder | None = None, config: ConfigFile = None
+) -> None:
+    """Give a clip another title; it keeps its mode and its sound."""
+    from audio_server.clips import folder_ops
+    from audio_server.clips.naming import clean_title
+
+    found, file = _find(at, name)
+    new = folder_ops.rename(found.folder, file, clean_title(title), found.left_out)
+    tell(found.folder / new)
 
 
 def replace(

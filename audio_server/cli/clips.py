@@ -19,6 +19,7 @@ app = App(name="clips", help="List clips, and change them.", help_formatter=HELP
 app.command("audio_server.cli.add:add", name="add", help="Add a clip that gets the next mode.")
 app.command("audio_server.cli.change:move", name="move", help="Give a clip another mode.")
 app.command("audio_server.cli.change:remove", name="remove", help="Delete the file of a clip.")
+app.command("audio_server.cli.change:rename", name="rename", help="Give a clip another title.")
 app.command("audio_server.cli.change:replace", name="replace", help="Have a clip sound otherwise.")
 
 HEADINGS = ("mode", "name", "duration", "bit rate", "source")

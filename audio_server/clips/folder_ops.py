@@ -90,6 +90,24 @@ def remove(folder: Path, name: str, left_out: Collection[str] = ()) -> None:
             at.number(rest, titles)
 
 
+def rename(folder: Path, name: str, title: str, left_out: Collection[str] = ()) -> str:
+    """Give a clip another title; return the new name of its file. It keeps its place."""
+    check_complete(f"00-{title}.opus")
+    with _changing(folder, left_out, name) as at:
+        index, titles = at.names.index(name), titles_of(at.names)
+        stem, suffix = split_name(name)
+        new = f"{stem[: len(stem) - len(titles[index])]}{title}{suffix}"
+        if new == name:
+            return name
+        before, behind = at.names[:index], at.names[index + 1 :]
+        titles[index] = title
+        if new in at.entries or not _is_in_place([*before, new, *behind], titles):
+            return at.number(at.names, titles)[index]
+        check_length(new, at.folder.name_max_bytes())
+        do(at.folder, Journal({name: new}))
+        return new
+
+
 def reorder(folder: Path, names: Sequence[str], left_out: Collection[str] = ()) -> None:
     """Rename the files of all clips so that they sort as in `names`."""
     with _changing(folder, left_out) as at:

@@ -160,6 +160,13 @@ class Repository:
         async with self._changing(name) as file:
             await self._in_folder(folder_ops.remove, file, self._left_out.files)
 
+    async def rename(self, name: str, title: str) -> ClipInfo:
+        """Give a clip another title; it keeps its mode and its sound."""
+        title = clean_title(title)
+        async with self._changing(name) as file:
+            file = await self._in_folder(folder_ops.rename, file, title, self._left_out.files)
+        return self.find(file)
+
     async def reorder(self, names: Sequence[str]) -> None:
         """Have the modes in this order, which has every clip once. Files get new names."""
         if len(names) != len(self.entries):

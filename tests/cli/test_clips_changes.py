@@ -46,6 +46,11 @@ def test_a_clip_is_removed(say, files) -> None:
     assert files() == ["0-a.opus", "2-c.opus"]
 
 
+def test_a_clip_is_renamed(say, files) -> None:
+    assert say("rename", "b", "7 rings") == ("clips/1-7 rings.opus\n", "")
+    assert files() == ["0-a.opus", "1-7 rings.opus", "2-c.opus"]
+
+
 def test_a_clip_is_replaced(say, files) -> None:
     assert say("replace", "0-a.opus", "clips/2-c.opus") == ("clips/0-a.opus\n", "")
     assert Path("clips/0-a.opus").read_bytes() == Path("clips/2-c.opus").read_bytes()
@@ -65,6 +70,8 @@ def test_a_reader_is_told_how_a_server_comes_to_know(say, files, monkeypatch) ->
         (["move", "a", "3"], "the last mode is 2"),
         (["move", "a", "-1"], "-1"),
         (["move", "a", "first"], '"first" is not a whole number'),
+        (["rename", "a", "x/y"], "separates folders"),
+        (["rename", "d", "x"], "d: there is no such clip"),
         (["remove", "d"], "d: there is no such clip"),
         (["remove", "a", "--clips", "nowhere"], "nowhere: no folder of clips"),
         (["replace", "a", "nowhere.wav"], "nowhere.wav: cannot be read"),

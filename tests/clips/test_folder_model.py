@@ -93,6 +93,14 @@ class Clips(RuleBasedStateMachine):
         self.model[index] = (self.model[index][0], content)
         assert self.files()[index] == name
 
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), title=st.sampled_from(TITLES))
+    def rename(self, data: st.DataObject, title: str) -> None:
+        index = data.draw(st.integers(0, len(self.model) - 1))
+        name = folder_ops.rename(self.folder, self.files()[index], title)
+        self.model[index] = (title, self.model[index][1])
+        assert self.files()[index] == name
+
     @precondition(lambda self: len(self.model) > 1)
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:

@@ -211,6 +211,7 @@ interface Sounding {
 }
 
 interface ClipActs {
+  rename(clip: KeyedClip): void;
   replace(clip: KeyedClip, file: File): void;
   remove(clip: KeyedClip): void;
 }

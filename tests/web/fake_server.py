@@ -189,6 +189,7 @@ class FakeServer:
             ("PUT", "/api/clips/order", self._ordered),
             ("PUT", "/api/clips/{name}", self._listed),
             ("DELETE", "/api/clips/{name}", self._removed),
+            ("PATCH", "/api/clips/{name}", self._retitled),
             ("GET", "/api/clips/{name}/waveform", self._waveform),
         ]
 
@@ -299,6 +300,13 @@ class FakeServer:
     def _ordered(self, request: Request, said: Any) -> Json:
         known = {one["name"]: one for one in self.clips}
         self._number([known[name] for name in said["names"]])
+        return {"clips": self.clips}
+
+    def _retitled(self, request: Request, said: Any) -> Json:
+        old = request.path_params["name"]
+        self._number(
+            [one | {"title": said["title"]} if one["name"] == old else one for one in self.clips]
+        )
         return {"clips": self.clips}
 
     def _removed(self, request: Request, said: Any) -> Json:

@@ -65,6 +65,26 @@ async def test_clips_are_added_replaced_ordered_and_removed(api: Api) -> None:
     assert [clip.packets for clip in api.devices.clips] == [100, 25]
 
 
+async def test_a_clip_is_renamed(api: Api) -> None:
+    renamed = await api.ask("PATCH", "/api/clips/bell", {"title": "Front door"})
+    assert titles(renamed) == ["home", "Front door"]
+    assert [clip["file"] for clip in renamed.json["clips"]] == [
+        "00-home.opus",
+        "01-Front door.opus",
+    ]
+    assert [clip.packets for clip in api.devices.clips] == [50, 100]
+    assert titles(await api.ask("PATCH", "/api/clips/00-home", {"title": "99 balloons"})) == [
+        "99 balloons",
+        "Front door",
+    ]
+    for title, reason in (("a/b", "separates folders"), ("a\x00", "control"), (" ", "seen")):
+        refused = await api.ask("PATCH", "/api/clips/0", {"title": title})
+        assert refused.status in (404, 422)
+        refused = await api.ask("PATCH", "/api/clips/Front%20door", {"title": title})
+        assert (refused.status, reason in refused.json["error"]) == (422, True), refused.text
+    assert (await api.ask("PATCH", "/api/clips/none", {"title": "x"})).status == 404
+
+
 async def test_the_folder_is_read_anew(api: Api) -> None:
     (api.context.repository.folder / "02-note.opus").write_bytes(sound(10))
     assert titles(await api.ask("POST", "/api/clips/reload")) == ["home", "bell", "note"]

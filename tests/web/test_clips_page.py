@@ -91,6 +91,29 @@ def test_a_clip_is_added_replaced_and_removed(look: Look, fake: FakeServer) -> N
     expect(at.page.locator(".clip")).to_have_count(5)
 
 
+def test_a_clip_is_renamed_and_downloaded(look: Look, fake: FakeServer) -> None:
+    at = look("/clips", viewport=WIDE)
+    square = at.page.locator(".clip", has_text="square")
+    download = square.locator("text=Download")
+    expect(download).to_have_attribute("href", "/api/clips/01-square/sound")
+    expect(download).to_have_attribute("download", "square.opus")
+    square.locator("text=Rename").click()
+    at.page.keyboard.type("Front door")
+    at.page.keyboard.press("Enter")
+    expect(at.page.locator("#notice")).to_have_text("square is called Front door.")
+    assert titles(at)[1] == "Front door"
+    fake.refusals["/api/clips/01-Front%20door"] = fake.refusals["/api/clips/01-Front door"] = (
+        422,
+        "is no name for a file: it separates folders",
+    )
+    at.page.locator(".clip", has_text="Front door").locator("text=Rename").click()
+    at.page.keyboard.type("a/b")
+    at.page.keyboard.press("Enter")
+    expect(at.page.locator("#notice")).to_contain_text("it separates folders")
+    at.forgive("422")
+    assert titles(at)[1] == "Front door"
+
+
 def test_a_folder_that_cannot_be_changed_offers_no_change(look: Look, fake: FakeServer) -> None:
     fake.fixed_because = "the shipped clips cannot be changed"
     at = look("/clips")

@@ -85,6 +85,12 @@ class ClipOperations:
             await self._repository.replace(asked.named("name"), parts)
         return await self.list_clips(asked)
 
+    @Operation("PATCH", CLIP, models.Clips, body=models.Retitle, problems=UNKNOWN | UNCLEAR | FIXED)
+    async def rename_clip(self, asked: ApiRequest) -> models.Clips:
+        """Give a clip another title; its mode and its sound stay."""
+        await self._repository.rename(asked.named("name"), asked.body.title)
+        return await self.list_clips(asked)
+
     @Operation("DELETE", CLIP, models.Clips, problems=UNKNOWN | UNCLEAR | FIXED)
     async def remove_clip(self, asked: ApiRequest) -> models.Clips:
         """Remove a clip; the modes after it move up."""

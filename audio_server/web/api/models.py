@@ -278,6 +278,12 @@ class Order(Struct, forbid_unknown_fields=True):
     names: Annotated[list[str], Meta(min_length=1, max_length=CLIPS_MAX)]
 
 
+class Retitle(Struct, forbid_unknown_fields=True):
+    """Another title for a clip."""
+
+    title: Annotated[str, Meta(min_length=1, description="a file's name without a number")]
+
+
 class Upload(Struct, forbid_unknown_fields=True):
     """The name of the file that is sent."""
 

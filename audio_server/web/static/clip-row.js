@@ -19,7 +19,7 @@ export class ClipRow {
   #sounds = false;
   #waveform = new Waveform();
 
-  // `acts` has `replace(clip, file)` and `remove(clip)`.
+  // `acts` has `rename(clip)`, `replace(clip, file)` and `remove(clip)`.
   /**
    * @param {import("./listener.js").Listener} listener @param {import("./order.js").Order} order
    * @param {ClipActs} acts
@@ -33,13 +33,16 @@ export class ClipRow {
     this.devices = make("span", { class: "devices" });
     this.listen = button("Listen", () => this.#toggle());
     this.file = make("input", { type: "file", accept: "audio/*,video/*,.opus,.ogg,.flac", hidden: true });
+    this.rename = button("Rename", () => acts.rename(this.#clip));
+    this.download = make("a", { class: "button", text: "Download" });
     this.replace = button("Replace", () => this.file.click());
     this.remove = button("Remove", () => acts.remove(this.#clip), { class: "danger" });
     this.file.addEventListener("change", () => this.#chosen(acts));
     this.#waveform.element.addEventListener("click", (event) => this.#from(event));
     this.element = make("li", { class: "clip card" }, this.handle, this.mode,
       make("div", { class: "who" }, this.name, this.facts), this.#waveform.element, this.devices,
-      make("div", { class: "acts" }, this.listen, this.replace, this.remove, this.file));
+      make("div", { class: "acts" }, this.listen, this.download, this.rename, this.replace, this.remove,
+        this.file));
     order.add(this.element, this.handle);
   }
 
@@ -52,14 +55,18 @@ export class ClipRow {
     setText(this.name, name);
     setText(this.facts, facts(clip));
     setAttribute(this.handle, "aria-label", `Move ${name}, mode ${clip.mode}`);
+    setAttribute(this.download, "aria-label", `Download ${name}`);
+    setAttribute(this.download, "href", `${path(clip)}/sound`);
+    setAttribute(this.download, "download", `${name}.opus`);
+    setAttribute(this.rename, "aria-label", `Rename ${name}`);
     setAttribute(this.replace, "aria-label", `Replace ${name}`);
     setAttribute(this.remove, "aria-label", `Remove ${name}`);
     setAttribute(this.name, "title", clip.file ?? name);
     this.handle.disabled = !can.change || !can.remove || !can.now;
-    this.replace.hidden = !can.change;
+    this.replace.hidden = this.rename.hidden = !can.change;
     this.remove.hidden = !can.change;
     this.remove.disabled = !can.remove || !can.now;
-    this.replace.disabled = this.listen.disabled = !can.now;
+    this.replace.disabled = this.rename.disabled = this.listen.disabled = !can.now;
     this.#name();
     this.#waveform.show(path(clip), clip.key);
     return this.element;

@@ -1,10 +1,10 @@
-// The page of clips: listen, add, replace, remove, and put them in order.
+// The page of clips: listen, download, add, rename, replace, remove, and put them in order.
 
 import { AWAY, ask, wording } from "./ask.js";
 import { ClipRow } from "./clip-row.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
-import { confirm } from "./dialog.js";
+import { confirm, prompt } from "./dialog.js";
 import { byId, notice, setText } from "./dom.js";
 import { dropFiles } from "./drop.js";
 import { Listener } from "./listener.js";
@@ -122,6 +122,7 @@ class Clips {
   /** @param {string} key */
   #row(key) {
     const row = this.#rows.get(key) ?? new ClipRow(this.#listener, this.#order, {
+      rename: (clip) => this.#rename(clip),
       replace: (clip, file) => this.#replace(clip, file),
       remove: (clip) => this.#remove(clip),
     });
@@ -131,10 +132,10 @@ class Clips {
 
   // -- changes
 
-  /** @param {string} method @param {string} path @param {string} words */
-  async #change(method, path, words) {
+  /** @param {string} method @param {string} path @param {string} words @param {object} [json] */
+  async #change(method, path, words, json) {
     try {
-      this.#take(await ask(path, { method }));
+      this.#take(await ask(path, { method, json }));
       this.#say(words);
     } catch (error) {
       this.#say(wording(error), true);
@@ -148,6 +149,14 @@ class Clips {
   /** @param {Api.Clip} clip @param {File} file */
   #replace(clip, file) {
     return this.#uploads.send(file, "PUT", clipAt(clip.name), `${title(clip)} has a new sound.`);
+  }
+
+  /** @param {Api.Clip} clip */
+  async #rename(clip) {
+    const old = title(clip);
+    const name = await prompt(`Rename ${old}`, "Title", old, "Rename", { hint: "Its mode stays." });
+    if (!name || name === old) return;
+    await this.#change("PATCH", clipAt(clip.name), `${old} is called ${name}.`, { title: name });
   }
 
   /** @param {Api.Clip} clip */
