@@ -131,15 +131,15 @@ class Answers:
     async def _fresh(self, after: int | None) -> Parts:
         yield await self._history.after(after)
 
-    async def _seen_lately(self, heard: int) -> Parts:
-        """Give the sightings that are due. Those of the last answer count again unless it was
-        `heard`, by its number."""
+    async def _seen_lately(self, heard: int, everything: bool = False) -> Parts:
+        """Give the sightings that are due, or all. Those of the last answer count again unless it
+        was `heard`, by its number."""
         async with self._looking:
             if heard != self._seen_number:
                 self._sightings.put_back(self._unheard)
             self._unheard = []
             self._seen_number += 1
-            for sightings in self._sightings.due():
+            for sightings in self._sightings.all() if everything else self._sightings.due():
                 self._unheard += sightings
                 yield self._seen_number, sightings
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 from typing import Any, NoReturn
@@ -46,6 +47,9 @@ ACT_S = 10.0
 """How long a node may take to do something to all its devices."""
 
 PRESS_S = 3.0
+
+LAST_S = 1.0
+"""How long a server that stops waits for its nodes' last sightings."""
 
 
 class FleetAnywhere:
@@ -85,11 +89,17 @@ class FleetAnywhere:
             await trio.sleep(COLLECT_S)
             await self._each(self._collect_from)
 
-    async def _collect_from(self, agent: Agent) -> None:
+    async def collect_all(self) -> None:
+        """Collect all that the nodes have seen: they are about to end."""
+        with trio.move_on_after(LAST_S):
+            await self._each(partial(self._collect_from, everything=True))
+
+    async def _collect_from(self, agent: Agent, *, everything: bool = False) -> None:
         if agent.is_late:
             return
+        asked = {"heard": agent.seen, "everything": everything}
         try:
-            parts = await self._nodes.ask(agent.node, "seen", ROWS_S, heard=agent.seen)
+            parts = await self._nodes.ask(agent.node, "seen", ROWS_S, **asked)
         except NoAnswer:
             return
         for number, sightings in parts:

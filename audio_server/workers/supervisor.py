@@ -10,7 +10,7 @@ talks to it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -111,14 +111,19 @@ async def supervise(
             open_pages(context),
             following,
         ):
-            await _keep(pool, context, registry_fd, task_status)
+            await _keep(pool, context, fleet.collect_all, registry_fd, task_status)
     log.info("stopped")
 
 
 async def _keep(
-    pool: WorkerPool, context: Context, registry_fd: int, task_status: trio.TaskStatus[int]
+    pool: WorkerPool,
+    context: Context,
+    collect_all: Callable[[], Awaitable[None]],
+    registry_fd: int,
+    task_status: trio.TaskStatus[int],
 ) -> None:
-    """Keep the workers until the server is to stop, then see them end."""
+    """Keep the workers until the server is to stop, collect what they have seen of devices, then
+    see them end."""
     settings = context.settings
     async with trio.open_nursery() as nursery:
         await nursery.start(pool.run, registry_fd)
@@ -130,6 +135,7 @@ async def _keep(
         task_status.started(context.port)
         await context.stop.wait()
         log.info("stopping", drain_s=settings.drain_s, grace_s=settings.grace_s)
+        await collect_all()
         pool.drain()
         end_s = settings.drain_s + settings.grace_s
         nursery.cancel_scope.deadline = trio.current_time() + end_s + ABORT_S

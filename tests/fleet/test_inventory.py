@@ -218,6 +218,23 @@ async def test_what_a_worker_saw_is_not_lost_with_an_answer(autojump_clock: Mock
                 assert rows == {"a": 1, "b": 1}
 
 
+async def test_all_that_workers_saw_is_collected_before_they_end(
+    autojump_clock: MockClock,
+) -> None:
+    async with spread() as at, at.fleet.at_work():
+        with at.connected(1, "a") as link:
+            await trio.sleep(2 * COLLECT_S)
+            await press(link, Button.MODE, Button.PLAY)
+            assert (await at.fleet.row("a") or {})["takes"] == 0
+            await at.fleet.collect_all()
+            assert (await at.fleet.row("a") or {})["takes"] == 1
+            began = trio.current_time()
+            at.workers[1].go_on = trio.Event()  # one that hangs is not waited for
+            await at.fleet.collect_all()
+            assert trio.current_time() - began <= 1
+            at.workers[1].go_on.set()
+
+
 async def test_devices_of_a_worker_that_died_were_last_seen_then(
     autojump_clock: MockClock,
 ) -> None:
