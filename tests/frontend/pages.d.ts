@@ -78,6 +78,22 @@ declare namespace Api {
     gone: string[];
     failed: Record<string, string>;
   }
+
+  interface Announced extends Outcomes {
+    id: string;
+    seconds: number;
+  }
+
+  interface Heard {
+    hearing: string;
+    reason: string | null;
+  }
+
+  interface Announcement {
+    sound: string;
+    over: boolean;
+    devices: Record<string, Heard>;
+  }
 }
 
 /** The messages of `/device/socket`. */
@@ -117,6 +133,8 @@ interface Elements {
   ack: HTMLElement;
   add: HTMLButtonElement;
   "add-tag": HTMLButtonElement;
+  announce: HTMLButtonElement;
+  "announce-all": HTMLButtonElement;
   all: HTMLInputElement;
   bar: HTMLElement;
   buffered: HTMLElement;

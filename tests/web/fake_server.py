@@ -50,6 +50,7 @@ class FakeServer:
         self.asked: list[tuple[str, str, Any]] = []
         self.refusals: dict[str, tuple[int, str]] = {}  # path → what it is answered
         self.needs_login = False
+        self.announcement: Json = {"id": "a1", "sound": "bell", "over": True, "devices": {}}
         self.fixed_because: str | None = None
 
     @contextmanager
@@ -182,6 +183,8 @@ class FakeServer:
             ("GET", "/api/devices/{id}/events", self._past),
             ("POST", "/api/devices/{id}/press", self._done),
             ("POST", "/api/play", self._done),
+            ("POST", "/api/announce", self._announced),
+            ("GET", "/api/announcements/{id}", lambda *_: self.announcement),
             ("POST", "/api/stop", self._done),
             ("GET", "/api/clips", self._listed),
             ("POST", "/api/clips", self._added),
@@ -288,6 +291,9 @@ class FakeServer:
             "gone": [],
             "failed": {},
         }
+
+    def _announced(self, request: Request, said: Any) -> Json:
+        return {**self._done(request, said), "id": "a1", "seconds": 0.1}
 
     def _listed(self, request: Request, said: Any) -> Json:
         return {"clips": self.clips, "fixed_because": self.fixed_because}

@@ -17,8 +17,16 @@ AWAY = "The server is away. Reconnecting …"
 UNREACHED = "ERR_"  # in a browser's console, for each try
 
 PAGES = {
-    "/": ("#play-all", "#stop-all", "#play", "#stop", "#presses button"),
-    "/devices/one": ("#presses button", "#play", "#stop", "#rename"),
+    "/": (
+        "#play-all",
+        "#announce-all",
+        "#stop-all",
+        "#announce",
+        "#play",
+        "#stop",
+        "#presses button",
+    ),
+    "/devices/one": ("#presses button", "#announce", "#play", "#stop", "#rename"),
     "/clips": ("#add", "#reload", ".handle", ".acts button"),
 }
 

@@ -136,6 +136,63 @@ def test_all_are_played_on_stopped_and_one_is_named(look: Look, fake: FakeServer
     expect(at.page.locator("dialog")).to_have_count(0)
 
 
+def test_an_announcement_is_made_and_its_end_reported(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(3))
+    fake.announcement = {
+        "sound": "03-triangle",
+        "over": True,
+        "devices": {
+            "opal-0000": {"hearing": "heard", "reason": None},
+            "opal-0001": {"hearing": "cut", "reason": "Stop was pressed"},
+        },
+    }
+    at = look(viewport=WIDE)
+    for number in range(2):
+        row(at, f"opal-000{number}").locator("input").click()
+    at.page.click("#announce")
+    dialog = at.page.locator("dialog")
+    expect(dialog).to_contain_text("Announce on 2 devices")
+    at.page.select_option("dialog select", label="3 triangle")
+    dialog.get_by_role("button", name="Announce").click()
+    assert fake.wait_asked("POST", "/api/announce") == {
+        "devices": ["opal-0000", "opal-0001"],
+        "clip": "03-triangle",
+        "chime": True,
+        "priority": 0,
+    }
+    expect(at.page.locator("#done")).to_have_text(
+        "triangle was heard on 1 device; opal-0001 was cut (Stop was pressed)."
+    )
+
+
+def test_text_is_announced_on_all(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(3))
+    at = look(viewport=WIDE)
+    at.page.click("#announce-all")
+    at.page.keyboard.type("Dinner is ready")
+    at.page.get_by_label("Urgent").check()
+    at.page.get_by_label("A chime").uncheck()
+    at.page.keyboard.press("Enter")
+    assert fake.wait_asked("POST", "/api/announce") == {
+        "devices": "all",
+        "say": "Dinner is ready",
+        "chime": False,
+        "priority": 9,
+    }
+    expect(at.page.locator("dialog")).to_have_count(0)
+
+
+def test_a_refused_announcement_says_why(look: Look, fake: FakeServer) -> None:
+    fake.put(*some(1))
+    fake.refusals["/api/announce"] = (503, "espeak-ng: cannot be run; install it")
+    at = look(viewport=WIDE)
+    at.forgive("503")
+    at.page.click("#announce-all")
+    at.page.keyboard.type("x")
+    at.page.keyboard.press("Enter")
+    expect(at.page.locator("#done")).to_have_text("espeak-ng: cannot be run; install it")
+
+
 def test_thousands_cost_what_a_screenful_does(look: Look, fake: FakeServer) -> None:
     fake.put(*some(2000))
     at = look(viewport=WIDE)

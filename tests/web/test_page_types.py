@@ -26,7 +26,9 @@ def fields_of(interface: str) -> set[str]:
     return set(re.findall(r'^ *"?([\w-]+)"?\??:', body[1], re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["Clip", "Clips", "Device", "Outcomes", "Playing"])
+@pytest.mark.parametrize(
+    "name", ["Announcement", "Clip", "Clips", "Device", "Heard", "Outcomes", "Playing"]
+)
 def test_scripts_read_what_the_api_answers(name: str) -> None:
     nobody: Any = None
     context = Context(Settings(), 1, nobody, nobody, trio.Event(), str)

@@ -11,7 +11,7 @@ const AT_ONCE = 3;  // requests that are on their way: a browser has six connect
 export const deviceAt = (id) => `/api/devices/${encodeURIComponent(id)}`;
 
 /** @param {string} path @param {object} json */
-const post = (path, json) => ask(path, { method: "POST", json, priority: "high" });
+export const post = (path, json) => ask(path, { method: "POST", json, priority: "high" });
 
 // Each gives words and whether all went well. `devices`: ids, or "all". They raise `Refusal`.
 
@@ -88,7 +88,7 @@ export async function rename(id, name) {
 }
 
 /** @param {Api.Outcomes} outcomes @param {(done: number) => string} words @returns {Said} */
-function said({ done, gone = [], failed = {} }, words) {
+export function said({ done, gone = [], failed = {} }, words) {
   const parts = [words(done)];
   const reasons = Object.entries(failed);
   if (gone.length) parts.push(`${many(gone.length, "device")} not connected`);

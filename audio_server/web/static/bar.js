@@ -1,5 +1,6 @@
 // What can be done to devices: those that are selected, or all.
 
+import { announce } from "./announce.js";
 import { BUTTONS, forget, play, press, rename, report, stop, tag } from "./actions.js";
 import { ClipMenu } from "./clip-menu.js";
 import { choose, confirm, prompt } from "./dialog.js";
@@ -29,12 +30,14 @@ export class Bar {
     on("clear", () => selection.clear());
     on("play", () => this.#playSelected());
     on("stop", () => report(stop(this.#there)));
+    on("announce", () => announce(this.#there, this.#there.length, byId("clip")));
     on("rename", () => this.#rename());
     on("add-tag", () => this.#tag());
     on("untag", () => this.#untag());
     on("forget", () => this.#forget());
     on("play-all", () => this.#playAll());
     on("stop-all", () => report(stop("all")));
+    on("announce-all", () => announce("all", this.#devices.connected, byId("clip")));
     byId("presses").append(...BUTTONS.map((name) => this.#presser(name)));
   }
 
@@ -65,6 +68,7 @@ export class Bar {
     byId("bar").classList.toggle("active", size > 0);
     byId("play").disabled = !some || !clips;
     byId("stop").disabled = !some;
+    byId("announce").disabled = !some || !clips;
     for (const one of byId("presses").children) one.disabled = !some;
     byId("rename").disabled = !can || size !== 1;
     byId("add-tag").disabled = !can || !size;
@@ -72,6 +76,7 @@ export class Bar {
     byId("forget").hidden = !can || !size || there > 0;
     byId("play-all").disabled = !all || !clips;
     byId("stop-all").disabled = !all;
+    byId("announce-all").disabled = !all || !clips;
   }
 
   /** @param {string[] | "all"} devices */

@@ -37,7 +37,7 @@ export async function choose(title, label, select, yes, { hint = "" } = {}) {
  * @template T @param {string} title @param {Node[]} content @param {string} yes @param {boolean} danger
  * @param {() => T} read @param {HTMLInputElement | HTMLSelectElement} [first] @returns {Promise<T | null>}
  */
-function show(title, content, yes, danger, read, first) {
+export function show(title, content, yes, danger, read, first) {
   const id = `dialog-${made += 1}`;
   const form = make("form", { method: "dialog" });
   const dialog = make("dialog", { "aria-labelledby": id }, form);

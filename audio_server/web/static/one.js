@@ -1,5 +1,6 @@
 // The page of one device: what it is, what it does, what happened to it, and buttons to press.
 
+import { announce } from "./announce.js";
 import { BUTTONS, deviceAt, play, press, rename, report, stop, tag } from "./actions.js";
 import { Refusal, ask } from "./ask.js";
 import { NAME_HINT, TAG_HINT } from "./bar.js";
@@ -51,6 +52,7 @@ class Page {
     byId("presses").append(...BUTTONS.map(presser));
     byId("play").addEventListener("click", () => this.#play(byId("clip").value));
     byId("stop").addEventListener("click", () => this.#act(stop([this.#id])));
+    byId("announce").addEventListener("click", () => announce([this.#id], 1, byId("clip")));
     byId("rename").addEventListener("click", () => this.#rename());
     byId("add-tag").addEventListener("click", () => this.#tag());
   }
@@ -142,7 +144,7 @@ class Page {
     byId("state").classList.toggle("there", there);
     setText(byId("state"), this.#isAway ? "Reconnecting …" : there ? "Connected" : "Not connected");
     for (const one of [...byId("presses").children, byId("stop")]) one.disabled = !there;
-    byId("play").disabled = !there || this.clips?.isEmpty !== false;
+    byId("play").disabled = byId("announce").disabled = !there || this.clips?.isEmpty !== false;
     byId("rename").disabled = byId("add-tag").disabled = !this.#row || this.#isAway;
   }
 
