@@ -37,8 +37,7 @@ class DeviceEvent(StrEnum):
     """The new name; None where it was taken away."""
 
     ACTION = "action"
-    """An action of an operator: press, play, stop or announce; the Button, the name of the clip or
-    sound, or None."""
+    """An action of an operator: press, play or stop; the Button, the name of the clip, or None."""
 
     ANNOUNCEMENT = "announcement"
     """The id of an announcement, the name of its sound, its Hearing, and the reason or None."""

@@ -76,7 +76,6 @@ async def announce(
             return STOPPING
         if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
-        devices.tell(device.id, DeviceEvent.ACTION, "announce", announcement.source.name)
         return DONE if device.announce(announcement) else TOO_MANY
 
     return await _each(devices, device_ids, announce)

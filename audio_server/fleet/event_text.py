@@ -102,8 +102,6 @@ def _done(action: str, what: object) -> str:
             return f"an operator pressed {_title(what)}"
         case "play":
             return f"an operator played {title_of(str(what))}"
-        case "announce":
-            return f"an operator announced {title_of(str(what))}"
     return "an operator stopped it"
 
 
