@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from hashlib import sha256
-from itertools import chain
 from typing import Any, NoReturn
 
 import trio
@@ -216,8 +215,7 @@ class FleetAnywhere:
 
     async def away(self) -> Sequence[Row]:
         """Return the devices of the inventory that are away."""
-        connected = {device_id for device_id, _, _ in chain(*await self._gather("rows"))}
-        return await self._inventory.away(connected)
+        return await self._inventory.away(self._inventory.here)
 
     def tagged(self, tag: str) -> Sequence[str]:
         """Return the ids of the devices with a tag."""

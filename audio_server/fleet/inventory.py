@@ -117,6 +117,11 @@ class Inventory:
 
     # -- queries
 
+    @property
+    def here(self) -> Container[str]:
+        """The ids of the devices that were connected when they were last collected."""
+        return self._here.keys()
+
     def knows(self, device_id: str) -> bool:
         """Whether a device was ever seen, or has a name or tags."""
         return bool(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser import PHONE, DevicePage, Look, Watched
-from fake_facts import Json, clip, device
+from fake_facts import Json, away, clip, device
 from fake_server import FakeServer
 from playwright.sync_api import Browser, Error, FilePayload, Locator, expect
 from web_server import WebServer
@@ -182,6 +182,26 @@ def test_a_device_tells_what_happened_and_can_be_pressed(
     fake.happen("opal-17", "gone", "disconnected: the peer closed the connection")
     expect(at.page.locator("#state")).to_have_text("Not connected")
     expect(at.page.locator("#presses button").first).to_be_disabled()
+
+
+def test_a_device_that_is_away_says_when_it_was_seen_and_is_tagged(
+    look: Look, fake: FakeServer
+) -> None:
+    fake.put_away(away("attic", for_s=3 * 86_400, connections=4, takes=1234, tags=["east"]))
+    at = look("/devices/attic", viewport=WIDE)
+    facts = at.page.locator("#facts")
+    for said in ("no, last seen 3 d ago", "4, 1,234", "east"):
+        expect(facts).to_contain_text(said)
+    expect(at.page.locator("#stop")).to_be_disabled()
+    at.page.click("#add-tag")
+    at.page.fill("dialog input", "lobby, west")
+    at.page.keyboard.press("Enter")
+    expect(facts).to_contain_text("lobby, west")
+    change = {"devices": ["attic"], "add": ["lobby", "west"], "remove": ["east"]}
+    assert fake.wait_asked("POST", "/api/tags") == change
+    at.assert_open_to_all()
+    at.page.set_viewport_size({"width": 320, "height": 640})
+    at.assert_open_to_all()
 
 
 def test_a_device_that_is_not_known_is_shown_when_it_comes(look: Look, fake: FakeServer) -> None:
