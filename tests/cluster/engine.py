@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,10 @@ def take_port() -> int:
 class EngineProcess:
     """An engine in a folder of its own, on a port that it keeps when it is started again."""
 
-    def __init__(self, folder: Path, *options: str, program: str = "redis-server") -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = take_port()
         self.folder = folder
         self._options = options
-        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,24 +39,31 @@ class EngineProcess:
 
     def start(self, *options: str) -> None:
         """Return when it answers."""
-        settings = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        settings += ["--save", "", "--enable-debug-command", "yes", *self._options, *options]
+        command = self._command((*self._options, *options))
         with (self.folder / "engine.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                [self._program, *settings], stdout=output, stderr=output
-            )
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
+        self.wait(self._answers)
+
+    def _command(self, options: tuple[str, ...]) -> list[str]:
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(self.folder), "--save", "", "--enable-debug-command", "yes"]
+        return [*command, *options]
+
+    def wait(self, is_so: Callable[[], bool]) -> None:
+        """Return when it is. Blocks."""
+        assert self._process is not None
         until = time.monotonic() + READY_S
-        while not self._answers():
+        while not is_so():
             assert time.monotonic() < until, (self.folder / "engine.log").read_text()
             assert self._process.poll() is None, (self.folder / "engine.log").read_text()
             time.sleep(0.02)
 
     def _answers(self) -> bool:
         try:
-            with Blocking(self.port) as client:
-                return not isinstance(client.ask("PING"), Exception) or True
+            self.ask("PING")
         except OSError:
             return False
+        return True
 
     def kill(self) -> None:
         """End it at once, as a crash does."""
@@ -88,6 +94,26 @@ class EngineProcess:
         """The answer to a command."""
         with Blocking(self.port) as client:
             return client.ask(*words)
+
+
+class SentinelProcess(EngineProcess):
+    """A Sentinel that has one primary replaced after half a second, by itself alone."""
+
+    def __init__(self, folder: Path, primary: int) -> None:
+        super().__init__(folder)
+        self._config = folder / "sentinel.conf"
+        lines = (
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {folder}",
+            f"sentinel monitor main 127.0.0.1 {primary} 1",
+            "sentinel down-after-milliseconds main 500",
+            "sentinel failover-timeout main 5000",
+        )
+        self._config.write_text("\n".join(lines) + "\n")
+
+    def _command(self, options: tuple[str, ...]) -> list[str]:
+        return ["redis-server", str(self._config), "--sentinel", *options]
 
 
 class Blocking:

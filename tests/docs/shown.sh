@@ -55,7 +55,7 @@ device() {
     command audio-device --port "$AUDIO_SERVER_PORT" --id "$1" --script 'connect wait:600' \
         >/dev/null 2>&1 &
     there[$1]=$!
-    [[ ${2-} == *--tokens* || ${2-} == *--tls* ]] && return
+    [[ ${2-} == *--tokens* || ${2-} == *--tls* || ${2-} == *--port* ]] && return
     until curl "$AUDIO_SERVER_URL/api/devices" | grep -q "\"$1\""; do sleep 0.05; done
 }
 

@@ -98,7 +98,7 @@ def environment(home: Path, ports: dict[str, int]) -> dict[str, str]:
 
 def free_ports() -> dict[str, int]:
     """For each usual port one that is free."""
-    return {"50051": free_port(), "8080": free_port()}
+    return {"50051": free_port(), "50052": free_port(), "8080": free_port()}
 
 
 def run(shown: list[Command], home: Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,182 @@
+"""Replicas, Sentinel, TLS and users of the engine: a primary that is replaced loses nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from engine import EngineProcess, SentinelProcess, open_engine
+from free_ports import free_port
+from members import Member, member, until
+
+from audio_server.identity.dev_certs import make_dev_certs
+from audio_server.identity.tls import client_context
+
+Logs = list[MutableMapping[str, Any]]
+
+
+@pytest.fixture
+def primary() -> Iterator[EngineProcess]:
+    with open_engine("--repl-diskless-sync-delay", "0") as engine:
+        yield engine
+
+
+@pytest.fixture
+def replica(primary: EngineProcess) -> Iterator[EngineProcess]:
+    with open_engine("--replicaof", f"127.0.0.1 {primary.port}") as engine:
+        wait_synced(engine)
+        yield engine
+
+
+def wait_synced(replica: EngineProcess) -> None:
+    replica.wait(lambda: "master_link_status:up" in replica.ask("INFO", "replication"))
+
+
+def mode_of(engine: EngineProcess, device_id: str) -> str | None:
+    found = engine.ask("HGET", f"as:d:{device_id}", "m")
+    return None if found is None else str(found)
+
+
+async def test_a_press_is_acknowledged_when_a_replica_has_it(
+    primary: EngineProcess, replica: EngineProcess
+) -> None:
+    async with member(primary.url, replicas=1) as node:
+        claimed = await node.cluster.claim("x", 0)
+        for number in range(30):
+            await node.put("x", claimed.epoch, 1 + number % 4)
+            assert mode_of(replica, "x") == str(1 + number % 4)
+        assert node.meter.from_memory == 0
+
+
+async def test_a_replica_that_is_missing_holds_one_press_for_a_second(
+    primary: EngineProcess, replica: EngineProcess, logs: Logs
+) -> None:
+    async with member(primary.url, replicas=1) as node:
+        claimed = await node.cluster.claim("x", 0)
+        await node.put("x", claimed.epoch, 1)
+        replica.hang()
+        try:
+            await node.put("x", claimed.epoch, 2)
+            assert node.meter.from_memory == 1
+            began = trio.current_time()
+            await node.put("x", claimed.epoch, 3)
+            assert trio.current_time() - began < 0.5
+            assert node.meter.is_up
+            other = await node.cluster.claim("y", 0)
+            assert other.epoch
+            assert mode_of(primary, "x") == "3"
+        finally:
+            replica.go_on()
+        await node.wait_settled()
+        assert mode_of(replica, "x") == "3"
+        await node.put("x", claimed.epoch, 4)
+        assert node.meter.from_memory == 2
+    missing = [line for line in logs if line["event"] == "replicas are missing"]
+    assert [(line["expected"], line["found"]) for line in missing] == [(1, 0)]
+
+
+async def test_sentinel_replaces_the_primary_in_the_midst_of_presses(
+    primary: EngineProcess, replica: EngineProcess
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="sentinel") as folder:
+        sentinel = SentinelProcess(Path(folder), primary.port)
+        sentinel.start()
+        try:
+            url = f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel.port}/main"
+            async with member(url, replicas=1) as one, member(url) as two:
+                await move_over(one, two, sentinel, primary, replica)
+        finally:
+            sentinel.stop()
+
+
+async def move_over(
+    one: Member,
+    two: Member,
+    sentinel: SentinelProcess,
+    primary: EngineProcess,
+    replica: EngineProcess,
+) -> None:
+    sentinel.wait(lambda: bool(sentinel.ask("SENTINEL", "REPLICAS", "main")))
+    claimed = await one.cluster.claim("x", 0)
+    modes = [f"device-{number}" for number in range(20)]
+    epochs = {device_id: (await one.cluster.claim(device_id, 0)).epoch for device_id in modes}
+    for device_id in modes:
+        await one.put(device_id, epochs[device_id], 3)
+    assert one.meter.from_memory == 0
+    primary.kill()
+    await one.wait_up(False)
+    one.cluster.put_mode("x", claimed.epoch, 4)
+    # Without a second replica no press is confirmed by one: `two`, which asks for none, goes on.
+    await one.wait_up()
+    await two.wait_up()
+    await until(lambda: not one.cluster._unsettled)
+    assert mode_of(replica, "x") == "4"
+    for device_id in modes:
+        again = await two.cluster.claim(device_id, 0)
+        assert (again.mode, again.epoch > epochs[device_id]) == (3, True)
+        await two.put(device_id, again.epoch, 1)
+    assert two.meter.from_memory == 0
+
+
+async def test_sentinels_that_know_no_primary_are_one_warning(
+    primary: EngineProcess, logs: Logs
+) -> None:
+    async with member(f"redis+sentinel://127.0.0.1:{primary.port}/main", is_up=False) as node:
+        assert (await node.cluster.claim("x", 0)).epoch == 0
+    reasons = [line["reason"] for line in logs if line["event"] == "cluster is down"]
+    assert reasons == ["no Sentinel knows the primary"]
+
+
+SECRET = "not-to-be-shown"
+RIGHTS = (
+    "~as:* &as:* +hello +role +script|load +evalsha +subscribe +publish +time +hset +hget +hmget "
+    "+hdel +pexpire +zadd +zcard +zrem +zremrangebyscore +set +wait"
+)
+"""As docs/deploying.md has them."""
+
+
+def test_the_rights_of_a_user_are_documented() -> None:
+    guide = (Path(__file__).parents[2] / "docs/deploying.md").read_text()
+    assert f"ACL SETUSER audio on >PASSWORD {RIGHTS}" in guide
+
+
+async def test_a_user_needs_few_rights(primary: EngineProcess, replica: EngineProcess) -> None:
+    assert primary.ask("ACL", "SETUSER", "audio", "on", f">{SECRET}", *RIGHTS.split()) == "OK"
+    url = f"redis://audio@127.0.0.1:{primary.port}"
+    async with (
+        member(url, password=SECRET, replicas=1) as one,
+        member(url, password=SECRET, replicas=1) as two,
+    ):
+        first = await one.cluster.claim("x", 0)
+        await one.put("x", first.epoch, 3)
+        assert (await two.cluster.claim("x", 0)).mode == 3
+        await one.wait_moved()
+        two.cluster.release("x")
+        assert (one.meter.from_memory, two.meter.from_memory) == (0, 0)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_tls(tmp_path: Path, logs: Logs, is_trusted: bool) -> None:
+    ours = make_dev_certs(tmp_path / "ours", [], [])
+    theirs = make_dev_certs(tmp_path / "theirs", [], [])
+    with open_engine() as engine:
+        port = free_port()
+        for name, value in (
+            ("tls-cert-file", ours.server.cert),
+            ("tls-key-file", ours.server.key),
+            ("tls-ca-cert-file", ours.ca),
+            ("tls-auth-clients", "no"),
+            ("tls-port", port),
+        ):
+            assert engine.ask("CONFIG", "SET", name, str(value)) == "OK"
+        ca = ours.ca if is_trusted else theirs.ca
+        url = f"rediss://127.0.0.1:{port}"
+        async with member(url, is_up=is_trusted, tls=client_context(ca)) as node:
+            assert bool((await node.cluster.claim("x", 0)).epoch) is is_trusted
+    reasons = [line["reason"] for line in logs if line["event"] == "cluster is down"]
+    prefix = "its certificate is not valid"
+    assert [reason[: len(prefix)] for reason in reasons] == ([] if is_trusted else [prefix])
