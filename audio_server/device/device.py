@@ -359,15 +359,26 @@ class Device:
         stopping. Otherwise `announcement.report` is called with each change of its `Hearing`, now
         and until that `is_over`.
         """
+        is_begun = self.begin_announcement(announcement)
+        self.show_announcement()
+        return is_begun
+
+    def begin_announcement(self, announcement: Announcement) -> bool:
+        """As `announce`, but the LEDs stay until `show_announcement` or the next change: where many
+        devices begin at once, no sound waits for frames and their answers."""
         if self._context.ending or CallKind.AUDIO not in self.attachments:
             return False
         announcer = self._announcer or Announcer(self.id, self._context, self._player)
         if announcer.announce(announcement):
             self._announcer = announcer
             self._need_no_greeting()
-            self._show(self.state._replace(announcing=True))
             return True
         return False
+
+    def show_announcement(self) -> None:
+        """Show that an announcement plays, if it still does."""
+        if self._announcer is not None:
+            self._show(self.state._replace(announcing=True))
 
     def _announcement_is_over(self, announcer: Announcer, failure: PlaybackFailed | None) -> None:
         if isinstance(failure, Stalled):

@@ -69,16 +69,34 @@ async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
 async def announce(
     devices: Devices, device_ids: Sequence[str] | None, announcement: OwnAnnouncement
 ) -> Outcomes:
-    """Make an announcement on some devices, or on all (None)."""
+    """Make an announcement on some devices, or on all (None): first its sound, then the LEDs."""
+    begun: list[Device] = []
 
     def announce(device: Device) -> Outcome:
         if devices.is_ending:
             return STOPPING
         if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
-        return DONE if device.announce(announcement) else TOO_MANY
+        if not device.begin_announcement(announcement):
+            return TOO_MANY
+        begun.append(device)
+        return DONE
 
-    return await _each(devices, device_ids, announce)
+    try:
+        outcomes = await _each(devices, device_ids, announce)
+        for _ in range(0, len(begun), BATCH):
+            _show_next(begun)
+            await trio.lowlevel.checkpoint()
+        return outcomes
+    finally:
+        while begun:  # after a cancel: they must not be left with LEDs of another state
+            _show_next(begun)
+
+
+def _show_next(begun: list[Device]) -> None:
+    for device in begun[:BATCH]:
+        device.show_announcement()
+    del begun[:BATCH]
 
 
 async def _each(
