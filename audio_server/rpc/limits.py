@@ -40,7 +40,8 @@ class Limits:
     closed. The default is `max_devices` where that is more; open files bound it too."""
 
     arrivals: Rate = (50, 500)
-    """Connections accepted; past it they wait in the kernel's queue, and nothing is lost."""
+    """Connections let in; past it they wait in the kernel's queue, and nothing is lost. Those that
+    are turned away at once do not count."""
 
     max_unauthenticated: Annotated[int, Range(1, 1_000_000)] = 100
     """Unauthenticated connections from one address (of IPv6: one /56)."""

@@ -38,6 +38,11 @@ class TokenBucket:
         self._tokens -= 1
         return max(0.0, -self._tokens / self._per_s)
 
+    def owed_s(self, now: float) -> float:
+        """In how many seconds all tokens that were booked will have been there."""
+        self._fill(now)
+        return max(0.0, -self._tokens / self._per_s)
+
     def is_full(self, now: float) -> bool:
         """Whether it is as it was when it was new."""
         self._fill(now)

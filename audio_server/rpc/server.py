@@ -14,7 +14,7 @@ from grpclib.const import Handler
 from audio_server.rpc.admission import ConnectionLimiter, Slot
 from audio_server.rpc.gradual_drain import Busy, GradualDrain
 from audio_server.rpc.instrumentation import Instrumentation
-from audio_server.rpc.io.accept import Acceptor
+from audio_server.rpc.io.accept import Acceptor, ArrivalPace
 from audio_server.rpc.io.epoll import Poller, is_possible
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
@@ -68,6 +68,7 @@ class Server:
         self._batch_writer = BatchWriter()
         self._scheduler = ReadScheduler()
         self._poller = Poller(self._scheduler) if is_possible() else None
+        self._pace = ArrivalPace(self._limits.ordinary.arrivals)
         self._limiter = ConnectionLimiter(self._limits, self._meter)
         self._numbers = itertools.count(1)
         self._proxy_protocol = proxy_protocol
@@ -105,7 +106,7 @@ class Server:
         task_status: trio.TaskStatus[None],
     ) -> None:
         """Serve all that come, until no more are taken and those that came have gone."""
-        acceptor = Acceptor(self._serve, self._limiter.make_room, self._limits.ordinary.arrivals)
+        acceptor = Acceptor(self._serve, self._limiter.make_room, self._pace)
         async with trio.open_nursery() as connections:
             with self._accepting:
                 async with trio.open_nursery() as accepting:
@@ -134,6 +135,8 @@ class Server:
         if slot is None:
             await trio.aclose_forcefully(transport)
             return
+        if not is_proxied:
+            self._pace.let_in()
         self._meter.connection_opened()
         try:
             await self._serve_admitted(transport, peer, slot, is_proxied=is_proxied)
@@ -180,7 +183,10 @@ class Server:
             return False
         if client is not None:
             peer.comes_from(*client)
-        return self._limiter.locate(slot, peer.host)
+        if not self._limiter.locate(slot, peer.host):
+            return False
+        self._pace.let_in()
+        return True
 
     async def _secured(
         self, transport: trio.SocketStream, peer: Peer, slot: Slot

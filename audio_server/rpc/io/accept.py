@@ -27,21 +27,46 @@ Serve = Callable[[trio.SocketStream], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class ArrivalPace:
+    """The rate at which connections are let in.
+
+    Those that are turned away at once do not count: a flood of them, past the limits of its
+    address, is cheap, and keeps no device waiting.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._bucket: TokenBucket | None = None
+
+    def let_in(self) -> None:
+        """Count a connection."""
+        self._filled().book(trio.current_time())
+
+    def delay_s(self) -> float:
+        """Return for how long no more should be accepted."""
+        return self._filled().owed_s(trio.current_time())
+
+    def _filled(self) -> TokenBucket:
+        if self._bucket is None:  # a server is made before its loop runs
+            self._bucket = TokenBucket(self._rate, trio.current_time())
+        return self._bucket
+
+
 class Acceptor:
     """Accepts connections and serves each in a task of its own.
 
     Where the system has no room for one more, `make_room` is to end another, and tells whether it
-    did; that is logged once in ten seconds at most. Past the rate `arrivals`, of all listeners
-    together, connections stay in the kernel's queue: a crowd that comes at once would else take
-    the loop from those that play.
+    did; that is logged once in ten seconds at most. With an `ArrivalPace`, of all listeners
+    together, connections stay in the kernel's queue while too many were let in: a crowd that
+    comes at once would else take the loop from those that play.
     """
 
     def __init__(
-        self, serve: Serve, make_room: Callable[[], bool], arrivals: Rate | None = None
+        self, serve: Serve, make_room: Callable[[], bool], pace: ArrivalPace | None = None
     ) -> None:
         self._serve = serve
         self._make_room = make_room
-        self._arrivals = TokenBucket(arrivals, trio.current_time()) if arrivals else None
+        self._pace = pace
         self._lines: TokenBucket | None = None
 
     async def run(
@@ -58,14 +83,8 @@ class Acceptor:
                     await self._wait_room(error.errno)
                 else:
                     connections.start_soon(self._serve_one, transport)
-                    await self._pace()
-
-    async def _pace(self) -> None:
-        """Return when one more may come."""
-        if self._arrivals is not None:
-            delay_s = self._arrivals.book(trio.current_time())
-            if delay_s:
-                await trio.sleep(delay_s)
+                    if self._pace is not None and (delay_s := self._pace.delay_s()):
+                        await trio.sleep(delay_s)
 
     async def _serve_one(self, transport: trio.SocketStream) -> None:
         try:
