@@ -4,7 +4,8 @@
 are those that operators give to devices.
 
 `inventory` is every device that was ever seen, in an `inventory_store`: `sightings` sums up their
-events for it, and `expendable` decides which ones are given up.
+events for it, which a `collector` asks other nodes for, and `expendable` decides which ones are
+given up.
 
 Devices of one process: `snapshot` and `change_tracker` see them, `history` and `event_text` keep
 their events, `actions` act on them. `local` is a `Fleet` of all that; `broadcast` and `subscribers`

@@ -36,6 +36,8 @@ class Agent:
         the events of the past."""
         self.seen = 0
         """Number of the last answer with sightings that was taken."""
+        self.collecting = trio.Lock()
+        """Held while its sightings are asked for."""
         self.is_late = False
         """Whether it has failed to answer in time, and has not since."""
         self._nodes = nodes

@@ -8,9 +8,8 @@ node, and ends with that process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from hashlib import sha256
 from typing import Any, NoReturn
 
@@ -23,6 +22,7 @@ from audio_server.fleet.agent import Agent
 from audio_server.fleet.announcements import Order, Report, Reports
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import Changes, EncodedRow
+from audio_server.fleet.collector import Collector
 from audio_server.fleet.history import KEPT, LATEST
 from audio_server.fleet.interface import (
     DONE,
@@ -38,7 +38,6 @@ from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.local import LOOK_S
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import checked_name
-from audio_server.fleet.sightings import COLLECT_S, Sighting
 from audio_server.fleet.subscribers import Subscribers
 
 ROWS_S = 2.0
@@ -46,9 +45,6 @@ ACT_S = 10.0
 """How long a node may take to do something to all its devices."""
 
 PRESS_S = 3.0
-
-LAST_S = 1.0
-"""How long a server that stops waits for its nodes' last sightings."""
 
 
 class FleetAnywhere:
@@ -62,6 +58,7 @@ class FleetAnywhere:
         self._merge = Merge()
         self._subscribers = Subscribers(lambda _, event: event)
         self._agents: dict[str, Agent] = {}
+        self._collector = Collector(nodes, self._agents, self._inventory)
         self._nursery: trio.Nursery | None = None
 
     @contextmanager
@@ -75,38 +72,13 @@ class FleetAnywhere:
             self._merge.lose(node)
             self._inventory.lose(node)
 
-    @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
+    def at_work(self) -> AbstractAsyncContextManager[None]:
         """Collect the devices that are seen for the block."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._collect)
-            yield
-            nursery.cancel_scope.cancel()
-
-    async def _collect(self) -> NoReturn:
-        while True:
-            await trio.sleep(COLLECT_S)
-            await self._each(self._collect_from)
+        return self._collector.at_work()
 
     async def collect_all(self) -> None:
         """Collect all that the nodes have seen: they are about to end."""
-        with trio.move_on_after(LAST_S):
-            await self._each(partial(self._collect_from, everything=True))
-
-    async def _collect_from(self, agent: Agent, *, everything: bool = False) -> None:
-        if agent.is_late:
-            return
-        asked = {"heard": agent.seen, "everything": everything}
-        try:
-            parts = await self._nodes.ask(agent.node, "seen", ROWS_S, **asked)
-        except NoAnswer:
-            return
-        for number, sightings in parts:
-            agent.seen = number
-            self._inventory.take((Sighting(*one) for one in sightings), agent.node)
-            await trio.lowlevel.checkpoint()
-        if agent.node not in self._agents:
-            self._inventory.lose(agent.node)  # it has ended with this answer
+        await self._collector.collect_all()
 
     async def run(self) -> NoReturn:
         """Ask the nodes for ever, while there is a subscriber. A cancel ends that."""
@@ -315,7 +287,7 @@ class FleetAnywhere:
             return GONE
         if row["connected"]:
             return IS_CONNECTED
-        await self._each(self._collect_from)  # its end, which would bring it back
+        await self._collector.collect()  # its end, which would bring it back
         await self._gather("forgotten", device_id=device_id)
         self._inventory.forget(device_id)
         self._broadcast.touch(device_id)

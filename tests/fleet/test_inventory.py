@@ -235,6 +235,19 @@ async def test_all_that_workers_saw_is_collected_before_they_end(
             at.workers[1].go_on.set()
 
 
+async def test_sightings_that_are_asked_for_at_once_count_once(
+    autojump_clock: MockClock,
+) -> None:
+    async with spread() as at:
+        with at.connected(1, "a") as link:
+            await press(link, Button.PLAY)
+            async with trio.open_nursery() as nursery:
+                for _ in range(5):
+                    nursery.start_soon(at.fleet.collect_all)
+            row = await at.fleet.row("a") or {}
+            assert (row["connections"], row["takes"]) == (1, 1)
+
+
 async def test_devices_of_a_worker_that_died_were_last_seen_then(
     autojump_clock: MockClock,
 ) -> None:
