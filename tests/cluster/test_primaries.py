@@ -13,6 +13,7 @@ from engine import EngineProcess, SentinelProcess, open_engine
 from free_ports import free_port
 from members import Member, member, until
 
+from audio_server.cluster.replicas import WAIT_MS
 from audio_server.identity.dev_certs import make_dev_certs
 from audio_server.identity.tls import client_context
 
@@ -69,6 +70,8 @@ async def test_a_replica_that_is_missing_holds_one_press_for_a_second(
             other = await node.cluster.claim("y", 0)
             assert other.epoch
             assert mode_of(primary, "x") == "3"
+            await trio.sleep(1.5 * WAIT_MS / 1000)  # no silence of a replica confirms a mode
+            assert node.cluster._unconfirmed.count("x") == 2
         finally:
             replica.go_on()
         await node.wait_settled()
