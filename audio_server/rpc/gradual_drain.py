@@ -7,6 +7,7 @@ at once. A connection on which a client is busy is left alone until it is not.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from math import inf
 from random import sample
 from typing import NoReturn
 
@@ -84,6 +85,7 @@ class GradualDrain:
                 del self._told_at[connection]
             elif connection.peer not in busy and now - told_at >= SETTLE_S:
                 connection.end_calls(reason)
+                self._told_at[connection] = inf  # once: its last bytes may take their time
 
 
 def age_factor(number: int) -> float:

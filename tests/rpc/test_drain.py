@@ -10,6 +10,8 @@ from hyperframe.frame import GoAwayFrame
 from serving import never, packet, serving
 from trio.testing import MockClock
 
+from audio_server.rpc.gradual_drain import GradualDrain
+
 
 async def test_a_clients_goaway_lets_its_open_calls_finish(autojump_clock: MockClock) -> None:
     async with serving() as served:
@@ -75,6 +77,25 @@ async def test_a_call_that_comes_after_the_second_goaway_is_refused(
             assert await served.peer.reset_code(3) == 7
             assert await served.peer.status(1) == Status.UNAVAILABLE.value
             await served.peer.closed()
+
+
+async def test_a_gradual_end_says_each_of_its_goaways_once(autojump_clock: MockClock) -> None:
+    """Also where the calls take their time to end."""
+
+    async def slow_to_end(call: Any) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+
+    async with serving(slow_to_end) as served:
+        await served.peer.open(1)
+        await served.peer.quiet()
+        await GradualDrain({served.connection}, set).end_all(4.0)
+        frames = await served.peer.closed()
+    goaways = [frame for frame in frames if isinstance(frame, GoAwayFrame)]
+    assert [frame.last_stream_id for frame in goaways] == [2**31 - 1, 1]
 
 
 async def test_a_drain_without_calls_is_at_once(autojump_clock: MockClock) -> None:
