@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -358,3 +359,28 @@ async def test_a_clock_that_is_set_back_lets_the_last_claim_win(engine: EnginePr
         third = await one.cluster.claim("x", 0)
         assert third.epoch > second.epoch
         assert third.mode == 4
+
+
+async def test_no_acknowledged_mode_is_lost_with_an_engine_that_is_killed(
+    own_engine: EngineProcess,
+) -> None:
+    """None of those that were not acknowledged from memory; the node does not write them again."""
+    kept: dict[str, int] = {}
+
+    async def press(node: Member, device_id: str) -> None:
+        claimed = await node.cluster.claim(device_id, 0)
+        for mode in count(1):
+            node.cluster.put_mode(device_id, claimed.epoch, mode)
+            if not await node.cluster._unconfirmed.wait(device_id):
+                return
+            kept[device_id] = mode
+
+    async with member(own_engine.url) as node, trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(press, node, f"device-{number}")
+        await until(lambda: sum(kept.values()) > 500)
+        own_engine.kill()
+    own_engine.start()
+    assert len(kept) == 20
+    for device_id, mode in kept.items():
+        assert int(mode_of(own_engine, device_id) or 0) >= mode
