@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from audio_server.app import serve_until
 from audio_server.identity.dev_certs import make_dev_certs
 from audio_server.process import gc_policy
 from audio_server.rpc.limits import Limits
+from audio_server.rpc.proxy_header import LOCAL, SIGNATURE
 from audio_server.settings import LimitSettings, Settings
 from audio_server.web import connection
 
@@ -66,7 +68,9 @@ def no_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(folder: Path, limits: Limits, *, tls: bool) -> AsyncIterator[visits.Ports]:
+async def serving(
+    folder: Path, limits: Limits, *, tls: bool, **more: Any
+) -> AsyncIterator[visits.Ports]:
     """A server with its pages, which have TLS beyond loopback only."""
     port, http = free_port(), free_port()
     secured: dict[str, Any] = {}
@@ -81,6 +85,7 @@ async def serving(folder: Path, limits: Limits, *, tls: bool) -> AsyncIterator[v
         data=folder / "data",
         limits=limits,
         **secured,
+        **more,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(serve_until, trio.Event(), settings))
@@ -152,6 +157,37 @@ async def test_nothing_is_left_of_a_connection_that_is_given_up(
     async with serving(tmp_path, QUICK, tls=tls) as ports:
         for name in visits.SILENT_TLS if tls else visits.SILENT:
             left[name] = await left_of(visits.TLS[name], ports, hold_s=0.4)
+    assert {name: found for name, found in left.items() if found} == {}
+
+
+HEADER = SIGNATURE + bytes.fromhex("2111000c c0000207 0a000001 9c40c383")
+
+
+def proxied(data: bytes, ports: visits.Ports) -> Iterator[None]:
+    """A connection of a proxy that says this, and then nothing."""
+    with visits.tcp(ports.grpc) as sock:
+        sock.sendall(data)
+        yield
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_nothing_is_left_of_a_connection_of_a_proxy(tmp_path: Path, tls: bool) -> None:
+    said = {
+        "nothing": b"",
+        "half a header": HEADER[:20],
+        "no header": visits.NO_REQUEST,
+        "a header": HEADER,
+        "a header and nonsense": HEADER + visits.NO_REQUEST,
+        "a header of its own": LOCAL,
+    }
+    left = {}
+    trusted: dict[str, Any] = {
+        "trusted_proxies": [ip_network("127.0.0.1")],
+        "proxy_protocol": "required",
+    }
+    async with serving(tmp_path, QUICK, tls=tls, **trusted) as ports:
+        for name, data in said.items():
+            left[name] = await left_of(partial(proxied, data), ports, hold_s=0.5)
     assert {name: found for name, found in left.items() if found} == {}
 
 
