@@ -29,6 +29,7 @@ from audio_server.cluster.ownership import ClaimingService, Ownership
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour, Rules
 from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
 from audio_server.fleet.event_log import EventLog
@@ -225,6 +226,8 @@ async def _run(
     meter = shared_registry.row()
     cluster = make_cluster(settings, guest.store, meter)
     ownership = Ownership(cluster)
+    channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
+    guest = replace(guest, sources=(*channels, *guest.sources))
     claiming = replace(guest, store=ownership)
     devices = make_devices(settings, _modes(repository.clips, guest), guest=claiming, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(_modes(clips, guest))))
@@ -233,7 +236,7 @@ async def _run(
     )
     port: int = listeners[0].socket.getsockname()[1]
     fleet = LocalFleet(devices, inventory, records=settings.http != OFF)
-    context = Context(settings, port, repository, fleet, stop, shared_registry.text)
+    context = Context(settings, port, repository, fleet, stop, shared_registry.text, channels)
     reload = partial(_reload, access_policy, context)
     news = Listener(ownership.moved, reclaimed=ownership.reclaimed)
     async with AsyncExitStack() as stack:

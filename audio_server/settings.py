@@ -6,6 +6,7 @@ help page is its docstrings. Nothing here does I/O but the search for the folder
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -180,6 +181,9 @@ def _command(_: Any, text: str) -> None:
         raise ValueError("Must be a command, or off.")
 
 
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+
+
 def _workers(_: Any, tokens: Sequence[Token]) -> Workers:
     text = tokens[0].value
     if text == "auto":
@@ -221,6 +225,15 @@ def _network(text: str) -> Network:
         return ip_network(text, strict=False)
     except ValueError:
         raise ValueError(f'"{text}" is no address or network, as 192.0.2.7 or 10.0.0.0/8') from None
+
+
+def _channels(_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in tokens[0].value.split(",")))
+    for name in names:
+        if not _CHANNEL.fullmatch(name):
+            form = "1 to 32 letters (a-z), digits, dots, hyphens and underscores"
+            raise ValueError(f'"{name}": a channel has {form}, and begins with a letter or a digit')
+    return names
 
 
 def _cluster(_: Any, tokens: Sequence[Token]) -> str:
@@ -274,6 +287,10 @@ Networks = Annotated[
     tuple[Network, ...],
     Parameter(converter=_networks, n_tokens=1, show_default=False, metavar="NETWORK,..."),
 ]
+Channels = Annotated[
+    tuple[str, ...],
+    Parameter(converter=_channels, n_tokens=1, show_default=False, metavar="NAME,..."),
+]
 TtsCommand = Annotated[str, Parameter(validator=_command)]
 Cluster = Annotated[
     str | None, Parameter(converter=_cluster, n_tokens=1, show_default=False, metavar="URL")
@@ -320,6 +337,14 @@ class Settings:
     tts_command: TtsCommand = DEFAULT_TTS
     """Command that speaks the text of announcements: it reads text on standard input and writes a
     sound file to standard output. No shell runs it; off speaks nothing."""
+
+    live: Channels = ()
+    """Names of live channels, with commas between: each is a mode after those of the clips, and
+    plays the sound that is sent to it (PUT /api/live/NAME)."""
+
+    live_patience_s: Annotated[float, seconds(0, 300)] = 5.0
+    """How long a live channel whose sound has ended sends silence, 0 to 300 s, before it ends on
+    devices; sound that comes meanwhile goes on."""
 
     cache: Cache = field(default_factory=default_cache)
     """Folder where clips are kept once they are Opus."""

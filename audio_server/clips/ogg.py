@@ -41,12 +41,13 @@ def read_pages(file: BinaryIO) -> Iterator[Page]:
     skipped. Needs the memory of a few pages for any file."""
     buffer = b""
     while data := file.read(_CHUNK_BYTES):
-        buffer = yield from _pages_of(buffer + data, is_all=False)
-    yield from _pages_of(buffer, is_all=True)
+        buffer = yield from parse_pages(buffer + data, is_all=False)
+    yield from parse_pages(buffer, is_all=True)
 
 
-def _pages_of(data: bytes, *, is_all: bool) -> Generator[Page, None, bytes]:
-    """The pages in `data`; returns the rest, which may be the beginning of one."""
+def parse_pages(data: bytes, *, is_all: bool) -> Generator[Page, None, bytes]:
+    """Yield the pages in `data`; return the rest, which may be the beginning of one. `is_all`:
+    nothing follows."""
     at = 0
     while (at := data.find(b"OggS", at)) >= 0:
         end = at + _size(data, at)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from audio_server.clips.ogg import CONTINUED, FIRST, LAST, Page, read_pages
+from audio_server.clips.ogg import CONTINUED, FIRST, LAST, Page, parse_pages, read_pages
 from audio_server.clips.opus import is_sendable, packet_samples
 
 START_MAX_SAMPLES = 480
@@ -70,6 +70,37 @@ def read_opus(file: BinaryIO) -> Iterator[Piece]:
             yield from link.take(page)
     if link is None:
         raise NotPlainOpus
+
+
+class OpusStream:
+    """Ogg Opus that comes in parts, and is to be played at once, as it is."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._link: _Link | None = None
+
+    def push(self, data: bytes) -> list[bytes]:
+        """Return the packets that end in the next part. Raises `NotPlainOpus`, also for packets
+        that a device cannot be sent as they are."""
+        packets: list[bytes] = []
+        pages = parse_pages(self._rest + data, is_all=False)
+        while True:
+            try:
+                packets += self._packets_of(next(pages))
+            except StopIteration as end:
+                self._rest = end.value
+                return packets
+
+    def _packets_of(self, page: Page) -> Iterator[bytes]:
+        if page.flags & FIRST:
+            self._link = _Link(page)
+        elif self._link is None:
+            raise NotPlainOpus
+        else:
+            for piece in self._link.take(page):
+                if not can_pass(piece._replace(dropped=0)):
+                    raise NotPlainOpus
+                yield piece.data
 
 
 class _Link:

@@ -8,6 +8,10 @@ from typing import Protocol
 from audio_server.wire.audio import frame_packet
 
 
+class SourceEnded(Exception):
+    """Raised by `slice` of a source without a length: its sound is over, and the take ends well."""
+
+
 class AudioSource(Protocol):
     """Opus packets of 20 ms (48 kHz, mono), framed as gRPC messages of `AudioPacket`.
 
@@ -31,6 +35,9 @@ class AudioSource(Protocol):
         contract, section 2). A position is asked for more than once: by other devices, and after
         a pause.
         """
+
+    # A source may have `begin_take(lead_s)` as well, which returns the source of one take. That one
+    # is asked for positions that never go back, and has `refill`, the most packets of a wake.
 
 
 class PacketSource:

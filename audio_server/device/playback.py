@@ -24,11 +24,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import trio
 
-from audio_server.device.audio_source import AudioSource
+from audio_server.device.audio_source import AudioSource, SourceEnded
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.timer_wheel import TICK_S, Timer, TimerWheel
@@ -111,6 +111,7 @@ class Playback:
         "_offsets",
         "_pace",
         "_packets",
+        "_reader",
         "_refill",
         "_sent",
         "_stream",
@@ -134,10 +135,14 @@ class Playback:
         self._behind = 0.0  # for how long the device plays other sound before this take's
         self._meter = meter or Instrumentation()
         self._packets = _ENDLESS if source.packets is None else source.packets
+        self._reader: Any = source
+        self._refill = pace.refill
+        if (begin_take := getattr(source, "begin_take", None)) is not None:
+            self._reader = begin_take(pace.lead_s)
+            self._refill = min(self._refill, self._reader.refill)
         self._offsets: Sequence[int] | None = getattr(source, "offsets", None)
         self._first = first
         self._pace = pace
-        self._refill = pace.refill
         self._target = 0  # packets sent after the next refill; 0: the take has no phase yet
         self._timer_wheel = timer_wheel
         self._stream: AudioStream | None = None
@@ -247,7 +252,7 @@ class Playback:
         if elapsed > (sent - 1) * PACKET_S or stop <= sent:
             return False
         frames = self._slice(stop)
-        if not stream.send_at_once(frames, ends=stop == self._packets):
+        if not frames or not stream.send_at_once(frames, ends=stop == self._packets):
             return False
         self._sent = stop
         self._meter.sent(stop - sent, len(frames))
@@ -281,7 +286,7 @@ class Playback:
     def _top_up(self, stream: AudioStream) -> bool:
         """Send all that the lead allows; False if there was no room for all of it."""
         allowed = self._allowed()
-        while self._sent < allowed:
+        while self._sent < min(allowed, self._packets):
             room = stream.room()
             if not room:
                 return False
@@ -317,15 +322,22 @@ class Playback:
         return max(bisect_right(offsets, end, sent, allowed) - 1, sent + 1)
 
     def _send_until(self, stop: int, stream: AudioStream) -> None:
-        frames = self._slice(stop)
+        if not (frames := self._slice(stop)):
+            stream.close_nowait()
+            return
         self._meter.sent(stop - self._sent, len(frames))
         self._sent = stop
         stream.send(frames, ends=stop == self._packets)
 
     def _slice(self, stop: int) -> bytes:
+        """Return the packets up to `stop`; none, and no more are to be sent, where a source
+        without a length has ended."""
         try:
-            frames = self.source.slice(self._sent, stop)
+            frames = self._reader.slice(self._sent, stop)
             return self._opened(frames) if self._first and self._sent == self._first else frames
+        except SourceEnded:
+            self._packets = self._sent
+            return b""
         except Exception as error:
             raise ClipUnreadable(f"clip {self.source.name!r} cannot be read") from error
 
@@ -333,7 +345,7 @@ class Playback:
         """Return the frames with `is_start` on the first: a take that resumes opens as any other
         (device contract, section 3, audio grammar)."""
         first = self._first
-        message = self.source.slice(first, first + 1)
+        message = self._reader.slice(first, first + 1)
         is_end = first == self._packets - 1
         opening = frame_packet(unframe_packet(message), is_start=True, is_end=is_end)
         return opening + frames[len(message) :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from audio_server.clips.repository import Repository
+from audio_server.device.live_channel import LiveChannel
 from audio_server.fleet.interface import Fleet
 from audio_server.settings import Settings, reachable
 
@@ -43,7 +44,8 @@ class OwnCertificate:
 @dataclass(frozen=True, slots=True)
 class Context:
     """`repository` is the clips, which change. `fleet` is all devices, wherever they live; the
-    server of the pages runs it. `metrics` is the text for Prometheus, of all processes.
+    server of the pages runs it. `metrics` is the text for Prometheus, of all processes. `channels`
+    are modes after the clips.
 
     `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when it
     has, and then the rest of the pages ends. `reloads` are called when files must be read again.
@@ -55,6 +57,7 @@ class Context:
     fleet: Fleet
     stop: trio.Event
     metrics: Callable[[], str]
+    channels: Sequence[LiveChannel] = ()
     ready: trio.Event = field(default_factory=trio.Event)
     over: trio.Event = field(default_factory=trio.Event)
     reloads: list[Callable[[], None]] = field(default_factory=list)

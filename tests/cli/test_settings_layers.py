@@ -35,6 +35,8 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "max_devices": ("1", "500", "100000"),
     "max_upload_mib": ("1", "20", "4096"),
     "tts_command": ("off", "piper --model 'a b'", "espeak-ng -v de --stdin --stdout"),
+    "live": ("radio", "radio,hall", "a.b-c_1"),
+    "live_patience_s": ("0", "2.5", "300"),
     "cache_mib": ("1", "2048", "1048576"),
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),
@@ -55,6 +57,8 @@ def flag(name: str) -> str:
 
 def value_of(settings: Settings, name: str, like: str) -> object:
     value = getattr(settings, name)
+    if name == "live":
+        return tuple(like.split(","))
     if isinstance(value, tuple):
         return tuple(ip_network(text) for text in like.split(","))
     return type(value)(like)

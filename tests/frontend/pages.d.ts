@@ -4,7 +4,7 @@ declare namespace Api {
   interface Playing {
     clip: string;
     mode: number | null;
-    seconds: number;
+    seconds: number | null;
     position_s: number;
     at: number;
   }

@@ -3,7 +3,7 @@ against what the API says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from audio_server.clips.clip import Clip
 from audio_server.clips.repository import Repository, at_once
 from audio_server.device.attachment import EventAttachment
 from audio_server.device.behaviour import Rules
+from audio_server.device.live_channel import LiveChannel
 from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
 from audio_server.settings import Settings
@@ -93,14 +94,17 @@ class Api:
 
 @asynccontextmanager
 async def an_api(
-    repository: Repository | None = None, settings: Settings | None = None
+    repository: Repository | None = None,
+    settings: Settings | None = None,
+    channels: Sequence[LiveChannel] = (),
 ) -> AsyncIterator[Api]:
     """An API of devices that can be connected with `devices`."""
     repository = repository or shelf_of(CLIPS)
-    devices = Devices(repository.clips, Rules(len(repository.clips)), 0.3)
-    repository.used_by(at_once(devices.change_clips))
+    sources = [*repository.clips, *channels]
+    devices = Devices(sources, Rules(len(sources)), 0.3)
+    repository.used_by(at_once(lambda clips: devices.change_clips([*clips, *channels])))
     fleet = LocalFleet(devices)
-    context = Context(settings or Settings(), 1, repository, fleet, trio.Event(), str)
+    context = Context(settings or Settings(), 1, repository, fleet, trio.Event(), str, channels)
     document = openapi(all_operations(context, login=False), "1")
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from audio_server.process.cores import worker_count
 from audio_server.web.api import models
 from audio_server.web.api.announcements import AnnouncementOperations
+from audio_server.web.api.channels import ChannelOperations
 from audio_server.web.api.clips import ClipOperations
 from audio_server.web.api.devices import DeviceOperations
 from audio_server.web.api.openapi import openapi
@@ -23,7 +24,12 @@ DOCUMENT = Content("application/json", "an OpenAPI document", "object")
 
 def all_operations(context: Context, *, login: bool) -> Sequence[Operation]:
     """All operations of a server; `login` says whether it asks for a token."""
-    groups = DeviceOperations(context), AnnouncementOperations(context), ClipOperations(context)
+    groups = (
+        DeviceOperations(context),
+        AnnouncementOperations(context),
+        ChannelOperations(context),
+        ClipOperations(context),
+    )
     others = [operation for group in groups for operation in operations_of(group)]
     return [*operations_of(AboutOperations(context, others, login=login)), *others]
 

@@ -10,6 +10,7 @@ import msgspec
 import trio
 from starlette.responses import Response
 
+from audio_server.clips.errors import NoSuchClip
 from audio_server.device.behaviour import Button
 from audio_server.fleet.broadcast import WATCHERS_MAX
 from audio_server.fleet.interface import Event, Fleet, Row
@@ -57,6 +58,7 @@ class DeviceOperations:
     def __init__(self, context: Context) -> None:
         self._fleet: Fleet = context.fleet
         self._repository = context.repository
+        self._channels = [channel.name for channel in context.channels]
 
     @Operation("GET", "/api/devices", models.Devices, query=models.Listing)
     async def list_devices(self, asked: ApiRequest) -> Response:
@@ -192,9 +194,18 @@ class DeviceOperations:
     )
     async def play(self, asked: ApiRequest) -> models.Outcomes:
         """Play a clip now, on some devices or all, over any other take."""
-        mode = self._repository.find(asked.body.clip).mode
+        mode = self._mode_of(asked.body.clip)
         which = asked.body.devices
         return summed_up(await self._fleet.play(self._chosen(which), mode), which)
+
+    def _mode_of(self, name: str) -> int:
+        """Return the mode of a clip or a live channel. Raises as `Repository.find`."""
+        try:
+            return self._repository.find(name).mode
+        except NoSuchClip:
+            if name not in self._channels:
+                raise
+        return len(self._repository.clips) + self._channels.index(name)
 
     @Operation(
         "POST",

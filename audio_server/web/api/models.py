@@ -73,7 +73,9 @@ class Playing(Struct):
 
     clip: str
     mode: Annotated[int | None, Meta(description="whose clip it is; null for an announcement")]
-    seconds: Annotated[float, Meta(description="the clip's length")]
+    seconds: Annotated[
+        float | None, Meta(description="the clip's length; null for sound without an end")
+    ]
     position_s: Annotated[float, Meta(description="where the take was at `at`")]
     at: Time
 
@@ -254,7 +256,7 @@ class Play(Struct, forbid_unknown_fields=True):
     """A clip, to be played now; the devices' modes stay."""
 
     devices: Which
-    clip: Annotated[str, Meta(description="its file, name or title")]
+    clip: Annotated[str, Meta(description="its file, name or title, or the name of a live channel")]
 
 
 class Stop(Struct, forbid_unknown_fields=True):

@@ -207,7 +207,7 @@ export class Face {
     byId("position").max = length || 1;
     byId("position").value = position ?? 0;
     byId("clip").textContent = position === null ? "\u00a0" : title(this.#playing?.name ?? "\u00a0");
-    byId("time").textContent = position === null ? "" : `${span(position)} / ${span(length)}`;
+    byId("time").textContent = position === null ? "" : length ? `${span(position)} / ${span(length)}` : span(position);
     byId("level").value = level;
     byId("buffered").textContent = `${Math.round(1000 * player.ahead)} ms`;
     setText(byId("sound"), player.state);

@@ -31,7 +31,7 @@ export class Take {
   show(playing) {
     this.#playing = playing;
     this.#bar.parentElement?.classList.toggle("idle", !playing);
-    if (playing) this.#move(playing);
+    if (playing && playing.seconds !== null) this.#move(playing, playing.seconds);
     else this.#end();
     this.tick();
   }
@@ -42,9 +42,9 @@ export class Take {
   }
 
   // Another name begins an animation anew.
-  /** @param {Api.Playing} playing */
-  #move(playing) {
-    const at = this.#devices.position(playing), { seconds } = playing;
+  /** @param {Api.Playing} playing @param {number} seconds */
+  #move(playing, seconds) {
+    const at = this.#devices.position(playing);
     const begun = performance.now() / 1000 - at;
     if (seconds === this.#seconds && Math.abs(begun - (this.#begun ?? Infinity)) < DRIFT_S) return;
     this.#begun = begun;
@@ -56,6 +56,12 @@ export class Take {
   // The figures; the bar needs nobody.
   tick() {
     const playing = this.#playing;
-    setText(this.#time, playing ? `${span(this.#devices.position(playing))} / ${span(playing.seconds)}` : "");
+    setText(this.#time, playing ? progress(this.#devices.position(playing), playing.seconds) : "");
   }
+}
+
+// Live sound has no length.
+/** @param {number} position @param {number | null} seconds */
+function progress(position, seconds) {
+  return seconds === null ? span(position) : `${span(position)} / ${span(seconds)}`;
 }

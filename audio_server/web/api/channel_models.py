@@ -1,0 +1,29 @@
+"""Live channels in the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class Channel(Struct):
+    """A live channel."""
+
+    name: str
+    mode: Annotated[int, Meta(ge=0, description="the mode that plays it")]
+    sending: Annotated[bool, Meta(description="whether sound is sent to it now")]
+    inserted: Annotated[int, Meta(ge=0, description="packets of silence, over all devices")]
+    left_out: Annotated[int, Meta(ge=0, description="packets left out, over all devices")]
+
+
+class Channels(Struct):
+    """All live channels, in the order of their modes."""
+
+    channels: list[Channel]
+
+
+class Sent(Struct):
+    """Sound that has ended."""
+
+    seconds: Annotated[float, Meta(ge=0)]

@@ -1,0 +1,96 @@
+"""Live channels: a list of them, and the way in for their sound."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+import trio
+
+from audio_server.clips.ogg_opus import NotPlainOpus, OpusStream
+from audio_server.device.live_channel import ChannelBusy, LiveChannel
+from audio_server.web.api import channel_models as shapes
+from audio_server.web.api.bodies import Parts, sent_file
+from audio_server.web.api.operation import ApiRequest, Content, Operation, Problem
+from audio_server.web.context import Context
+from audio_server.wire.audio import PACKET_MS
+
+OPUS: Final = Content("audio/ogg", "Opus in Ogg: mono, 48 kHz, 20 ms a packet; in real time", None)
+
+AHEAD_S: Final = 2.0
+FASTER: Final = 1.01
+"""Sound may come so much before its time, and so much faster: a file that is sent as fast as it can
+be is slowed down, and the clock of a live source is not."""
+
+UNKNOWN: Final = "there is no such channel; the setting live names them"
+BUSY: Final = "sound is sent to the channel already"
+NOT_OPUS: Final = (
+    "the body is not Opus in Ogg, mono, 48 kHz, 20 ms a packet; FFmpeg makes it with "
+    "-c:a libopus -ac 1 -ar 48000 -frame_duration 20 -page_duration 20000 -f ogg"
+)
+
+log = structlog.get_logger()
+
+
+class ChannelOperations:
+    """They work on the channels of this process."""
+
+    def __init__(self, context: Context) -> None:
+        self._channels = {channel.name: channel for channel in context.channels}
+        self._repository = context.repository
+
+    @Operation("GET", "/api/live", shapes.Channels)
+    async def list_channels(self, asked: ApiRequest) -> shapes.Channels:
+        """All live channels."""
+        clips = len(self._repository.clips)
+        return shapes.Channels(
+            [
+                shapes.Channel(one.name, mode, one.is_sending, one.inserted, one.left_out)
+                for mode, one in enumerate(self._channels.values(), clips)
+            ]
+        )
+
+    @Operation(
+        "PUT",
+        "/api/live/{name}",
+        shapes.Sent,
+        body=OPUS,
+        problems={
+            404: "no such channel",
+            408: "the sound stopped coming",
+            409: "sound is sent to the channel already",
+            415: "the body is a form",
+            422: "the body is not Opus as devices take it",
+        },
+    )
+    async def send_sound(self, asked: ApiRequest) -> shapes.Sent:
+        """Send sound to a live channel; the answer comes when the body has ended."""
+        channel = self._channels.get(asked.named("name"))
+        if channel is None:
+            raise Problem(404, UNKNOWN)
+        async with sent_file(asked.request) as parts:
+            try:
+                with channel.sending():
+                    log.info("live sound begins", channel=channel.name)
+                    try:
+                        packets = await _send(channel, parts)
+                    finally:
+                        log.info("live sound ends", channel=channel.name)
+            except ChannelBusy:
+                raise Problem(409, BUSY) from None
+            except NotPlainOpus:
+                raise Problem(422, NOT_OPUS) from None
+        return shapes.Sent(round(packets * PACKET_MS / 1000, 2))
+
+
+async def _send(channel: LiveChannel, parts: Parts) -> int:
+    """Send all parts, in real time at most; return how many packets there were."""
+    stream, packets, begun = OpusStream(), 0, trio.current_time()
+    async for part in parts:
+        for packet in stream.push(part):
+            await trio.sleep_until(begun + (packets * PACKET_MS / 1000 - AHEAD_S) / FASTER)
+            channel.put(packet)
+            packets += 1
+    if not packets:
+        raise NotPlainOpus
+    return packets

@@ -1,0 +1,27 @@
+"""The names of live channels, and the servers that have none."""
+
+from __future__ import annotations
+
+import pytest
+
+from audio_server.cli import main
+
+pytestmark = pytest.mark.usefixtures("clean_environment", "logs_as_they_were")
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--live", "radio,Hall"], '"Hall": a channel has 1 to 32 letters (a-z), digits'),
+        (["--live", ""], '"": a channel has 1 to 32 letters'),
+        (["--live", "a" * 33], "a channel has 1 to 32 letters"),
+        (["--live", "radio", "--workers", "2"], "--live: channels are in one process"),
+    ],
+)
+def test_one_line_says_so(flags: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["--port", "0", "--http", "off", "--data", "off", *flags])
+    assert exited.value.code == 2
+    errors = capsys.readouterr().err
+    assert says in errors
+    assert "Traceback" not in errors
