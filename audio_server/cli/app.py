@@ -97,6 +97,7 @@ _ask("actions:stop", "Stop playback on devices.")
 _ask("actions:rename", "Give a device a name, or take it away.")
 _ask("actions:tag", "Give devices a tag: all with a tag are a group.")
 _ask("actions:untag", "Take a tag away from devices.")
+_ask("live_sound:live", "Send sound to a live channel.")
 _ask("live:logs", "Print past events of devices, and those that follow.")
 
 

@@ -100,6 +100,16 @@ class Api:
         )
         return str(answer["sound"])
 
+    async def channels(self) -> Document:
+        """Return the live channels."""
+        return await self._connection.ask("GET", "/api/live", shape=shapes.Channels)
+
+    async def send_live(self, channel: str, parts: AsyncIterable[bytes]) -> float:
+        """Send sound (Opus in Ogg) to a live channel; return its length in seconds at its end."""
+        path = f"/api/live/{quote(channel, safe='')}"
+        answer = await self._connection.send_file(path, parts, method="PUT", shape=shapes.Sent)
+        return float(answer["seconds"])
+
     async def announcement(self, announcement_id: str, wait_s: float = 0.0) -> Document:
         """Return how far an announcement is on each device, once it is `over` or after a while."""
         path = f"/api/announcements/{quote(announcement_id, safe='')}"

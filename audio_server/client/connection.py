@@ -93,11 +93,17 @@ class Connection:
         return self._document(answer.content, shape)
 
     async def send_file(
-        self, path: str, parts: AsyncIterable[bytes], *, query: Query, shape: Any
+        self,
+        path: str,
+        parts: AsyncIterable[bytes],
+        *,
+        method: str = "POST",
+        query: Query | None = None,
+        shape: Any,
     ) -> Document:
         """Send a file as it comes, of any length, and return the answer."""
         with faults_of(self._server):
-            answer = await self._http.request("POST", path, params=query, content=parts)
+            answer = await self._http.request(method, path, params=query, content=parts)
         if not answer.is_success:
             raise refusal(self._server, answer)
         return self._document(answer.content, shape)

@@ -133,6 +133,25 @@ class Sound(TypedDict):
     sound: str
 
 
+class Channel(TypedDict):
+    """A live channel."""
+
+    name: str
+    sending: bool
+
+
+class Channels(TypedDict):
+    """All live channels."""
+
+    channels: list[Channel]
+
+
+class Sent(TypedDict):
+    """Sound that was sent to a live channel."""
+
+    seconds: float
+
+
 def has_shape(document: Any, shape: Any) -> bool:
     """Whether a document can be read as one of these."""
     try:

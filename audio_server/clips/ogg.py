@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
@@ -95,8 +95,7 @@ def opus_bytes(packets: Sequence[bytes]) -> bytes:
     The same packets make the same file: its serial number is made from them.
     """
     serial = zlib.crc32(b"".join(packets))
-    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, PRE_SKIP_SAMPLES, RATE_HZ, 0, 0)
-    tags = b"OpusTags" + struct.pack("<I4sI", 4, b"opus", 0)
+    head, tags = _heads()
     pages = [_page(FIRST, 0, serial, 0, [head]), _page(0, 0, serial, 1, [tags])]
     done = 0
     for number, group in enumerate(_grouped(packets), start=2):
@@ -104,6 +103,20 @@ def opus_bytes(packets: Sequence[bytes]) -> bytes:
         flags = LAST if done == len(packets) else 0
         pages.append(_page(flags, done * PACKET_SAMPLES, serial, number, group))
     return b"".join(pages)
+
+
+def opus_pages(packets: Iterable[bytes], serial: int) -> Iterator[bytes]:
+    """Yield the pages of an Ogg Opus stream, one for each packet as soon as it is there."""
+    head, tags = _heads()
+    yield _page(FIRST, 0, serial, 0, [head])
+    yield _page(0, 0, serial, 1, [tags])
+    for number, packet in enumerate(packets, start=1):
+        yield _page(0, number * PACKET_SAMPLES, serial, number + 1, [packet])
+
+
+def _heads() -> tuple[bytes, bytes]:
+    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, PRE_SKIP_SAMPLES, RATE_HZ, 0, 0)
+    return head, b"OpusTags" + struct.pack("<I4sI", 4, b"opus", 0)
 
 
 def _grouped(packets: Sequence[bytes]) -> Iterator[list[bytes]]:

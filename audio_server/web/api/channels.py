@@ -17,8 +17,8 @@ from audio_server.wire.audio import PACKET_MS
 
 OPUS: Final = Content("audio/ogg", "Opus in Ogg: mono, 48 kHz, 20 ms a packet; in real time", None)
 
-AHEAD_S: Final = 2.0
-FASTER: Final = 1.01
+AHEAD_S: Final = 0.5
+FASTER: Final = 1.001
 """Sound may come so much before its time, and so much faster: a file that is sent as fast as it can
 be is slowed down, and the clock of a live source is not."""
 
