@@ -75,9 +75,10 @@ class Watched:
         assert self.errors == []
 
     def close(self) -> None:
-        """Close it; it must have had no error."""
+        """Close it; it must have had no error. What it was opening is cut by the close."""
+        errors = list(self.errors)
         self.page.context.close()
-        assert not self.errors, self.errors
+        assert not errors, errors
 
     def evaluate(self, expression: str) -> Any:
         return self.page.evaluate(expression)

@@ -13,6 +13,7 @@ from audio_server.web.api import channel_models as shapes
 from audio_server.web.api.bodies import Parts, sent_file
 from audio_server.web.api.operation import ApiRequest, Content, Operation, Problem
 from audio_server.web.context import Context
+from audio_server.web.origins import peer_of
 from audio_server.wire.audio import PACKET_MS
 
 OPUS: Final = Content("audio/ogg", "Opus in Ogg: mono, 48 kHz, 20 ms a packet; in real time", None)
@@ -71,11 +72,12 @@ class ChannelOperations:
         async with sent_file(asked.request) as parts:
             try:
                 with channel.sending():
-                    log.info("live sound begins", channel=channel.name)
+                    peer = peer_of(asked.request)
+                    log.info("live sound begins", channel=channel.name, peer=peer)
                     try:
                         packets = await _send(channel, parts)
                     finally:
-                        log.info("live sound ends", channel=channel.name)
+                        log.info("live sound ends", channel=channel.name, peer=peer)
             except ChannelBusy:
                 raise Problem(409, BUSY) from None
             except NotPlainOpus:
