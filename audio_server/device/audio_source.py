@@ -12,6 +12,11 @@ class SourceEnded(Exception):
     """Raised by `slice` of a source without a length: its sound is over, and the take ends well."""
 
 
+class NoSound(Exception):
+    """Raised by `slice` of a source that has no sound now; the text, which operators see, says why.
+    The take fails."""
+
+
 class AudioSource(Protocol):
     """Opus packets of 20 ms (48 kHz, mono), framed as gRPC messages of `AudioPacket`.
 

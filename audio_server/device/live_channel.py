@@ -22,7 +22,7 @@ from math import inf
 
 import trio
 
-from audio_server.device.audio_source import SourceEnded
+from audio_server.device.audio_source import NoSound, SourceEnded
 from audio_server.wire.audio import PACKET_MS, SILENCE, frame_packet, unframe_packet
 
 RING = 500
@@ -44,10 +44,6 @@ REFILL = 5
 
 _PACKET_S = PACKET_MS / 1000
 _SILENT = frame_packet(SILENCE)
-
-
-class NoSound(Exception):
-    """Nothing is sent on the channel."""
 
 
 class ChannelBusy(Exception):
@@ -145,7 +141,7 @@ class LiveTake:
     def slice(self, start: int, stop: int) -> bytes:
         """Return the packets of positions. Raises `SourceEnded`, and `NoSound` at the beginning."""
         if self._channel.is_over and self._place is None:
-            raise NoSound
+            raise NoSound(f"no sound is sent to {self.name}")
         del self._made[: start - self._start]
         self._start = start
         if not self._made and self._is_over():

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import trio
 
-from audio_server.device.audio_source import AudioSource, SourceEnded
+from audio_server.device.audio_source import AudioSource, NoSound, SourceEnded
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.timer_wheel import TICK_S, Timer, TimerWheel
@@ -56,7 +56,7 @@ class Stalled(PlaybackFailed):
 
 
 class ClipUnreadable(PlaybackFailed):
-    """The clip did not yield its bytes; our doing. The cause is the error it raised."""
+    """The clip did not yield its bytes; our doing. The cause is the error it raised, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +338,8 @@ class Playback:
         except SourceEnded:
             self._packets = self._sent
             return b""
+        except NoSound as error:
+            raise ClipUnreadable(str(error)) from None
         except Exception as error:
             raise ClipUnreadable(f"clip {self.source.name!r} cannot be read") from error
 

@@ -166,7 +166,7 @@ async def test_a_listener_that_stalls_goes_on_at_the_edge(
 async def test_a_channel_without_a_sender_cannot_be_played(
     autojump_clock: MockClock, stage: Stage
 ) -> None:
-    with pytest.raises(ClipUnreadable):
+    with pytest.raises(ClipUnreadable, match=r"^no sound is sent to radio$"):
         await stage.take(LiveChannel("radio")).play(stage.stream)  # type: ignore[arg-type]
     assert stage.sink.packets == []
 
