@@ -16,7 +16,8 @@ from audio_server.web.context import Context
 from audio_server.web.origins import peer_of
 from audio_server.wire.audio import PACKET_MS
 
-OPUS: Final = Content("audio/ogg", "Opus in Ogg: mono, 48 kHz, 20 ms a packet; in real time", None)
+SOUND: Final = "Opus in Ogg: mono, 48 kHz, 20 ms a packet; in real time"
+OPUS: Final = Content("application/octet-stream", SOUND, None)
 
 AHEAD_S: Final = 0.5
 FASTER: Final = 1.001
