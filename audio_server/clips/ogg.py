@@ -41,11 +41,11 @@ def read_pages(file: BinaryIO) -> Iterator[Page]:
     skipped. Needs the memory of a few pages for any file."""
     buffer = b""
     while data := file.read(_CHUNK_BYTES):
-        buffer = yield from parse_pages(buffer + data, is_all=False)
-    yield from parse_pages(buffer, is_all=True)
+        buffer = yield from _pages_of(buffer + data, is_all=False)
+    yield from _pages_of(buffer, is_all=True)
 
 
-def parse_pages(data: bytes, *, is_all: bool) -> Generator[Page, None, bytes]:
+def _pages_of(data: bytes, *, is_all: bool) -> Generator[Page, None, bytes]:
     """Yield the pages in `data`; return the rest, which may be the beginning of one. `is_all`:
     nothing follows."""
     at = 0
@@ -59,6 +59,21 @@ def parse_pages(data: bytes, *, is_all: bool) -> Generator[Page, None, bytes]:
         else:
             at += 1
     return data[-3:]
+
+
+def take_page(data: bytes) -> tuple[Page | None, bytes]:
+    """Return the page at the start of `data`, None where it is not whole yet, and the rest.
+
+    Raises `ValueError` for other bytes and for a damaged page: nothing is skipped.
+    """
+    if data[:4] != b"OggS"[: len(data)]:
+        raise ValueError("no page")
+    size = _size(data, 0)
+    if size > len(data):
+        return None, data
+    if _checksum(data[:size]) != data[_CRC_AT : _CRC_AT + 4]:
+        raise ValueError("a damaged page")
+    return _parse(data[:size]), data[size:]
 
 
 def _size(data: bytes, at: int) -> int:

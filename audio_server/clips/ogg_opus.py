@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from audio_server.clips.ogg import CONTINUED, FIRST, LAST, Page, parse_pages, read_pages
-from audio_server.clips.opus import is_sendable, packet_samples
+from audio_server.clips.ogg import CONTINUED, FIRST, LAST, Page, read_pages, take_page
+from audio_server.clips.opus import is_sendable, is_well_formed, packet_samples
 
 START_MAX_SAMPLES = 480
 """Samples of a dropped beginning that a device may hear: the delay of an encoder (312 in libopus),
@@ -80,16 +80,18 @@ class OpusStream:
         self._link: _Link | None = None
 
     def push(self, data: bytes) -> list[bytes]:
-        """Return the packets that end in the next part. Raises `NotPlainOpus`, also for packets
-        that a device cannot be sent as they are."""
+        """Return the packets that end in the next part. Raises `NotPlainOpus`, also for a damaged
+        page, and for packets that a device cannot be sent as they are."""
         packets: list[bytes] = []
-        pages = parse_pages(self._rest + data, is_all=False)
+        self._rest += data
         while True:
             try:
-                packets += self._packets_of(next(pages))
-            except StopIteration as end:
-                self._rest = end.value
+                page, self._rest = take_page(self._rest)
+            except ValueError:
+                raise NotPlainOpus from None
+            if page is None:
                 return packets
+            packets += self._packets_of(page)
 
     def _packets_of(self, page: Page) -> Iterator[bytes]:
         if page.flags & FIRST:
@@ -98,7 +100,7 @@ class OpusStream:
             raise NotPlainOpus
         else:
             for piece in self._link.take(page):
-                if not can_pass(piece._replace(dropped=0)):
+                if not (can_pass(piece._replace(dropped=0)) and is_well_formed(piece.data)):
                     raise NotPlainOpus
                 yield piece.data
 

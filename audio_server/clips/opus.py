@@ -17,6 +17,9 @@ PACKET_MAX_BYTES = 1276
 """A byte of head and the largest frame (RFC 6716, section 3.2.1). Encoders stay below that for
 20 ms at any bit rate; a larger packet is padded, and only delays others."""
 
+FRAME_MAX_BYTES = 1275
+"""The largest frame (RFC 6716, section 3.4, R2)."""
+
 _SILK_SAMPLES = (480, 960, 1920, 2880)
 _HYBRID_SAMPLES = (480, 960)
 _CELT_SAMPLES = (120, 240, 480, 960)
@@ -30,6 +33,56 @@ def is_sendable(packet: bytes) -> bool:
     """
     is_mono_20_ms = packet_samples(packet) == PACKET_SAMPLES and not packet[0] & 0x04
     return is_mono_20_ms and len(packet) <= PACKET_MAX_BYTES
+
+
+def is_well_formed(packet: bytes) -> bool:
+    """Whether the frames of a packet are as RFC 6716, section 3.4, has them (R1 to R7): decoders
+    refuse all others. Whether a frame decodes well is still for a decoder to say."""
+    if not packet:
+        return False
+    code, rest = packet[0] & 0x03, packet[1:]
+    if code == 0:
+        return len(rest) <= FRAME_MAX_BYTES
+    if code == 1:
+        return len(rest) % 2 == 0 and len(rest) // 2 <= FRAME_MAX_BYTES
+    if code == 2:
+        return _fits(rest, 1)
+    return _is_counted(rest)
+
+
+def _is_counted(rest: bytes) -> bool:
+    """Whether a packet of any number of frames is whole, after its first byte."""
+    if not rest or not (count := rest[0] & 0x3F):
+        return False
+    is_vbr, has_padding, body = rest[0] & 0x80, rest[0] & 0x40, rest[1:]
+    padding = 0
+    while has_padding:
+        if not body:
+            return False
+        more, body = body[0], body[1:]
+        padding += min(more, 254)
+        has_padding = more == 255
+    if padding > len(body):
+        return False
+    body = body[: len(body) - padding]
+    if is_vbr:
+        return _fits(body, count - 1)
+    return len(body) % count == 0 and len(body) // count <= FRAME_MAX_BYTES
+
+
+def _fits(body: bytes, sizes: int) -> bool:
+    """Whether there is room for frames of the sizes that come first, and for the last one."""
+    taken = at = 0
+    for _ in range(sizes):
+        if at >= len(body):
+            return False
+        size, at = body[at], at + 1
+        if size >= 252:
+            if at >= len(body):
+                return False
+            size, at = size + 4 * body[at], at + 1
+        taken += size
+    return 0 <= len(body) - at - taken <= FRAME_MAX_BYTES
 
 
 def packet_samples(packet: bytes) -> int:

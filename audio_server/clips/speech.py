@@ -104,13 +104,14 @@ async def _run(command: Sequence[str], text: bytes, spool: Spool) -> None:
             try:
                 await _read(process, spool)
                 status = await process.wait()
+                nursery.cancel_scope.cancel()  # a child of it may hold the other pipes
             except ClipError as error:  # not out of the nursery, which would wrap it in a group
                 failures.append(error)
                 nursery.cancel_scope.cancel()
     finally:
         await _end(process)
     if failures:
-        raise failures[0]
+        raise failures.pop()  # a name that stays would lead from the error back to this frame
     if status:
         said = errors.decode(errors="replace").strip().splitlines()[-1:]
         log.warning("speech command failed", command=command[0], status=status, said=said)
@@ -141,10 +142,9 @@ async def _note_errors(process: trio.Process, errors: bytearray) -> None:
 async def _end(process: trio.Process) -> None:
     """Kill what is left of the command and of its children."""
     with trio.move_on_after(_REAP_S, shield=True):
-        if process.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        with suppress(ProcessLookupError, PermissionError):  # its children, where it has ended
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 await pipe.aclose()

@@ -173,6 +173,7 @@ class LiveTake:
             to = edge - self._behind
         else:
             to = place + self._too_far(edge - place - 1)
+        to = max(to, channel.oldest)  # another programme has begun
         channel.left_out += to - place
         return to
 

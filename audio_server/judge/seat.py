@@ -51,7 +51,8 @@ class OpenCall:
 
 
 class Seat:
-    """The calls of one device; only the newest of each kind counts.
+    """The calls of one device: `calls` are open, `newest` are the newest of each kind, open or
+    not; no other one counts.
 
     `changes` grows with each call that opens or ends and with each message, to be waited on.
     `ack_after_s` is how long an event waits for its acknowledgement.
@@ -61,6 +62,7 @@ class Seat:
         self.findings = Findings(device_id)
         self.changes = AsyncValue(0)
         self.calls: dict[CallKind, OpenCall] = {}
+        self.newest: dict[CallKind, OpenCall] = {}
         self.opened: list[OpenCall] = []
         self.events: deque[DeviceEvent] = deque(maxlen=RECEIVED_MAX)
         self.ack_after_s = 0.0
@@ -87,7 +89,7 @@ class Seat:
         """Hold a call for the block; an older one of its kind ends with ABORTED."""
         if (older := self.calls.get(opened.kind)) is not None:
             older.end(Status.ABORTED)
-        self.calls[opened.kind] = opened
+        self.calls[opened.kind] = self.newest[opened.kind] = opened
         self.opened.append(opened)
         self._changed()
         try:

@@ -20,7 +20,7 @@ async def try_calls(seat: Seat) -> None:
         return
     findings.kept(Duty.CALLS)
     findings.kept(Duty.ID)
-    await _judge_start(seat, seat.calls[CallKind.AUDIO])
+    await _judge_start(seat, seat.newest[CallKind.AUDIO])
     if (status := seat.calls.get(CallKind.STATUS)) is None:
         return
     spoke = await seat.wait(lambda: status.count, QUIET_S)

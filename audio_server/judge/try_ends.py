@@ -32,7 +32,7 @@ async def _end_one(seat: Seat, kind: CallKind, return_s: float) -> None:
     if not await seat.wait(lambda: seat.is_complete, ALONE_S):
         return
     others = [call for call in seat.calls.values() if call.kind is not kind]
-    seat.calls[kind].end(Status.INTERNAL)
+    seat.newest[kind].end(Status.INTERNAL)
     await trio.sleep(SETTLED_S)
     await seat.wait(lambda: seat.is_complete, ALONE_S)
     gone = any(call.is_over() for call in others)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import trio
+from grpclib.exceptions import GRPCError
 
 from audio_server.device.takeover import CallKind
 from audio_server.judge.duties import Duty
@@ -36,7 +38,7 @@ PART: Colours = {1: 0xFF0000FF, 2: 0x0000FFFF}
 
 async def try_leds(seat: Seat) -> None:
     """Judge how a device draws and answers for its LEDs."""
-    call = seat.calls[CallKind.STATUS]
+    call = seat.newest[CallKind.STATUS]
     before = call.count
     own = await get_state(seat)
     await _set(seat, FIRST)
@@ -102,7 +104,7 @@ async def _ask(
     if (call := seat.calls.get(CallKind.STATUS)) is None:
         return None
     before = call.count
-    with trio.move_on_after(within_s):
+    with trio.move_on_after(within_s), suppress(GRPCError):  # the call may end meanwhile
         await call.call.send_message(request)
         await seat.wait(lambda: call.count > before or call.is_over(), within_s)
     answer: DeviceStatusResponse | None = call.received[-1] if call.count > before else None

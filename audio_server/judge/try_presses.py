@@ -15,7 +15,7 @@ PRESSES = 3
 
 async def try_presses(seat: Seat, within_s: float) -> None:
     """Judge the presses of the next seconds; without two there is nothing to judge."""
-    events = seat.calls[CallKind.EVENTS]
+    events = seat.newest[CallKind.EVENTS]
     before = events.count
     seat.ack_after_s = ACK_AFTER_S
     try:

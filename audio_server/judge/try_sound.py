@@ -27,7 +27,7 @@ _PACKET_S = PACKET_MS / 1000
 
 async def try_sound(seat: Seat, sound: Sequence[bytes]) -> None:
     """Judge how a device takes sound, and how it goes on meanwhile."""
-    audio, findings = seat.calls[CallKind.AUDIO], seat.findings
+    audio, findings = seat.newest[CallKind.AUDIO], seat.findings
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ask_on, seat)
         taken = await _play(audio, _framed(sound))

@@ -163,6 +163,30 @@ async def test_a_listener_that_stalls_goes_on_at_the_edge(
     assert is_grammatical(stage.sink.flags)
 
 
+async def test_a_listener_that_stalls_meets_another_programme(
+    autojump_clock: MockClock, stage: Stage, nursery: trio.Nursery
+) -> None:
+    channel = LiveChannel("radio", patience_s=1)
+
+    async def twice() -> None:
+        await send(channel, seconds=7)
+        await trio.sleep(2)
+        await send(channel)
+
+    nursery.start_soon(twice)
+    await trio.sleep(5)
+    async with trio.open_nursery() as inner:
+        inner.start_soon(listen, stage, channel, 20)
+        await trio.sleep(1)
+        stage.sink.give(-math.inf)
+        await trio.sleep(3.5)
+        stage.sink.give(math.inf)
+    heard = numbers(stage.sink)
+    assert all(later > number for number, later in pairwise(heard))
+    assert any(number >= 350 for number in heard)
+    assert is_grammatical(stage.sink.flags)
+
+
 async def test_a_channel_without_a_sender_cannot_be_played(
     autojump_clock: MockClock, stage: Stage
 ) -> None:

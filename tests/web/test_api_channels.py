@@ -85,9 +85,13 @@ async def test_a_sender_that_falls_silent_is_ended(
 
 STEREO = opus_bytes([b"\xfc" + bytes(4)] * 100)
 LONG = opus_bytes([b"\xfb\x03" + bytes(4)] * 100)
+NOT_WHOLE = opus_bytes([*PACKETS[:1], b"\xf1abc"])
+DAMAGED = SOUND[:200] + b"x" + SOUND[201:]
 
 
-@pytest.mark.parametrize("body", [b"", b"no sound", STEREO, LONG, SOUND[:60], b"OggS" * 50_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"no sound", STEREO, LONG, NOT_WHOLE, DAMAGED, SOUND[:60], b"OggS" * 50_000]
+)
 async def test_other_bodies_are_refused(
     body: bytes, api: Api, channels: list[LiveChannel], autojump_clock: MockClock
 ) -> None:

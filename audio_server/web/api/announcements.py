@@ -82,7 +82,8 @@ class Sounds:
 class _Made:
     """An announcement that was made. `outcomes` are empty until all devices have been reached."""
 
-    sound: Clip
+    name: str
+    seconds: float
     outcomes: FleetOutcomes = field(default_factory=dict)
     is_made: bool = False
 
@@ -139,7 +140,8 @@ class AnnouncementOperations:
         if wanted.chime:
             sound = await with_chime(sound)
         number = secrets.token_hex(8)
-        made = self._made[number] = _Made(sound)
+        seconds = round(sound.duration_s, 3)
+        made = self._made[number] = _Made(title_of(sound.name), seconds)  # the sound may go
         while len(self._made) > KEPT:
             self._made.popitem(last=False)
         order = Order(number, sound, wanted.priority)
@@ -151,7 +153,6 @@ class AnnouncementOperations:
         finally:
             made.is_made = True
         done = summed_up(made.outcomes)
-        seconds = round(sound.duration_s, 3)
         return shapes.Announced(number, seconds, done.done, done.gone, done.failed)
 
     async def _sound_of(self, wanted: shapes.Announce) -> Clip:
@@ -199,8 +200,7 @@ class AnnouncementOperations:
             raise Problem(404, NO_ANNOUNCEMENT)
         devices = _heard(made.outcomes, await self._fleet.reports(number))
         over = made.is_made and all(one.hearing not in _OPEN for one in devices.values())
-        name, seconds = title_of(made.sound.name), round(made.sound.duration_s, 3)
-        return shapes.Announcement(number, name, seconds, over, devices)
+        return shapes.Announcement(number, made.name, made.seconds, over, devices)
 
 
 _OPEN: Final = {hearing.value for hearing in Hearing if not hearing.is_over}
