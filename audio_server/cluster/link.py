@@ -84,7 +84,7 @@ class Session:
         """Return the answer of a script. Raises `ClusterDown`."""
         answer = await self.ask(lambda answer: answer, script, key, *args)
         if isinstance(answer, ClusterDown):
-            raise answer
+            raise ClusterDown  # another one: a name for it here would be a cycle
         return answer
 
     async def flush(self, *words: Word) -> None:

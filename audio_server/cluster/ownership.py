@@ -97,7 +97,8 @@ class Ownership:
         self._asking[device_id] = self._asking.get(device_id, 0) + 1
         try:
             claimed = await self._cluster.claim(device_id, self._waited(transport))
-            if self._moved.get(device_id, 0) > claimed.epoch:
+            # Without an epoch it was let in by a node that could ask nobody: it stays.
+            if claimed.epoch and self._moved.get(device_id, 0) > claimed.epoch:
                 raise Superseded(Superseded.ELSEWHERE)
         except trio.Cancelled:
             self._held.setdefault(device_id, _Held(0, 0))  # it may be granted: to be released

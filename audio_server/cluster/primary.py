@@ -74,8 +74,12 @@ class Primary:
             facts = await connection.ask(*words)
         except Refused as refused:  # its text may repeat the password
             raise EngineFault(_hello_refused(refused.code)) from None
-        version = str(facts["version"])
-        if int(version.partition(".")[0]) < VERSION_MIN:
+        try:
+            version = str(facts["version"])
+            major = int(version.partition(".")[0])
+        except (LookupError, TypeError, ValueError):
+            raise EngineFault("is neither Valkey nor Redis") from None
+        if major < VERSION_MIN:
             raise EngineFault(f"version {version} is too old: {VERSION_MIN} or newer is needed")
         role = await connection.ask("ROLE")
         if role[0] != "master":
@@ -94,6 +98,9 @@ class Primary:
             except trio.BrokenResourceError as error:
                 await trio.aclose_forcefully(stream)
                 raise EngineFault(_tls_reason(error)) from None
+            except BaseException:
+                stream.socket.close()
+                raise
             stream = secure
         connection = EngineConnection(stream, pushed)
         nursery.start_soon(connection.run)

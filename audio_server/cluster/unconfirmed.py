@@ -33,6 +33,10 @@ class Unconfirmed:
         modes = self._modes.get(device_id)
         return 0 if modes is None else modes.count
 
+    def devices(self) -> list[str]:
+        """Return the ids of all devices with such modes."""
+        return list(self._modes)
+
     def add(self, device_id: str) -> None:
         """A mode of a device was put."""
         self._modes.setdefault(device_id, _Modes()).count += 1

@@ -71,6 +71,7 @@ class ValkeyCluster:
         self._session: Session | None = None
         self._known = KnownDevices(self._meter.provisional_devices)
         self._unsettled: dict[str, None] = {}
+        self._reclaiming: dict[str, trio.Event] = {}
         self._unconfirmed = Unconfirmed(KEPT_S, self._begin_to_be_slow)
 
     @asynccontextmanager
@@ -126,12 +127,20 @@ class ValkeyCluster:
             self._unsettle_all()
 
     def _unsettle_all(self) -> None:
+        """Have all devices that are here reclaimed, and those that have left with a mode of which
+        the engine, or enough replicas of it, said nothing."""
         self._unsettled.update(dict.fromkeys(self._known.here()))
+        for device_id in self._unconfirmed.devices():
+            if self._known.get(device_id) is None:
+                self._unconfirmed.drop(device_id)
+            else:
+                self._unsettled[device_id] = None
 
     def _pushed(self, message: list[Any]) -> None:
         if message[0] == "message":
-            what, epoch, device_id = message[2].split(" ", 2)
-            if what == "moved" and device_id not in self._unsettled:  # else it is reclaimed
+            what, epoch, device_id = (*message[2].split(" ", 2), "", "")[:3]
+            is_known = what == "moved" and epoch.isdecimal() and device_id != ""
+            if is_known and device_id not in self._unsettled:  # else it is reclaimed
                 self._lose(device_id, int(epoch))
 
     def _lose(self, device_id: str, epoch: int) -> None:
@@ -161,7 +170,8 @@ class ValkeyCluster:
             with trio.move_on_at(patience) as waited:
                 await self.is_up.wait_value(True)
             if waited.cancelled_caught:
-                return self._let_in(device_id, 0, 0, arrived)
+                known = self._known.get(device_id) or Known()  # another call was let in meanwhile
+                return self._let_in(device_id, known.epoch, known.mode, arrived)
 
     async def _claim(self, device_id: str, arrived: float) -> Claimed:
         """Ask the engine. Raises `Superseded` and `ClusterDown`."""
@@ -179,7 +189,7 @@ class ValkeyCluster:
         if claimed is None:
             raise Superseded(Superseded.ELSEWHERE)
         if isinstance(claimed, ClusterDown):
-            raise claimed
+            raise ClusterDown  # another one: a name for it here would be a cycle
         return claimed
 
     def _on_claimed(self, device_id: str, answer: Any) -> Claimed | ClusterDown | None:
@@ -202,7 +212,7 @@ class ValkeyCluster:
     def _let_in(self, device_id: str, epoch: int, mode: int, arrived: float) -> Claimed:
         """Have a device without a grant, and claim it once the engine is back."""
         known = self._known.hold(device_id, epoch, mode)
-        known.let_in_at = arrived
+        known.let_in_at = max(arrived, known.let_in_at or arrived)
         self._unsettled[device_id] = None
         return Claimed(epoch, mode)
 
@@ -271,8 +281,17 @@ class ValkeyCluster:
         if known is None or device_id not in self._unsettled:
             self._unsettled.pop(device_id, None)
             return
+        if (other := self._reclaiming.get(device_id)) is not None:  # two would make two epochs
+            await other.wait()
+            return
+        over = self._reclaiming[device_id] = trio.Event()
         hear = partial(self._on_reclaimed, device_id, session, self._unconfirmed.count(device_id))
-        await session.ask(hear, RECLAIM, _row(device_id), self.node, *known.facts(self._clock()))
+        facts = known.facts(self._clock())
+        try:
+            await session.ask(hear, RECLAIM, _row(device_id), self.node, *facts)
+        finally:
+            del self._reclaiming[device_id]
+            over.set()
 
     def _on_reclaimed(self, device_id: str, session: Session, count: int, answer: Any) -> None:
         if isinstance(answer, ClusterDown) or device_id not in self._unsettled:

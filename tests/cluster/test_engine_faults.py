@@ -68,6 +68,52 @@ async def test_without_an_engine_a_device_is_let_in_after_a_second(logs: Logs) -
     assert warnings(logs) == ["Connection refused"]
 
 
+async def test_a_call_that_waits_longer_takes_no_mode_back(monkeypatch) -> None:
+    """Three calls come on three connections; the first one in is pressed on at once."""
+    monkeypatch.setattr(valkey, "DOWN_S", 0.1)
+    later: list[int] = []
+    async with member("redis://127.0.0.1:1", is_up=False) as node, trio.open_nursery() as nursery:
+
+        async def late() -> None:
+            await trio.sleep(0.05)
+            later.append((await node.cluster.claim("x", 0)).mode)
+
+        nursery.start_soon(late)
+        assert (await node.cluster.claim("x", 0)).mode == 0
+        node.cluster.put_mode("x", 0, 1)
+    assert later == [1]
+
+
+async def test_messages_of_others_change_nothing(engine: EngineProcess) -> None:
+    async with member(engine.url) as node:
+        claimed = await node.cluster.claim("x", 0)
+        for message in ("", "hello", "moved", "moved x y", "moved 99", "later 1 x"):
+            engine.ask("PUBLISH", f"as:n:{node.cluster.node}", message)
+        await node.put("x", claimed.epoch, 2)
+        assert node.cluster.is_up.value
+        assert mode_of(engine, "x") == "2"
+
+
+async def test_claims_after_a_break_share_one_reclaim(own_engine: EngineProcess) -> None:
+    async with member(own_engine.url) as node:
+        own_engine.kill()
+        await node.wait_up(False)
+        assert (await node.cluster.claim("x", 0)).epoch == 0
+        own_engine.start()
+        await node.wait_up()
+        epochs: list[int] = []
+
+        async def claim() -> None:
+            epochs.append((await node.cluster.claim("x", 0)).epoch)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(claim)
+        await node.wait_settled()
+        assert len(set(epochs)) == 1
+        assert own_engine.ask("HGET", "as:d:x", "e") == str(epochs[0])
+
+
 async def test_all_is_written_when_the_engine_comes_back(
     own_engine: EngineProcess, logs: Logs
 ) -> None:
