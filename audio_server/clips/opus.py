@@ -17,6 +17,9 @@ PACKET_MAX_BYTES = 1276
 """A byte of head and the largest frame (RFC 6716, section 3.2.1). Encoders stay below that for
 20 ms at any bit rate; a larger packet is padded, and only delays others."""
 
+PACKET_MAX_SAMPLES = 5760
+"""120 ms, the longest packet (RFC 6716, section 3.4, R5)."""
+
 FRAME_MAX_BYTES = 1275
 """The largest frame (RFC 6716, section 3.4, R2)."""
 
@@ -38,7 +41,7 @@ def is_sendable(packet: bytes) -> bool:
 def is_well_formed(packet: bytes) -> bool:
     """Whether the frames of a packet are as RFC 6716, section 3.4, has them (R1 to R7): decoders
     refuse all others. Whether a frame decodes well is still for a decoder to say."""
-    if not packet:
+    if not packet or packet_samples(packet) > PACKET_MAX_SAMPLES:
         return False
     code, rest = packet[0] & 0x03, packet[1:]
     if code == 0:

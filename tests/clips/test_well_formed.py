@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_server.clips.opus import is_well_formed
@@ -19,6 +19,7 @@ def is_decoded(packet: bytes) -> bool:
     return True
 
 
+@settings(max_examples=500)
 @given(st.binary(min_size=1, max_size=40))
 def test_a_packet_that_is_taken_is_decoded(packet: bytes) -> None:
     if is_well_formed(packet):
@@ -40,6 +41,9 @@ def test_a_packet_that_is_taken_is_decoded(packet: bytes) -> None:
         (b"\xf2\xfc", False),
         (b"\xf3", False),
         (b"\xf3\x00", False),
+        (b"\x5b\x24", False),
+        (b"\xf3\x0c", True),
+        (b"\xf3\x0d", False),
         (b"\xf3\x02abcd", True),
         (b"\xf3\x02abc", False),
         (b"\xf3\x82\x01abc", True),
