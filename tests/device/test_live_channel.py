@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import trio
+from announcements import Told
 from fake_sink import FakeSink, is_grammatical
 from kit import Connection, running
 from stage import Stage
@@ -214,6 +215,33 @@ async def test_a_new_programme_does_not_begin_with_the_end_of_the_last(
     await trio.sleep(2)
     with channel.sending():
         assert channel.oldest == channel.edge
+
+
+async def test_after_an_announcement_it_goes_on_at_the_edge(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    channel = LiveChannel("radio")
+    nursery.start_soon(send, channel)
+    devices = Devices([channel], Rules(1), 0.3)
+    async with running(devices) as requests:
+        device = Connection(devices, requests, 1)
+        await device.open_events()
+        audio = await device.open_audio()
+        await trio.sleep(1)
+        await device.press(Button.PLAY)
+        await trio.sleep(2)
+        before, at = len(audio.sink.packets), channel.edge
+        assert device.device.announce(Told(packets=100))
+        await trio.sleep(5)
+        after = [
+            int.from_bytes(each.data[1:], "big")
+            for each in audio.sink.packets[before:]
+            if each.data[:1] == b"\xf8" and each.data != SILENCE
+        ]
+    assert after[0] > at + 50
+    assert after == list(range(after[0], after[0] + len(after)))
+    assert channel.edge - after[-1] <= 15 + MARGIN
+    assert is_grammatical(audio.sink.flags)
 
 
 async def test_leds_show_a_live_take_and_one_that_cannot_be_had(
