@@ -7,7 +7,7 @@ neither name nor tag (`expendable`). The store keeps it; without one it ends wit
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import trio
@@ -218,18 +218,20 @@ class Inventory:
 
     async def tag_each(
         self,
-        device_ids: Iterable[str],
-        add: Sequence[str],
-        remove: Sequence[str],
-        unknown: Container[str],
+        device_ids: Sequence[str],
+        add: Iterable[str],
+        remove: Iterable[str],
+        knows: Callable[[str], bool],
     ) -> dict[str, Outcome]:
-        """Tag several devices, with checkpoints, and return once their tags are durable."""
+        """Tag several devices that the fleet knows, with checkpoints, and return once their tags
+        are durable. Raises `BadName`."""
+        more, fewer = checked_tags(add), checked_tags(remove)
         outcomes = {}
         for number, device_id in enumerate(device_ids, 1):
-            reason = None if device_id in unknown else self.tag(device_id, add, remove)
-            outcomes[device_id] = Outcome("failed", reason) if reason else DONE
-            if device_id in unknown:
-                outcomes[device_id] = GONE
+            outcomes[device_id] = GONE
+            if knows(device_id):
+                reason = self.tag(device_id, more, fewer)
+                outcomes[device_id] = Outcome("failed", reason) if reason else DONE
             if number % BATCH == 0:
                 await trio.lowlevel.checkpoint()
         for device_id in outcomes:

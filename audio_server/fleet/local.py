@@ -25,7 +25,7 @@ from audio_server.fleet.interface import (
     Outcomes,
     Row,
 )
-from audio_server.fleet.inventory import Inventory, checked_tags
+from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import checked_name
@@ -180,9 +180,7 @@ class LocalFleet:
         self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
     ) -> Outcomes:
         """Give devices tags, and take others away."""
-        more, fewer = checked_tags(add), checked_tags(remove)
-        unknown = {device_id for device_id in device_ids if not self._knows(device_id)}
-        outcomes = await self._inventory.tag_each(device_ids, more, fewer, unknown)
+        outcomes = await self._inventory.tag_each(device_ids, add, remove, self._knows)
         for device_id in outcomes:
             self._broadcast.touch(device_id)
         return outcomes
