@@ -38,7 +38,8 @@ async def judge_devices(
     findings: list[Findings] = []
     async with access_policy.at_work(), trio.open_nursery() as nursery:
         await nursery.start(server.run, listeners)
-        tell(f"listening on {settings.host}:{listeners[0].socket.getsockname()[1]}")
+        host, port = settings.host, listeners[0].socket.getsockname()[1]
+        tell(f"listening on [{host}]:{port}" if ":" in host else f"listening on {host}:{port}")
         async with trio.open_nursery() as trials:
             with trio.move_on_after(wait_s):
                 for _ in range(max(1, len(device_ids))):
