@@ -20,42 +20,40 @@ from typing import Protocol
 import structlog
 import trio
 
-from audio_server.clips.clip import Clip
+from audio_server.assembly import (
+    Guest,
+    load_repository,
+    make_devices,
+    make_server,
+    modes_of,
+    open_ports,
+)
 from audio_server.clips.loader import Progress
-from audio_server.clips.repository import Repository, at_once, open_repository
+from audio_server.clips.repository import at_once
 from audio_server.cluster.interface import Listener
 from audio_server.cluster.opening import make_cluster
-from audio_server.cluster.ownership import ClaimingService, Ownership
+from audio_server.cluster.ownership import Ownership
 from audio_server.device.audio_source import AudioSource
-from audio_server.device.behaviour import Behaviour, Rules
-from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.behaviour import Behaviour
 from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
-from audio_server.fleet.event_log import EventLog
 from audio_server.fleet.interface import Fleet
 from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.local import LocalFleet
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
-from audio_server.metrics.metrics import Metrics
 from audio_server.metrics.shared_registry import SharedRegistry
-from audio_server.process.addresses import open_listeners
 from audio_server.process.gc_policy import collecting
-from audio_server.process.log_limiter import ALL_DEVICES, EACH_DEVICE, LogLimiter
-from audio_server.process.rlimits import most_connections
 from audio_server.process.sd_notify import keep_manager_informed
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
-from audio_server.rpc.server import Server
-from audio_server.service.services import all_services
-from audio_server.settings import OFF, LimitSettings, Settings
+from audio_server.service.serving import serve_on
+from audio_server.settings import Settings
+from audio_server.settings.addresses import OFF
 from audio_server.state.modes import open_modes
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
-
-TAKES_END_S = 0.5
-"""Time that a stopping server gives to the `is_end` of the takes."""
 
 log = structlog.get_logger()
 
@@ -187,16 +185,6 @@ async def _open(
 
 
 @dataclass(frozen=True, slots=True)
-class Guest:
-    """The parts of a server that a program brings; None stands for the server's own."""
-
-    behaviour: Behaviour | None = None
-    sources: Sequence[AudioSource] = ()
-    authenticator: Authenticator | None = None
-    store: ModeStore | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OpenServer:
     """A server that runs: its TCP port, its devices, and the fleet that pages and commands see."""
 
@@ -220,7 +208,7 @@ async def _run(
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await load_repository(settings, progress)
-    listeners = await _open_ports(settings)
+    listeners = await open_ports(settings)
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
     shared_registry = SharedRegistry()
     meter = shared_registry.row()
@@ -229,8 +217,8 @@ async def _run(
     channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
     guest = replace(guest, sources=(*channels, *guest.sources))
     claiming = replace(guest, store=ownership)
-    devices = make_devices(settings, _modes(repository.clips, guest), guest=claiming, meter=meter)
-    repository.used_by(at_once(lambda clips: devices.change_clips(_modes(clips, guest))))
+    devices = make_devices(settings, modes_of(repository.clips, guest), guest=claiming, meter=meter)
+    repository.used_by(at_once(lambda clips: devices.change_clips(modes_of(clips, guest))))
     server = make_server(
         settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
@@ -263,23 +251,6 @@ async def _run(
     log.info("stopped")
 
 
-async def _open_ports(settings: Settings) -> list[trio.SocketListener]:
-    """Listen on the port, and on that of the only worker where it has one. Raises `OSError`."""
-    listeners = await open_listeners(settings.host, settings.port)
-    if settings.worker_ports:
-        try:
-            listeners += await open_listeners(settings.host, settings.worker_ports)
-        except BaseException:
-            for listener in listeners:
-                listener.socket.close()
-            raise
-    return listeners
-
-
-def _modes(clips: Sequence[Clip], guest: Guest) -> Sequence[AudioSource]:
-    return [*clips, *guest.sources] if guest.sources else clips
-
-
 async def _reload(access_policy: AccessPolicy, context: Context) -> None:
     _renew(access_policy, context)
     await context.repository.reload_and_tell()
@@ -288,129 +259,3 @@ async def _reload(access_policy: AccessPolicy, context: Context) -> None:
 def _renew(access_policy: AccessPolicy, context: Context) -> None:
     access_policy.reload()
     context.reload()
-
-
-async def serve_on(
-    listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
-    server: Server,
-    devices: Devices,
-    stop: trio.Event,
-    grace_s: float,
-    drain_s: float = 0.0,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve `devices` until `stop` is set, then drain: one device after the other for `drain_s`,
-    then all that are left within `grace_s`. Closes the listeners.
-
-    `server` must serve the service of `devices`. A cancel ends all connections at once.
-    """
-    async with trio.open_nursery() as nursery:
-        await nursery.start(devices.run)
-        await nursery.start(_abort_if_cancelled, server)
-        async with trio.open_nursery() as connections:
-            await connections.start(server.run, listeners)
-            task_status.started()
-            await stop.wait()
-            log.info("stopping", drain_s=drain_s, grace_s=grace_s)
-            if drain_s:
-                await server.drain_gradually(drain_s)
-            connections.cancel_scope.deadline = trio.current_time() + grace_s
-            await _end(server, devices)
-        nursery.cancel_scope.cancel()
-
-
-async def _abort_if_cancelled(server: Server, *, task_status: trio.TaskStatus[None]) -> None:
-    """End all connections without GOAWAYs when everything is cancelled; after a drain there are
-    none."""
-    try:
-        task_status.started()
-        await trio.sleep_forever()
-    finally:
-        server.abort()
-
-
-async def _end(server: Server, devices: Devices) -> None:
-    """End every take with its `is_end`, then every call with UNAVAILABLE."""
-    server.stop_accepting()
-    with trio.move_on_after(TAKES_END_S):
-        await devices.end_takes()
-    await server.drain()
-
-
-async def load_repository(settings: Settings, progress: Progress | None = None) -> Repository:
-    """Load the clips that the settings name. Raises `ClipError`."""
-    return await open_repository(
-        settings.clips,
-        settings.cache,
-        progress,
-        settings.max_upload_mib,
-        settings.cache_mib,
-        settings.own_clips,
-    )
-
-
-def make_server(
-    settings: Settings,
-    devices: Devices,
-    ownership: Ownership,
-    access_policy: AccessPolicy,
-    meter: Metrics,
-    stop: trio.Event,
-    *,
-    identity: Authenticator | None = None,
-) -> Server:
-    """Return the gRPC server of `devices`, secured as the policy says; `identity` replaces the
-    policy where a device shows its identity."""
-    limits = make_limits(settings, most_connections())
-    service = ClaimingService(devices, ownership, identity or access_policy, limits.presses)
-    return Server(
-        all_services(service, stop),
-        limits=limits,
-        trusted_proxies=settings.trusted_proxies,
-        proxy_protocol=settings.proxy_protocol == "required",
-        secure=access_policy.secure if access_policy.is_encrypted else None,
-        busy=devices.peers_playing,
-        meter=meter,
-    )
-
-
-def make_limits(settings: Settings, most_connections: int | None = None) -> LimitSettings:
-    """Bounds of the connections: unless told otherwise, never fewer than devices are let in, and
-    in any case no more than `most_connections`."""
-    limits = settings.limits
-    wanted = limits.max_connections
-    if wanted == LimitSettings().max_connections:
-        wanted = max(wanted, settings.max_devices)
-    return replace(limits, max_connections=min(wanted, most_connections or wanted))
-
-
-def make_devices(
-    settings: Settings,
-    clips: Sequence[AudioSource],
-    *,
-    store: ModeStore | None = None,
-    guest: Guest | None = None,
-    meter: Instrumentation | None = None,
-) -> Devices:
-    """Return devices as `settings` and the guest have them; without a store modes are in memory."""
-    guest = guest or Guest(store=store)
-    rules = Rules(
-        clips=len(clips),
-        play_while_playing=settings.play_while_playing,
-        mode_while_playing=settings.mode_while_playing,
-        stop_goes=settings.stop_goes,
-    )
-    devices = Devices(
-        clips,
-        rules,
-        settings.lead_ms / 1000,
-        stall_s=settings.limits.unread_s,
-        max_devices=settings.max_devices,
-        store=guest.store,
-        behaviour=guest.behaviour,
-        meter=meter,
-    )
-    lines = LogLimiter(EACH_DEVICE, ALL_DEVICES)
-    devices.subscribe(EventLog(lines, presses=settings.log_level == "debug"))
-    return devices

@@ -11,7 +11,7 @@ from cyclopts import Argument
 
 from audio_server.cli.app import app
 from audio_server.cli.layers import NAMES, PREFIX, TABLE
-from audio_server.settings import bounds_of
+from audio_server.settings.values import bounds_of
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 

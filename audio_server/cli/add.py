@@ -14,7 +14,7 @@ from audio_server.cli.change import tell
 from audio_server.cli.errors import CommandError
 from audio_server.cli.parameters import ClipsFolder
 from audio_server.clips.errors import NotSound
-from audio_server.settings import ConfigFile, whole
+from audio_server.settings.values import ConfigFile, whole
 
 STDIN = Path("-")
 

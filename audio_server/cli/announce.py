@@ -16,7 +16,7 @@ from audio_server.cli.parameters import AsJson, device_id
 from audio_server.cli.remote import Remote, ask
 from audio_server.process.output import say as print_text
 from audio_server.process.output import say_json
-from audio_server.settings import whole
+from audio_server.settings.values import whole
 
 if TYPE_CHECKING:
     from audio_server.client.api import Api

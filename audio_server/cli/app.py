@@ -16,7 +16,8 @@ from audio_server.cli.errors import CommandError
 from audio_server.errors import leaves
 from audio_server.files.home import is_nowhere
 from audio_server.process.help_pages import HELP_FORMATTER
-from audio_server.settings import ConfigFile, Settings
+from audio_server.settings import Settings
+from audio_server.settings.values import ConfigFile
 
 if TYPE_CHECKING:
     from audio_server.app import Run

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from audio_server.cli.parameters import ClipsFolder, DataFolder
 from audio_server.process.output import say
-from audio_server.settings import ConfigFile
+from audio_server.settings.values import ConfigFile
 
 BackupFile = Annotated[Path, Parameter(name="FILE", help="The backup, a tar file.")]
 

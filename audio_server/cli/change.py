@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from audio_server.cli.errors import CommandError
 from audio_server.cli.parameters import ClipsFolder
 from audio_server.process.output import say, say_error
-from audio_server.settings import ConfigFile, whole
+from audio_server.settings.values import ConfigFile, whole
 
 HINT = "A server that runs reads its clips again on SIGHUP, or when its page is asked to."
 

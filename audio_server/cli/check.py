@@ -18,15 +18,8 @@ from audio_server.cli.errors import CommandError
 from audio_server.process.output import say
 from audio_server.rpc.proxy_header import LOCAL
 from audio_server.rpc.trusted_proxies import is_within
-from audio_server.settings import (
-    ConfigFile,
-    File,
-    Host,
-    Networks,
-    Port,
-    ProxyProtocol,
-    reachable,
-)
+from audio_server.settings.addresses import reachable
+from audio_server.settings.values import ConfigFile, File, Host, Networks, Port, ProxyProtocol
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))

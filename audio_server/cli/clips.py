@@ -10,7 +10,8 @@ from cyclopts import App
 from audio_server.cli.parameters import AsJson, ClipsFolder
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say_json, say_table
-from audio_server.settings import ConfigFile, Folder, default_cache
+from audio_server.settings.places import default_cache
+from audio_server.settings.values import ConfigFile, Folder
 
 if TYPE_CHECKING:
     from audio_server.clips.clip import Clip

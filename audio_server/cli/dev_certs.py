@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from audio_server.process.output import say
-from audio_server.settings import ConfigFile, Folder
+from audio_server.settings.values import ConfigFile, Folder
 from audio_server.wire.device_ids import FORM, is_device_id
 
 if TYPE_CHECKING:

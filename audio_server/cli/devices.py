@@ -10,7 +10,7 @@ from audio_server.cli.live import forget, show, show_all
 from audio_server.cli.parameters import AsJson, DataFolder, DeviceId
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say, say_json, say_table
-from audio_server.settings import ConfigFile
+from audio_server.settings.values import ConfigFile
 
 HELP = """List the devices of a running server, connected or away, or manage their tokens.
 

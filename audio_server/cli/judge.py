@@ -11,7 +11,8 @@ from cyclopts.validators import Number
 
 from audio_server.cli.parameters import DeviceId
 from audio_server.process.output import say, say_error
-from audio_server.settings import ConfigFile, File, Host, Port, Settings
+from audio_server.settings import Settings
+from audio_server.settings.values import ConfigFile, File, Host, Port
 
 Seconds = Annotated[float, Parameter(validator=Number(gt=0, lte=86_400))]
 

@@ -10,7 +10,9 @@ from cyclopts import Parameter
 
 from audio_server.process.output import say
 from audio_server.rpc.rate_limit import Rate
-from audio_server.settings import ConfigFile, LimitSettings, LimitTable, bounds_of
+from audio_server.settings import LimitSettings
+from audio_server.settings.limits import LimitTable
+from audio_server.settings.values import ConfigFile, bounds_of
 
 _DEFAULTS = LimitSettings()
 _WIDTH = 96

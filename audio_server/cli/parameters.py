@@ -16,14 +16,9 @@ from audio_server.clips.folder import why_fixed
 from audio_server.clips.own_folder import make_own
 from audio_server.files.home import is_nowhere
 from audio_server.names import BadName, checked_tag
-from audio_server.settings import (
-    BY_DEFAULT,
-    Clips,
-    Data,
-    default_clips,
-    default_data,
-    own_clips,
-)
+from audio_server.settings.places import default_clips, default_data, own_clips
+from audio_server.settings.settings import BY_DEFAULT
+from audio_server.settings.values import Clips, Data
 from audio_server.wire.device_ids import FORM, is_device_id
 
 

@@ -17,7 +17,9 @@ from audio_server.client.server import DEFAULT_URL, Server, check_url
 from audio_server.files.running import running_at
 from audio_server.files.small_file import is_token, read_token
 from audio_server.process.output import say_json
-from audio_server.settings import File, default_data, is_loopback
+from audio_server.settings.addresses import is_loopback
+from audio_server.settings.places import default_data
+from audio_server.settings.values import File
 
 if TYPE_CHECKING:
     from audio_server.client.api import Api

@@ -20,7 +20,8 @@ from audio_server.identity.token_reloader import TokenReloader
 from audio_server.identity.tokens import TOKENS_FILE
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.sockets import Transport
-from audio_server.settings import Settings, is_loopback
+from audio_server.settings import Settings
+from audio_server.settings.addresses import is_loopback
 
 log = structlog.get_logger()
 

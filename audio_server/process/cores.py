@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from audio_server.settings import WORKERS_MAX, Workers
+from audio_server.settings.values import WORKERS_MAX, Workers
 
 
 def worker_count(workers: Workers) -> int:

@@ -24,7 +24,7 @@ from audio_server.process.log_limiter import FaultLimiter
 from audio_server.process.log_writer import DescribeLost
 from audio_server.process.printable import printable, printable_lines
 from audio_server.process.queued_stderr import QueuedStderr
-from audio_server.settings import LogFormat, LogLevel
+from audio_server.settings.values import LogFormat, LogLevel
 
 Event = MutableMapping[str, Any]
 

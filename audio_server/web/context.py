@@ -14,7 +14,8 @@ import trio
 from audio_server.clips.repository import Repository
 from audio_server.device.live_channel import LiveChannel
 from audio_server.fleet.interface import Fleet
-from audio_server.settings import Settings, reachable
+from audio_server.settings import Settings
+from audio_server.settings.addresses import reachable
 
 if TYPE_CHECKING:
     from audio_server.rpc.client import Channel

@@ -19,7 +19,8 @@ import structlog
 from audio_server.errors import SetupError
 from audio_server.files.small_file import read_token
 from audio_server.identity.tls import server_context
-from audio_server.settings import Address, Settings, is_loopback
+from audio_server.settings import Settings
+from audio_server.settings.addresses import Address, is_loopback
 from audio_server.web.access import Admitted
 from audio_server.web.ended_sessions import EndedSessions
 from audio_server.web.login import Login

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from audio_server.settings import is_loopback
+from audio_server.settings.addresses import is_loopback
 
 
 def peer_of(asked: HTTPConnection) -> str:

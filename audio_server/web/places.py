@@ -17,7 +17,7 @@ from audio_server.rpc.admission import client_network
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.rate_limit import Buckets, Rate
 from audio_server.rpc.trusted_proxies import PeerLimits
-from audio_server.settings import is_loopback
+from audio_server.settings.addresses import is_loopback
 from audio_server.web.visit import Stage, Visit
 
 CONNECTIONS_MAX: Final = 1024

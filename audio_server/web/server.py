@@ -13,7 +13,8 @@ import trio
 from audio_server.files.running import note_running
 from audio_server.process.addresses import open_listeners
 from audio_server.rpc.trusted_proxies import PeerLimits
-from audio_server.settings import DEFAULT_HTTP, Address, is_loopback, parse_address
+from audio_server.settings.addresses import Address, is_loopback, parse_address
+from audio_server.settings.settings import DEFAULT_HTTP
 from audio_server.web.context import Context
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from functools import partial
 import structlog
 import trio
 
-from audio_server.app import load_repository
+from audio_server.assembly import load_repository
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.cluster.clip_list import put_clips

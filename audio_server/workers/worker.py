@@ -22,7 +22,7 @@ from contextlib import AsyncExitStack
 import structlog
 import trio
 
-from audio_server.app import make_devices, make_server, serve_on
+from audio_server.assembly import make_devices, make_server
 from audio_server.clips.clip import Clip
 from audio_server.cluster.clip_list import ClipList
 from audio_server.cluster.interface import ClusterDown, Listener, Question
@@ -35,7 +35,8 @@ from audio_server.process.gc_policy import collecting, spare_old_objects
 from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
 from audio_server.process.standard_files import prepare_standard_files
-from audio_server.settings import OFF
+from audio_server.service.serving import serve_on
+from audio_server.settings.addresses import OFF
 from audio_server.workers.parent_watch import ABORT_S, follow_supervisor
 from audio_server.workers.sockets import listen
 from audio_server.workers.worker_config import WorkerConfig, read_config

@@ -9,7 +9,8 @@ import pytest
 
 from audio_server.cli.layers import VARIABLES
 from audio_server.rpc.limits import check_together
-from audio_server.settings import LimitSettings, Settings, bounds_of
+from audio_server.settings import LimitSettings, Settings
+from audio_server.settings.values import bounds_of
 
 DEFAULTS = {limit.name: limit.default for limit in fields(LimitSettings)}
 

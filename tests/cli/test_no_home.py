@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from audio_server.files.home import NOWHERE, expanded, home_folder, is_nowhere
-from audio_server.settings import Settings, default_cache, default_data
+from audio_server.settings import Settings
+from audio_server.settings.places import default_cache, default_data
 
 # No user has this number; a container's or a service manager's may be any.
 HOMELESS = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from audio_server.cli.layers import VARIABLES
-from audio_server.settings import Settings, default_cache, default_clips, default_data
+from audio_server.settings import Settings
+from audio_server.settings.places import default_cache, default_clips, default_data
 
 # Three values for each setting, none of them its default: for the file, the environment, a flag.
 VALUES: dict[str, tuple[str, str, str]] = {

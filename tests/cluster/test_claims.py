@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from audio_server.app import make_devices
+from audio_server.assembly import make_devices
 from audio_server.clips.clip import Clip
 from audio_server.cluster.interface import Claimed
 from audio_server.cluster.local import Hub, LocalCluster

@@ -10,7 +10,8 @@ import pytest
 from audio_server.clips.opus import PACKET_MAX_BYTES
 from audio_server.device.leds import ERROR, IDLE, MODE_COLOURS, PAUSED, PLAYING
 from audio_server.rpc.framing import frame_message
-from audio_server.settings import LEAD_MS_MAX, Settings
+from audio_server.settings import Settings
+from audio_server.settings.values import LEAD_MS_MAX
 from audio_server.wire.comms_pb2 import AudioPacket
 from audio_server.wire.leds import GET_STATE, LEDS, frame_leds
 

@@ -10,13 +10,13 @@ from ssl import SSLContext
 
 import trio
 
-from audio_server.app import serve_on
 from audio_server.clips.clip import Clip
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.rpc.client import open_channel
 from audio_server.rpc.server import Securing, Server
 from audio_server.service.device_service import DeviceService
+from audio_server.service.serving import serve_on
 from audio_server.simulator.buttons import Button
 from audio_server.simulator.device import VirtualDevice
 from audio_server.simulator.events import Connected, Disconnected, Event, PacketReceived

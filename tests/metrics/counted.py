@@ -11,7 +11,7 @@ import trio.testing
 from grpclib.exceptions import GRPCError
 from read_metrics import Read
 
-from audio_server.app import make_devices
+from audio_server.assembly import make_devices
 from audio_server.clips.clip import Clip
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.rpc.client import channel_over

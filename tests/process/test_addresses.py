@@ -22,7 +22,7 @@ from audio_server.process.addresses import (
     open_listeners,
     resolve,
 )
-from audio_server.settings import reachable
+from audio_server.settings.addresses import reachable
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 

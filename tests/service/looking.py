@@ -7,7 +7,7 @@ from typing import Any
 from panel import Panel
 from service_home import FIVE, Home, open_home
 
-from audio_server.app import make_devices
+from audio_server.assembly import make_devices
 from audio_server.device.device import Device
 from audio_server.device.instrumentation import Instrumentation, LedFault
 from audio_server.settings import Settings

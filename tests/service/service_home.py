@@ -16,7 +16,7 @@ import trio
 import trio.testing
 from panel import SUCCESS, Panel
 
-from audio_server.app import make_devices
+from audio_server.assembly import make_devices
 from audio_server.clips.clip import Clip
 from audio_server.device.behaviour import State
 from audio_server.device.leds import Frame, leds

@@ -15,11 +15,12 @@ from panel import Panel
 from proxies import proxied
 from service_home import CALLS, FIVE, frame
 
-from audio_server.app import make_devices, serve_on
+from audio_server.assembly import make_devices
 from audio_server.device.behaviour import Button
 from audio_server.rpc.client import open_channel
 from audio_server.rpc.server import Server
 from audio_server.service.device_service import DeviceService
+from audio_server.service.serving import serve_on
 from audio_server.settings import Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
 

@@ -18,14 +18,8 @@ from panel import Panel, status_of
 from service_home import FIVE
 from trio.testing import MockClock
 
-from audio_server.app import (
-    TAKES_END_S,
-    make_devices,
-    make_limits,
-    serve,
-    serve_on,
-    serve_until,
-)
+from audio_server.app import serve, serve_until
+from audio_server.assembly import make_devices, make_limits
 from audio_server.clips.errors import ClipError
 from audio_server.clips.loader import Progress
 from audio_server.device.behaviour import Button
@@ -33,6 +27,7 @@ from audio_server.rpc.client import channel_over, open_channel
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Server
 from audio_server.service.device_service import DeviceService
+from audio_server.service.serving import TAKES_END_S, serve_on
 from audio_server.settings import LimitSettings, Settings
 from audio_server.wire.comms_grpc import DeviceServiceStub
 

@@ -28,7 +28,8 @@ ROOMS = {
 
 TABLE = """
 __main__: cli
-app: clips cluster device fleet identity metrics process rpc service settings state web
+app: assembly clips cluster device fleet identity metrics process service settings state web
+assembly: clips cluster device fleet identity metrics process rpc service settings
 cli: app client clips errors files identity judge names process rpc/terms settings state wire
     workers
 client: clips identity process rpc
@@ -51,7 +52,7 @@ state: device errors files wire
 web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
     simulator wire
 wire: rpc
-workers: app clips cluster device fleet identity metrics process settings web
+workers: assembly clips cluster device fleet identity metrics process service settings web
 """
 """Each room, and the rooms that it may import."""
 
@@ -64,7 +65,7 @@ ALLOWED = {
 DOOR = ""
 """The package itself hands on the names of `app`, at their first use; nothing imports it."""
 
-LOOSE_MODULES = {"app", "errors", "names", "settings"}
+LOOSE_MODULES = {"app", "assembly", "errors", "names"}
 """The modules of the root, besides `__main__` and the public door."""
 
 

@@ -17,7 +17,8 @@ from repositories import shelf_of
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
-from audio_server.settings import Settings, parse_address
+from audio_server.settings import Settings
+from audio_server.settings.addresses import parse_address
 from audio_server.web import server
 from audio_server.web.context import Context
 from audio_server.web.origins import is_own_origin, may_be_named

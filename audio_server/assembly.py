@@ -1,0 +1,134 @@
+"""The parts of a server, made from its settings; `app` runs them as a tree of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.clips.loader import Progress
+from audio_server.clips.repository import Repository, open_repository
+from audio_server.cluster.ownership import ClaimingService, Ownership
+from audio_server.device.audio_source import AudioSource
+from audio_server.device.behaviour import Behaviour, Rules
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.mode_store import ModeStore
+from audio_server.device.registry import Devices
+from audio_server.fleet.event_log import EventLog
+from audio_server.identity.access_policy import AccessPolicy
+from audio_server.identity.authenticator import Authenticator
+from audio_server.metrics.metrics import Metrics
+from audio_server.process.addresses import open_listeners
+from audio_server.process.log_limiter import ALL_DEVICES, EACH_DEVICE, LogLimiter
+from audio_server.process.rlimits import most_connections
+from audio_server.rpc.server import Server
+from audio_server.service.services import all_services
+from audio_server.settings import LimitSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """The parts of a server that a program brings; None stands for the server's own."""
+
+    behaviour: Behaviour | None = None
+    sources: Sequence[AudioSource] = ()
+    authenticator: Authenticator | None = None
+    store: ModeStore | None = None
+
+
+async def open_ports(settings: Settings) -> list[trio.SocketListener]:
+    """Listen on the port, and on that of the only worker where it has one. Raises `OSError`."""
+    listeners = await open_listeners(settings.host, settings.port)
+    if settings.worker_ports:
+        try:
+            listeners += await open_listeners(settings.host, settings.worker_ports)
+        except BaseException:
+            for listener in listeners:
+                listener.socket.close()
+            raise
+    return listeners
+
+
+def modes_of(clips: Sequence[Clip], guest: Guest) -> Sequence[AudioSource]:
+    """Return the source of each mode: the clips, then the sources of the guest."""
+    return [*clips, *guest.sources] if guest.sources else clips
+
+
+async def load_repository(settings: Settings, progress: Progress | None = None) -> Repository:
+    """Load the clips that the settings name. Raises `ClipError`."""
+    return await open_repository(
+        settings.clips,
+        settings.cache,
+        progress,
+        settings.max_upload_mib,
+        settings.cache_mib,
+        settings.own_clips,
+    )
+
+
+def make_server(
+    settings: Settings,
+    devices: Devices,
+    ownership: Ownership,
+    access_policy: AccessPolicy,
+    meter: Metrics,
+    stop: trio.Event,
+    *,
+    identity: Authenticator | None = None,
+) -> Server:
+    """Return the gRPC server of `devices`, secured as the policy says; `identity` replaces the
+    policy where a device shows its identity."""
+    limits = make_limits(settings, most_connections())
+    service = ClaimingService(devices, ownership, identity or access_policy, limits.presses)
+    return Server(
+        all_services(service, stop),
+        limits=limits,
+        trusted_proxies=settings.trusted_proxies,
+        proxy_protocol=settings.proxy_protocol == "required",
+        secure=access_policy.secure if access_policy.is_encrypted else None,
+        busy=devices.peers_playing,
+        meter=meter,
+    )
+
+
+def make_limits(settings: Settings, most_connections: int | None = None) -> LimitSettings:
+    """Bounds of the connections: unless told otherwise, never fewer than devices are let in, and
+    in any case no more than `most_connections`."""
+    limits = settings.limits
+    wanted = limits.max_connections
+    if wanted == LimitSettings().max_connections:
+        wanted = max(wanted, settings.max_devices)
+    return replace(limits, max_connections=min(wanted, most_connections or wanted))
+
+
+def make_devices(
+    settings: Settings,
+    clips: Sequence[AudioSource],
+    *,
+    store: ModeStore | None = None,
+    guest: Guest | None = None,
+    meter: Instrumentation | None = None,
+) -> Devices:
+    """Return devices as `settings` and the guest have them; without a store modes are in memory."""
+    guest = guest or Guest(store=store)
+    rules = Rules(
+        clips=len(clips),
+        play_while_playing=settings.play_while_playing,
+        mode_while_playing=settings.mode_while_playing,
+        stop_goes=settings.stop_goes,
+    )
+    devices = Devices(
+        clips,
+        rules,
+        settings.lead_ms / 1000,
+        stall_s=settings.limits.unread_s,
+        max_devices=settings.max_devices,
+        store=guest.store,
+        behaviour=guest.behaviour,
+        meter=meter,
+    )
+    lines = LogLimiter(EACH_DEVICE, ALL_DEVICES)
+    devices.subscribe(EventLog(lines, presses=settings.log_level == "debug"))
+    return devices
