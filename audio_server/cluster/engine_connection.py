@@ -57,7 +57,7 @@ class EngineConnection:
         )
         self._waiting = bytearray()
         self._some = trio.Event()
-        self._heard: deque[Heard] = deque()
+        self._heard: deque[tuple[Heard, bool]] = deque()
         self._is_over = False
 
     @property
@@ -65,8 +65,9 @@ class EngineConnection:
         """Whether an answer is waited for."""
         return bool(self._heard)
 
-    def send(self, heard: Heard | None, *words: Word) -> None:
-        """Send a command after those before it, and call `heard` with its answer.
+    def send(self, heard: Heard | None, *words: Word, as_bytes: bool = False) -> None:
+        """Send a command after those before it, and call `heard` with its answer, whose texts are
+        bytes where `as_bytes` says so.
 
         None stands for a command that has no answer, such as SUBSCRIBE.
         """
@@ -76,7 +77,7 @@ class EngineConnection:
             return
         self._waiting += hiredis.pack_command(words)  # type: ignore[arg-type]
         if heard is not None:
-            self._heard.append(heard)
+            self._heard.append((heard, as_bytes))
         self._some.set()
 
     async def ask(self, *words: Word) -> Any:
@@ -108,7 +109,7 @@ class EngineConnection:
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self._stream)
             while self._heard:
-                self._heard.popleft()(ClusterDown())
+                self._heard.popleft()[0](ClusterDown())
 
     async def _receive(self) -> None:
         parser = self._parser
@@ -116,7 +117,7 @@ class EngineConnection:
             self.reads += 1
             parser.feed(bytes(data))
             try:
-                while (message := parser.gets()) is not _NOTHING:
+                while (message := parser.gets(not self._wants_bytes)) is not _NOTHING:
                     self._hear(message)
             except hiredis.ProtocolError:
                 raise EngineFault("the peer speaks another protocol") from None
@@ -128,15 +129,20 @@ class EngineConnection:
         except trio.BrokenResourceError:
             raise EngineFault(LOST) from None
 
+    @property
+    def _wants_bytes(self) -> bool:
+        """Whether the next answer is one of bytes; news that come before it are decoded here."""
+        return bool(self._heard) and self._heard[0][1]
+
     def _hear(self, message: Any) -> None:
         if isinstance(message, hiredis.PushNotification):
-            self._pushed(message)
+            self._pushed([_text(part) for part in message] if self._wants_bytes else message)
         elif not self._heard:
             raise EngineFault("the peer answers unasked")
         elif isinstance(message, hiredis.ReplyError):
-            self._heard.popleft()(Refused(str(message)))
+            self._heard.popleft()[0](Refused(str(message)))
         else:
-            self._heard.popleft()(message)
+            self._heard.popleft()[0](message)
 
     async def _send(self) -> None:
         while True:
@@ -147,3 +153,7 @@ class EngineConnection:
                 await self._stream.send_all(data)
             except trio.BrokenResourceError:
                 raise EngineFault(LOST) from None
+
+
+def _text(part: Any) -> Any:
+    return part.decode(errors="replace") if isinstance(part, bytes) else part

@@ -87,6 +87,21 @@ class Session:
             raise ClusterDown  # another one: a name for it here would be a cycle
         return answer
 
+    async def command(self, *words: Word) -> Any:
+        """Return the answer of a command, with texts as bytes. Raises `ClusterDown`."""
+        answers: list[Any] = []
+        over = trio.Event()
+
+        def heard(answer: Any) -> None:
+            answers.append(answer)
+            over.set()
+
+        self._connection.send(partial(self._on_answer, heard), *words, as_bytes=True)
+        await over.wait()
+        if isinstance(answers[0], ClusterDown):
+            raise ClusterDown  # another one: a name for it here would be a cycle
+        return answers[0]
+
     async def flush(self, *words: Word) -> None:
         """Return when the engine has obeyed all commands, and this one. Raises `ClusterDown`."""
         try:

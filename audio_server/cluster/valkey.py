@@ -24,6 +24,7 @@ from audio_server.cluster.instrumentation import Instrumentation
 from audio_server.cluster.interface import Claimed, ClusterDown, Listener
 from audio_server.cluster.known import Known, KnownDevices, age_us
 from audio_server.cluster.link import Link, Session
+from audio_server.cluster.part import Part
 from audio_server.cluster.scripts import BEAT, CLAIM, PUT_MODE, RECLAIM, RELEASE
 from audio_server.cluster.unconfirmed import Unconfirmed
 from audio_server.device.attachment import Superseded
@@ -51,7 +52,8 @@ log = structlog.get_logger()
 
 
 class ValkeyCluster:
-    """A `Cluster` over `link`, as a node with a name that no other one ever had."""
+    """A `Cluster` over `link`, as a node with a name that no other one ever had. Its `parts` share
+    the sessions."""
 
     is_durable = True
 
@@ -60,8 +62,10 @@ class ValkeyCluster:
         link: Link,
         meter: Instrumentation | None = None,
         *,
+        parts: Sequence[Part] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._parts = {channel: part for part in parts for channel in part.channels}
         self.node = token_hex(8)
         self.is_up: AsyncValue[bool] = AsyncValue(False)
         self._link = link
@@ -99,7 +103,8 @@ class ValkeyCluster:
 
     async def _begin(self, session: Session) -> None:
         """Be a node in one session, until it is cancelled."""
-        session.subscribe(f"as:n:{self.node}")
+        for channel in (f"as:n:{self.node}", *self._parts):
+            session.subscribe(channel)
         _, nodes = await session.call(BEAT, NODES, self.node)
         self._link.came_up(node=self.node, nodes=nodes)
         self._unsettle_all()
@@ -107,6 +112,8 @@ class ValkeyCluster:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_rows, session)
+                for part in dict.fromkeys(self._parts.values()):
+                    nursery.start_soon(part.run, session)
                 while True:
                     await trio.sleep(BEAT_S)
                     await session.call(BEAT, NODES, self.node)
@@ -137,7 +144,11 @@ class ValkeyCluster:
                 self._unsettled[device_id] = None
 
     def _pushed(self, message: list[Any]) -> None:
-        if message[0] == "message":
+        if message[0] != "message":
+            return
+        if (part := self._parts.get(message[1])) is not None:
+            part.heard(message[1], message[2])
+        else:
             what, epoch, device_id = (*message[2].split(" ", 2), "", "")[:3]
             is_known = what == "moved" and epoch.isdecimal() and device_id != ""
             if is_known and device_id not in self._unsettled:  # else it is reclaimed
