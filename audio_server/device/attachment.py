@@ -140,17 +140,17 @@ class StatusAttachment(Attachment):
 
     def begin(self, device: Device) -> None:
         """Run the start-up sequence for the first on a connection."""
-        device.greet(self.connection)
+        device.display.greet(self.connection)
 
     @property
     def status(self) -> LedState:
         """As it is now."""
-        return self._device.status
+        return self._device.display.status
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed`, until the link ends, whenever the status changes. It is called in the
         midst of the change: it must not block, and raise nothing."""
-        self._device.watcher = changed
+        self._device.display.watcher = changed
 
     def call_at(self, when: float, do: Callable[[], None]) -> Timer:
         """Call `do` at the first tick at or after `when`, unless the timer is cancelled before. It
@@ -159,7 +159,7 @@ class StatusAttachment(Attachment):
 
     def finish(self, device: Device) -> None:
         """Stop the calls of `changed`."""
-        device.watcher = None
+        device.display.watcher = None
 
     @property
     def known(self) -> Telemetry:

@@ -13,7 +13,8 @@ from audio_server.device.behaviour import Behaviour, DefaultBehaviour, Rules
 from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation, Outcome
 from audio_server.device.mode_store import ModeStore
-from audio_server.device.playback import Pace, Playback, PlaybackFailed
+from audio_server.device.pace import Pace
+from audio_server.device.playback import Playback, PlaybackFailed
 from audio_server.device.player import Player
 from audio_server.device.timer_wheel import TimerWheel
 

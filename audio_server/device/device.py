@@ -2,25 +2,18 @@
 
     run
     ├─ event intake   applies presses that must wait, one after the other
-    ├─ status         runs the start-up sequence on the LEDs: steps of the timer wheel
+    ├─ status         runs the start-up sequence on the LEDs: steps of the timer wheel (`Display`)
     └─ audio          one take at a time (`Player`)
 
 The device's requests run elsewhere, on one connection or on several. They come and go through
-`adopt`, `lose`, `greet`, `plug` and `unplug`, which are synchronous, and they read `status` and
-press buttons. Fast path: a press that need not wait is applied where it comes (`press_nowait`), in
-the place of the intake task.
-
-Fast path: the start-up sequence is no task, because thousands of devices that come at once would
-each wake five times. The timer wheel performs its steps, on ticks that all devices share, and hands
-an error of a step to the intake, which raises it (`_show_startup`). Invariant: each frame is shown
-at the first tick at or after its time. Benchmark: docs/performance.md, "Arrivals".
+`adopt`, `lose`, `plug` and `unplug`, which are synchronous, and they read `display` and press
+buttons. Fast path: a press that need not wait is applied where it comes (`press_nowait`), in the
+place of the intake task.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -34,20 +27,15 @@ from audio_server.device.audio_sink import AudioSink
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Action, Behaviour, Button, Effect, State, Step
 from audio_server.device.context import Context
+from audio_server.device.display import Display
 from audio_server.device.events import DeviceEvent
-from audio_server.device.led_state import LedState
-from audio_server.device.leds import STARTUP, startup_frame
 from audio_server.device.playback import PlaybackFailed, Position, Stalled
 from audio_server.device.press_queue import Press, PressQueue, fault_of
 from audio_server.device.takeover import CallKind, TakeOver
 from audio_server.device.telemetry import Telemetry
-from audio_server.device.timer_wheel import Timer
 
 if TYPE_CHECKING:
     from audio_server.device.attachment import Attachment
-
-_PRESSED = -1
-"""In place of a connection: no start-up sequence is due, for a press came first."""
 
 log = structlog.get_logger()
 
@@ -59,23 +47,19 @@ class Device:
         "_announcer",
         "_asked_on",
         "_context",
-        "_greeted_on",
-        "_greetings",
         "_player",
         "_presses",
         "_scope",
-        "_startup",
         "attachments",
         "buttons",
         "came_ns",
         "connection",
+        "display",
         "id",
         "last_press",
         "peer",
         "report",
         "since",
-        "status",
-        "watcher",
     )
 
     def __init__(
@@ -87,21 +71,17 @@ class Device:
         self.peer = peer
         self.since = trio.current_time()
         self.came_ns = time.monotonic_ns()
-        self.status = LedState.of(state, context.behaviour.leds(state))
         self.attachments: dict[CallKind, Attachment] = {}
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
         self.report = Telemetry()
-        self._presses = PressQueue()
+        self._presses = presses = PressQueue()
+        self.display = Display(device_id, context, presses, state)
         self._context = context
         self._asked_on: int | None = None  # the connection of the press that began the take
-        self._greeted_on: int | None = None
-        self._greetings = 0
         self._player = context.make_player(device_id)
         self._scope = trio.CancelScope()
         self._announcer: Announcer | None = None  # while there are announcements
-        self._startup: Timer | None = None  # of the start-up sequence, while it lasts
-        self.watcher: Callable[[], None] | None = None  # called whenever the status is another
 
     @property
     def _behaviour(self) -> Behaviour:
@@ -110,12 +90,12 @@ class Device:
     @property
     def state(self) -> State:
         """The mode and the playback that the user controls."""
-        return self.status.state
+        return self.display.status.state
 
     @property
     def _beneath(self) -> State:
         """The state for the rules, which know of no announcement."""
-        state = self.status.state
+        state = self.display.status.state
         return state._replace(announcing=False) if state.announcing else state
 
     @property
@@ -154,8 +134,8 @@ class Device:
 
     def end(self) -> None:
         """End the tasks: no request is attached, or the device has failed."""
-        self.watcher = None
-        self._end_startup()
+        self.display.watcher = None
+        self.display.end_startup()
         self._presses.clear()
         self._end_announcements(Hearing.LOST, "the device was disconnected")
         self._player.unplug()
@@ -179,7 +159,7 @@ class Device:
         self.came_ns = time.monotonic_ns()
         is_unseen = CallKind.STATUS in ended.ended
         if is_unseen:
-            self._greeted_on = None
+            self.display.greet_anew()
             self.report = self.report.elsewhere()
         if ended.is_idle:
             self._end_announcements(Hearing.LOST, "the device came back on another connection")
@@ -187,16 +167,9 @@ class Device:
         step = table.taken_over(state) if ended.is_idle else (state, Effect.NONE)
         self._apply(step, greeting=not is_unseen)
 
-    def _set_status(self, status: LedState) -> None:
-        if status.greeting != self.status.greeting:
-            self._end_startup()
-        self.status = status
-        if self.watcher is not None:
-            self.watcher()
-
     def look(self) -> None:
         """Ask the device for its LEDs, once it has shown the present frame."""
-        self._set_status(self.status.looked())
+        self.display.look()
 
     def learn(self, report: Telemetry) -> None:
         """The device has answered, or failed to."""
@@ -207,19 +180,10 @@ class Device:
         if report.errors != was.errors:
             self._context.tell(self.id, DeviceEvent.REFUSED, report.last_error)
 
-    def greet(self, connection: int) -> None:
-        """A status call reads LED frames: unless done for its connection, run the start-up."""
-        was, self._greeted_on = self._greeted_on, connection
-        if was not in (connection, _PRESSED):
-            self._greetings += 1
-            self._context.tell(self.id, DeviceEvent.LEDS, None)
-            self._set_status(self.status.greeted_with(STARTUP[0][1], self._greetings))
-            self._start_startup(self._greetings)
-
     def _need_no_greeting(self) -> None:
         """A press shows that the device works; a status call may still be on its way."""
         if CallKind.STATUS not in self.attachments:
-            self._greeted_on = _PRESSED
+            self.display.need_no_greeting()
 
     def plug(self, sink: AudioSink) -> None:
         """The audio stream is there."""
@@ -247,7 +211,7 @@ class Device:
 
     def recall(self, mode: int) -> None:
         """Show a mode that is stored already; the take goes on."""
-        self._show(self.state._replace(mode=self._context.rules.fold(mode)), greeting=True)
+        self.display.show(self.state._replace(mode=self._context.rules.fold(mode)), greeting=True)
 
     async def wait_closed(self) -> None:
         """Return when the audio stream owes no `is_end`."""
@@ -333,14 +297,14 @@ class Device:
     def _apply(self, step: Step, *, greeting: bool = True) -> None:
         """Make a step of the rules true. A start-up sequence goes on unless `greeting` is false."""
         state, effect = step
-        if state.mode != self.status.state.mode:
+        if state.mode != self.display.status.state.mode:
             self._context.store.put(self.id, state.mode)
         if self._announcer is not None:
             self._announcer.step_beneath(step)
             shown = state._replace(announcing=True)
-            self._show(shown, again=effect is Effect.SHOW, greeting=greeting)
+            self.display.show(shown, again=effect is Effect.SHOW, greeting=greeting)
             return
-        self._show(state, again=effect is Effect.SHOW, greeting=greeting)
+        self.display.show(state, again=effect is Effect.SHOW, greeting=greeting)
         if effect is Effect.CUT:
             self._player.cut()
         elif effect is Effect.START and state.playing is not None:
@@ -378,7 +342,7 @@ class Device:
     def show_announcement(self) -> None:
         """Show that an announcement plays, if it still does."""
         if self._announcer is not None:
-            self._show(self.state._replace(announcing=True))
+            self.display.show(self.state._replace(announcing=True))
 
     def _announcement_is_over(self, announcer: Announcer, failure: PlaybackFailed | None) -> None:
         if isinstance(failure, Stalled):
@@ -389,50 +353,13 @@ class Device:
         announcer.finish(hearing, None if failure is None else str(failure), self._beneath)
         if announcer.is_over:
             self._announcer = None
-            self._show(self._beneath, greeting=True)
+            self.display.show(self._beneath, greeting=True)
 
     def _end_announcements(self, hearing: Hearing, reason: str) -> None:
         """Forget all announcements. The caller ends their sound, and shows the state."""
         announcer, self._announcer = self._announcer, None
         if announcer is not None:
             announcer.end(hearing, reason)
-
-    # -- status
-
-    def _show(self, state: State, *, again: bool = False, greeting: bool = False) -> None:
-        status = self.status
-        if greeting and status.greeting is not None:
-            self._set_status(status._replace(state=state))
-            return
-        shown = status.showing(state, self._behaviour.leds, again=again)
-        if shown is not status:
-            if shown.frame != status.frame:
-                self._context.tell(self.id, DeviceEvent.LEDS, shown.frame.leds)
-            self._set_status(shown)
-
-    def _start_startup(self, greeting: int) -> None:
-        show = partial(self._show_startup, greeting, trio.current_time())
-        until = trio.current_time() + STARTUP[0][0]
-        self._startup = self._context.led_wheel.start(until, show, self._startup_failed)
-
-    def _show_startup(self, greeting: int, began: float, now: float) -> float | None:
-        shown = startup_frame(now - began)
-        if shown is None:
-            self._show(self.state)
-            return None
-        frame, until_s = shown
-        self._set_status(self.status.greeted_with(frame, greeting))
-        return began + until_s
-
-    def _startup_failed(self) -> None:
-        timer, self._startup = self._startup, None
-        if timer is not None and timer.error is not None:
-            self._presses.fail(timer.error)
-
-    def _end_startup(self) -> None:
-        timer, self._startup = self._startup, None
-        if timer is not None:
-            timer.cancel()
 
     # -- audio
 

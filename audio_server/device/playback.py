@@ -21,7 +21,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import Any, NamedTuple
@@ -31,20 +30,15 @@ import trio
 from audio_server.device.audio_source import AudioSource, NoSound, SourceEnded
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.instrumentation import Instrumentation
-from audio_server.device.timer_wheel import TICK_S, Timer, TimerWheel
-from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
-
-PACKET_S = PACKET_MS / 1000
-LEAD_MIN_S = 2 * PACKET_S
+from audio_server.device.pace import PACKET_S, ROUNDING, Pace
+from audio_server.device.timer_wheel import Timer, TimerWheel
+from audio_server.wire.audio import frame_packet, unframe_packet
 
 _IS_START_BYTES = 2
 """Growth of a message that gets `is_start`: a tag and a value (protobuf encoding)."""
 
 _ENDLESS = 1 << 62
 """Packets of a source without an end: more than will ever be sent."""
-
-_ROUNDING = 1e-6
-"""In packets: the rounding error of a float, for times that should be multiples of 20 ms."""
 
 
 class PlaybackFailed(Exception):
@@ -57,30 +51,6 @@ class Stalled(PlaybackFailed):
 
 class ClipUnreadable(PlaybackFailed):
     """The clip did not yield its bytes; our doing. The cause is the error it raised, if any."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How far sound runs ahead of its player, and how long it waits for a device that stalls.
-
-    Raises `ValueError` for a lead under two packets, which leaves no time to top it up.
-    """
-
-    lead_s: float
-    stall_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        if self.lead_s < LEAD_MIN_S:
-            raise ValueError(f"a lead of {self.lead_s} s is shorter than {LEAD_MIN_S} s")
-
-    @property
-    def refill(self) -> int:
-        """How many packets a take sends in a wake: three quarters of the lead.
-
-        Of a short lead less, so that a packet is left in hand when the wake comes a tick late.
-        """
-        left_s = self.lead_s - TICK_S - PACKET_S
-        return int(min(self.lead_s * 3 / 4, left_s) / PACKET_S + _ROUNDING) or 1
 
 
 class Position(NamedTuple):
@@ -307,7 +277,7 @@ class Playback:
 
     def _within_lead(self, elapsed: float) -> int:
         """How many packets may have been sent when the player has been at it for so long."""
-        return min(int((elapsed + self._pace.lead_s) / PACKET_S + _ROUNDING), self._packets)
+        return min(int((elapsed + self._pace.lead_s) / PACKET_S + ROUNDING), self._packets)
 
     def _fitting(self, room: int, allowed: int) -> int:
         """Up to which packet the room holds, at most `allowed`, at least the next one."""

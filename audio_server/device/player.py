@@ -13,14 +13,8 @@ from audio_server.device.audio_source import AudioSource
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.bell import Bell
 from audio_server.device.instrumentation import Instrumentation, Outcome
-from audio_server.device.playback import (
-    PACKET_S,
-    Pace,
-    Playback,
-    PlaybackFailed,
-    Position,
-    Stalled,
-)
+from audio_server.device.pace import PACKET_S, Pace
+from audio_server.device.playback import Playback, PlaybackFailed, Position, Stalled
 from audio_server.device.timer_wheel import TimerWheel
 
 PATIENCE_S = 1.0

@@ -34,7 +34,7 @@ from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.led_readback import read_back_leds
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
-from audio_server.device.playback import Pace
+from audio_server.device.pace import Pace
 from audio_server.device.takeover import TakeOver, take_over
 from audio_server.device.timer_wheel import Timer, never_again
 

@@ -54,7 +54,7 @@ def take_snapshot(device: Device, mode_name: str | None) -> Snapshot:
         device.peer,
         device.since,
         device.state,
-        device.status.frame.leds,
+        device.display.status.frame.leds,
         device.report,
         device.last_press,
         tuple(kind.value for kind in CallKind if kind in device.attachments),

@@ -12,7 +12,8 @@ from fake_sink import FakeSink, make_clip
 
 from audio_server.clips.clip import Clip
 from audio_server.device.audio_stream import AudioStream
-from audio_server.device.playback import Pace, Playback
+from audio_server.device.pace import Pace
+from audio_server.device.playback import Playback
 from audio_server.device.timer_wheel import TimerWheel
 
 LEAD_S = 0.3

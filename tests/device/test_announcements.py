@@ -41,7 +41,7 @@ def whole(packets: int, name: str) -> list[bytes]:
 
 
 def led_1(device: Connection) -> int:
-    return device.device.status.frame.leds[1]
+    return device.device.display.status.frame.leds[1]
 
 
 async def test_an_idle_device_hears_it_and_is_idle_again(autojump_clock: MockClock) -> None:
@@ -197,7 +197,7 @@ async def test_mode_acts_on_what_is_held(
         device.device.announce(note)
         await device.press(MODE)
         assert device.state.mode == 1
-        assert device.device.status.frame.leds[2] != 0, "the mode is shown at once"
+        assert device.device.display.status.frame.leds[2] != 0, "the mode is shown at once"
         await trio.sleep(4)
         assert note.hearings == [SPEAKS, HEARD]
         assert [take.split()[0] for take in heard(audio.sink)][2:] == ([then] if then else [])
@@ -376,7 +376,7 @@ async def test_hold_and_release_and_connect_change_nothing(autojump_clock: MockC
             await device.press(button, action=Action.RELEASE)
         await device.press(Button.CONNECT)
         await wait_all_tasks_blocked()
-        assert device.device.status.frame.serial == 1
+        assert device.device.display.status.frame.serial == 1
         await trio.sleep(2)
         assert note.hearings == [SPEAKS, HEARD]
         assert heard(audio.sink) == ["note 40"]

@@ -183,7 +183,7 @@ class World:
         device = self.devices.by_id.get("x")
         if self.status is None or device is None:
             return
-        if device.status.greeting is None:
+        if device.display.status.greeting is None:
             assert self.status.shown.leds == leds(device.state)
             assert device.state.mode < max(5, len(self.devices.clips))
         else:

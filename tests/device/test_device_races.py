@@ -14,7 +14,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from audio_server.device.attachment import Superseded
 from audio_server.device.behaviour import Action, Button, Rules, State
 from audio_server.device.leds import STARTUP, leds
-from audio_server.device.playback import Pace, PlaybackFailed
+from audio_server.device.pace import Pace
+from audio_server.device.playback import PlaybackFailed
 from audio_server.device.player import Player
 from audio_server.device.press_queue import Press
 from audio_server.device.registry import Devices
@@ -58,11 +59,11 @@ async def test_a_press_that_comes_with_the_connection_ends_the_startup_sequence(
             await trio.lowlevel.checkpoint()
         await events.press(MODE, Action.PRESS)
         await wait_all_tasks_blocked()
-        status = devices.by_id["x"].status
+        status = devices.by_id["x"].display.status
         assert status.greeting is None
         assert status.frame.leds == leds(State(1))
         await trio.sleep(2)
-        assert devices.by_id["x"].status == status
+        assert devices.by_id["x"].display.status == status
 
 
 @pytest.mark.parametrize("passes", range(4))
@@ -76,9 +77,9 @@ async def test_taken_over_with_the_connection_the_whole_sequence_runs(
             await trio.lowlevel.checkpoint_if_cancelled()
     with devices.attach_status("x", 3):
         await trio.sleep(0.99)
-        assert devices.by_id["x"].status.frame.leds == STARTUP[-1][1]
+        assert devices.by_id["x"].display.status.frame.leds == STARTUP[-1][1]
         await trio.sleep(0.02)
-        assert devices.by_id["x"].status.frame.leds == leds(State())
+        assert devices.by_id["x"].display.status.frame.leds == leds(State())
 
 
 async def test_taken_over_by_other_streams_the_older_sequence_does_not_go_on(
@@ -87,9 +88,9 @@ async def test_taken_over_by_other_streams_the_older_sequence_does_not_go_on(
     await device.open_status()
     await device.open_audio()
     await newer.open_audio()
-    assert newer.device.status.frame.leds == leds(State())
+    assert newer.device.display.status.frame.leds == leds(State())
     await trio.sleep(0.5)
-    assert newer.device.status.frame.leds == leds(State())
+    assert newer.device.display.status.frame.leds == leds(State())
 
 
 async def test_come_and_gone_at_once_it_leaves_no_task_behind(

@@ -72,7 +72,7 @@ async def test_a_pause_loses_and_repeats_nothing(autojump_clock: MockClock, paus
         await trio.sleep(pause_s)
         await hold(device)
         assert device.state == State(playing=0, paused=True)
-        assert device.device.status.frame.leds[1] == PAUSED
+        assert device.device.display.status.frame.leds[1] == PAUSED
         await trio.sleep(20)
         assert sound(audio.sink) == whole(0)[: len(sound(audio.sink))]
         await hold(device)

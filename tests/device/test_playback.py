@@ -12,7 +12,8 @@ from stage import CLIP, LEAD_S, Stage, data, played
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.audio_stream import AudioStream
-from audio_server.device.playback import Pace, Playback
+from audio_server.device.pace import Pace
+from audio_server.device.playback import Playback
 from audio_server.device.timer_wheel import FULL, TimerWheel
 
 

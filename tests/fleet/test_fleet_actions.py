@@ -62,9 +62,9 @@ async def test_a_clip_cuts_what_plays_whatever_the_settings(autojump_clock: Mock
 async def test_it_ends_the_start_up_sequence() -> None:
     async with standing() as at:
         with at.connected():
-            assert at.devices.by_id["a"].status.greeting is not None
+            assert at.devices.by_id["a"].display.status.greeting is not None
             await at.fleet.play(["a"], 0)
-            assert at.devices.by_id["a"].status.greeting is None
+            assert at.devices.by_id["a"].display.status.greeting is None
 
 
 async def test_stop_clears_the_error() -> None:

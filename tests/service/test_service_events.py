@@ -107,9 +107,9 @@ async def test_an_event_that_says_nothing_is_refused(
     """Its oneof is unset, be it that there is a field which is not in the contract."""
     async with open_home() as home, home.device() as panel:
         await panel.press(Button.MODE)
-        before = home.devices.by_id["one"].status
+        before = home.devices.by_id["one"].display.status
         assert await panel.send(event) is False
-        assert home.devices.by_id["one"].status == before
+        assert home.devices.by_id["one"].display.status == before
 
 
 async def test_an_empty_button_event_is_a_press_of_button_1(autojump_clock: MockClock) -> None:

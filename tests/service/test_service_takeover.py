@@ -132,7 +132,7 @@ async def test_a_call_that_is_cancelled_before_it_began_takes_nothing_over(
             await call.cancel()
         await trio.testing.wait_all_tasks_blocked()
         assert (await opened[0].recv_message()).HasField("set")
-        assert home.devices.by_id["one"].status.greeting
+        assert home.devices.by_id["one"].display.status.greeting
 
 
 @pytest.mark.parametrize("seed", range(8))
