@@ -58,7 +58,12 @@ class EngineConnection:
         self._waiting = bytearray()
         self._some = trio.Event()
         self._heard: deque[tuple[Heard, bool]] = deque()
-        self._is_over = False
+        self._are_bytes = self._is_over = False
+
+    def hear_bytes(self) -> None:
+        """Give messages, and answers too, as bytes from now on, not as text."""
+        self._are_bytes = True
+        self._parser.set_encoding(encoding=None)
 
     @property
     def is_asking(self) -> bool:
@@ -136,7 +141,8 @@ class EngineConnection:
 
     def _hear(self, message: Any) -> None:
         if isinstance(message, hiredis.PushNotification):
-            self._pushed([_text(part) for part in message] if self._wants_bytes else message)
+            is_to_decode = self._wants_bytes and not self._are_bytes
+            self._pushed([_text(part) for part in message] if is_to_decode else message)
         elif not self._heard:
             raise EngineFault("the peer answers unasked")
         elif isinstance(message, hiredis.ReplyError):

@@ -12,7 +12,7 @@ import os
 import random
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -42,6 +42,9 @@ PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 1.0
 
 STEADY_S = 5.0
 """A session that has lasted so long begins the pauses anew."""
+
+FULL = "OOM"
+"""The code with which an engine that is full refuses a command."""
 
 T = TypeVar("T")
 
@@ -109,6 +112,37 @@ class Session:
         except Refused:
             raise ClusterDown from None
 
+    def send_command(self, heard: Heard, *words: Word) -> None:
+        """Send a command; `heard` is called as by `send`, with texts as bytes. An engine that is
+        full refuses it, and the session goes on."""
+        sent = partial(self._on_answer, heard, spared=FULL)
+        self._connection.send(sent, *words, as_bytes=True)
+
+    async def commands(self, many: Iterable[Sequence[Word]]) -> list[Any]:
+        """Return the answers to commands, sent at once, as `send_command` gives them. Raises
+        `ClusterDown`."""
+        answers: list[Any] = []
+        over, expected = trio.Event(), 0
+
+        def heard(answer: Any) -> None:
+            answers.append(answer)
+            if len(answers) == expected:
+                over.set()
+
+        words_of = list(many)
+        expected = len(words_of)
+        for words in words_of:
+            self.send_command(heard, *words)
+        if expected:
+            await over.wait()
+        if any(isinstance(answer, ClusterDown) for answer in answers):
+            raise ClusterDown
+        return answers
+
+    def hear_bytes(self) -> None:
+        """Have messages be bytes from now on, not text."""
+        self._connection.hear_bytes()
+
     def subscribe(self, channel: str) -> None:
         """Have messages of a channel pushed."""
         self._connection.send(None, "SUBSCRIBE", channel)
@@ -120,9 +154,10 @@ class Session:
         else:
             self._replicas.when_replicated(do)
 
-    def _on_answer(self, heard: Heard, answer: Any) -> None:
+    def _on_answer(self, heard: Heard, answer: Any, spared: str | None = None) -> None:
         if isinstance(answer, Refused):
-            self._fail(answer)
+            if answer.code != spared:
+                self._fail(answer)
             answer = ClusterDown()
         heard(answer)
 
@@ -140,7 +175,8 @@ class Session:
 class Link:
     """Sessions with the primary of `engine`, one after the other.
 
-    `password` and `tls` are for the engine; with `replicas` so many of them confirm modes.
+    `password` and `tls` are for the engine; with `replicas` so many of them confirm modes. The log
+    says `up` and `down` of it.
     """
 
     def __init__(
@@ -151,7 +187,10 @@ class Link:
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
         replicas: int = 0,
+        up: str = "cluster is up",
+        down: str = "cluster is down",
     ) -> None:
+        self._up, self._down = up, down
         self._primary = Primary(engine, password, tls)
         self._scripts = scripts
         self._replicas = replicas
@@ -180,14 +219,14 @@ class Link:
     def came_up(self, **facts: Any) -> None:
         """Log that a session is good, with these facts."""
         self._reasons.clear()
-        log.info("cluster is up", engine=str(self._primary), **facts)
+        log.info(self._up, engine=str(self._primary), **facts)
 
     def _log_down(self, faults: BaseExceptionGroup[Any]) -> None:
         """Log the reason, once until the cluster is up again."""
         reasons = [_reason(fault) for fault in leaves(faults) if not isinstance(fault, ClusterDown)]
         for reason in reasons[:1]:
             if reason not in self._reasons:
-                log.warning("cluster is down", engine=str(self._primary), reason=reason)
+                log.warning(self._down, engine=str(self._primary), reason=reason)
                 self._reasons.add(reason)
 
     async def _run_once(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
 from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.instrumentation import Instrumentation
 from audio_server.cluster.interface import Cluster
 from audio_server.cluster.local import Hub, LocalCluster
+from audio_server.cluster.peers import NodeFacts
 from audio_server.device.mode_store import ModeStore
 from audio_server.errors import SetupError
 from audio_server.files.small_file import read_token
 from audio_server.identity.tls import client_context
 from audio_server.settings import Settings
+
+if TYPE_CHECKING:
+    from audio_server.cluster.engine_nodes import EngineNodes
+    from audio_server.cluster.link import Link
 
 
 def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumentation) -> Cluster:
@@ -20,23 +28,37 @@ def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumenta
         meter.cluster_is(up=True)
         return LocalCluster(Hub(store))
     # Libraries that a server of one process does not need.
-    from audio_server.cluster.link import Link
     from audio_server.cluster.scripts import read_scripts
     from audio_server.cluster.valkey import ValkeyCluster
 
+    link = _make_link(settings, read_scripts(), replicas=settings.cluster_replicas)
+    return ValkeyCluster(link, meter)
+
+
+def make_nodes(settings: Settings, node: str, facts: Callable[[], NodeFacts]) -> EngineNodes:
+    """Return the other nodes of the engine's cluster, as `node` asks them, on a link of its own;
+    `facts` are told to them. Reads files; raises `SetupError`."""
+    from audio_server.cluster.engine_nodes import EngineNodes
+
+    said = {"up": "other nodes can be reached", "down": "other nodes cannot be reached"}
+    return EngineNodes(node, _make_link(settings, {}, **said), facts)
+
+
+def _make_link(settings: Settings, scripts: Mapping[str, str], **options: Any) -> Link:
+    from audio_server.cluster.link import Link
+
     try:
-        engine = parse_engine(settings.cluster)
+        engine = parse_engine(settings.cluster or "")
     except ValueError as error:
         raise SetupError("--cluster", str(error)) from None
     file = settings.cluster_password_file
-    link = Link(
+    return Link(
         engine,
-        read_scripts(),
+        scripts,
         password=None if file is None else read_token(file),
         tls=client_context(settings.cluster_ca) if engine.is_tls else None,
-        replicas=settings.cluster_replicas,
+        **options,
     )
-    return ValkeyCluster(link, meter)
 
 
 def refuse_workers(settings: Settings) -> None:

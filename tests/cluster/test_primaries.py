@@ -137,7 +137,7 @@ async def test_sentinels_that_know_no_primary_are_one_warning(
 SECRET = "not-to-be-shown"
 RIGHTS = (
     "~as:* &as:* +hello +role +script|load +evalsha +subscribe +publish +time +hset +hget +hmget "
-    "+hdel +pexpire +zadd +zcard +zrem +zremrangebyscore +set +wait"
+    "+hdel +pexpire +zadd +zcount +zrange +zrem +zremrangebyscore +get +set +mget +del +wait"
 )
 """As docs/deploying.md has them."""
 
