@@ -137,6 +137,7 @@ OURS = {
     "browsers have to log in anew after a restart",
     "ended sessions not read: they count again",
     "logout not kept: it counts until a restart",  # of operators alone, where the disk fails
+    "stopping",
     "certificates reloaded",
     "certificates not reloaded",
     "certificate expired",
