@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import AsyncIterator
-from random import randrange
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -18,7 +14,6 @@ if TYPE_CHECKING:
     from audio_server.client.api import Api
 
 STDIN = "-"
-PACKET_S = 0.02
 
 Channel = Annotated[str, Parameter(name="NAME", help="The channel, as the setting live names it.")]
 Source = Annotated[
@@ -26,17 +21,50 @@ Source = Annotated[
     Parameter(
         name="SOURCE",
         allow_leading_hyphen=True,
-        help="A file, which is sent in real time; a URL; or - for standard input.",
+        help="A file, which is sent in real time; an http or https URL, which is opened again "
+        "when it breaks off; or - for standard input.",
+    ),
+]
+Hosts = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--allow-host",
+        negative=(),
+        help="A host to which redirects and lists of the URL may lead, besides its own; * stands "
+        "for any text. May be given several times.",
     ),
 ]
 
 
-def live(channel: Channel, source: Source, /, remote: Remote | None = None) -> None:
+def live(
+    channel: Channel,
+    source: Source,
+    /,
+    remote: Remote | None = None,
+    *,
+    allow_host: Hosts = (),
+) -> None:
     """Send sound to a live channel, until it ends or Ctrl-C. It is encoded here."""
+    from audio_server.clips.web_address import PROTOCOLS, is_web
+
+    protocol, is_url, _ = source.partition("://")
+    if is_url and not is_web(source):
+        raise CommandError(
+            f"{source}: {protocol} is not read, only {' and '.join(PROTOCOLS)}; "
+            "another program may read it into a pipe: audio-server live NAME -"
+        )
+    if allow_host and not is_url:
+        raise CommandError("--allow-host: the source is no URL")
 
     async def sending(api: Api) -> float:
+        from audio_server.cli.live_sources import send_file, send_pipe, send_web
+
         await _check(api, channel)
-        return await api.send_live(channel, _pages(source))
+        if is_url:
+            return await send_web(api, channel, source, allow_host)
+        return await (
+            send_pipe(api, channel) if source == STDIN else send_file(api, channel, source)
+        )
 
     seconds = ask(remote, sending)
     say(f"{channel}: {seconds:.1f} s of sound were sent")
@@ -51,22 +79,3 @@ async def _check(api: Api, channel: str) -> None:
         raise CommandError(f"{channel}: the server has no such channel ({names})")
     if channels[channel]["sending"]:
         raise CommandError(f"{channel}: sound is sent to it already")
-
-
-async def _pages(source: str) -> AsyncIterator[bytes]:
-    """Yield the pages as they are made, those of a file at their time."""
-    import trio
-
-    from audio_server.clips.live_encoder import live_packets
-    from audio_server.clips.ogg import opus_pages
-
-    is_file = source != STDIN and await trio.Path(source).is_file()
-    opened = sys.stdin.buffer if source == STDIN else source
-    name = "standard input" if source == STDIN else source
-    pages = opus_pages(live_packets(name, opened), randrange(1 << 32))
-    begun, number = time.monotonic(), 0
-    while page := await trio.to_thread.run_sync(next, pages, b"", abandon_on_cancel=True):
-        if is_file:
-            await trio.sleep(max(0.0, begun + number * PACKET_S - time.monotonic()))
-        number += 1
-        yield page

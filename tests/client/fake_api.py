@@ -64,6 +64,7 @@ class FakeServer:
         self.sent: list[tuple[str, bytes]] = []
         self.heard: list[dict[str, Any]] = []
         self.answer: dict[str, Any] = {"done": 1, "gone": [], "failed": {}}
+        self.channels: list[dict[str, Any]] = []
         self.refusal: Response | None = None
         self.url = ""
         self._token = token
@@ -87,6 +88,8 @@ class FakeServer:
             return said({"now": NOW, "events": self.past})
         if path.startswith("/api/announcements/"):
             return said(self.heard.pop(0))
+        if path == "/api/live":
+            return said({"channels": self.channels})
         if path == "/api/devices":
             return said({"now": NOW, "rows": self.rows})
         if request.method == "GET":

@@ -43,7 +43,7 @@ async def test_sound_is_sent_and_refusals_are_one_line(
             refused = [
                 (("tv", str(short)), "tv: the server has no such channel (radio)"),
                 (("radio", str(other)), f"{other}: cannot be read"),
-                (("radio", str(tmp_path / "missing")), "missing: cannot be read"),
+                (("radio", str(tmp_path / "missing")), "missing: No such file or directory"),
             ]
             for argv, reason in refused:
                 status, out, err = await said("live", *argv)
