@@ -8,10 +8,10 @@ harms nothing but the calls that the device has left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 
 class Claimed(NamedTuple):
@@ -30,6 +30,11 @@ class Document(NamedTuple):
 
 class ClusterDown(Exception):
     """The cluster cannot be reached."""
+
+
+class ClusterSlow(ClusterDown):
+    """The cluster did not answer in time, or was lost before it did: what was asked for may still
+    be done."""
 
 
 class NoAnswer(Exception):
@@ -115,6 +120,60 @@ class Cluster(Protocol):
     async def wait_durable(self, device_id: str) -> None:
         """Return when the last `put_mode` for a device is where a later claim finds it, and as
         durable as the cluster can make it. Does not yield without a reason to wait."""
+
+
+RecordResult: TypeAlias = Literal["done", "gone", "full", "connected", "there"]
+"""The outcome of a change of a record. Only with `done` has it changed: `gone` stands for a device
+that is not known, `full` for one that would have too many tags, `there` for one with a token."""
+
+
+class RecordNews(NamedTuple):
+    """A record has changed. `is_late` is set where the change itself may be long past: a node that
+    begins reads all records."""
+
+    device_id: str
+    tags_before: tuple[str, ...]
+    is_renamed: bool
+    is_token_changed: bool = False
+    is_forgotten: bool = False
+    is_late: bool = False
+
+
+class Records(Protocol):
+    """Names and tags of devices, connected or not, as all nodes have them.
+
+    A change returns when it is kept. It raises `ClusterDown` at once where that cannot be, and
+    `ClusterSlow` where it is not known. `is_known` says whether the node knows the device: the
+    cluster may know it, too. Of two changes of a name the last one counts.
+    """
+
+    @property
+    def names(self) -> Mapping[str, str | None]:
+        """The name of each device that has one."""
+
+    @property
+    def tags(self) -> Mapping[str, tuple[str, ...]]:
+        """The tags of each device that has some, in the order of the alphabet."""
+
+    def follow(self, changed: Callable[[RecordNews], None]) -> None:
+        """Have `changed` called after each change, of any node."""
+
+    async def rename(self, device_id: str, name: str | None, *, is_known: bool) -> RecordResult:
+        """Give a device a name, or take it away; `done` or `gone`."""
+
+    async def tag(
+        self,
+        device_ids: Mapping[str, bool],
+        add: Collection[str],
+        remove: Collection[str],
+        most: int,
+    ) -> Mapping[str, RecordResult]:
+        """Give devices tags and take others away, up to `most` for one; `device_ids` says which of
+        them the node knows. `done`, `gone` or `full` for each. A fault may leave some as they are,
+        and a cancel leaves those that follow."""
+
+    async def forget(self, device_id: str, *, is_known: bool) -> RecordResult:
+        """Forget the name, the tags and the mode of a device; `done`, `gone` or `connected`."""
 
 
 class Documents(Protocol):

@@ -55,6 +55,7 @@ class FleetAnywhere:
         self._nodes = nodes
         self._inventory = Inventory(inventory)
         self._broadcast = Broadcast(self._inventory)
+        self._inventory.follow(lambda news: self._broadcast.touch(news.device_id))
         self._merge = Merge()
         self._subscribers = Subscribers(lambda _, event: event)
         self._agents: dict[str, Agent] = {}
@@ -260,23 +261,17 @@ class FleetAnywhere:
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name."""
         checked = None if name is None else checked_name(name)
-        if not self._knows(device_id):
-            return GONE
-        self._inventory.rename(device_id, checked)
-        self._broadcast.touch(device_id)
-        if (agent := self._agent_of(device_id)) is not None:
+        is_known = self._knows(device_id)
+        outcome = await self._inventory.rename(device_id, checked, is_known=is_known)
+        if outcome == DONE and (agent := self._agent_of(device_id)) is not None:
             await agent.act("renamed", PRESS_S, (), device_id=device_id, name=checked)
-        await self._inventory.wait_durable(device_id)
-        return DONE
+        return outcome
 
     async def tag(
         self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
     ) -> Outcomes:
         """Give devices tags, and take others away."""
-        outcomes = await self._inventory.tag_each(device_ids, add, remove, self._knows)
-        for device_id in outcomes:
-            self._broadcast.touch(device_id)
-        return outcomes
+        return await self._inventory.tag(device_ids, add, remove, self._knows)
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory."""
@@ -287,10 +282,7 @@ class FleetAnywhere:
             return IS_CONNECTED
         await self._collector.collect()  # its end, which would bring it back
         await self._gather("forgotten", device_id=device_id)
-        self._inventory.forget(device_id)
-        self._broadcast.touch(device_id)
-        await self._inventory.wait_durable(device_id)
-        return DONE
+        return await self._inventory.forget(device_id, is_known=True)
 
     def _knows(self, device_id: str) -> bool:
         return self._nodes.owner(device_id) is not None or self._inventory.knows(device_id)

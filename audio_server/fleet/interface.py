@@ -36,6 +36,10 @@ DONE = Outcome("done")
 GONE = Outcome("gone")
 
 
+class NotKept(Exception):
+    """A change cannot be kept now; `str()` is the reason in one line."""
+
+
 class Fleet(Protocol):
     """All devices, each by its id. `run` must be running."""
 
@@ -92,14 +96,15 @@ class Fleet(Protocol):
         known; empty for one that is unknown or long past."""
 
     async def rename(self, device_id: str, name: str | None) -> Outcome:
-        """Give a device a name, or take it away. Raises `BadName` for an unusable name."""
+        """Give a device a name, or take it away. Raises `BadName` for an unusable name, and
+        `NotKept`."""
 
     async def tag(
         self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
     ) -> Outcomes:
-        """Give devices tags, and take others away. Raises `BadName` for an unusable tag. A cancel
-        is as for `play`."""
+        """Give devices tags, and take others away. Raises `BadName` for an unusable tag, and
+        `NotKept`, where some may have them already. A cancel is as for `play`."""
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory, with its name, tags and mode; fails for one that is
-        connected."""
+        connected. Raises `NotKept`."""

@@ -1,22 +1,26 @@
 """The inventory: every device that was ever seen, with its name, its tags and its history.
 
 It is bounded: past `ENTRIES_MAX` devices, those are given up that are not connected and have
-neither name nor tag (`expendable`). The store keeps it; without one it ends with the process.
+neither name nor tag (`expendable`). The store keeps it; without one it ends with the process. Names
+and tags may be those of a cluster, which all its nodes share.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import trio
 
+from audio_server.cluster.interface import ClusterDown, ClusterSlow, RecordNews, Records
 from audio_server.device.entry import Entry
 from audio_server.fleet.expendable import Expendable, network_of
-from audio_server.fleet.interface import DONE, GONE, Outcome, Row
+from audio_server.fleet.interface import DONE, GONE, IS_CONNECTED, NotKept, Outcome, Row
 from audio_server.fleet.inventory_store import InventoryStore, MemoryInventory
 from audio_server.fleet.names import TAGS_MAX, BadName, checked_tag
+from audio_server.fleet.own_records import OwnRecords
 from audio_server.fleet.sightings import Sighting
 
 ENTRIES_MAX = 50_000
@@ -38,8 +42,10 @@ class _Here(NamedTuple):
 class Inventory:
     """All devices that are known, of one node or of several."""
 
-    def __init__(self, store: InventoryStore | None = None) -> None:
+    def __init__(self, store: InventoryStore | None = None, records: Records | None = None) -> None:
         self._store: InventoryStore = MemoryInventory() if store is None else store
+        self._records: Records = OwnRecords(self._store) if records is None else records
+        self._records.follow(self._on_record)
         self._here: dict[str, _Here] = {}
         self._expendable = Expendable()
         self._entries: Mapping[str, Entry | None] = {}
@@ -56,7 +62,7 @@ class Inventory:
         for device_id in self._entries:
             self._review(device_id)
         self._tagged = {}
-        for device_id, tags in self._store.tags.items():
+        for device_id, tags in self._records.tags.items():
             for tag in tags:
                 self._tagged.setdefault(tag, {})[device_id] = None
 
@@ -130,11 +136,11 @@ class Inventory:
 
     def name_of(self, device_id: str) -> str | None:
         """Return the name of a device."""
-        return self._store.names.get(device_id)
+        return self._records.names.get(device_id)
 
     def tags_of(self, device_id: str) -> tuple[str, ...]:
         """Return the tags of a device, in the order of the alphabet."""
-        return self._store.tags.get(device_id, ())
+        return self._records.tags.get(device_id, ())
 
     def tagged(self, tag: str) -> list[str]:
         """Return the ids of all devices that have a tag."""
@@ -156,8 +162,8 @@ class Inventory:
     async def away(self, connected: Container[str]) -> list[Row]:
         """Return the rows of all devices that are not connected, with checkpoints."""
         self._follow()
-        store, rows = self._store, []
-        known = list(dict.fromkeys([*store.entries, *store.names, *store.tags]))
+        records, rows = self._records, []
+        known = list(dict.fromkeys([*self._store.entries, *records.names, *records.tags]))
         for number, device_id in enumerate(known, 1):
             if device_id not in connected and self.knows(device_id):
                 rows.append(self.row(device_id))
@@ -200,64 +206,69 @@ class Inventory:
 
     # -- changes by an operator
 
-    def rename(self, device_id: str, name: str | None) -> None:
-        """Give a device a name, or take it away."""
-        self._store.put_name(device_id, name)
-        self._review(device_id)
+    def follow(self, changed: Callable[[RecordNews], None]) -> None:
+        """Have `changed` called after each change of a name or of tags."""
+        self._records.follow(changed)
 
-    def tag(self, device_id: str, add: Iterable[str], remove: Iterable[str]) -> str | None:
-        """Give a device tags and take others away; return the reason if it would have too many."""
-        self._follow()
-        before = self.tags_of(device_id)
-        tags = {*before, *add}.difference(remove)
-        if len(tags) > TAGS_MAX:
-            return f"it would have more than {TAGS_MAX} tags"
-        if tags != set(before):
-            self._put_tags(device_id, before, tuple(sorted(tags)))
-        return None
+    async def rename(self, device_id: str, name: str | None, *, is_known: bool) -> Outcome:
+        """Give a device a name, or take it away. Raises `NotKept`."""
+        with _explained():
+            result = await self._records.rename(device_id, name, is_known=is_known)
+        return _OUTCOMES[result]
 
-    async def tag_each(
+    async def tag(
         self,
-        device_ids: Sequence[str],
+        device_ids: Iterable[str],
         add: Iterable[str],
         remove: Iterable[str],
         knows: Callable[[str], bool],
     ) -> dict[str, Outcome]:
-        """Tag several devices that the fleet knows, with checkpoints, and return once their tags
-        are durable. Raises `BadName`."""
+        """Give devices tags and take others away. Raises `BadName` and `NotKept`."""
         more, fewer = checked_tags(add), checked_tags(remove)
-        outcomes = {}
-        for number, device_id in enumerate(device_ids, 1):
-            outcomes[device_id] = GONE
-            if knows(device_id):
-                reason = self.tag(device_id, more, fewer)
-                outcomes[device_id] = Outcome("failed", reason) if reason else DONE
-            if number % BATCH == 0:
-                await trio.lowlevel.checkpoint()
-        for device_id in outcomes:
-            await self.wait_durable(device_id)
-        return outcomes
+        known = {device_id: knows(device_id) for device_id in device_ids}
+        with _explained():
+            results = await self._records.tag(known, more, fewer, TAGS_MAX)
+        return {device_id: _OUTCOMES[results[device_id]] for device_id in known}
 
-    def _put_tags(self, device_id: str, before: Iterable[str], now: tuple[str, ...]) -> None:
-        for tag in before:
-            self._tagged[tag].pop(device_id, None)
-            if not self._tagged[tag]:
+    async def forget(self, device_id: str, *, is_known: bool) -> Outcome:
+        """Forget a device that is away, with its name, tags and mode. Raises `NotKept`."""
+        with _explained():
+            result = await self._records.forget(device_id, is_known=is_known)
+        return _OUTCOMES[result]
+
+    def _on_record(self, news: RecordNews) -> None:
+        """Keep up with a change, of this server or of another node."""
+        device_id = news.device_id
+        for tag in news.tags_before:
+            self._tagged.get(tag, {}).pop(device_id, None)
+            if not self._tagged.get(tag, True):
                 del self._tagged[tag]
-        for tag in now:
+        for tag in self.tags_of(device_id):
             self._tagged.setdefault(tag, {})[device_id] = None
-        self._store.put_tags(device_id, now)
-        self._review(device_id)
+        if news.is_forgotten and device_id not in self._here:
+            self._store.put_entry(device_id, None)
+            self._expendable.discard(device_id)
+        else:
+            self._review(device_id)
 
-    def forget(self, device_id: str) -> None:
-        """Forget a device that is away, with its name, tags and mode."""
-        self._put_tags(device_id, self.tags_of(device_id), ())
-        self._here.pop(device_id, None)
-        self._store.forget(device_id)
-        self._expendable.discard(device_id)
 
-    async def wait_durable(self, device_id: str) -> None:
-        """Return when the last name and tags are durable, or as durable as can be."""
-        await self._store.wait_durable(device_id)
+_OUTCOMES = {
+    "done": DONE,
+    "gone": GONE,
+    "full": Outcome("failed", f"it would have more than {TAGS_MAX} tags"),
+    "connected": IS_CONNECTED,
+}
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn an error of the cluster into one for operators."""
+    try:
+        yield
+    except ClusterSlow:
+        raise NotKept("the cluster does not answer: the change may still be made") from None
+    except ClusterDown:
+        raise NotKept("the cluster is down: nothing has changed; try again") from None
 
 
 def checked_tags(tags: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import trio
 
+from audio_server.cluster.interface import RecordNews, Records
 from audio_server.device.behaviour import Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
@@ -17,8 +18,6 @@ from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.history import History
 from audio_server.fleet.interface import (
-    DONE,
-    GONE,
     IS_CONNECTED,
     Event,
     Outcome,
@@ -38,16 +37,22 @@ LOOK_S = 0.25
 
 class LocalFleet:
     """A `Fleet`. Without `inventory` names, tags and the devices seen last as long as the process;
-    they are collected while it is `at_work`.
+    they are collected while it is `at_work`. With `shared` names and tags are those of all nodes.
 
     It keeps a history of events, unless `records` is false.
     """
 
     def __init__(
-        self, devices: Devices, inventory: InventoryStore | None = None, *, records: bool = True
+        self,
+        devices: Devices,
+        inventory: InventoryStore | None = None,
+        shared: Records | None = None,
+        *,
+        records: bool = True,
     ) -> None:
         self._devices = devices
-        self._inventory = Inventory(inventory)
+        self._inventory = Inventory(inventory, shared)
+        self._inventory.follow(self._on_record)
         self._sightings = Sightings(devices)
         self._broadcast = Broadcast(self._inventory)
         self._look = ChangeTracker(devices)
@@ -168,35 +173,30 @@ class LocalFleet:
     async def rename(self, device_id: str, name: str | None) -> Outcome:
         """Give a device a name, or take it away."""
         checked = None if name is None else checked_name(name)
-        if not self._knows(device_id):
-            return GONE
-        self._inventory.rename(device_id, checked)
-        self._history.happened(device_id, DeviceEvent.RENAMED, checked)
-        self._broadcast.touch(device_id)
-        await self._inventory.wait_durable(device_id)
-        return DONE
+        return await self._inventory.rename(device_id, checked, is_known=self._knows(device_id))
 
     async def tag(
         self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
     ) -> Outcomes:
         """Give devices tags, and take others away."""
-        outcomes = await self._inventory.tag_each(device_ids, add, remove, self._knows)
-        for device_id in outcomes:
-            self._broadcast.touch(device_id)
-        return outcomes
+        return await self._inventory.tag(device_ids, add, remove, self._knows)
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory."""
         if device_id in self._devices.by_id:
             return IS_CONNECTED
-        if not self._knows(device_id):
-            return GONE
-        self._sightings.of(device_id)  # of its end, which would bring it back
-        self._inventory.forget(device_id)
-        self._history.forget(device_id)
+        return await self._inventory.forget(device_id, is_known=self._knows(device_id))
+
+    def _on_record(self, news: RecordNews) -> None:
+        """Show a change of a name or of tags, of this server or of another node."""
+        device_id = news.device_id
+        if news.is_renamed and not news.is_late:
+            name = self._inventory.name_of(device_id)
+            self._history.happened(device_id, DeviceEvent.RENAMED, name)
+        if news.is_forgotten and device_id not in self._devices.by_id:
+            self._sightings.of(device_id)  # of its end, which would bring it back
+            self._history.forget(device_id)
         self._broadcast.touch(device_id)
-        await self._inventory.wait_durable(device_id)
-        return DONE
 
     def _knows(self, device_id: str) -> bool:
         is_here = device_id in self._devices.by_id or self._history.knows(device_id)

@@ -10,8 +10,9 @@ import trio
 
 from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.instrumentation import Instrumentation
-from audio_server.cluster.interface import Listener
+from audio_server.cluster.interface import Listener, RecordNews
 from audio_server.cluster.link import Link
+from audio_server.cluster.records import SharedRecords
 from audio_server.cluster.scripts import read_scripts
 from audio_server.cluster.valkey import ValkeyCluster
 
@@ -50,7 +51,10 @@ class Member:
     def __init__(self, url: str, clock: str | None = None, **options: Any) -> None:
         self.meter = Meter()
         self.link = Link(parse_engine(url), read_scripts(clock), **options)
-        self.cluster = ValkeyCluster(self.link, self.meter)
+        self.records = SharedRecords()
+        self.news: list[RecordNews] = []
+        self.records.follow(self.news.append)
+        self.cluster = ValkeyCluster(self.link, self.meter, parts=[self.records])
         self.moves: list[tuple[str, int]] = []
         self.reclaims: list[tuple[str, int, int]] = []
 
@@ -63,6 +67,10 @@ class Member:
     async def wait_up(self, is_up: bool = True) -> None:
         with trio.fail_after(PATIENCE_S):
             await self.cluster.is_up.wait_value(is_up)
+
+    async def wait_records(self) -> None:
+        """Return when the records are those of the engine."""
+        await until(lambda: self.records.is_up)
 
     async def wait_settled(self) -> None:
         """Return when all devices are reclaimed and all modes kept."""
@@ -86,6 +94,7 @@ async def member(
     async with node.cluster.joined(node.listener()):
         if is_up:
             await node.wait_up()
+            await node.wait_records()
         yield node
 
 

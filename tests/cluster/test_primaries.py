@@ -16,6 +16,7 @@ from members import Member, member, until
 from audio_server.cluster.replicas import WAIT_MS
 from audio_server.identity.dev_certs import make_dev_certs
 from audio_server.identity.tls import client_context
+from audio_server.identity.tokens import Enrolment
 
 Logs = list[MutableMapping[str, Any]]
 
@@ -137,7 +138,8 @@ async def test_sentinels_that_know_no_primary_are_one_warning(
 SECRET = "not-to-be-shown"
 RIGHTS = (
     "~as:* &as:* +hello +role +script|load +evalsha +subscribe +publish +time +hset +hget +hmget "
-    "+hdel +pexpire +zadd +zcount +zrange +zrem +zremrangebyscore +get +set +mget +del +wait"
+    "+hdel +pexpire +zadd +zcount +zrange +zrangebyscore +zrem +zremrangebyscore +zscore +get +set "
+    "+mget +del +exists +wait"
 )
 """As docs/deploying.md has them."""
 
@@ -159,6 +161,11 @@ async def test_a_user_needs_few_rights(primary: EngineProcess, replica: EnginePr
         assert (await two.cluster.claim("x", 0)).mode == 3
         await one.wait_moved()
         two.cluster.release("x")
+        assert await one.records.rename("x", "X", is_known=False) == "done"
+        assert await one.records.tag({"x": False}, ["a"], [], 1) == {"x": "done"}
+        assert await one.records.enroll(Enrolment("x", bytes(32), "now")) == "done"
+        assert await one.records.revoke("x") == "done"
+        assert await one.records.forget("x", is_known=False) == "done"
         assert (one.meter.from_memory, two.meter.from_memory) == (0, 0)
 
 

@@ -158,18 +158,20 @@ def test_a_stranger_pushes_out_nobody_else(monkeypatch: pytest.MonkeyPatch) -> N
     assert "made-up-999" in store.entries
 
 
-def test_names_tags_and_connections_are_kept_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_names_tags_and_connections_are_kept_in_any_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(inventory, "ENTRIES_MAX", 3)
     store = MemoryInventory()
     at = Inventory(store)
     visit(at, "named", "tagged", "seen-1")
-    at.rename("named", "Kitchen")
-    at.tag("tagged", ["x"], [])
+    await at.rename("named", "Kitchen", is_known=True)
+    await at.tag(["tagged"], ["x"], [], at.knows)
     at.take([sighting("here")])
     visit(at, "seen-2", "seen-3")
     assert store.entries.keys() == {"named", "tagged", "here"}
     at.take([sighting("here", is_here=False, connections=0)])
-    at.rename("named", None)
+    await at.rename("named", None, is_known=True)
     visit(at, "seen-4")
     assert store.entries.keys() == {"tagged", "named", "seen-4"}
 

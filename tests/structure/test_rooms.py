@@ -34,7 +34,7 @@ cli: app client clips errors files identity judge names process rpc/terms settin
     workers
 client: clips identity process rpc
 clips: files names wire
-cluster: clips cluster/terms device errors files identity rpc rpc/terms service settings
+cluster: clips cluster/terms device errors files identity rpc rpc/terms service settings wire
 device: wire
 files: errors
 fleet: clips cluster device names wire

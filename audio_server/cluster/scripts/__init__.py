@@ -1,23 +1,34 @@
-"""The scripts that the engine runs: each reads and writes one row in one step."""
+"""The scripts that the engine runs: each changes one row, or one record, in one step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-CLAIM, PUT_MODE, RELEASE, RECLAIM, BEAT = NAMES = (
+CLAIM, PUT_MODE, RELEASE, RECLAIM, BEAT = ROWS = (
     "claim",
     "put_mode",
     "release",
     "reclaim",
     "beat",
 )
+RECORDS, RENAME, TAG, FORGET, ENROLL, REVOKE, RESTORE = OF_RECORDS = (
+    "records",
+    "rename",
+    "tag",
+    "forget",
+    "enroll",
+    "revoke",
+    "restore",
+)
 
 
 def read_scripts(clock: str | None = None) -> Mapping[str, str]:
     """Return the text of each script; `clock` replaces the part that reads the engine's clock."""
     before = _read("clock") + (clock or "")
-    return {name: before + _read(name) for name in NAMES}
+    scripts = {name: before + _read(name) for name in ROWS}
+    before += _read("record")
+    return {**scripts, **{name: before + _read(name) for name in OF_RECORDS}}
 
 
 def _read(name: str) -> str:
