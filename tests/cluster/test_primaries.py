@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from engine import EngineProcess, SentinelProcess, open_engine
+from engine import Blocking, EngineProcess, SentinelProcess, open_engine
 from free_ports import free_port
 from members import Member, member, until
 
@@ -30,12 +30,15 @@ def primary() -> Iterator[EngineProcess]:
 @pytest.fixture
 def replica(primary: EngineProcess) -> Iterator[EngineProcess]:
     with open_engine("--replicaof", f"127.0.0.1 {primary.port}") as engine:
-        wait_synced(engine)
+        wait_synced(primary)
         yield engine
 
 
-def wait_synced(replica: EngineProcess) -> None:
-    replica.wait(lambda: "master_link_status:up" in replica.ask("INFO", "replication"))
+def wait_synced(primary: EngineProcess) -> None:
+    """Return once the replica confirms writes: it is online up to a second before it has any."""
+    with Blocking(primary.port) as client:
+        client.ask("SET", "first", 1)
+        assert client.ask("WAIT", 1, 20_000) == 1
 
 
 def mode_of(engine: EngineProcess, device_id: str) -> str | None:
