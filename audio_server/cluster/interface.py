@@ -91,6 +91,9 @@ class Listener:
     """A device that was let in without the cluster, or stayed while that was away, is the node's
     from now on in that epoch and in that mode. It was at no other node in between."""
 
+    fed: Callable[[str, int, Any], None] = _ignore
+    """Data of a feed that the node follows, by the feed's key, with its number (`FeedClient`)."""
+
 
 class Cluster(Protocol):
     """The shared state as one node sees it. Methods that are not async never wait."""
@@ -188,6 +191,24 @@ class Documents(Protocol):
     async def blob(self, sha: str) -> bytes:
         """Return the data of that SHA-256, as a document names it. Raises `ClusterDown`, and
         `KeyError` if the newest version of no document has it."""
+
+
+class FeedClient(Protocol):
+    """Feeds as a node sees them: data that is of use at once or never.
+
+    Numbers of data begin with 0 when the node begins to follow, for data that says how things are
+    then, and again after data that was lost because the node was too slow. All types are those of
+    msgpack.
+    """
+
+    def follow(self, key: str) -> None:
+        """Be given the data of a feed from now on."""
+
+    def unfollow(self, key: str) -> None:
+        """Be given no more, but for those on their way."""
+
+    def heard(self, key: str, number: int, note: Any) -> None:
+        """Confirm all data up to a number; the feed is given the note."""
 
 
 class Nodes(Protocol):

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
+from audio_server.cluster.feeds import Feeds
 from audio_server.cluster.interface import Claimed, Document, Listener, NoAnswer
 from audio_server.cluster.questions import Asked, Questions
 from audio_server.device.attachment import Superseded
@@ -53,6 +54,7 @@ class Hub:
     ) -> None:
         self.store = MemoryModeStore() if store is None else store
         self.clock_ns = clock_ns
+        self.feeds = Feeds()
         self._meter = meter or Instrumentation()
         self._members: dict[str, Member] = {}
         self._held: dict[str, Owner] = {}
@@ -74,6 +76,7 @@ class Hub:
     def leave(self, node: str) -> None:
         """Remove a node; its devices are at no node until they are claimed."""
         self._members.pop(node).questions.end()
+        self.feeds.leave(node)
         for device_id in [key for key, owner in self._held.items() if owner.node == node]:
             self.release(node, device_id)
 

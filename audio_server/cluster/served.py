@@ -52,6 +52,9 @@ class ServedNode:
             "part": self._on_part,
             "end": self._on_end,
             "told": told,
+            "follow": partial(hub.feeds.follow, name, partial(self._send, "fed")),
+            "unfollow": partial(hub.feeds.unfollow, name),
+            "heard": partial(hub.feeds.heard, name),
         }
 
     async def run(self) -> None:

@@ -83,6 +83,7 @@ class SocketCluster:
         hearing: dict[str, Callable[..., None]] = {
             "moved": listener.moved,
             "told": listener.told,
+            "fed": listener.fed,
             "answer": self._on_answer,
             "kept": self._on_kept,
             "asked": lambda *fields: self._on_asked(listener, *fields),
@@ -169,6 +170,20 @@ class SocketCluster:
             size, part = answer
             data += part
         return bytes(data)
+
+    # Feeds
+
+    def follow(self, key: str) -> None:
+        """Be given the data of a feed."""
+        self._link.send("follow", key)
+
+    def unfollow(self, key: str) -> None:
+        """Be given no more."""
+        self._link.send("unfollow", key)
+
+    def heard(self, key: str, number: int, note: Any) -> None:
+        """Confirm data."""
+        self._link.send("heard", key, number, note)
 
     # Messages
 
