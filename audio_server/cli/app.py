@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from cyclopts import App, Group, Parameter
 
 from audio_server.cli import layers
-from audio_server.cli.errors import CommandError
 from audio_server.errors import leaves
 from audio_server.files.home import is_nowhere
 from audio_server.process.help_pages import HELP_FORMATTER
@@ -147,8 +146,6 @@ def _run_of(settings: Settings) -> Run:
     from audio_server.process.cores import worker_count
 
     if worker_count(settings.workers) > 1:
-        if settings.live:
-            raise CommandError("--live: channels are in one process; leave --workers out")
         from audio_server.workers.supervisor import supervise
 
         return supervise

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from math import inf
+from typing import Protocol
 
 import trio
 
@@ -50,23 +51,54 @@ class ChannelBusy(Exception):
     """The channel has a sender already."""
 
 
+class ChannelListener(Protocol):
+    """Takes part in all that comes to a channel. Called in the midst of it: each method must return
+    at once, and raise nothing."""
+
+    def began(self) -> None:
+        """A sender has come."""
+
+    def put(self, packet: bytes) -> None:
+        """A packet of Opus has come."""
+
+    def ended(self) -> None:
+        """The sender has gone; another one may come."""
+
+
 class LiveChannel:
     """An `AudioSource` that one sender at a time puts packets into.
 
     Once the sender has gone, silence is sent for `patience_s`, and then takes end; another sender
-    that comes meanwhile goes on with them. `inserted` and `left_out` count packets of all takes.
+    that comes meanwhile goes on with them. `inserted` and `left_out` count packets of all takes,
+    `lost` those that other processes were too slow to take.
     """
 
     packets = None
+    is_ready = True
+    """Whether a take that begins now has its sound here."""
 
     def __init__(self, name: str, patience_s: float = 5.0) -> None:
         self.name = name
-        self.inserted = self.left_out = 0
+        self.inserted = self.left_out = self.lost = 0
+        self.is_asked = False
+        """Set when a take asks for packets, for an owner that clears it now and then."""
         self._patience_s = patience_s
         self._frames: deque[bytes] = deque(maxlen=RING)
         self._edge = 0
         self._is_sending = False
         self._gone_at = -inf
+        self._listeners: tuple[ChannelListener, ...] = ()
+
+    def subscribe(self, listener: ChannelListener) -> None:
+        """Call `listener` from now on."""
+        self._listeners += (listener,)
+
+    def unsubscribe(self, listener: ChannelListener) -> None:
+        """Call `listener` no longer; it may have been removed already."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    async def wait_ready(self) -> None:
+        """Return when a take that has begun has its sound here, or should wait no longer."""
 
     @property
     def edge(self) -> int:
@@ -86,26 +118,51 @@ class LiveChannel:
     @property
     def is_over(self) -> bool:
         """Whether the last sender has gone, and did not come back in time."""
-        return not self._is_sending and trio.current_time() >= self._gone_at + self._patience_s
+        return self.patience_left_s <= 0
 
     @contextmanager
     def sending(self) -> Iterator[None]:
         """Be the sender for the block. Raises `ChannelBusy`."""
         if self._is_sending:
             raise ChannelBusy
-        if self.is_over:
-            self._frames.clear()  # no device hears the end of an older programme
-        self._is_sending = True
+        self.begin()
         try:
             yield
         finally:
-            self._is_sending = False
-            self._gone_at = trio.current_time()
+            self.end()
+
+    def begin(self) -> None:
+        """Note that a sender has come."""
+        if self.is_over:
+            self._frames.clear()  # no device hears the end of an older programme
+        self._is_sending = True
+        for listener in self._listeners:
+            listener.began()
+
+    def end(self) -> None:
+        """Note that the sender has gone."""
+        self._is_sending = False
+        self._gone_at = trio.current_time()
+        for listener in self._listeners:
+            listener.ended()
 
     def put(self, packet: bytes) -> None:
         """Add a packet of Opus, 20 ms and mono, at the edge. Never waits."""
         self._frames.append(frame_packet(packet))
         self._edge += 1
+        for listener in self._listeners:
+            listener.put(packet)
+
+    @property
+    def patience_left_s(self) -> float:
+        """For how long takes wait for another sender: below 0 where they have ended, inf while
+        there is a sender."""
+        return inf if self._is_sending else self._gone_at + self._patience_s - trio.current_time()
+
+    def latest(self, most: int) -> list[bytes]:
+        """Return the newest packets, oldest first: `most`, or all that are kept."""
+        first = max(0, len(self._frames) - most)
+        return [unframe_packet(frame) for frame in islice(self._frames, first, None)]
 
     def frame(self, number: int) -> bytes:
         """Return a packet that is kept, framed."""
@@ -140,7 +197,8 @@ class LiveTake:
 
     def slice(self, start: int, stop: int) -> bytes:
         """Return the packets of positions. Raises `SourceEnded`, and `NoSound` at the beginning."""
-        if self._channel.is_over and self._place is None:
+        self._channel.is_asked = True
+        if self._place is None and self._channel.is_over:
             raise NoSound(f"no sound is sent to {self.name}")
         del self._made[: start - self._start]
         self._start = start
@@ -150,6 +208,15 @@ class LiveTake:
             self._made.append(self._next())
         frames = b"".join(self._made[: stop - start])
         return _begun(frames, self._made[0]) if start == 0 else frames
+
+    @property
+    def is_ready(self) -> bool:
+        """As that of the channel."""
+        return self._channel.is_ready
+
+    async def wait_ready(self) -> None:
+        """As that of the channel."""
+        await self._channel.wait_ready()
 
     def _is_over(self) -> bool:
         channel, place = self._channel, self._place

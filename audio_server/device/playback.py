@@ -19,7 +19,7 @@ with no hole, and with a lead again and not a rush.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -88,6 +88,7 @@ class Playback:
         "_t0",
         "_target",
         "_timer_wheel",
+        "_wait_ready",
         "source",
     )
 
@@ -107,9 +108,12 @@ class Playback:
         self._packets = _ENDLESS if source.packets is None else source.packets
         self._reader: Any = source
         self._refill = pace.refill
+        self._wait_ready: Callable[[], Awaitable[None]] | None = None
         if (begin_take := getattr(source, "begin_take", None)) is not None:
             self._reader = begin_take(pace.lead_s)
             self._refill = min(self._refill, self._reader.refill)
+            if not getattr(self._reader, "is_ready", True):
+                self._wait_ready = self._reader.wait_ready
         self._offsets: Sequence[int] | None = getattr(source, "offsets", None)
         self._first = first
         self._pace = pace
@@ -129,7 +133,8 @@ class Playback:
         there. Where it stops at once nothing is called.
         """
         self._stream = stream
-        if trio.current_time() >= self._begins_at and stream.close_nowait():
+        can_begin = self._wait_ready is None and trio.current_time() >= self._begins_at
+        if can_begin and stream.close_nowait():
             with suppress(ClipUnreadable):  # `play` meets it again, and is the one to tell
                 if self._top_up(stream) and self._sent < self._packets:
                     refill = partial(self._refill_once, stream)
@@ -168,6 +173,8 @@ class Playback:
         self._stream = stream
         self._cancel_drive()
         try:
+            if self._wait_ready is not None:
+                await self._wait_ready()
             if self._begins_at > trio.current_time():
                 await self._timer_wheel.sleep_until(self._begins_at)
             await self._send_all(stream)

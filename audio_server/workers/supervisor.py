@@ -24,11 +24,13 @@ from audio_server.cluster.clip_list import put_clips
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
 from audio_server.cluster.opening import refuse_workers
+from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.anywhere import FleetAnywhere
 from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
+from audio_server.live.feed import offering
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.addresses import resolve
 from audio_server.process.cores import worker_count
@@ -82,7 +84,9 @@ async def supervise(
         meter.cluster_is(up=True)
         await put_clips(hub, repository.clips)
         fleet = FleetAnywhere(hub, inventory)
-        context = Context(settings, port, repository, fleet, stop, shared_registry.text)
+        channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
+        stack.enter_context(offering(channels, hub.feeds))
+        context = Context(settings, port, repository, fleet, stop, shared_registry.text, channels)
         start = partial(
             WorkerProcess,
             hub=hub,

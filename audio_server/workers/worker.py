@@ -30,6 +30,7 @@ from audio_server.cluster.ownership import Ownership
 from audio_server.cluster.socket import SocketCluster
 from audio_server.fleet.answers import Answers
 from audio_server.identity.access_policy import AccessPolicy
+from audio_server.live.feed import FollowedChannels
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import collecting, spare_old_objects
 from audio_server.process.logs import configure_logs
@@ -90,19 +91,23 @@ async def run_worker(
     meter = SharedRegistry(config.workers, config.registry_fd).row(number)
     cluster = SocketCluster(stream)
     ownership, clips = Ownership(cluster), ClipList(cluster)
-    devices = make_devices(settings, (), store=ownership, meter=meter)
+    live = FollowedChannels(settings.live, settings.live_patience_s, cluster)
+    devices = make_devices(settings, live.channels, store=ownership, meter=meter)
     access_policy = AccessPolicy(settings)
     server = make_server(settings, devices, ownership, access_policy, meter, stop)
     answers = Answers(devices, number, cluster.blob, records=settings.http != OFF)
 
+    def use(clips: Sequence[Clip]) -> None:
+        devices.change_clips([*clips, *live.channels] if live.channels else clips)
+
     def asked(question: Question) -> None:
         if question.what == "clips":
-            nursery.start_soon(_change_clips, clips, devices.change_clips, question)
+            nursery.start_soon(_change_clips, clips, use, question)
         else:
             answers.asked(question)
 
     orders = {"drain": stop.set, "reload": access_policy.reload}
-    listener = Listener(ownership.moved, asked, lambda order: orders[order]())
+    listener = Listener(ownership.moved, asked, lambda order: orders[order](), fed=live.fed)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(meter.at_work())
         await stack.enter_async_context(access_policy.at_work())
@@ -111,7 +116,9 @@ async def run_worker(
         await stack.enter_async_context(answers.at_work())
         await stack.enter_async_context(cluster.joined(listener))
         nursery.start_soon(_stop_with_supervisor, cluster, stop)
-        await clips.fetch(devices.change_clips)
+        if live.channels:
+            nursery.start_soon(live.run)
+        await clips.fetch(use)
         async with trio.open_nursery() as serving:
             times = settings.grace_s, settings.drain_s
             await serving.start(serve_on, listeners, server, devices, stop, *times)

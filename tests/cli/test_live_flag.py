@@ -1,4 +1,4 @@
-"""The names of live channels, and the servers that have none."""
+"""The names of live channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ pytestmark = pytest.mark.usefixtures("clean_environment", "logs_as_they_were")
         (["--live", "radio,Hall"], '"Hall": a channel has 1 to 32 letters (a-z), digits'),
         (["--live", ""], '"": a channel has 1 to 32 letters'),
         (["--live", "a" * 33], "a channel has 1 to 32 letters"),
-        (["--live", "radio", "--workers", "2"], "--live: channels are in one process"),
     ],
 )
 def test_one_line_says_so(flags: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

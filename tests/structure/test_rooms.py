@@ -40,6 +40,7 @@ files: errors
 fleet: clips cluster device names wire
 identity: errors files rpc/io rpc/terms settings wire
 judge: clips device identity process rpc settings wire
+live: cluster device
 metrics: cluster/terms device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms
@@ -52,7 +53,7 @@ state: device errors files wire
 web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
     simulator wire
 wire: rpc
-workers: assembly clips cluster device fleet identity metrics process service settings web
+workers: assembly clips cluster device fleet identity live metrics process service settings web
 """
 """Each room, and the rooms that it may import."""
 

@@ -104,13 +104,18 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(
-    workers: int = 2, *, clips: Sequence[Clip] = CLIPS, store: ModeStore | None = None
+    workers: int = 2,
+    *,
+    clips: Sequence[Clip] = CLIPS,
+    store: ModeStore | None = None,
+    hub: Hub | None = None,
+    live: tuple[str, ...] = (),
 ) -> AsyncIterator[Cluster]:
     """Workers that run for as long as the block."""
-    hub = Hub(store)
+    hub = hub or Hub(store)
     await put_clips(hub, clips)
     cluster = Cluster(hub, workers)
-    config = WorkerConfig(Settings(), workers)
+    config = WorkerConfig(Settings(live=live, live_patience_s=2.0), workers)
     async with trio.open_nursery() as nursery:
         for worker in cluster.workers.values():
             nursery.start_soon(worker.serve)

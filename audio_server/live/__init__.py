@@ -1,0 +1,1 @@
+"""Live channels beyond one process: their packets in workers, and their recordings."""
