@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from cyclopts import Parameter
 
 from audio_server.cli.errors import CommandError
-from audio_server.cli.parameters import AsJson, DeviceId, Tag
+from audio_server.cli.parameters import AsJson, DeviceId, Tag, device_id, word
 from audio_server.cli.remote import Remote, ask
 from audio_server.process.output import say, say_json
 
@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 Button = Annotated[
     Literal["mode", "play", "stop", "connect"], Parameter(name="BUTTON", help="The button.")
 ]
-Clip = Annotated[
-    str, Parameter(name="CLIP", help="The clip's name, as `audio-server clips list` has it.")
+ClipAndIds = Annotated[
+    str,
+    Parameter(
+        name="CLIP ID",
+        converter=word,
+        allow_leading_hyphen=True,
+        help="The clip's name, as `audio-server clips list` has it; with --live there is none. "
+        "Then the devices.",
+    ),
+]
+Live = Annotated[
+    str | None, Parameter(name="--live", help="Play this live channel in the place of a clip.")
 ]
 DeviceIds = Annotated[DeviceId, Parameter(help="The devices.")]
 All = Annotated[bool, Parameter(name="--all", help="All devices that are connected.")]
@@ -78,17 +88,20 @@ def _press_all(
 
 
 def play(
-    clip: Clip,
-    /,
-    *device_ids: DeviceIds,
+    *words: ClipAndIds,
     remote: Remote | None = None,
+    live: Live = None,
     everywhere: All = False,
     tag: OnTag = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play a clip on devices now; each keeps its mode."""
-    devices = chosen(device_ids, everywhere, tag)
-    _say(ask(remote, lambda api: api.play(devices, clip)), f"{clip} plays on", as_json)
+    """Play a clip or a live channel on devices now; each keeps its mode."""
+    if live is None and not words:
+        raise CommandError("which clip? Give its name, or --live NAME")
+    name, ids = (words[0], words[1:]) if live is None else (live, words)
+    devices = chosen([device_id(one) for one in ids], everywhere, tag)
+    source = {"clip": name} if live is None else {"live": name}
+    _say(ask(remote, lambda api: api.play(devices, **source)), f"{name} plays on", as_json)
 
 
 def stop(

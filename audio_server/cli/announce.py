@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from audio_server.cli.actions import All, OnTag, chosen
 from audio_server.cli.errors import CommandError
-from audio_server.cli.parameters import AsJson, device_id
+from audio_server.cli.parameters import STDIN, AsJson, device_id, word
 from audio_server.cli.remote import Remote, ask
 from audio_server.process.output import say as print_text
 from audio_server.process.output import say_json
@@ -22,24 +22,16 @@ if TYPE_CHECKING:
     from audio_server.client.api import Api
     from audio_server.client.connection import Document
 
-STDIN = "-"
 PART_BYTES = 1 << 16
 WAIT_S = 20.0
 """How long one request waits for the end; then another one does."""
-
-
-def _word(_: Any, tokens: Sequence[Token]) -> str:
-    text = tokens[0].value
-    if text.startswith("-") and text != STDIN:
-        raise ValueError(f"there is no such option: {text}")
-    return text
 
 
 Words = Annotated[
     str,
     Parameter(
         name="SOUND ID",
-        converter=_word,
+        converter=word,
         allow_leading_hyphen=True,
         help="The sound: a file that is here, else a clip of the server; - is standard input. "
         "With --say there is none. Then the devices.",

@@ -21,6 +21,8 @@ from audio_server.settings.settings import BY_DEFAULT
 from audio_server.settings.values import Clips, Data
 from audio_server.wire.device_ids import FORM, is_device_id
 
+STDIN = "-"
+
 
 def _device_id(_: Any, tokens: Sequence[Token]) -> str:
     text = tokens[0].value
@@ -43,6 +45,15 @@ def device_id(text: str) -> str:
     """Return the id of a device among other words. Raises `CommandError` for what is none."""
     if not is_device_id(text):
         raise CommandError(f'"{text}": a device id is {FORM}')
+    return text
+
+
+def word(_: Any, tokens: Sequence[Token]) -> str:
+    """Convert a word of which the meaning depends on others: an option that does not exist is none
+    of them."""
+    text = tokens[0].value
+    if text.startswith("-") and text != STDIN:
+        raise ValueError(f"there is no such option: {text}")
     return text
 
 

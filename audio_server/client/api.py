@@ -75,9 +75,10 @@ class Api:
             "DELETE", _path(device_id), about=device_id, shape=shapes.Forgotten
         )
 
-    async def play(self, which: Which, clip: str) -> Document:
-        """Play a clip now: how many it is `done` to, which are `gone`, which have `failed`."""
-        body = {"devices": _devices(which), "clip": clip}
+    async def play(self, which: Which, **source: str) -> Document:
+        """Play a `clip` or a `live` channel now: how many it is `done` to, which are `gone`, which
+        have `failed`."""
+        body = {"devices": _devices(which), **source}
         return await self._connection.ask("POST", "/api/play", body=body, shape=shapes.Outcomes)
 
     async def stop(self, which: Which) -> Document:

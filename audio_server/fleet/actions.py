@@ -41,16 +41,18 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
     return DONE if press.applied.is_set() and devices.by_id.get(device_id) is device else GONE
 
 
-async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
-    """Play the clip of mode `clip` on some devices, or on all (None)."""
+async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
+    """Play the clip of mode `clip`, or the live channel of that name, on some devices, or on all
+    (None)."""
 
     def play(device: Device) -> Outcome:
-        if not 0 <= clip < len(devices.clips):
+        mode = _mode_of(devices, clip)
+        if mode is None:
             return NO_CLIP
         if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
-        devices.tell(device.id, DeviceEvent.ACTION, "play", devices.clips[clip].name)
-        return DONE if device.play(clip) else STOPPING
+        devices.tell(device.id, DeviceEvent.ACTION, "play", devices.clips[mode].name)
+        return DONE if device.play(mode) else STOPPING
 
     return await _each(devices, device_ids, play)
 
@@ -91,6 +93,17 @@ async def announce(
     finally:
         while begun:  # after a cancel: they must not be left with LEDs of another state
             _show_next(begun)
+
+
+def _mode_of(devices: Devices, clip: int | str) -> int | None:
+    """Return the mode of a clip or a live channel: it may change between two devices."""
+    if isinstance(clip, int):
+        return clip if 0 <= clip < len(devices.clips) else None
+    for mode in reversed(range(len(devices.clips))):  # channels are behind the clips
+        source = devices.clips[mode]
+        if source.packets is None and source.name == clip:
+            return mode
+    return None
 
 
 def _show_next(begun: list[Device]) -> None:

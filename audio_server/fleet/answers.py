@@ -153,7 +153,7 @@ class Answers:
     async def _press(self, device_id: str, button: str) -> Parts:
         yield {device_id: await actions.press(self._devices, device_id, Button[button])}
 
-    async def _play(self, device_ids: list[str] | None, clip: int) -> Parts:
+    async def _play(self, device_ids: list[str] | None, clip: int | str) -> Parts:
         yield await actions.play(self._devices, device_ids, clip)
 
     async def _stop(self, device_ids: list[str] | None) -> Parts:

@@ -220,8 +220,8 @@ class FleetAnywhere:
         facts = {"device_id": device_id, "button": button.name}
         return (await agent.act("press", PRESS_S, [device_id], **facts))[device_id]
 
-    async def play(self, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
-        """Play a clip."""
+    async def play(self, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
+        """Play a clip or a live channel."""
         return await self._act("play", device_ids, clip=clip)
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:

@@ -79,9 +79,10 @@ class Fleet(Protocol):
     async def press(self, device_id: str, button: Button) -> Outcome:
         """Press a button as the device itself would; return when the press is applied."""
 
-    async def play(self, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
-        """Play the clip of mode `clip` now, on some devices or on all (None) that are connected.
-        Their modes stay. A cancel leaves the devices that follow as they are."""
+    async def play(self, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
+        """Play the clip of mode `clip`, or the live channel of that name, now, on some devices or
+        on all (None) that are connected. Their modes stay. A cancel leaves the devices that follow
+        as they are."""
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
         """Stop playback and empty the queue. Modes stay. A cancel is as for `play`."""

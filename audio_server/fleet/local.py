@@ -153,8 +153,8 @@ class LocalFleet:
         """Press a button."""
         return await actions.press(self._devices, device_id, button)
 
-    async def play(self, device_ids: Sequence[str] | None, clip: int) -> Outcomes:
-        """Play a clip."""
+    async def play(self, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
+        """Play a clip or a live channel."""
         return await actions.play(self._devices, device_ids, clip)
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:

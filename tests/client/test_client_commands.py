@@ -84,6 +84,16 @@ def test_a_device_is_shown(fake: FakeServer, run: Run) -> None:
             ("POST", "/api/play", {"devices": "all", "clip": "bell"}),
             "bell plays on 1 device\n",
         ),
+        (
+            ("play", "--live", "radio", "hall", "attic"),
+            ("POST", "/api/play", {"devices": ["hall", "attic"], "live": "radio"}),
+            "radio plays on 1 device\n",
+        ),
+        (
+            ("play", "--live", "radio", "--tag", "Lobby"),
+            ("POST", "/api/play", {"devices": {"tag": "lobby"}, "live": "radio"}),
+            "radio plays on 1 device\n",
+        ),
         (("stop", "hall"), ("POST", "/api/stop", {"devices": ["hall"]}), "stopped 1 device\n"),
         (("stop", "--all"), ("POST", "/api/stop", {"devices": "all"}), "stopped 1 device\n"),
         (
@@ -229,6 +239,10 @@ def test_devices_are_forgotten(fake: FakeServer, run: Run) -> None:
         (("press", "hall", "mode", "--tag", "x"), "give one BUTTON"),
         (("press", "bell", "--tag", "x"), "give one BUTTON"),
         (("play", "bell", "hall", "--tag", "x"), "--tag NAME, or --all"),
+        (("play",), "which clip? Give its name, or --live NAME"),
+        (("play", "bell", "-x"), "there is no such option: -x"),
+        (("play", "bell", "two words"), "a device id is"),
+        (("play", "--live", "radio"), "--tag NAME, or --all"),
         (("stop", "--tag", "x", "--all"), "--tag NAME, or --all"),
         (("tag", "lobby"), "--tag NAME, or --all"),
         (("tag", "two words", "hall"), "a tag has 1 to 32 letters"),

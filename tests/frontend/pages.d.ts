@@ -73,6 +73,15 @@ declare namespace Api {
     fixed_because: string | null;
   }
 
+  interface Channel {
+    name: string;
+    mode: number;
+    sending: boolean;
+    inserted: number;
+    left_out: number;
+    lost: number;
+  }
+
   interface Outcomes {
     done: number;
     gone: string[];

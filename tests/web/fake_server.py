@@ -46,6 +46,7 @@ class FakeServer:
         self.devices: dict[str, Json] = {}
         self.away: dict[str, Json] = {}
         self.clips = [clip(mode, name) for mode, name in enumerate(CLIPS)]
+        self.channels: list[Json] = []
         self.events: list[Json] = []
         self.asked: list[tuple[str, str, Any]] = []
         self.refusals: dict[str, tuple[int, str]] = {}  # path → what it is answered
@@ -186,6 +187,7 @@ class FakeServer:
             ("POST", "/api/announce", self._announced),
             ("GET", "/api/announcements/{id}", lambda *_: self.announcement),
             ("POST", "/api/stop", self._done),
+            ("GET", "/api/live", lambda *_: {"channels": self.channels}),
             ("GET", "/api/clips", self._listed),
             ("POST", "/api/clips", self._added),
             ("POST", "/api/clips/reload", self._listed),

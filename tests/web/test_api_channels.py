@@ -11,6 +11,7 @@ from asgi import HOST
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.clips.ogg import opus_bytes
+from audio_server.device.behaviour import Action, Button
 from audio_server.device.live_channel import LiveChannel
 from audio_server.web.api.channels import AHEAD_S, BUSY, NOT_OPUS, UNKNOWN
 from audio_server.wire.audio import unframe_packet
@@ -64,6 +65,36 @@ async def test_channels_are_listed_and_played_by_name(
         assert (row["state"], row["playing"]["clip"]) == ("playing", "radio")
         await trio.sleep(20)
         assert (await api.get("/api/devices/a"))["state"] == "idle"
+
+
+async def test_a_channel_is_played_on_devices(
+    api: Api, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    radio = {"devices": "all", "live": "radio"}
+    with api.connected("a"), api.connected("b", 2):
+        silent = await api.ask("POST", "/api/play", radio, **OURS)
+        assert (silent.status, silent.json) == (409, {"error": "no sound is sent to radio"})
+        unknown = await api.ask("POST", "/api/play", radio | {"live": "tv"}, **OURS)
+        assert (unknown.status, unknown.json) == (404, {"error": UNKNOWN})
+        nursery.start_soon(api.ask, "PUT", "/api/live/radio", SOUND)
+        await wait_all_tasks_blocked()
+        played = await api.ask("POST", "/api/play", radio, **OURS)
+        assert played.json == {"done": 2, "gone": [], "failed": {}}
+        rows = (await api.get("/api/devices"))["rows"]
+        assert [row["playing"]["clip"] for row in rows] == ["radio", "radio"]
+        assert [row["mode"] for row in rows] == [0, 0]
+        await trio.sleep(20)
+        rows = (await api.get("/api/devices"))["rows"]
+        assert [row["state"] for row in rows] == ["idle", "idle"]
+        assert (await api.ask("POST", "/api/play", radio, **OURS)).status == 409
+
+
+async def test_a_device_that_is_away_is_in_the_mode_of_its_channel(api: Api) -> None:
+    with api.connected("a") as events:
+        for _ in range(4):
+            await events.press(Button.MODE, Action.PRESS)
+        assert (await api.get("/api/devices/a"))["mode_name"] == "hall"
+    assert (await api.get("/api/devices/a"))["mode_name"] == "hall"
 
 
 async def test_a_second_sender_is_refused(

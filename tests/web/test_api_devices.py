@@ -157,7 +157,9 @@ async def test_clips_play_on_some_or_all_and_are_stopped(api: Api) -> None:
             422,
             "devices[1] has to be text, not a whole",
         ),
-        ({"devices": "all"}, 422, "clip is missing"),
+        ({"devices": "all"}, 422, "give either clip or live"),
+        ({"devices": "all", "clip": "rain", "live": "radio"}, 422, "give either clip or live"),
+        ({"devices": "all", "live": "radio"}, 404, "there is no such channel"),
     ],
 )
 async def test_what_cannot_be_played(api: Api, body: Any, status: int, reason: str) -> None:

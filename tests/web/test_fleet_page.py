@@ -136,6 +136,26 @@ def test_all_are_played_on_stopped_and_one_is_named(look: Look, fake: FakeServer
     expect(at.page.locator("dialog")).to_have_count(0)
 
 
+def test_a_live_channel_is_played(look: Look, fake: FakeServer) -> None:
+    fake.channels = [{"name": "radio", "mode": 5, "sending": True}]
+    fake.put(*some(3))
+    at = look(viewport=WIDE)
+    row(at, "opal-0001").locator("input").click()
+    at.page.select_option("#clip", label="5 radio")
+    at.page.click("#play")
+    expect(at.page.locator("#done")).to_have_text("radio plays on 1 device.")
+    assert fake.wait_asked("POST", "/api/play") == {"devices": ["opal-0001"], "live": "radio"}
+    at.page.click("#announce")
+    at.page.click("dialog >> text=Cancel")
+    at.page.goto(f"{fake.url}/devices/opal-0002")
+    at.page.select_option("#clip", label="5 radio")
+    fake.refusals["/api/play"] = (409, "no sound is sent to radio")
+    at.page.click("#play")
+    expect(at.page.locator("#done")).to_have_text("no sound is sent to radio")
+    assert fake.wait_asked("POST", "/api/play") == {"devices": ["opal-0002"], "live": "radio"}
+    at.forgive("409")
+
+
 def test_an_announcement_is_made_and_its_end_reported(look: Look, fake: FakeServer) -> None:
     fake.put(*some(3))
     fake.announcement = {

@@ -15,6 +15,7 @@ class Channel(Struct):
     sending: Annotated[bool, Meta(description="whether sound is sent to it now")]
     inserted: Annotated[int, Meta(ge=0, description="packets of silence, over all devices")]
     left_out: Annotated[int, Meta(ge=0, description="packets left out, over all devices")]
+    lost: Annotated[int, Meta(ge=0, description="packets that workers were too slow to take")]
 
 
 class Channels(Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -34,11 +35,31 @@ NOT_OPUS: Final = (
 log = structlog.get_logger()
 
 
+class Channels:
+    """The live channels by their names, in the order of their modes."""
+
+    def __init__(self, channels: Sequence[LiveChannel]) -> None:
+        self.by_name = {channel.name: channel for channel in channels}
+        self.names = list(self.by_name)
+
+    def find(self, name: str) -> LiveChannel:
+        """Return a channel. Raises `Problem` for an unknown one."""
+        if (channel := self.by_name.get(name)) is None:
+            raise Problem(404, UNKNOWN)
+        return channel
+
+    def playable(self, name: str) -> str:
+        """Return the name. Raises `Problem` for an unknown one, and one without sound."""
+        if self.find(name).is_over:
+            raise Problem(409, f"no sound is sent to {name}")
+        return name
+
+
 class ChannelOperations:
     """They work on the channels of this process."""
 
     def __init__(self, context: Context) -> None:
-        self._channels = {channel.name: channel for channel in context.channels}
+        self._channels = Channels(context.channels)
         self._repository = context.repository
 
     @Operation("GET", "/api/live", shapes.Channels)
@@ -47,8 +68,8 @@ class ChannelOperations:
         clips = len(self._repository.clips)
         return shapes.Channels(
             [
-                shapes.Channel(one.name, mode, one.is_sending, one.inserted, one.left_out)
-                for mode, one in enumerate(self._channels.values(), clips)
+                shapes.Channel(one.name, mode, one.is_sending, one.inserted, one.left_out, one.lost)
+                for mode, one in enumerate(self._channels.by_name.values(), clips)
             ]
         )
 
@@ -67,9 +88,7 @@ class ChannelOperations:
     )
     async def send_sound(self, asked: ApiRequest) -> shapes.Sent:
         """Send sound to a live channel; the answer comes when the body has ended."""
-        channel = self._channels.get(asked.named("name"))
-        if channel is None:
-            raise Problem(404, UNKNOWN)
+        channel = self._channels.find(asked.named("name"))
         async with sent_file(asked.request) as parts:
             try:
                 with channel.sending():

@@ -17,6 +17,7 @@ from audio_server.fleet.interface import Event, Fleet, Row
 from audio_server.fleet.interface import Outcome as FleetOutcome
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.web.api import models
+from audio_server.web.api.channels import Channels
 from audio_server.web.api.events import EventStream
 from audio_server.web.api.listing import listed
 from audio_server.web.api.operation import (
@@ -37,6 +38,7 @@ PRESSED_AT_ONCE: Final = 10
 Which: TypeAlias = str | Sequence[str] | models.Group
 
 UNKNOWN: Final = "no such device is connected"
+ONE_OF: Final = "give either clip or live"
 NO_GROUP: Final = "no device has the tag"
 NEVER_SEEN: Final = "no such device is known"
 FULL: Final = "too many pages and programs follow events already"
@@ -58,7 +60,7 @@ class DeviceOperations:
     def __init__(self, context: Context) -> None:
         self._fleet: Fleet = context.fleet
         self._repository = context.repository
-        self._channels = [channel.name for channel in context.channels]
+        self._channels = Channels(context.channels)
 
     @Operation("GET", "/api/devices", models.Devices, query=models.Listing)
     async def list_devices(self, asked: ApiRequest) -> Response:
@@ -73,10 +75,12 @@ class DeviceOperations:
 
     def _with_mode_name(self, row: Row) -> Row:
         """Return the row of a device that is away with the name of its mode, which is that of the
-        present clip."""
-        clips = self._repository.clips
-        if row["mode"] < len(clips):
+        present clip or channel."""
+        clips, channel = self._repository.clips, row["mode"] - len(self._repository.clips)
+        if channel < 0:
             row["mode_name"] = clips[row["mode"]].name
+        elif channel < len(self._channels.names):
+            row["mode_name"] = self._channels.names[channel]
         return row
 
     @Operation("GET", "/api/devices/changes", CHANGES, problems=NO_ROOM)
@@ -188,24 +192,31 @@ class DeviceOperations:
         body=models.Play,
         json_max_bytes=JSON_IDS_BYTES,
         problems={
-            404: "no such clip, or no device has the tag",
+            404: "no such clip or live channel, or no device has the tag",
+            409: "no sound is sent to the live channel",
             422: "the JSON is invalid, or several clips have that title",
         },
     )
     async def play(self, asked: ApiRequest) -> models.Outcomes:
-        """Play a clip now, on some devices or all, over any other take."""
-        mode = self._mode_of(asked.body.clip)
+        """Play a clip or a live channel now, on some devices or all, over any other take."""
+        clip = self._source(asked.body)
         which = asked.body.devices
-        return summed_up(await self._fleet.play(self._chosen(which), mode), which)
+        return summed_up(await self._fleet.play(self._chosen(which), clip), which)
 
-    def _mode_of(self, name: str) -> int:
-        """Return the mode of a clip or a live channel. Raises as `Repository.find`."""
+    def _source(self, wanted: models.Play) -> int | str:
+        """Return the mode of a clip, or the name of a live channel. Raises as `Repository.find`,
+        and `Problem`."""
+        if (wanted.clip is None) == (wanted.live is None):
+            raise Problem(422, ONE_OF)
+        if wanted.live is not None:
+            return self._channels.playable(wanted.live)
+        clip = wanted.clip or ""
         try:
-            return self._repository.find(name).mode
+            return self._repository.find(clip).mode
         except NoSuchClip:
-            if name not in self._channels:
+            if clip not in self._channels.by_name:
                 raise
-        return len(self._repository.clips) + self._channels.index(name)
+        return self._channels.playable(clip)
 
     @Operation(
         "POST",

@@ -253,10 +253,13 @@ class Tagging(Struct, forbid_unknown_fields=True):
 
 
 class Play(Struct, forbid_unknown_fields=True):
-    """A clip, to be played now; the devices' modes stay."""
+    """A clip or a live channel, exactly one, to be played now; the devices' modes stay."""
 
     devices: Which
-    clip: Annotated[str, Meta(description="its file, name or title, or the name of a live channel")]
+    clip: Annotated[
+        str | None, Meta(description="its file, name or title, or the name of a live channel")
+    ] = None
+    live: Annotated[str | None, Meta(description="the name of a live channel")] = None
 
 
 class Stop(Struct, forbid_unknown_fields=True):

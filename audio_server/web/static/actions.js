@@ -1,6 +1,7 @@
 // What is done to devices by the API, and what came of it in words.
 
 import { Refusal, ask, wording } from "./ask.js";
+import { sourceOf } from "./clip-menu.js";
 import { byId, notice } from "./dom.js";
 import { capital, many } from "./words.js";
 
@@ -15,10 +16,12 @@ export const post = (path, json) => ask(path, { method: "POST", json, priority: 
 
 // Each gives words and whether all went well. `devices`: ids, or "all". They raise `Refusal`.
 
-/** @param {string[] | "all"} devices @param {string} clip @param {string} title */
-export async function play(devices, clip, title) {
-  const outcomes = await post("/api/play", { devices, clip });
-  return said(outcomes, (done) => `${title} plays on ${many(done, "device")}`);
+// `chosen` is a value of a `ClipMenu`.
+/** @param {string[] | "all"} devices @param {string} chosen */
+export async function play(devices, chosen) {
+  const [source, words] = sourceOf(chosen);
+  const outcomes = await post("/api/play", { devices, ...source });
+  return said(outcomes, (done) => `${words} plays on ${many(done, "device")}`);
 }
 
 /** @param {string[] | "all"} devices */

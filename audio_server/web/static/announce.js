@@ -2,6 +2,7 @@
 
 import { post, report, said } from "./actions.js";
 import { ask } from "./ask.js";
+import { clipsOf } from "./clip-menu.js";
 import { show } from "./dialog.js";
 import { make } from "./dom.js";
 import { many, title } from "./words.js";
@@ -34,9 +35,7 @@ function wish(head, clips) {
   const text = make("input", {
     type: "text", name: "say", maxlength: TEXT_MAX, autocomplete: "off", placeholder: "Dinner is ready",
   });
-  const select = /** @type {HTMLSelectElement} */ (clips.cloneNode(true));
-  select.removeAttribute("id");
-  select.value = clips.value;
+  const select = clipsOf(clips);
   const chime = make("input", { type: "checkbox", name: "chime", checked: true });
   const urgent = make("input", { type: "checkbox", name: "urgent" });
   const content = [

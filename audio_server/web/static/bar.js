@@ -2,10 +2,10 @@
 
 import { announce } from "./announce.js";
 import { BUTTONS, forget, play, press, rename, report, stop, tag } from "./actions.js";
-import { ClipMenu } from "./clip-menu.js";
+import { ClipMenu, sourceOf } from "./clip-menu.js";
 import { choose, confirm, prompt } from "./dialog.js";
 import { button, byId, make } from "./dom.js";
-import { capital, count, many, title } from "./words.js";
+import { capital, count, many } from "./words.js";
 
 const MANY = 5;  // devices, from which on Play asks first
 const CUTS = "What plays now is cut.";
@@ -79,24 +79,19 @@ export class Bar {
     byId("announce-all").disabled = !all || !clips;
   }
 
-  /** @param {string[] | "all"} devices */
-  #play(devices, clip = byId("clip").value) {
-    return play(devices, clip, title(clip));
-  }
-
   // All of them, or many, are asked for as Play on all is.
   async #playSelected() {
     const ids = this.#there, clip = byId("clip").value;
     const isMany = ids.length >= MANY || (ids.length > 1 && ids.length === this.#devices.connected);
-    const question = `Play ${title(clip)} on ${many(ids.length, "device")}?`;
+    const question = `Play ${sourceOf(clip)[1]} on ${many(ids.length, "device")}?`;
     if (isMany && !await confirm(question, CUTS, "Play")) return;
-    await report(this.#play(ids, clip));
+    await report(play(ids, clip));
   }
 
   async #playAll() {
     const question = `Play on ${many(this.#devices.connected, "device")}`;
-    const clip = await choose(question, "Clip", byId("clip"), "Play on all", { hint: CUTS });
-    if (clip !== null) await report(this.#play("all", clip));
+    const clip = await choose(question, "Clip or live channel", byId("clip"), "Play on all", { hint: CUTS });
+    if (clip !== null) await report(play("all", clip));
   }
 
   // The tags that any of the selected devices has.

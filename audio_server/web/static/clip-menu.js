@@ -1,8 +1,10 @@
-// A select of the clips as they are now; others may change them while the page is open.
+// A select of the clips and live channels as they are now; others may change them while the page is open.
 
 import { ask } from "./ask.js";
 import { make } from "./dom.js";
 import { title } from "./words.js";
+
+const LIVE = "live/";  // before the name of a channel; no clip has a slash in its name
 
 export class ClipMenu {
   /** @type {HTMLSelectElement} */
@@ -25,20 +27,50 @@ export class ClipMenu {
   }
 
   async refresh() {
-    /** @type {Api.Clip[] | null} */
-    const clips = await ask("/api/clips").then((answer) => answer.clips, () => null);
-    const names = (clips ?? []).map((clip) => clip.name);
+    /** @type {[Api.Clip[] | null, Api.Channel[]]} */
+    const [clips, channels] = await Promise.all([
+      ask("/api/clips").then((answer) => answer.clips, () => null),
+      ask("/api/live").then((answer) => answer.channels, () => []),
+    ]);
+    const names = [...(clips ?? []).map((clip) => clip.name), ...channels.map(value)];
     if (!clips || names.join("\n") === this.#names.join("\n")) return;
     const chosen = this.#select.value;
     this.#names = names;
-    this.#select.replaceChildren(...clips.map(option));
+    this.#select.replaceChildren(...clips.map(option), ...group(channels));
     if (names.includes(chosen)) this.#select.value = chosen;
     this.#select.disabled = this.isEmpty;
     this.#changed();
   }
 }
 
+// What a value of the select stands for, for a request, and its words.
+/** @param {string} chosen @returns {[{ clip: string } | { live: string }, string]} */
+export function sourceOf(chosen) {
+  if (!chosen.startsWith(LIVE)) return [{ clip: chosen }, title(chosen)];
+  const live = chosen.slice(LIVE.length);
+  return [{ live }, live];
+}
+
+// A copy of the select with the clips alone.
+/** @param {HTMLSelectElement} select */
+export function clipsOf(select) {
+  const copy = /** @type {HTMLSelectElement} */ (select.cloneNode(true));
+  copy.removeAttribute("id");
+  copy.querySelector("optgroup")?.remove();
+  if (!select.value.startsWith(LIVE)) copy.value = select.value;
+  return copy;
+}
+
+/** @param {Api.Channel} channel */
+const value = (channel) => `${LIVE}${channel.name}`;
+
 /** @param {Api.Clip} clip */
 function option(clip) {
   return make("option", { value: clip.name, text: `${clip.mode} ${clip.title ?? title(clip.name)}` });
+}
+
+/** @param {Api.Channel[]} channels */
+function group(channels) {
+  const options = channels.map((one) => make("option", { value: value(one), text: `${one.mode} ${one.name}` }));
+  return options.length ? [make("optgroup", { label: "Live" }, ...options)] : [];
 }

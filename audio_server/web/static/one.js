@@ -160,7 +160,7 @@ class Page {
 
   /** @param {string} clip */
   #play(clip) {
-    return this.#act(play([this.#id], clip, title(clip)));
+    return this.#act(play([this.#id], clip));
   }
 
   async #rename() {
