@@ -130,8 +130,7 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "erase")
     asked, has_failed = session.posargs, False
     codes = [0, NO_TESTS] if asked else [0]  # those that are asked for may be of one kind
-    at_once = f"--numprocesses={2 * (os.cpu_count() or 1)}"  # half of their time is waiting
-    for which in (["punctual", "--cache-clear"], ["not punctual", at_once]):
+    for which in (["punctual", "--cache-clear"], ["not punctual", "--numprocesses=auto"]):
         try:
             session.run(*command, "-m", *which, *asked, success_codes=codes)
         except CommandFailed:

@@ -73,8 +73,8 @@ def logs_as_they_were() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, as half of the time is waiting; `pytest -n auto` asks."""
-    return min(len(os.sched_getaffinity(0)) + 1, 8)
+    """Twice as many as there are cores, as half of the time is waiting; `pytest -n auto` asks."""
+    return min(2 * len(os.sched_getaffinity(0)), 8)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
