@@ -19,6 +19,7 @@ from audio_server.web.context import Context
 from audio_server.web.edge import Edge
 from audio_server.web.files import Files
 from audio_server.web.login_routes import login_routes
+from audio_server.web.microphones import Microphones
 from audio_server.web.not_found import answer_error
 from audio_server.web.security_headers import SecurityHeaders
 
@@ -29,11 +30,15 @@ def make_app(context: Context, entry: Admitted) -> ASGIApp:
     routes = [*_health(context), *_metrics(context), *_pages(context, files)]
     api = api_routes(all_operations(context, login=entry.login is not None))
     app = Starlette(
-        routes=[*routes, *login_routes(entry, files), *LiveEvents(context.fleet).routes, *api],
+        routes=[*routes, *login_routes(entry, files), *_streams(context), *api],
         exception_handlers={HTTPException: answer_error, Exception: answer_error},
     )
     app.router.redirect_slashes = False  # it would lead from https to http behind a proxy
     return SecurityHeaders(Edge(Access(app, entry)))
+
+
+def _streams(context: Context) -> list[BaseRoute]:
+    return [*LiveEvents(context.fleet).routes, *Microphones(context).routes]
 
 
 def _health(context: Context) -> list[BaseRoute]:

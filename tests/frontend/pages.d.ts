@@ -195,6 +195,7 @@ interface Elements {
   show: HTMLSelectElement;
   sort: HTMLSelectElement;
   sound: HTMLElement;
+  speak: HTMLButtonElement;
   state: HTMLElement;
   stop: HTMLButtonElement;
   "stop-all": HTMLButtonElement;
@@ -230,6 +231,12 @@ interface Packet {
   opus: Uint8Array<ArrayBuffer>;
   pcm: Int16Array | null;
 }
+
+/** A worklet has a scope of its own, which the types of pages do not have. */
+declare class AudioWorkletProcessor {
+  readonly port: MessagePort;
+}
+declare function registerProcessor(name: string, kind: typeof AudioWorkletProcessor): void;
 
 /** A row whose clip can be listened to. */
 interface Sounding {

@@ -116,25 +116,29 @@ async def socketed(app: ASGIApp, target: str, **headers: str) -> AsyncIterator[S
     """A WebSocket of a page; whoever leaves the block hangs up."""
     scope = scope_of("WEBSOCKET", target, {"host": HOST, **headers}, "10.0.0.9")
     to_us, messages = trio.open_memory_channel[Message](100)
-    gone, connected = trio.Event(), [{"type": "websocket.connect"}]
-
-    async def receive() -> Message:
-        if connected:
-            return connected.pop()
-        await gone.wait()
-        return {"type": "websocket.disconnect", "code": 1001}
+    say, said = trio.open_memory_channel[Message](1000)
+    say.send_nowait({"type": "websocket.connect"})
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(app, scope, receive, to_us.send)
-        yield Socket(messages)
-        gone.set()
+        nursery.start_soon(app, scope, said.receive, to_us.send)
+        yield Socket(messages, say)
+        say.send_nowait({"type": "websocket.disconnect", "code": 1001})
 
 
 class Socket:
-    """What a page is sent."""
+    """What a page is sent, and what it sends."""
 
-    def __init__(self, messages: trio.MemoryReceiveChannel[Message]) -> None:
+    def __init__(
+        self, messages: trio.MemoryReceiveChannel[Message], say: trio.MemorySendChannel[Message]
+    ) -> None:
         self._messages = messages
+        self._say = say
+
+    def send(self, *packets: bytes | str) -> None:
+        """Send messages; as many as wait for the application at once."""
+        for one in packets:
+            kind = "text" if isinstance(one, str) else "bytes"
+            self._say.send_nowait({"type": "websocket.receive", kind: one})
 
     async def next(self) -> Message:
         """The next message of ASGI."""

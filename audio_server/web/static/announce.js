@@ -22,11 +22,16 @@ const HEARINGS = {
 /** @param {string[] | "all"} devices @param {number} count @param {HTMLSelectElement} clips */
 export async function announce(devices, count, clips) {
   const wanted = await wish(`Announce on ${many(count, "device")}`, clips);
-  if (wanted === null) return;
+  if (wanted !== null) await order(devices, wanted);
+}
+
+// Make an announcement, and report. `wanted` is the request without its devices.
+/** @param {string[] | "all"} devices @param {object} wanted */
+export async function order(devices, wanted) {
   /** @type {Promise<Api.Announced>} */
-  const order = post("/api/announce", { devices, ...wanted });
-  await report(order.then((made) => said(made, (done) => `Announced on ${many(done, "device")}`)));
-  const made = await order.catch(() => null);
+  const asked = post("/api/announce", { devices, ...wanted });
+  await report(asked.then((made) => said(made, (done) => `Announced on ${many(done, "device")}`)));
+  const made = await asked.catch(() => null);
   if (made?.done) await report(heard(made));
 }
 

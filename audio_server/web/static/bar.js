@@ -5,6 +5,7 @@ import { BUTTONS, forget, play, press, rename, report, stop, tag } from "./actio
 import { ClipMenu, sourceOf } from "./clip-menu.js";
 import { choose, confirm, prompt } from "./dialog.js";
 import { button, byId, make } from "./dom.js";
+import { speak } from "./speak.js";
 import { capital, count, many } from "./words.js";
 
 const MANY = 5;  // devices, from which on Play asks first
@@ -31,6 +32,7 @@ export class Bar {
     on("play", () => this.#playSelected());
     on("stop", () => report(stop(this.#there)));
     on("announce", () => announce(this.#there, this.#there.length, byId("clip")));
+    on("speak", () => speak(this.#there));
     on("rename", () => this.#rename());
     on("add-tag", () => this.#tag());
     on("untag", () => this.#untag());
@@ -69,6 +71,7 @@ export class Bar {
     byId("play").disabled = !some || !clips;
     byId("stop").disabled = !some;
     byId("announce").disabled = !some || !clips;
+    byId("speak").disabled = !some;
     for (const one of byId("presses").children) one.disabled = !some;
     byId("rename").disabled = !can || size !== 1;
     byId("add-tag").disabled = !can || !size;

@@ -4,7 +4,7 @@ import { ask } from "./ask.js";
 import { make } from "./dom.js";
 import { title } from "./words.js";
 
-const LIVE = "live/";  // before the name of a channel; no clip has a slash in its name
+export const LIVE = "live/";  // before the name of a channel; no clip has a slash in its name
 
 export class ClipMenu {
   /** @type {HTMLSelectElement} */

@@ -11,6 +11,7 @@ import { prompt } from "./dialog.js";
 import { button, byId, make, notice, setText } from "./dom.js";
 import { lamps, light } from "./lamps.js";
 import { about } from "./shell.js";
+import { speak } from "./speak.js";
 import { Take } from "./take.js";
 import { Timeline } from "./timeline.js";
 import { NONE, age, capital, clock, count, exact, mode, ms, percent, title } from "./words.js";
@@ -53,6 +54,7 @@ class Page {
     byId("play").addEventListener("click", () => this.#play(byId("clip").value));
     byId("stop").addEventListener("click", () => this.#act(stop([this.#id])));
     byId("announce").addEventListener("click", () => announce([this.#id], 1, byId("clip")));
+    byId("speak").addEventListener("click", () => speak([this.#id]));
     byId("rename").addEventListener("click", () => this.#rename());
     byId("add-tag").addEventListener("click", () => this.#tag());
   }
@@ -143,7 +145,7 @@ class Page {
     const there = Boolean(this.#row?.connected) && !this.#isAway;
     byId("state").classList.toggle("there", there);
     setText(byId("state"), this.#isAway ? "Reconnecting …" : there ? "Connected" : "Not connected");
-    for (const one of [...byId("presses").children, byId("stop")]) one.disabled = !there;
+    for (const one of [...byId("presses").children, byId("stop"), byId("speak")]) one.disabled = !there;
     byId("play").disabled = byId("announce").disabled = !there || this.clips?.isEmpty !== false;
     byId("rename").disabled = byId("add-tag").disabled = !this.#row || this.#isAway;
   }
