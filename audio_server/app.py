@@ -212,8 +212,8 @@ async def _run(
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
     shared_registry = SharedRegistry()
     meter = shared_registry.row()
-    cluster = make_cluster(settings, guest.store, meter)
-    ownership = Ownership(cluster)
+    shared = make_cluster(settings, guest.store, meter)
+    ownership = Ownership(shared.cluster)
     channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
     guest = replace(guest, sources=(*channels, *guest.sources))
     claiming = replace(guest, store=ownership)
@@ -223,7 +223,7 @@ async def _run(
         settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
     port: int = listeners[0].socket.getsockname()[1]
-    fleet = LocalFleet(devices, inventory, records=settings.http != OFF)
+    fleet = LocalFleet(devices, inventory, shared.records, records=settings.http != OFF)
     context = Context(settings, port, repository, fleet, stop, shared_registry.text, channels)
     reload = partial(_reload, access_policy, context)
     news = Listener(ownership.moved, reclaimed=ownership.reclaimed)
@@ -236,7 +236,7 @@ async def _run(
         await stack.enter_async_context(access_policy.at_work())
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))
-        await stack.enter_async_context(cluster.joined(news))
+        await stack.enter_async_context(shared.cluster.joined(news))
         await stack.enter_async_context(fleet.at_work())
         await stack.enter_async_context(open_pages(context))
         renew = partial(_renew, access_policy, context)

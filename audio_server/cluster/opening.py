@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.instrumentation import Instrumentation
-from audio_server.cluster.interface import Cluster
+from audio_server.cluster.interface import Cluster, Records
 from audio_server.cluster.local import Hub, LocalCluster
 from audio_server.cluster.peers import NodeFacts
 from audio_server.device.mode_store import ModeStore
@@ -21,18 +21,27 @@ if TYPE_CHECKING:
     from audio_server.cluster.link import Link
 
 
-def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumentation) -> Cluster:
+class Shared(NamedTuple):
+    """The cluster, and the rest that its nodes share; None where there are no others."""
+
+    cluster: Cluster
+    records: Records | None = None
+
+
+def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumentation) -> Shared:
     """Return the engine's cluster, or without one that of this process, which keeps modes in
     `store`. Reads files; raises `SetupError`."""
     if settings.cluster is None:
         meter.cluster_is(up=True)
-        return LocalCluster(Hub(store))
+        return Shared(LocalCluster(Hub(store)))
     # Libraries that a server of one process does not need.
+    from audio_server.cluster.records import SharedRecords
     from audio_server.cluster.scripts import read_scripts
     from audio_server.cluster.valkey import ValkeyCluster
 
+    records = SharedRecords()
     link = _make_link(settings, read_scripts(), replicas=settings.cluster_replicas)
-    return ValkeyCluster(link, meter)
+    return Shared(ValkeyCluster(link, meter, parts=[records]), records)
 
 
 def make_nodes(settings: Settings, node: str, facts: Callable[[], NodeFacts]) -> EngineNodes:

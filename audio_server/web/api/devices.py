@@ -46,6 +46,7 @@ FULL: Final = "too many pages and programs follow events already"
 DEVICE: Final = "/api/devices/{id}"
 NOT_THERE: Final = {404: UNKNOWN}
 NO_ROOM: Final = {503: FULL}
+NOT_KEPT: Final = {503: "the cluster is down, and keeps no names and tags"}
 CHANGES: Final = Content(
     EVENTS,
     "`all`: `rows` of all devices; then `changes`: `rows` that have changed, and ids that are "
@@ -129,7 +130,7 @@ class DeviceOperations:
         "DELETE",
         DEVICE,
         models.Forgotten,
-        problems={404: NEVER_SEEN, 409: "it is connected"},
+        problems={404: NEVER_SEEN, 409: "it is connected", **NOT_KEPT},
     )
     async def forget_device(self, asked: ApiRequest) -> models.Forgotten:
         """Forget a device that is away: its history, name, tags and mode."""
@@ -144,7 +145,7 @@ class DeviceOperations:
         DEVICE,
         models.Named,
         body=models.Rename,
-        problems=NOT_THERE | {422: "the JSON is invalid, or the name is unusable"},
+        problems=NOT_THERE | NOT_KEPT | {422: "the JSON is invalid, or the name is unusable"},
     )
     async def rename_device(self, asked: ApiRequest) -> models.Named:
         """Give a device another name, or none."""
@@ -241,7 +242,7 @@ class DeviceOperations:
         models.Outcomes,
         body=models.Tagging,
         json_max_bytes=JSON_IDS_BYTES,
-        problems={404: NO_GROUP},
+        problems={404: NO_GROUP, **NOT_KEPT},
     )
     async def tag_devices(self, asked: ApiRequest) -> models.Outcomes:
         """Give devices tags, and take others away; also those of devices that are away."""
