@@ -8,20 +8,23 @@ from audio_server.device.behaviour import State, Step
 from audio_server.device.context import Context
 from audio_server.device.events import DeviceEvent
 from audio_server.device.player import Player
+from audio_server.device.profile import Profile
 
 REPLACED = "another announcement replaced it"
 
 
 class Announcer:
-    """Keeps the layer of a device, moves its player, and reports; `device_id` is for the reports.
+    """Keeps the layer of a device, moves its player, and reports; `device_id` is for the reports,
+    and `profile` is the device's.
 
     A device has one only while something is announced. It does not refer to the device, which
     refers to it: that would be a cycle (`gc_policy`).
     """
 
-    __slots__ = ("_context", "_device_id", "_overlay", "_player")
+    __slots__ = ("_context", "_device_id", "_overlay", "_player", "profile")
 
-    def __init__(self, device_id: str, context: Context, player: Player) -> None:
+    def __init__(self, device_id: str, context: Context, player: Player, profile: Profile) -> None:
+        self.profile = profile
         self._device_id = device_id
         self._context = context
         self._player = player
@@ -51,7 +54,7 @@ class Announcer:
         self._report(self._overlay.current, hearing, reason)
         turn = announcing.announcement_over(self._overlay, beneath)
         if turn.sound in (Sound.START, Sound.KEEP) and beneath.playing is not None:
-            source = self._context.clips[beneath.playing]
+            source = self.profile.clips[beneath.playing]
             (self._player.start if turn.sound is Sound.START else self._player.keep)(source)
         self._turn(turn)
 
@@ -63,7 +66,7 @@ class Announcer:
     def fit_clips(self, beneath: State) -> State:
         """Return the state beneath that fits the new clips."""
         assert self._overlay is not None
-        return announcing.clips_changed(self._overlay, self._context.rules, beneath)
+        return announcing.clips_changed(self._overlay, self.profile.rules, beneath)
 
     def end(self, hearing: Hearing, reason: str) -> None:
         """End all announcements. The caller ends the take."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
-from audio_server.device.audio_source import AudioSource
-from audio_server.device.behaviour import Behaviour, DefaultBehaviour, Rules
+from audio_server.device.behaviour import Behaviour, DefaultBehaviour
 from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation, Outcome
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.pace import Pace
 from audio_server.device.playback import Playback, PlaybackFailed
 from audio_server.device.player import Player
+from audio_server.device.profile import Profile, ProfileOf
 from audio_server.device.timer_wheel import TimerWheel
 
 log = structlog.get_logger()
@@ -23,12 +22,11 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Context:
-    """`timer_wheel` is for sound alone, `led_wheel` for LEDs; `ending` is
+    """`fleet` is the profile of all devices but those for which `profile_of` returns another; None
+    stands for no such devices. `timer_wheel` is for sound alone, `led_wheel` for LEDs; `ending` is
     set when takes have been ended for good."""
 
-    clips: Sequence[AudioSource]
-    rules: Rules
-    pace: Pace
+    fleet: Profile
     store: ModeStore
     behaviour: Behaviour = field(default_factory=DefaultBehaviour)
     meter: Instrumentation = field(default_factory=Instrumentation)
@@ -36,9 +34,14 @@ class Context:
     led_wheel: TimerWheel = field(init=False, default_factory=TimerWheel)
     ending: bool = False
     listeners: tuple[Listener, ...] = ()
+    profile_of: ProfileOf | None = None
 
     def __post_init__(self) -> None:
         self.timer_wheel = TimerWheel(self.meter)
+
+    def profile(self, device_id: str) -> Profile:
+        """Return the profile that a device has from now on."""
+        return self.fleet if self.profile_of is None else self.profile_of(device_id)
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` for every event from now on."""
@@ -68,10 +71,10 @@ class Context:
         log.exception("listener failed")
         self.unsubscribe(listener)
 
-    def make_player(self, device_id: str) -> Player:
+    def make_player(self, device_id: str, pace: Pace) -> Player:
         """Return a player for a device, which reports its takes to the listeners."""
         # Made of nothing that leads back to the device: that would be a cycle (`gc_policy`).
-        return Player(self.pace, self.timer_wheel, self.meter, partial(_tell_take, self, device_id))
+        return Player(pace, self.timer_wheel, self.meter, partial(_tell_take, self, device_id))
 
 
 def _tell_take(

@@ -31,6 +31,7 @@ from audio_server.device.display import Display
 from audio_server.device.events import DeviceEvent
 from audio_server.device.playback import PlaybackFailed, Position, Stalled
 from audio_server.device.press_queue import Press, PressQueue, fault_of
+from audio_server.device.profile import Profile
 from audio_server.device.takeover import CallKind, TakeOver
 from audio_server.device.telemetry import Telemetry
 
@@ -58,6 +59,7 @@ class Device:
         "id",
         "last_press",
         "peer",
+        "profile",
         "report",
         "since",
     )
@@ -65,7 +67,8 @@ class Device:
     def __init__(
         self, device_id: str, connection: int, context: Context, peer: object = None
     ) -> None:
-        state = State(context.rules.fold(context.store.get(device_id)))
+        self.profile = profile = context.profile(device_id)
+        state = State(profile.rules.fold(context.store.get(device_id)))
         self.id = device_id
         self.connection = connection
         self.peer = peer
@@ -76,10 +79,10 @@ class Device:
         self.last_press: tuple[Button, float] | None = None
         self.report = Telemetry()
         self._presses = presses = PressQueue()
-        self.display = Display(device_id, context, presses, state)
+        self.display = Display(device_id, context, presses, state, profile.brightness)
         self._context = context
         self._asked_on: int | None = None  # the connection of the press that began the take
-        self._player = context.make_player(device_id)
+        self._player = context.make_player(device_id, profile.pace)
         self._scope = trio.CancelScope()
         self._announcer: Announcer | None = None  # while there are announcements
 
@@ -193,25 +196,30 @@ class Device:
         """Drop the audio stream, and the take with it."""
         self._end_announcements(Hearing.LOST, "the audio stream ended")
         self._player.unplug()
-        self._apply(self._behaviour.on_playback_lost(self._context.rules, self._beneath))
+        self._apply(self._behaviour.on_playback_lost(self.profile.rules, self._beneath))
 
     def end_take(self) -> None:
         """Cut the take, for a shutdown; it is closed at once or when there is room."""
         self._end_announcements(Hearing.CUT, "the server is stopping")
         self._apply(table.take_lost(self._beneath))
 
-    def fit_clips(self) -> None:
-        """Adapt the state to other clips; the take goes on."""
+    def use(self, profile: Profile) -> None:
+        """Have other clips and rules from the next press on, and another lead from the next take
+        on; the take goes on."""
+        self.profile = profile
+        self._player.use_pace(profile.pace)
+        self.display.use_brightness(profile.brightness)
         before = self._beneath
-        state, effect = self._behaviour.on_clips_changed(self._context.rules, before)
+        state, effect = self._behaviour.on_clips_changed(profile.rules, before)
         if self._announcer is not None:
+            self._announcer.profile = profile
             state = self._announcer.fit_clips(state)
         if state is not before:
             self._apply((state, effect))
 
     def recall(self, mode: int) -> None:
         """Show a mode that is stored already; the take goes on."""
-        self.display.show(self.state._replace(mode=self._context.rules.fold(mode)), greeting=True)
+        self.display.show(self.state._replace(mode=self.profile.rules.fold(mode)), greeting=True)
 
     async def wait_closed(self) -> None:
         """Return when the audio stream owes no `is_end`."""
@@ -223,7 +231,7 @@ class Device:
         """Start the clip of a mode now; the device's own mode stays. False in a shutdown, where no
         take starts."""
         if not self._context.ending:
-            self._obey(table.told_to_play(self._context.rules, self._beneath, mode))
+            self._obey(table.told_to_play(self.profile.rules, self._beneath, mode))
         return not self._context.ending
 
     def stop(self) -> None:
@@ -275,7 +283,7 @@ class Device:
     ) -> bool:
         """Whether it has been applied: `at_once` it is not where its mode takes time to keep."""
         context, state = self._context, self._beneath
-        step = context.behaviour.on_button(context.rules, state, button, action)
+        step = context.behaviour.on_button(self.profile.rules, state, button, action)
         if at_once and context.store.is_durable and step[0].mode != state.mode:
             return False
         self.buttons[button] = action
@@ -308,7 +316,7 @@ class Device:
         if effect is Effect.CUT:
             self._player.cut()
         elif effect is Effect.START and state.playing is not None:
-            self._player.start(self._context.clips[state.playing])
+            self._player.start(self.profile.clips[state.playing])
         elif effect is Effect.PAUSE:
             self._player.pause()
         elif effect is Effect.RESUME:
@@ -332,7 +340,7 @@ class Device:
         devices begin at once, no sound waits for frames and their answers."""
         if self._context.ending or CallKind.AUDIO not in self.attachments:
             return False
-        announcer = self._announcer or Announcer(self.id, self._context, self._player)
+        announcer = self._announcer or Announcer(self.id, self._context, self._player, self.profile)
         if announcer.announce(announcement):
             self._announcer = announcer
             self._need_no_greeting()
@@ -347,7 +355,7 @@ class Device:
     def _announcement_is_over(self, announcer: Announcer, failure: PlaybackFailed | None) -> None:
         if isinstance(failure, Stalled):
             self._end_announcements(Hearing.STALLED, str(failure))
-            self._apply(self._behaviour.on_playback_lost(self._context.rules, self._beneath))
+            self._apply(self._behaviour.on_playback_lost(self.profile.rules, self._beneath))
             return
         hearing = Hearing.HEARD if failure is None else Hearing.FAILED
         announcer.finish(hearing, None if failure is None else str(failure), self._beneath)
@@ -373,8 +381,8 @@ class Device:
             self._announcement_is_over(self._announcer, failure)
             return
         if failure is None:
-            self._apply(self._behaviour.on_playback_ended(self._context.rules, self._beneath))
+            self._apply(self._behaviour.on_playback_ended(self.profile.rules, self._beneath))
             return
         lost = isinstance(failure, Stalled)
         ended = self._behaviour.on_playback_lost if lost else self._behaviour.on_playback_failed
-        self._apply(ended(self._context.rules, self._beneath))
+        self._apply(ended(self.profile.rules, self._beneath))

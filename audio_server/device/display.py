@@ -17,7 +17,7 @@ from audio_server.device.behaviour import State
 from audio_server.device.context import Context
 from audio_server.device.events import DeviceEvent
 from audio_server.device.led_state import LedState
-from audio_server.device.leds import STARTUP, startup_frame
+from audio_server.device.leds import FULL_BRIGHTNESS, STARTUP, Frame, dimmed, startup_frame
 from audio_server.device.press_queue import PressQueue
 from audio_server.device.timer_wheel import Timer
 
@@ -26,7 +26,8 @@ _PRESSED = -1
 
 
 class Display:
-    """The LEDs that a device should show. `watcher` is called with each change of `status`.
+    """The LEDs that a device should show, at a `brightness` in percent. `watcher` is called with
+    each change of `status`.
 
     It does not refer to the device, which refers to it: that would be a cycle (`gc_policy`). The
     device calls `end_startup` at its end.
@@ -39,14 +40,23 @@ class Display:
         "_greetings",
         "_presses",
         "_startup",
+        "brightness",
         "status",
         "watcher",
     )
 
-    def __init__(self, device_id: str, context: Context, presses: PressQueue, state: State) -> None:
-        self.status = LedState.of(state, context.behaviour.leds(state))
+    def __init__(
+        self,
+        device_id: str,
+        context: Context,
+        presses: PressQueue,
+        state: State,
+        brightness: int = FULL_BRIGHTNESS,
+    ) -> None:
+        self.brightness = brightness
         self.watcher: Callable[[], None] | None = None
         self._context = context
+        self.status = LedState.of(state, self._leds(state))
         self._device_id = device_id
         self._presses = presses
         self._greeted_on: int | None = None
@@ -60,11 +70,20 @@ class Display:
         if greeting and status.greeting is not None:
             self._set(status._replace(state=state))
             return
-        shown = status.showing(state, self._context.behaviour.leds, again=again)
+        shown = status.showing(state, self._leds, again=again)
         if shown is not status:
             if shown.frame != status.frame:
                 self._context.tell(self._device_id, DeviceEvent.LEDS, shown.frame.leds)
             self._set(shown)
+
+    def use_brightness(self, brightness: int) -> None:
+        """Show the state at another brightness, now or after the start-up sequence."""
+        if brightness != self.brightness:
+            self.brightness = brightness
+            self.show(self.status.state, again=True, greeting=True)
+
+    def _leds(self, state: State) -> Frame:
+        return dimmed(self._context.behaviour.leds(state), self.brightness)
 
     def look(self) -> None:
         """Ask the device for its LEDs, once it has shown the present frame."""
@@ -76,7 +95,8 @@ class Display:
         if was not in (connection, _PRESSED):
             self._greetings += 1
             self._context.tell(self._device_id, DeviceEvent.LEDS, None)
-            self._set(self.status.greeted_with(STARTUP[0][1], self._greetings))
+            first = dimmed(STARTUP[0][1], self.brightness)
+            self._set(self.status.greeted_with(first, self._greetings))
             self._start_startup(self._greetings)
 
     def need_no_greeting(self) -> None:
@@ -105,7 +125,7 @@ class Display:
             self.show(self.status.state)
             return None
         frame, until_s = shown
-        self._set(self.status.greeted_with(frame, greeting))
+        self._set(self.status.greeted_with(dimmed(frame, self.brightness), greeting))
         return began + until_s
 
     def _startup_failed(self) -> None:

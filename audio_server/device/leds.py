@@ -31,6 +31,9 @@ PAUSED = 0xFFE000FF
 ERROR = 0xFF2000FF
 ANNOUNCING = 0xC040FFFF
 
+FULL_BRIGHTNESS = 100
+"""In percent."""
+
 SHAPES = 4
 """Square, rhomboid, triangle, circle: as many modes share one colour."""
 
@@ -43,6 +46,24 @@ def leds(state: State) -> Frame:
     """The frame that shows a state: whether it plays, and its mode (none lit: mode 0). Equal
     states have one frame in common: thousands of devices keep theirs."""
     return _frame(_status(state), *_place(state.mode))
+
+
+def dimmed(frame: Frame, brightness: int) -> Frame:
+    """Return a frame at a brightness in percent. Colours are dimmed, for stock devices ignore the
+    intensity; a colour that is lit never turns dark, and LED 0 is the device's own."""
+    return frame if brightness == FULL_BRIGHTNESS else _all_dimmed(frame, brightness)
+
+
+@lru_cache(maxsize=1024)
+def _all_dimmed(frame: Frame, brightness: int) -> Frame:
+    return (frame[0], *(_dimmed(colour, brightness) for colour in frame[1:]))  # type: ignore[return-value]
+
+
+def _dimmed(colour: int, brightness: int) -> int:
+    parts = ((colour >> shift & 0xFF, shift) for shift in (24, 16, 8))
+    return colour & 0xFF | sum(
+        max(1, part * brightness // FULL_BRIGHTNESS) << shift for part, shift in parts if part
+    )
 
 
 def _status(state: State) -> int:

@@ -76,6 +76,10 @@ class Player:
         self._bell = Bell()
         self._rests = False
 
+    def use_pace(self, pace: Pace) -> None:
+        """Play at another pace from the next take on."""
+        self._pace = pace
+
     def start(self, source: AudioSource, first: int = 0) -> None:
         """Play a source, from packet `first` on, instead of the present one."""
         self._cut()

@@ -8,7 +8,7 @@ overtake each other half-way: of two calls, the one that attaches later is the n
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -33,8 +33,10 @@ from audio_server.device.device import Device
 from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.led_readback import read_back_leds
+from audio_server.device.leds import FULL_BRIGHTNESS
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
 from audio_server.device.pace import Pace
+from audio_server.device.profile import Profile, ProfileOf
 from audio_server.device.takeover import TakeOver, take_over
 from audio_server.device.timer_wheel import Timer, never_again
 
@@ -50,7 +52,8 @@ log = structlog.get_logger()
 class Devices:
     """The devices of one server. `run` must be running when a request attaches.
 
-    `clips[i]` is the clip of mode `i`, and `rules.clips` is their number, until `change_clips`. A
+    `clips[i]` is the clip of mode `i`, and `rules.clips` is their number, until `change_clips`, for
+    all devices without a profile of their own (`use_profiles`). A
     device whose tasks fail is logged and ends alone: its links raise `DeviceFailed`.
     """
 
@@ -65,14 +68,13 @@ class Devices:
         store: ModeStore | None = None,
         behaviour: Behaviour | None = None,
         meter: Instrumentation | None = None,
+        brightness: int = FULL_BRIGHTNESS,
     ) -> None:
         if rules.clips != len(clips):
             raise ValueError(f"rules for {rules.clips} clips, but there are {len(clips)}")
         store = MemoryModeStore() if store is None else store
         self._context = Context(
-            clips,
-            rules,
-            Pace(lead_s, stall_s),
+            Profile(clips, rules, Pace(lead_s, stall_s), brightness),
             store,
             behaviour or DefaultBehaviour(),
             meter or Instrumentation(),
@@ -89,8 +91,13 @@ class Devices:
 
     @property
     def clips(self) -> Sequence[AudioSource]:
-        """The source of each mode that has one."""
-        return self._context.clips
+        """The source of each mode of the fleet that has one."""
+        return self._context.fleet.clips
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of the fleet: that of all devices without another."""
+        return self._context.fleet
 
     @property
     def is_ending(self) -> bool:
@@ -172,15 +179,27 @@ class Devices:
             await device.wait_closed()
 
     def change_clips(self, clips: Sequence[AudioSource]) -> None:
-        """Replace the clips: a take goes on, and the next Play has the new clip.
+        """Replace the clips of the fleet: a take goes on, and the next Play has the new clip.
 
         A device in a mode that no longer exists is home. Does not wait for modes to be stored.
         """
-        self._context.rules = replace(self._context.rules, clips=len(clips))
-        self._context.clips = clips
-        for device in list(self._devices.values()):
+        fleet = self._context.fleet
+        rules = replace(fleet.rules, clips=len(clips))
+        self._context.fleet = replace(fleet, clips=clips, rules=rules)
+        self.change_profiles()
+
+    def use_profiles(self, profile_of: ProfileOf) -> None:
+        """Ask `profile_of` for the profile of each device that connects from now on."""
+        self._context.profile_of = profile_of
+
+    def change_profiles(self, device_ids: Iterable[str] | None = None) -> None:
+        """Have devices, or all, take the profiles that they have by now; takes go on."""
+        for device_id in list(self._devices if device_ids is None else device_ids):
+            device = self._devices.get(device_id)
+            if device is None or (profile := self._context.profile(device_id)) is device.profile:
+                continue
             try:
-                device.fit_clips()
+                device.use(profile)
             except Exception:
                 self._fail(device)
 
