@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -22,10 +23,12 @@ import trio
 
 from audio_server.assembly import (
     Guest,
+    LocalTakers,
     load_repository,
     make_devices,
     make_server,
     modes_of,
+    open_groups,
     open_ports,
 )
 from audio_server.clips.loader import Progress
@@ -69,18 +72,24 @@ class Run(Protocol):
         store: ModeStore | None = None,
         inventory: InventoryStore | None = None,
         progress: Progress | None = None,
+        config: Path | None = None,
         task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
     ) -> Awaitable[None]: ...
 
 
 async def serve(
-    settings: Settings, *, run: Run | None = None, progress: Progress | None = None
+    settings: Settings,
+    *,
+    run: Run | None = None,
+    progress: Progress | None = None,
+    config: Path | None = None,
 ) -> None:
     """Serve devices until SIGTERM or SIGINT, then drain; a second signal ends all at once, and so
     does the first one before devices are served. A SIGHUP takes effect from then on.
 
     `run` serves; without it, `serve_until` in this process. Modes are kept in `settings.data`.
-    Raises the errors of `run`, and `StateUnusable`.
+    `config` is the settings file, for the tables of groups and devices. Raises the errors of
+    `run`, and `StateUnusable`.
     """
     stop, serving = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
@@ -92,7 +101,11 @@ async def serve(
         async with open_modes(settings.data) as store, trio.open_nursery() as server:
             inventory = None if store is None else store.inventory
             serving_it = partial(
-                run or serve_until, store=store, inventory=inventory, progress=progress
+                run or serve_until,
+                store=store,
+                inventory=inventory,
+                progress=progress,
+                config=config,
             )
             await server.start(serving_it, stop, settings)
             serving.set()
@@ -125,20 +138,22 @@ async def serve_until(
     store: ModeStore | None = None,
     inventory: InventoryStore | None = None,
     progress: Progress | None = None,
+    config: Path | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve devices until `stop` is set, then drain within `settings.grace_s`.
 
     Gives the port to `task_status.started` when everything is loaded and listening. Raises
-    `SetupError` for certificates and tokens, `ClipError` for a clip and `OSError` for an address
-    that cannot be used. A cancel ends all connections at once. Without a `store` modes are kept
-    in memory, and without an `inventory` names, tags and the devices that were seen.
+    `SetupError` for certificates, tokens and groups, `ClipError` for a clip and `OSError` for an
+    address that cannot be used. A cancel ends all connections at once. Without a `store` modes are
+    kept in memory, and without an `inventory` names, tags and the devices that were seen.
     """
 
     def started(server: OpenServer) -> None:
         task_status.started(server.port)
 
-    await _run(stop, settings, started, Guest(store=store), inventory, progress, hangups=True)
+    guest = Guest(store=store)
+    await _run(stop, settings, started, guest, inventory, progress, config, hangups=True)
 
 
 @asynccontextmanager
@@ -149,6 +164,7 @@ async def open_server(
     sources: Sequence[AudioSource] = (),
     authenticator: Authenticator | None = None,
     store: ModeStore | None = None,
+    config: Path | None = None,
 ) -> AsyncIterator[OpenServer]:
     """Serve devices for as long as the block runs, on any trio loop and in any thread.
 
@@ -156,7 +172,8 @@ async def open_server(
     `settings.grace_s`. A cancel, or an error of the block, ends all connections at once; the error
     arrives in an exception group, as from any nursery. `behaviour` replaces the stock rules,
     `sources` are modes after those of the clips, `authenticator` replaces the one of the settings,
-    and `store` keeps the modes in the place of `settings.data`.
+    and `store` keeps the modes in the place of `settings.data`. `config` is a settings file, of
+    which the tables of groups and devices are read, and no other setting.
 
     Raises `SetupError`, `ClipError` or `OSError` before the block for files and addresses that
     cannot be used.
@@ -168,7 +185,7 @@ async def open_server(
         if store is None and (modes := await stack.enter_async_context(open_modes(settings.data))):
             guest, inventory = replace(guest, store=modes), modes.inventory
         nursery = await stack.enter_async_context(trio.open_nursery())
-        server: OpenServer = await nursery.start(_open, stop, settings, guest, inventory)
+        server: OpenServer = await nursery.start(_open, stop, settings, guest, inventory, config)
         yield server
         stop.set()
 
@@ -178,10 +195,11 @@ async def _open(
     settings: Settings,
     guest: Guest,
     inventory: InventoryStore | None,
+    config: Path | None,
     *,
     task_status: trio.TaskStatus[OpenServer],
 ) -> None:
-    await _run(stop, settings, task_status.started, guest, inventory)
+    await _run(stop, settings, task_status.started, guest, inventory, config=config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +210,8 @@ class OpenServer:
     devices: Devices
     fleet: Fleet
     reload: Callable[[], Awaitable[None]]
-    """Read certificates and clips again, as on SIGHUP; a bad file changes nothing and is logged."""
+    """Read certificates, clips and groups again, as on SIGHUP; a bad file changes nothing and is
+    logged."""
 
 
 async def _run(
@@ -202,16 +221,14 @@ async def _run(
     guest: Guest,
     inventory: InventoryStore | None = None,
     progress: Progress | None = None,
+    config: Path | None = None,
     *,
     hangups: bool = False,
 ) -> None:
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await load_repository(settings, progress)
-    listeners = await open_ports(settings)
-    access_policy.warn(listener.socket.getsockname() for listener in listeners)
-    shared_registry = SharedRegistry()
-    meter = shared_registry.row()
+    meter = (shared_registry := SharedRegistry()).row()
     shared = make_cluster(settings, guest.store, meter)
     ownership = Ownership(shared.cluster)
     channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
@@ -219,12 +236,18 @@ async def _run(
     claiming = replace(guest, store=ownership)
     devices = make_devices(settings, modes_of(repository.clips, guest), guest=claiming, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(modes_of(clips, guest))))
+    fleet = LocalFleet(devices, inventory, shared.records, records=settings.http != OFF)
+    groups = await open_groups(settings, repository, fleet, config)
+    groups.used_by(LocalTakers(devices, groups, guest.sources))
+    listeners = await open_ports(settings)
+    access_policy.warn(listener.socket.getsockname() for listener in listeners)
     server = make_server(
         settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
     port: int = listeners[0].socket.getsockname()[1]
-    fleet = LocalFleet(devices, inventory, shared.records, records=settings.http != OFF)
-    context = Context(settings, port, repository, fleet, stop, shared_registry.text, channels)
+    context = Context(
+        settings, port, repository, fleet, stop, shared_registry.text, channels, groups=groups
+    )
     reload = partial(_reload, access_policy, context)
     news = Listener(ownership.moved, reclaimed=ownership.reclaimed)
     async with AsyncExitStack() as stack:
@@ -254,6 +277,7 @@ async def _run(
 async def _reload(access_policy: AccessPolicy, context: Context) -> None:
     _renew(access_policy, context)
     await context.repository.reload_and_tell()
+    await context.groups.reload_and_tell()
 
 
 def _renew(access_policy: AccessPolicy, context: Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import trio
 
@@ -16,7 +17,13 @@ from audio_server.device.behaviour import Behaviour, Rules
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
+from audio_server.files.home import is_nowhere
 from audio_server.fleet.event_log import EventLog
+from audio_server.fleet.interface import Fleet
+from audio_server.groups.folders import Folders
+from audio_server.groups.groups import Groups, Takers
+from audio_server.groups.kept import KeptGroups
+from audio_server.groups.profiles import Profiles
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.metrics.metrics import Metrics
@@ -66,6 +73,47 @@ async def load_repository(settings: Settings, progress: Progress | None = None) 
         settings.cache_mib,
         settings.own_clips,
     )
+
+
+async def open_groups(
+    settings: Settings, repository: Repository, fleet: Fleet, config: Path | None
+) -> Groups:
+    """Return the groups of a server; their clips share memory with those of the fleet. `config` is
+    the settings file. Raises `SetupError` and `ClipError`."""
+    data = None if is_nowhere(settings.data) else settings.data
+    folders = Folders(repository.cache, lambda: repository.loaded)
+    repository.share(lambda: folders.loaded)
+    roots = [] if data is None else [data]
+    groups = Groups(
+        fleet,
+        folders,
+        config=config,
+        kept=KeptGroups(data),
+        roots=lambda: [repository.folder, *roots],
+    )
+    await groups.open()
+    fleet.follow_tags(groups)
+    return groups
+
+
+class LocalTakers(Takers):
+    """The devices of this process; `sources` are modes after the clips of each group."""
+
+    def __init__(self, devices: Devices, groups: Groups, sources: Sequence[AudioSource]) -> None:
+        self._devices = devices
+        self._groups = groups
+        self._profiles = Profiles(lambda: devices.profile, sources)
+        self._profiles.use(groups.clips)
+        devices.use_profiles(lambda device_id: self._profiles.of(groups.of(device_id)))
+
+    async def take(self) -> None:
+        """Have all devices take their profiles, at once."""
+        self._profiles.use(self._groups.clips)
+        self._devices.change_profiles()
+
+    def retag(self, device_id: str) -> None:
+        """Have a device take its profile."""
+        self._devices.change_profiles([device_id])
 
 
 def make_server(
@@ -128,6 +176,7 @@ def make_devices(
         store=guest.store,
         behaviour=guest.behaviour,
         meter=meter,
+        brightness=settings.led_brightness,
     )
     lines = LogLimiter(EACH_DEVICE, ALL_DEVICES)
     devices.subscribe(EventLog(lines, presses=settings.log_level == "debug"))

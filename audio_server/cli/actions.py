@@ -26,7 +26,7 @@ ClipAndIds = Annotated[
         name="CLIP ID",
         converter=word,
         allow_leading_hyphen=True,
-        help="The clip's name, as `audio-server clips list` has it; with --live there is none. "
+        help="The clip's name or mode, as `audio-server clips list` has it; none with --live. "
         "Then the devices.",
     ),
 ]
@@ -97,7 +97,7 @@ def play(
 ) -> None:
     """Play a clip or a live channel on devices now; each keeps its mode."""
     if live is None and not words:
-        raise CommandError("which clip? Give its name, or --live NAME")
+        raise CommandError("play needs a clip: its name or mode, or --live NAME")
     name, ids = (words[0], words[1:]) if live is None else (live, words)
     devices = chosen([device_id(one) for one in ids], everywhere, tag)
     source = {"clip": name} if live is None else {"live": name}

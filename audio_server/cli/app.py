@@ -125,7 +125,9 @@ def serve(settings: Settings | None = None, *, config: ConfigFile = None) -> Non
     spare_old_objects()
     allow_devices(settings.max_devices)
     with clip_progress() as progress, _named(f"{settings.host}:{settings.port}"):
-        trio.run(partial(serve_until_signal, settings, run=_run_of(settings), progress=progress))
+        again = config if config is not None and config.is_file() else None  # no pipe
+        serve = partial(serve_until_signal, settings, config=again)
+        trio.run(partial(serve, run=_run_of(settings), progress=progress))
 
 
 def _without_home(settings: Settings) -> Settings:

@@ -21,6 +21,9 @@ from audio_server.settings import LimitSettings, Settings
 
 PREFIX = "AUDIO_SERVER_"
 TABLE = "limits"
+NAMED = ("groups", "devices")
+"""Tables of settings of single groups and devices."""
+
 NAMES = frozenset(
     [setting.name for setting in fields(Settings) if setting.name != TABLE]
     + [f"{TABLE}.{limit.name}" for limit in fields(LimitSettings)]
@@ -94,11 +97,25 @@ def _read(path: Path) -> dict[str, str]:
         raise CycloptsError(msg=f"{path}: not a TOML file: it is nested too deeply.") from None
     except ValueError as error:
         raise CycloptsError(msg=f"{path}: not a TOML file: {error}") from error
-    settings = dict(_flat(content))
+    if any(table in content for table in NAMED):
+        check_named(path, content)
+    settings = {name: value for name, value in _flat(content) if name not in NAMED}
     for name in settings:
         if name not in NAMES:
             raise CycloptsError(msg=f"{path}: unknown setting: {name}.")
     return {name: _text(path, name, value) for name, value in settings.items()}
+
+
+def check_named(path: Path, content: Mapping[str, Any]) -> None:
+    """Refuse wrong tables of groups and devices, which the server reads by itself."""
+    from audio_server.groups.tables import BadTable, tables_of
+
+    try:
+        tables_of(content)
+    except BadTable as error:
+        raise CycloptsError(msg=f"{path}: {error}.") from None
+    if not path.is_file():
+        raise CycloptsError(msg=f"{path}: groups and devices need a file that can be read again.")
 
 
 def _flat(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

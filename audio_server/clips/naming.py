@@ -144,6 +144,15 @@ class Finder:
         return files[0]
 
 
+def mode_called(asked: str, stems: Sequence[str]) -> int | None:
+    """Return the index of the first clip of that name, else of that title, among clips of any
+    folder, which are given without suffixes; None for a clip that is not there."""
+    if asked in stems:
+        return stems.index(asked)
+    title, *titles = titles_of(f"{stem}.opus" for stem in (asked, *stems))
+    return titles.index(title) if title in titles else None
+
+
 def _asked(name: str) -> str:
     return name if len(name) <= NAME_MAX_BYTES else shortened(name)
 

@@ -80,6 +80,7 @@ class Repository:
         self._decoding = trio.CapacityLimiter(DECODED_MAX)
         self._drawing = trio.CapacityLimiter(1)
         self._left_out = left_out or LeftOut()
+        self._others: Callable[[], Sequence[Loaded]] = lambda: ()
         self._shown = _Shown(loaded)
 
     # -- queries
@@ -98,6 +99,16 @@ class Repository:
     def clips(self) -> Sequence[Clip]:
         """The same, with its sound."""
         return self._shown.clips
+
+    @property
+    def loaded(self) -> Sequence[Loaded]:
+        """The same, each with the key of its content."""
+        return self._shown.loaded
+
+    @property
+    def cache(self) -> Cache:
+        """Where clips are kept once they are Opus."""
+        return self._cache
 
     def find(self, name: str) -> ClipInfo:
         """The clip of that file, name or title. Raises `NoSuchClip`, or `ClipError` for a title
@@ -131,6 +142,10 @@ class Repository:
     def used_by(self, use: Use) -> None:
         """Have `use` called with the clips whenever they have changed."""
         self._use = use
+
+    def share(self, others: Callable[[], Sequence[Loaded]]) -> None:
+        """Have the same sound in memory once, here and in the clips that `others` returns."""
+        self._others = others
 
     async def reload(self) -> None:
         """Load the clips that are in the folder now. Unchanged ones are kept."""
@@ -237,7 +252,7 @@ class Repository:
         return await load_files(
             self.folder,
             cache=self._cache,
-            known=self._shown.loaded,
+            known=[*self._shown.loaded, *self._others()],
             but=but,
             processes=1,
             left_out=self._left_out,

@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from audio_server.clips.naming import mode_called
+from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.device import Device
 from audio_server.device.events import DeviceEvent
 from audio_server.device.press_queue import Press
+from audio_server.device.profile import Profile
 from audio_server.device.registry import Devices
 from audio_server.device.takeover import CallKind
 from audio_server.fleet.announcements import OwnAnnouncement
@@ -42,19 +45,32 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
 
 
 async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
-    """Play the clip of mode `clip`, or the live channel of that name, on some devices, or on all
-    (None)."""
+    """Play a clip, by its mode, or by its name or title in the clips of each device, or the live
+    channel of that name, on some devices or on all (None)."""
+    found: dict[Profile, int | None] = {}
 
     def play(device: Device) -> Outcome:
-        mode = _mode_of(devices, clip)
-        if mode is None:
+        clips = device.profile.clips
+        if device.profile not in found:
+            found[device.profile] = _mode_of(clip, clips)
+        if (mode := found[device.profile]) is None:
             return NO_CLIP
         if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
-        devices.tell(device.id, DeviceEvent.ACTION, "play", devices.clips[mode].name)
+        devices.tell(device.id, DeviceEvent.ACTION, "play", clips[mode].name)
         return DONE if device.play(mode) else STOPPING
 
     return await _each(devices, device_ids, play)
+
+
+def _mode_of(clip: int | str, sources: Sequence[AudioSource]) -> int | None:
+    """Return the mode of a clip or a live channel: it may differ between two devices."""
+    if isinstance(clip, int):
+        return clip if 0 <= clip < len(sources) else None
+    for mode in reversed(range(len(sources))):  # channels are behind the clips
+        if sources[mode].packets is None and sources[mode].name == clip:
+            return mode
+    return mode_called(clip, [source.name for source in sources])
 
 
 async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:
@@ -93,17 +109,6 @@ async def announce(
     finally:
         while begun:  # after a cancel: they must not be left with LEDs of another state
             _show_next(begun)
-
-
-def _mode_of(devices: Devices, clip: int | str) -> int | None:
-    """Return the mode of a clip or a live channel: it may change between two devices."""
-    if isinstance(clip, int):
-        return clip if 0 <= clip < len(devices.clips) else None
-    for mode in reversed(range(len(devices.clips))):  # channels are behind the clips
-        source = devices.clips[mode]
-        if source.packets is None and source.name == clip:
-            return mode
-    return None
 
 
 def _show_next(begun: list[Device]) -> None:

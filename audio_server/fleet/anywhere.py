@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import trio
 
-from audio_server.cluster.interface import NoAnswer, Nodes
+from audio_server.cluster.interface import NoAnswer, Nodes, RecordNews
 from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button
 from audio_server.fleet.agent import Agent
@@ -29,9 +29,11 @@ from audio_server.fleet.interface import (
     GONE,
     IS_CONNECTED,
     Event,
+    NoListener,
     Outcome,
     Outcomes,
     Row,
+    TagListener,
 )
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.inventory_store import InventoryStore
@@ -55,11 +57,12 @@ class FleetAnywhere:
         self._nodes = nodes
         self._inventory = Inventory(inventory)
         self._broadcast = Broadcast(self._inventory)
-        self._inventory.follow(lambda news: self._broadcast.touch(news.device_id))
+        self._inventory.follow(self._on_record)
         self._merge = Merge()
         self._subscribers = Subscribers(lambda _, event: event)
         self._agents: dict[str, Agent] = {}
         self._collector = Collector(nodes, self._agents, self._inventory)
+        self._tag_listener: TagListener = NoListener()
         self._nursery: trio.Nursery | None = None
 
     @contextmanager
@@ -190,6 +193,10 @@ class FleetAnywhere:
         """Return the devices of the inventory that are away."""
         return await self._inventory.away(self._inventory.here)
 
+    def tags_of(self, device_id: str) -> Sequence[str]:
+        """Return the tags of a device."""
+        return self._inventory.tags_of(device_id)
+
     def tagged(self, tag: str) -> Sequence[str]:
         """Return the ids of the devices with a tag."""
         return self._inventory.tagged(tag)
@@ -271,7 +278,13 @@ class FleetAnywhere:
         self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
     ) -> Outcomes:
         """Give devices tags, and take others away."""
-        return await self._inventory.tag(device_ids, add, remove, self._knows)
+        outcomes = await self._inventory.tag(device_ids, add, remove, self._knows)
+        await self._tag_listener.settle()
+        return outcomes
+
+    def follow_tags(self, listener: TagListener) -> None:
+        """Report each change of tags to `listener`."""
+        self._tag_listener = listener
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory."""
@@ -283,6 +296,11 @@ class FleetAnywhere:
         await self._collector.collect()  # its end, which would bring it back
         await self._gather("forgotten", device_id=device_id)
         return await self._inventory.forget(device_id, is_known=True)
+
+    def _on_record(self, news: RecordNews) -> None:
+        self._broadcast.touch(news.device_id)
+        if set(news.tags_before) != set(self._inventory.tags_of(news.device_id)):
+            self._tag_listener.retag(news.device_id)
 
     def _knows(self, device_id: str) -> bool:
         return self._nodes.owner(device_id) is not None or self._inventory.knows(device_id)

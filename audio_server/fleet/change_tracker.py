@@ -66,7 +66,7 @@ class ChangeTracker:
 
     def at(self, device: Device) -> Snapshot:
         """Return a snapshot of one device."""
-        clips, mode = self._devices.clips, device.state.mode
+        clips, mode = device.profile.clips, device.state.mode
         return take_snapshot(device, clips[mode].name if mode < len(clips) else None)
 
     async def batches(self) -> AsyncGenerator[list[Snapshot], None]:

@@ -31,6 +31,29 @@ class Outcome(NamedTuple):
 Outcomes: TypeAlias = Mapping[str, Outcome]
 """By the id of each device."""
 
+
+class TagListener(Protocol):
+    """Receives changes of tags."""
+
+    def retag(self, device_id: str) -> None:
+        """The tags of a device are others, by a change of this server or of another node. Called in
+        the midst of it: must return at once, and raise nothing."""
+
+    async def settle(self) -> None:
+        """Return when all changes so far have had their effect. Called before an operator that
+        changed tags is answered."""
+
+
+class NoListener:
+    """A `TagListener` of a server where no group has settings."""
+
+    def retag(self, device_id: str) -> None:
+        """Do nothing."""
+
+    async def settle(self) -> None:
+        """Return at once."""
+
+
 IS_CONNECTED = Outcome("failed", "it is connected; only devices that are away can be forgotten")
 DONE = Outcome("done")
 GONE = Outcome("gone")
@@ -56,6 +79,9 @@ class Fleet(Protocol):
     async def away(self) -> Sequence[Row]:
         """Return all devices of the inventory that are not connected."""
 
+    def tags_of(self, device_id: str) -> Sequence[str]:
+        """Return the tags of a device, connected or not."""
+
     def tagged(self, tag: str) -> Sequence[str]:
         """Return the ids of all devices that have a tag, connected or not."""
 
@@ -80,9 +106,9 @@ class Fleet(Protocol):
         """Press a button as the device itself would; return when the press is applied."""
 
     async def play(self, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
-        """Play the clip of mode `clip`, or the live channel of that name, now, on some devices or
-        on all (None) that are connected. Their modes stay. A cancel leaves the devices that follow
-        as they are."""
+        """Play a clip now, by its mode, or by its name or title in the clips of each device, or
+        the live channel of that name, on some devices or on all (None) that are connected. Their
+        modes stay. A cancel leaves the devices that follow as they are."""
 
     async def stop(self, device_ids: Sequence[str] | None) -> Outcomes:
         """Stop playback and empty the queue. Modes stay. A cancel is as for `play`."""
@@ -105,6 +131,9 @@ class Fleet(Protocol):
     ) -> Outcomes:
         """Give devices tags, and take others away. Raises `BadName` for an unusable tag, and
         `NotKept`, where some may have them already. A cancel is as for `play`."""
+
+    def follow_tags(self, listener: TagListener) -> None:
+        """Report each change of tags to `listener`, and to no other."""
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory, with its name, tags and mode; fails for one that is

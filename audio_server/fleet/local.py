@@ -20,9 +20,11 @@ from audio_server.fleet.history import History
 from audio_server.fleet.interface import (
     IS_CONNECTED,
     Event,
+    NoListener,
     Outcome,
     Outcomes,
     Row,
+    TagListener,
 )
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.inventory_store import InventoryStore
@@ -59,6 +61,7 @@ class LocalFleet:
         self._merge = Merge()
         self._history = History(self._look)
         self._announcements = Announcements()
+        self._tag_listener: TagListener = NoListener()
         if records:
             devices.subscribe(self._history)
 
@@ -118,6 +121,10 @@ class LocalFleet:
     async def away(self) -> Sequence[Row]:
         """Return the devices of the inventory that are away; takes them a few at a time."""
         return await self._inventory.away(self._devices.by_id)
+
+    def tags_of(self, device_id: str) -> Sequence[str]:
+        """Return the tags of a device."""
+        return self._inventory.tags_of(device_id)
 
     def tagged(self, tag: str) -> Sequence[str]:
         """Return the ids of the devices with a tag."""
@@ -179,7 +186,13 @@ class LocalFleet:
         self, device_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]
     ) -> Outcomes:
         """Give devices tags, and take others away."""
-        return await self._inventory.tag(device_ids, add, remove, self._knows)
+        outcomes = await self._inventory.tag(device_ids, add, remove, self._knows)
+        await self._tag_listener.settle()
+        return outcomes
+
+    def follow_tags(self, listener: TagListener) -> None:
+        """Report each change of tags to `listener`."""
+        self._tag_listener = listener
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory."""
@@ -197,6 +210,8 @@ class LocalFleet:
             self._sightings.of(device_id)  # of its end, which would bring it back
             self._history.forget(device_id)
         self._broadcast.touch(device_id)
+        if set(news.tags_before) != set(self._inventory.tags_of(device_id)):
+            self._tag_listener.retag(device_id)
 
     def _knows(self, device_id: str) -> bool:
         is_here = device_id in self._devices.by_id or self._history.knows(device_id)

@@ -29,6 +29,7 @@ from audio_server.settings.values import (
     Host,
     Http,
     LeadMs,
+    LedBrightness,
     LogFormat,
     LogLevel,
     MaxDevices,
@@ -150,6 +151,10 @@ class Settings:
 
     stop_goes: StopGoes = "home"
     """Whether Stop goes back to mode 0 or keeps the mode."""
+
+    led_brightness: LedBrightness = 100
+    """Brightness of the LEDs in percent, 1 to 100: their colours are dimmed, as stock devices
+    ignore the intensity."""
 
     max_devices: MaxDevices = 10_000
     """How many devices a worker takes at once; one more is answered RESOURCE_EXHAUSTED."""

@@ -34,6 +34,9 @@ ProxyProtocol = Literal["off", "required"]
 # Under three packets every hiccup of a scheduler is heard; over two seconds a Stop feels broken.
 LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
 
+BRIGHTNESS_MIN, BRIGHTNESS_MAX = 1, 100
+"""In percent. Dark LEDs would show no state."""
+
 WORKERS_MAX = 256
 
 
@@ -189,5 +192,6 @@ Cluster = Annotated[
 ]
 Workers = Annotated[WorkerNumber, Parameter(converter=_workers)]
 LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
+LedBrightness = Annotated[int, whole(BRIGHTNESS_MIN, BRIGHTNESS_MAX)]
 MaxDevices = Annotated[int, whole(1)]
 GraceS = Annotated[float, seconds(0, 300)]

@@ -14,6 +14,7 @@ import trio
 from audio_server.clips.repository import Repository
 from audio_server.device.live_channel import LiveChannel
 from audio_server.fleet.interface import Fleet
+from audio_server.groups.groups import Groups, no_groups
 from audio_server.settings import Settings
 from audio_server.settings.addresses import reachable
 
@@ -46,7 +47,7 @@ class OwnCertificate:
 class Context:
     """`repository` is the clips, which change. `fleet` is all devices, wherever they live; the
     server of the pages runs it. `metrics` is the text for Prometheus, of all processes. `channels`
-    are modes after the clips.
+    are modes after the clips. `groups` are those with settings of their own.
 
     `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when it
     has, and then the rest of the pages ends. `reloads` are called when files must be read again.
@@ -63,6 +64,7 @@ class Context:
     over: trio.Event = field(default_factory=trio.Event)
     reloads: list[Callable[[], None]] = field(default_factory=list)
     own_certificate: OwnCertificate = field(default_factory=OwnCertificate)
+    groups: Groups = field(kw_only=True, default_factory=no_groups)
 
     def __post_init__(self) -> None:
         self.own_certificate.trust(self.settings.tls_cert)

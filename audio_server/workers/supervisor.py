@@ -10,17 +10,20 @@ talks to it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
+from typing import Literal, NoReturn
 
 import structlog
 import trio
 
-from audio_server.assembly import load_repository
+from audio_server.assembly import load_repository, open_groups
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.cluster.clip_list import put_clips
+from audio_server.cluster.group_list import GroupDocument
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
 from audio_server.cluster.opening import refuse_workers
@@ -28,6 +31,7 @@ from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.anywhere import FleetAnywhere
 from audio_server.fleet.inventory_store import InventoryStore
+from audio_server.groups.groups import Groups, Takers
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.live.feed import offering
@@ -57,6 +61,7 @@ async def supervise(
     store: ModeStore | None = None,
     inventory: InventoryStore | None = None,
     progress: Progress | None = None,
+    config: Path | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve devices with `settings.workers` processes until `stop` is set, then drain them all.
@@ -84,9 +89,13 @@ async def supervise(
         meter.cluster_is(up=True)
         await put_clips(hub, repository.clips)
         fleet = FleetAnywhere(hub, inventory)
+        groups = await open_groups(settings, repository, fleet, config)
+        group_document = GroupDocument(hub)
+        await group_document.put(groups.members, groups.clips)
         channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
         stack.enter_context(offering(channels, hub.feeds))
-        context = Context(settings, port, repository, fleet, stop, shared_registry.text, channels)
+        text = shared_registry.text
+        context = Context(settings, port, repository, fleet, stop, text, channels, groups=groups)
         start = partial(
             WorkerProcess,
             hub=hub,
@@ -104,11 +113,14 @@ async def supervise(
         }
         pool = WorkerPool(processes, hub)
         repository.used_by(partial(_change_clips, hub, pool))
+        takers = WorkerTakers(group_document, groups, pool)
+        groups.used_by(takers)
         hangups = reload_on_hangup(partial(_reload, pool, context), stop)
         following = certificates.at_work(partial(_renew, pool, context), meter.certificate_ends)
         garbage = collecting(meter, settings.lead_ms / 1000)
         async with (
             meter.at_work(),
+            _running(takers.run),
             garbage,
             hangups,
             fleet.at_work(),
@@ -117,6 +129,15 @@ async def supervise(
         ):
             await _keep(pool, context, fleet.collect_all, registry_fd, task_status)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _running(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run a task for the block."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        yield
+        nursery.cancel_scope.cancel()
 
 
 async def _keep(
@@ -148,6 +169,7 @@ async def _keep(
 async def _reload(pool: WorkerPool, context: Context) -> None:
     _renew(pool, context)
     await context.repository.reload_and_tell()
+    await context.groups.reload_and_tell()
 
 
 def _renew(pool: WorkerPool, context: Context) -> None:
@@ -157,7 +179,46 @@ def _renew(pool: WorkerPool, context: Context) -> None:
 
 async def _change_clips(hub: Hub, pool: WorkerPool, clips: Sequence[Clip]) -> None:
     await put_clips(hub, clips)
-    await pool.change_clips()
+    await pool.change("clips")
+
+
+class WorkerTakers(Takers):
+    """The devices of all workers. `run` follows changes of tags for which no operator waits."""
+
+    def __init__(self, document: GroupDocument, groups: Groups, pool: WorkerPool) -> None:
+        self._document = document
+        self._groups = groups
+        self._pool = pool
+        self._turn = trio.Lock()
+        self._retagged = trio.Event()
+
+    async def run(self) -> NoReturn:
+        """Have devices take their profiles whenever their tags have changed, until cancelled."""
+        while True:
+            await self._retagged.wait()
+            await self.settle()
+
+    async def take(self) -> None:
+        """Have all devices take their profiles."""
+        async with self._turn:
+            self._retagged = trio.Event()
+            try:
+                await self._document.put(self._groups.members, self._groups.clips)
+                await self._pool.change("groups")
+            except BaseException:
+                self._retagged.set()  # the caller was cancelled: `run` does the work
+                raise
+
+    def retag(self, device_id: str) -> None:
+        """Note that the tags of a device are others."""
+        self._retagged.set()
+
+    async def settle(self) -> None:
+        """Return when the devices have their profiles; of several callers one does the work."""
+        async with self._turn:
+            is_due = self._retagged.is_set()
+        if is_due:
+            await self.take()
 
 
 class WorkerPool:
@@ -189,18 +250,18 @@ class WorkerPool:
                 await worker.ready.wait()
             task_status.started()
 
-    async def change_clips(self) -> None:
-        """Return when all workers play the newest clips; a worker that takes too long, busy or
-        hung, is named in the log, and takes them later."""
+    async def change(self, what: Literal["clips", "groups"]) -> None:
+        """Return when all workers have taken the newest clips or groups; a worker that takes too
+        long, busy or hung, is named in the log, and takes them later."""
         async with trio.open_nursery() as nursery:
             for worker in self._workers.values():
-                nursery.start_soon(self._change_clips, worker)
+                nursery.start_soon(self._change, worker, what)
 
-    async def _change_clips(self, worker: WorkerProcess) -> None:
+    async def _change(self, worker: WorkerProcess, what: str) -> None:
         try:
-            await self._hub.ask(worker.node_name, "clips", TAKEN_S, is_ever_obeyed=True)
+            await self._hub.ask(worker.node_name, what, TAKEN_S, is_ever_obeyed=True)
         except TooLate:
-            log.warning("worker has not taken the clips", worker=worker.number)
+            log.warning(f"worker has not taken the {what}", worker=worker.number)
         except NoAnswer:
             return  # the next process begins with them
 

@@ -16,19 +16,25 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 import trio
 
 from audio_server.assembly import make_devices, make_server
 from audio_server.clips.clip import Clip
-from audio_server.cluster.clip_list import ClipList
+from audio_server.cluster.clip_list import ClipList, Sounds
+from audio_server.cluster.group_list import FolderClips, GroupList, Members
 from audio_server.cluster.interface import ClusterDown, Listener, Question
 from audio_server.cluster.ownership import Ownership
 from audio_server.cluster.socket import SocketCluster
+from audio_server.device.audio_source import AudioSource
+from audio_server.device.registry import Devices
 from audio_server.fleet.answers import Answers
+from audio_server.groups.overrides import NONE, Overrides
+from audio_server.groups.profiles import Profiles
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.live.feed import FollowedChannels
 from audio_server.metrics.shared_registry import SharedRegistry
@@ -90,7 +96,8 @@ async def run_worker(
     settings = config.settings
     meter = SharedRegistry(config.workers, config.registry_fd).row(number)
     cluster = SocketCluster(stream)
-    ownership, clips = Ownership(cluster), ClipList(cluster)
+    ownership, sounds = Ownership(cluster), Sounds(cluster)
+    clips, groups = ClipList(cluster, sounds), GroupList(cluster, sounds)
     live = FollowedChannels(settings.live, settings.live_patience_s, cluster)
     devices = make_devices(settings, live.channels, store=ownership, meter=meter)
     access_policy = AccessPolicy(settings)
@@ -100,9 +107,15 @@ async def run_worker(
     def use(clips: Sequence[Clip]) -> None:
         devices.change_clips([*clips, *live.channels] if live.channels else clips)
 
+    use_groups = _using_groups(devices, live.channels)
+    news = {
+        "clips": partial(clips.fetch, use),
+        "groups": partial(groups.fetch, use_groups),
+    }
+
     def asked(question: Question) -> None:
-        if question.what == "clips":
-            nursery.start_soon(_change_clips, clips, use, question)
+        if (fetch := news.get(question.what)) is not None:
+            nursery.start_soon(_take_news, fetch, question)
         else:
             answers.asked(question)
 
@@ -119,6 +132,7 @@ async def run_worker(
         if live.channels:
             nursery.start_soon(live.run)
         await clips.fetch(use)
+        await groups.fetch(use_groups)
         async with trio.open_nursery() as serving:
             times = settings.grace_s, settings.drain_s
             await serving.start(serve_on, listeners, server, devices, stop, *times)
@@ -126,16 +140,30 @@ async def run_worker(
         nursery.cancel_scope.cancel()
 
 
-async def _change_clips(
-    clips: ClipList, use: Callable[[Sequence[Clip]], None], question: Question
-) -> None:
-    """Play the newest clips, then say so. A fault is logged, and then the old clips stay."""
+def _using_groups(
+    devices: Devices, sources: Sequence[AudioSource]
+) -> Callable[[Members, FolderClips], None]:
+    """Return a function that gives settings of groups to devices, which take them at once."""
+    profiles, members = Profiles(lambda: devices.profile, sources), dict[str, Overrides]()
+
+    def use(newest: Members, folders: FolderClips) -> None:
+        nonlocal members
+        members = dict(newest)
+        profiles.use(folders)
+        devices.change_profiles()
+
+    devices.use_profiles(lambda device_id: profiles.of(members.get(device_id, NONE)))
+    return use
+
+
+async def _take_news(fetch: Callable[[], Awaitable[None]], question: Question) -> None:
+    """Take the newest clips or groups, then say so. A fault is logged, and the old ones stay."""
     try:
-        await clips.fetch(use)
+        await fetch()
     except ClusterDown:
         return
     except Exception:
-        log.exception("clips not taken")
+        log.exception(f"{question.what} not taken")
     question.end(is_answered=True)
 
 

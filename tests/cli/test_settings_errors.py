@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from cyclopts import CycloptsError
+
+from audio_server.cli.layers import check_named
 
 WRONG = [
     ("host", ""),
@@ -84,6 +89,36 @@ def test_wrong_file(toml, named, fail, tmp_path) -> None:
     line = fail("--config", str(config))
     assert named in line
     assert str(config) in line
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ("[groups.lobby]\nlead_ms = 1", "groups.lobby.lead_ms must be a whole number from 60 to"),
+        ("[groups.lobby]\nport = 1", "groups.lobby: unknown setting: port; there are clips, lead"),
+        ("[devices.x]\nstop_goes = 1", "devices.x.stop_goes must be home or keep"),
+        ('[groups."a b"]', 'groups: "a b": a tag has 1 to 32 letters'),
+        ("groups = 1", "groups must be tables: [groups.NAME]"),
+    ],
+)
+def test_wrong_group(toml, named, fail, tmp_path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text(toml)
+    assert f"{config}: {named}" in fail("--config", str(config))
+
+
+def test_groups_need_a_file_that_can_be_read_again(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CycloptsError, match="groups and devices need a file that can be read"):
+        check_named(tmp_path / "pipe", {"groups": {"lobby": {"lead_ms": 100}}})
+
+
+def test_folder_of_a_group_that_is_not_there(fail, tmp_path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text('[groups.lobby]\nclips = "nowhere"\n')
+    flags = ["--config", str(config), "--data", "off", "--cache", "cache"]
+    assert "nowhere: " in fail(*flags)
+    assert "nowhere: " in fail("--workers=2", *flags)
 
 
 def test_file_that_is_no_text(fail, tmp_path) -> None:

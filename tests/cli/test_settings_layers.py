@@ -41,6 +41,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "cache_mib": ("1", "2048", "1048576"),
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),
+    "led_brightness": ("1", "50", "99"),
     "stop_goes": ("keep", "home", "keep"),
     "worker_ports": ("0", "50061", "65535"),
     "drain_s": ("0", "30", "3600"),

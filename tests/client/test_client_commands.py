@@ -239,7 +239,7 @@ def test_devices_are_forgotten(fake: FakeServer, run: Run) -> None:
         (("press", "hall", "mode", "--tag", "x"), "give one BUTTON"),
         (("press", "bell", "--tag", "x"), "give one BUTTON"),
         (("play", "bell", "hall", "--tag", "x"), "--tag NAME, or --all"),
-        (("play",), "which clip? Give its name, or --live NAME"),
+        (("play",), "play needs a clip: its name or mode, or --live NAME"),
         (("play", "bell", "-x"), "there is no such option: -x"),
         (("play", "bell", "two words"), "a device id is"),
         (("play", "--live", "radio"), "--tag NAME, or --all"),

@@ -29,15 +29,16 @@ ROOMS = {
 TABLE = """
 __main__: cli
 app: assembly clips cluster device fleet identity metrics process service settings state web
-assembly: clips cluster device fleet identity metrics process rpc service settings
-cli: app client clips errors files identity judge names process rpc/terms settings state wire
+assembly: clips cluster device files fleet groups identity metrics process rpc service settings
+cli: app client clips errors files groups identity judge names process rpc/terms settings state wire
     workers
 client: clips identity process rpc
 clips: files names wire
-cluster: clips cluster/terms device errors files identity rpc rpc/terms service settings wire
+cluster: clips cluster/terms device errors files groups identity rpc rpc/terms service settings wire
 device: wire
 files: errors
 fleet: clips cluster device names wire
+groups: clips device errors files names settings wire
 identity: errors files rpc/io rpc/terms settings wire
 judge: clips device identity process rpc settings wire
 live: cluster device
@@ -50,10 +51,11 @@ service: device identity rpc rpc/terms wire
 settings: clips cluster/terms files rpc/terms
 simulator: clips errors identity process rpc wire
 state: device errors files wire
-web: clips device errors files fleet identity metrics process rpc rpc/io rpc/terms settings
-    simulator wire
+web: clips device errors files fleet groups identity metrics names process rpc rpc/io rpc/terms
+    settings simulator wire
 wire: rpc
-workers: assembly clips cluster device fleet identity live metrics process service settings web
+workers: assembly clips cluster device fleet groups identity live metrics process service settings
+    web
 """
 """Each room, and the rooms that it may import."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -16,6 +17,7 @@ from repositories import shelf_of
 from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
+from audio_server.assembly import LocalTakers, open_groups
 from audio_server.clips.clip import Clip
 from audio_server.clips.repository import Repository, at_once
 from audio_server.device.attachment import EventAttachment
@@ -97,14 +99,20 @@ async def an_api(
     repository: Repository | None = None,
     settings: Settings | None = None,
     channels: Sequence[LiveChannel] = (),
+    config: Path | None = None,
 ) -> AsyncIterator[Api]:
-    """An API of devices that can be connected with `devices`."""
+    """An API of devices that can be connected with `devices`. The settings file `config` may have
+    groups."""
     repository = repository or shelf_of(CLIPS)
     sources = [*repository.clips, *channels]
     devices = Devices(sources, Rules(len(sources)), 0.3)
     repository.used_by(at_once(lambda clips: devices.change_clips([*clips, *channels])))
     fleet = LocalFleet(devices)
-    context = Context(settings or Settings(), 1, repository, fleet, trio.Event(), str, channels)
+    settings = settings or Settings(data=None)
+    groups = await open_groups(settings, repository, fleet, config)
+    groups.used_by(LocalTakers(devices, groups, channels))
+    stop = trio.Event()
+    context = Context(settings, 1, repository, fleet, stop, str, channels, groups=groups)
     document = openapi(all_operations(context, login=False), "1")
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)

@@ -12,7 +12,7 @@ from audio_server.clips.repository import Repository
 NOWHERE = Path("nowhere")
 
 
-def shelf_of(clips: Sequence[Clip] = ()) -> Repository:
+def shelf_of(clips: Sequence[Clip] = (), cache: Path = NOWHERE) -> Repository:
     """As if these clips had been loaded."""
     loaded = [Loaded(f"{clip.name}.opus", clip.name, clip) for clip in clips]
-    return Repository(NOWHERE, NOWHERE, loaded)
+    return Repository(NOWHERE, cache, loaded)

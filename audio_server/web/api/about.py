@@ -15,6 +15,7 @@ from audio_server.web.api.announcements import AnnouncementOperations
 from audio_server.web.api.channels import ChannelOperations
 from audio_server.web.api.clips import ClipOperations
 from audio_server.web.api.devices import DeviceOperations
+from audio_server.web.api.groups import GroupOperations
 from audio_server.web.api.openapi import openapi
 from audio_server.web.api.operation import ApiRequest, Content, Operation, operations_of
 from audio_server.web.context import Context
@@ -29,6 +30,7 @@ def all_operations(context: Context, *, login: bool) -> Sequence[Operation]:
         AnnouncementOperations(context),
         ChannelOperations(context),
         ClipOperations(context),
+        GroupOperations(context),
     )
     others = [operation for group in groups for operation in operations_of(group)]
     return [*operations_of(AboutOperations(context, others, login=login)), *others]

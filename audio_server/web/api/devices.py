@@ -33,6 +33,9 @@ from audio_server.web.context import Context
 BATCH: Final = 100
 """How many rows are written before others have their turn."""
 
+MODE_DIGITS: Final = 4
+"""Of the number of a mode."""
+
 PRESSED_AT_ONCE: Final = 10
 
 Which: TypeAlias = str | Sequence[str] | models.Group
@@ -45,6 +48,7 @@ FULL: Final = "too many pages and programs follow events already"
 
 DEVICE: Final = "/api/devices/{id}"
 NOT_THERE: Final = {404: UNKNOWN}
+SEE_CLIPS: Final = "`audio-server clips list` shows them"
 NO_ROOM: Final = {503: FULL}
 NOT_KEPT: Final = {503: "the cluster is down, and keeps no names and tags"}
 CHANGES: Final = Content(
@@ -61,6 +65,7 @@ class DeviceOperations:
     def __init__(self, context: Context) -> None:
         self._fleet: Fleet = context.fleet
         self._repository = context.repository
+        self._groups = context.groups
         self._channels = Channels(context.channels)
 
     @Operation("GET", "/api/devices", models.Devices, query=models.Listing)
@@ -77,7 +82,8 @@ class DeviceOperations:
     def _with_mode_name(self, row: Row) -> Row:
         """Return the row of a device that is away with the name of its mode, which is that of the
         present clip or channel."""
-        clips, channel = self._repository.clips, row["mode"] - len(self._repository.clips)
+        clips = self._groups.clips_of(row["id"]) or self._repository.clips
+        channel = row["mode"] - len(clips)
         if channel < 0:
             row["mode_name"] = clips[row["mode"]].name
         elif channel < len(self._channels.names):
@@ -211,13 +217,24 @@ class DeviceOperations:
             raise Problem(422, ONE_OF)
         if wanted.live is not None:
             return self._channels.playable(wanted.live)
-        clip = wanted.clip or ""
+        return self._clip_of(wanted.clip or "")
+
+    def _clip_of(self, name: str) -> int | str:
+        """Return a mode, or a name where it is looked for in the clips of each device: they may be
+        those of groups."""
+        by_name = bool(self._groups.clips)
         try:
-            return self._repository.find(clip).mode
-        except NoSuchClip:
-            if clip not in self._channels.by_name:
-                raise
-        return self._channels.playable(clip)
+            found = self._repository.find(name)
+            return found.name if by_name else found.mode
+        except NoSuchClip as error:
+            if name in self._channels.by_name:
+                return self._channels.playable(name)
+            if self._groups.has_clip(name):
+                return name
+            mode, modes = mode_in(name), len(self._repository.clips) + len(self._channels.names)
+            if mode is None or not (by_name or mode < modes):
+                raise Problem(404, f"{error}, and no such mode; {SEE_CLIPS}") from error
+            return mode
 
     @Operation(
         "POST",
@@ -255,6 +272,11 @@ class DeviceOperations:
 
     def _chosen(self, which: Which) -> Sequence[str] | None:
         return chosen(self._fleet, which)
+
+
+def mode_in(text: str) -> int | None:
+    """Return the number of a mode, in the clips of each device; None for other text."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MODE_DIGITS else None
 
 
 def chosen(fleet: Fleet, which: Which) -> Sequence[str] | None:

@@ -257,7 +257,8 @@ class Play(Struct, forbid_unknown_fields=True):
 
     devices: Which
     clip: Annotated[
-        str | None, Meta(description="its file, name or title, or the name of a live channel")
+        str | None,
+        Meta(description="its file, name, title or mode, or the name of a live channel"),
     ] = None
     live: Annotated[str | None, Meta(description="the name of a live channel")] = None
 

@@ -1,0 +1,223 @@
+"""Groups with real folders: their changes, whole or not made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from group_folders import MakeFolder
+
+from audio_server.clips.cache import Cache
+from audio_server.clips.clip_reader import Loaded
+from audio_server.clips.errors import ClipError
+from audio_server.clips.loader import load_files
+from audio_server.errors import SetupError
+from audio_server.groups.folders import Folders
+from audio_server.groups.groups import GroupRefused, Groups, Takers
+from audio_server.groups.kept import KeptGroups
+from audio_server.groups.overrides import NONE, Overrides
+
+
+@dataclass
+class TagsByHand:
+    tags: dict[str, list[str]] = field(default_factory=dict)
+
+    def tags_of(self, device_id: str) -> Sequence[str]:
+        return self.tags.get(device_id, ())
+
+    def tagged(self, tag: str) -> Sequence[str]:
+        return [device_id for device_id, tags in self.tags.items() if tag in tags]
+
+
+class House(Takers):
+    """Groups over a settings file, with a list of the changes that devices were told."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.config = home / "settings.toml"
+        self.config.touch()
+        self.tags = TagsByHand()
+        self.shared: list[Loaded] = []
+        self.told: list[str] = []
+        self.groups = self.anew()
+
+    def anew(self) -> Groups:
+        """Groups as a server that starts has them."""
+        groups = Groups(
+            self.tags,
+            Folders(Cache(self.home / "cache"), lambda: self.shared),
+            config=self.config,
+            kept=KeptGroups(self.home / "data"),
+            roots=lambda: [self.home / "own"],
+        )
+        groups.used_by(self)
+        return groups
+
+    async def take(self) -> None:
+        self.told.append("all")
+
+    def retag(self, device_id: str) -> None:
+        self.told.append(device_id)
+
+    def names_of(self, device_id: str) -> list[str] | None:
+        clips = self.groups.clips_of(device_id)
+        return None if clips is None else [clip.name for clip in clips]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+async def test_a_group_of_the_file_has_its_own_clips(house: House, make_folder: MakeFolder) -> None:
+    folder = make_folder("lobby", bell=3, horn=4)
+    house.config.write_text(f'[groups.lobby]\nclips = "{folder}"\nlead_ms = 100\n')
+    house.tags.tags = {"x": ["lobby"], "y": ["hall"]}
+    await house.groups.open()
+    assert house.groups.of("x") == Overrides(clips=str(folder), lead_ms=100)
+    assert house.names_of("x") == ["bell", "horn"]
+    assert house.groups.of("y") == NONE
+    assert house.names_of("y") is None
+    assert house.groups.members() == {"x": house.groups.of("x")}
+
+
+async def test_sound_of_several_folders_is_in_memory_once(
+    house: House, make_folder: MakeFolder
+) -> None:
+    fleet, lobby, hall = make_folder("f", a=3, b=4), make_folder("l", z=3), make_folder("h", q=3)
+    house.shared = await load_files(fleet, cache=house.home / "cache")
+    house.config.write_text(f'[groups.lobby]\nclips = "{lobby}"\n[groups.hall]\nclips = "{hall}"\n')
+    await house.groups.open()
+    (z,), (q,) = house.groups.clips[str(lobby)], house.groups.clips[str(hall)]
+    assert (z.name, q.name) == ("z", "q")
+    assert z.frames is q.frames is house.shared[0].clip.frames
+
+
+async def test_the_file_is_read_again(house: House, make_folder: MakeFolder) -> None:
+    folder = make_folder("lobby", bell=3)
+    house.tags.tags = {"x": ["lobby"]}
+    await house.groups.open()
+    assert house.groups.of("x") == NONE
+    house.config.write_text(f'[groups.lobby]\nclips = "{folder}"\n')
+    await house.groups.reload()
+    assert house.names_of("x") == ["bell"]
+    assert house.told == ["all"]
+    make_folder("lobby", horn=4)
+    await house.groups.reload()
+    assert house.names_of("x") == ["bell", "horn"]
+
+
+@pytest.mark.parametrize("mistake", ["lead_ms = 1", 'clips = "nowhere"'])
+async def test_a_mistake_changes_nothing(
+    mistake: str, house: House, make_folder: MakeFolder
+) -> None:
+    house.config.write_text("[groups.lobby]\nlead_ms = 100\n")
+    house.tags.tags = {"x": ["lobby"]}
+    await house.groups.open()
+    house.config.write_text(f"[groups.lobby]\n{mistake}\n")
+    with pytest.raises((SetupError, ClipError)):
+        await house.groups.reload()
+    assert house.groups.of("x") == Overrides(lead_ms=100)
+    assert house.told == []
+
+
+async def test_a_folder_of_the_file_that_is_missing_ends_the_start(house: House) -> None:
+    house.config.write_text('[groups.lobby]\nclips = "nowhere"\n')
+    with pytest.raises(ClipError, match=r"^nowhere: "):
+        await house.groups.open()
+
+
+async def test_a_group_of_the_api_is_kept(house: House, make_folder: MakeFolder) -> None:
+    make_folder("own")
+    folder = make_folder("own/lobby", bell=3)
+    house.tags.tags = {"x": ["lobby"]}
+    await house.groups.open()
+    await house.groups.put("lobby", Overrides(clips=str(folder)))
+    assert house.names_of("x") == ["bell"]
+    assert house.told == ["all"]
+    again = house.anew()
+    await again.open()
+    assert again.of("x") == Overrides(clips=str(folder))
+    await again.put("lobby", None)
+    assert again.of("x") == NONE
+    last = house.anew()
+    await last.open()
+    assert last.all == {}
+
+
+async def test_a_kept_folder_that_is_gone_is_left_out(
+    house: House, make_folder: MakeFolder
+) -> None:
+    KeptGroups(house.home / "data").write({"lobby": Overrides(clips="gone", lead_ms=60)})
+    house.tags.tags = {"x": ["lobby"]}
+    await house.groups.open()
+    assert house.groups.of("x").lead_ms == 60
+    assert house.names_of("x") is None
+
+
+@pytest.mark.parametrize("outside", ["elsewhere", "own/../elsewhere"])
+async def test_the_api_names_no_folder_of_others(
+    outside: str, house: House, make_folder: MakeFolder
+) -> None:
+    make_folder("own")
+    make_folder("elsewhere", bell=3)
+    await house.groups.open()
+    with pytest.raises(GroupRefused, match=r"is not in .*own; the settings file may name any"):
+        await house.groups.put("lobby", Overrides(clips=str(house.home / outside)))
+    assert house.groups.all == {}
+
+
+async def test_a_link_leads_the_api_to_no_folder_of_others(
+    house: House, make_folder: MakeFolder
+) -> None:
+    make_folder("own")
+    (house.home / "own" / "link").symlink_to(make_folder("elsewhere", bell=3))
+    await house.groups.open()
+    with pytest.raises(GroupRefused):
+        await house.groups.put("lobby", Overrides(clips=str(house.home / "own" / "link")))
+
+
+async def test_a_folder_of_the_file_may_be_named_again(
+    house: House, make_folder: MakeFolder
+) -> None:
+    folder = make_folder("elsewhere", bell=3)
+    house.config.write_text(f'[groups.lobby]\nclips = "{folder}"\n')
+    await house.groups.open()
+    await house.groups.put("hall", Overrides(clips=str(folder)))
+    assert house.groups.all["hall"].clips == str(folder)
+
+
+async def test_a_group_of_the_file_is_changed_there(house: House) -> None:
+    house.config.write_text("[groups.lobby]\nlead_ms = 100\n")
+    await house.groups.open()
+    with pytest.raises(GroupRefused, match=r"\[groups.lobby\] is in .*settings.toml; change it"):
+        await house.groups.put("lobby", Overrides(lead_ms=60))
+
+
+async def test_a_folder_without_clips_is_refused(house: House, make_folder: MakeFolder) -> None:
+    folder = make_folder("own")
+    await house.groups.open()
+    with pytest.raises(ClipError):
+        await house.groups.put("lobby", Overrides(clips=str(folder)))
+    assert house.groups.all == {}
+
+
+async def test_a_data_folder_that_cannot_be_written_changes_nothing(house: House) -> None:
+    (house.home / "data").write_text("a file in its place")
+    groups = Groups(
+        house.tags, Folders(Cache(house.home / "cache")), kept=KeptGroups(house.home / "data" / "x")
+    )
+    with pytest.raises(GroupRefused, match="cannot be kept"):
+        await groups.put("lobby", Overrides(lead_ms=60))
+    assert groups.all == {}
+
+
+async def test_other_tags_are_told_where_groups_have_settings(house: House) -> None:
+    await house.groups.open()
+    house.groups.retag("x")
+    assert house.told == []
+    await house.groups.put("lobby", Overrides(lead_ms=60))
+    house.groups.retag("x")
+    assert house.told == ["all", "x"]
