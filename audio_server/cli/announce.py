@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from audio_server.client.api import Api
     from audio_server.client.connection import Document
 
+SOUNDS = "a clip, a file, - for standard input, --say TEXT, or --mic"
 PART_BYTES = 1 << 16
+SECONDS_MIN, SECONDS_MAX = 0.1, 600.0
 WAIT_S = 20.0
 """How long one request waits for the end; then another one does."""
+
+
+def _check_seconds(_: Any, value: float | None) -> None:
+    if value is not None and not SECONDS_MIN <= value <= SECONDS_MAX:
+        raise ValueError(f"it has to be {SECONDS_MIN:g} to {SECONDS_MAX:g}")
 
 
 Words = Annotated[
@@ -34,11 +41,27 @@ Words = Annotated[
         converter=word,
         allow_leading_hyphen=True,
         help="The sound: a file that is here, else a clip of the server; - is standard input. "
-        "With --say there is none. Then the devices.",
+        "With --say or --mic there is none. Then the devices.",
     ),
 ]
 Say = Annotated[
     str | None, Parameter(name="--say", help="Speak this text; the server's tts_command does it.")
+]
+Mic = Annotated[
+    bool,
+    Parameter(
+        name="--mic",
+        negative=(),
+        help="Record this machine's microphone first, until Enter or Ctrl-C.",
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    Parameter(
+        name="--seconds",
+        validator=_check_seconds,
+        help="With --mic: record for so long (0.1 to 600).",
+    ),
 ]
 Chime = Annotated[bool, Parameter(name="--chime", help="Two tones before it.")]
 Priority = Annotated[
@@ -58,6 +81,8 @@ def announce(
     *words: Words,
     remote: Remote | None = None,
     say: Say = None,
+    mic: Mic = False,
+    seconds: Seconds = None,
     tag: OnTag = None,
     everywhere: All = False,
     chime: Chime = False,
@@ -66,17 +91,36 @@ def announce(
     as_json: AsJson = False,
 ) -> None:
     """Play a sound over what plays on devices; that goes on where it was heard."""
-    if say is None and not words:
-        raise CommandError("which sound? Give a clip, a file, - for standard input, or --say TEXT")
-    sound, ids = (None, words) if say is not None else (words[0], words[1:])
+    if mic and say is not None:
+        raise CommandError("give either --say or --mic")
+    if seconds is not None and not mic:
+        raise CommandError("--seconds: it is for --mic")
+    is_made = mic or say is not None
+    if not is_made and not words:
+        raise CommandError(f"which sound? Give {SOUNDS}")
+    ids = words if is_made else words[1:]
     devices = chosen([device_id(one) for one in ids], everywhere, tag)
 
     async def announcing(api: Api) -> Document:
-        given = {"say": say} if say is not None else await _sent(api, str(sound))
+        if mic:
+            given = await _spoken(api, seconds)
+        else:
+            given = {"say": say} if say is not None else await _sent(api, words[0])
         answer = await api.announce(devices, chime=chime, priority=priority, **given)
         return await _awaited(api, answer) if wait else answer
 
     _print(ask(remote, announcing), wait=wait, as_json=as_json)
+
+
+async def _spoken(api: Api, seconds: float | None) -> dict[str, str]:
+    """Record the microphone, and send it."""
+    from audio_server.cli.microphone import recorded
+
+    async def file() -> AsyncIterator[bytes]:
+        yield sound
+
+    sound = await recorded(seconds)
+    return {"sound": await api.send_sound("microphone", file())}
 
 
 async def _sent(api: Api, sound: str) -> dict[str, str]:

@@ -25,6 +25,9 @@ Source = Annotated[
         "when it breaks off; or - for standard input.",
     ),
 ]
+Mic = Annotated[
+    bool, Parameter(name="--mic", negative=(), help="Send this machine's microphone; no SOURCE.")
+]
 Hosts = Annotated[
     tuple[str, ...],
     Parameter(
@@ -38,15 +41,19 @@ Hosts = Annotated[
 
 def live(
     channel: Channel,
-    source: Source,
+    source: Source | None = None,
     /,
     remote: Remote | None = None,
     *,
     allow_host: Hosts = (),
+    mic: Mic = False,
 ) -> None:
     """Send sound to a live channel, until it ends or Ctrl-C. It is encoded here."""
     from audio_server.clips.web_address import PROTOCOLS, is_web
 
+    if (source is None) != mic:
+        raise CommandError("give either a SOURCE (a file, a URL, or -) or --mic")
+    source = source or ""
     protocol, is_url, _ = source.partition("://")
     if is_url and not is_web(source):
         raise CommandError(
@@ -60,6 +67,10 @@ def live(
         from audio_server.cli.live_sources import send_file, send_pipe, send_web
 
         await _check(api, channel)
+        if mic:
+            from audio_server.cli.microphone import send_microphone
+
+            return await send_microphone(api, channel)
         if is_url:
             return await send_web(api, channel, source, allow_host)
         return await (

@@ -76,6 +76,10 @@ class FakeServer:
         if request.url.path == "/api/sounds":
             self.sent.append((request.query_params["name"], await request.body()))
             return self.refusal or said({"sound": "s1", "seconds": 1.0})
+        if request.method == "PUT":
+            data = await request.body()
+            self.sent.append((request.url.path.removeprefix("/api/"), data))
+            return self.refusal or said({"seconds": data.count(b"OggS") * 0.02 - 0.04})
         body = json.loads((await request.body()).decode(errors="replace") or "null")
         self.asked.append((request.method, request.url.path, body or dict(request.query_params)))
         return self.refusal or self._answer(request)
@@ -110,7 +114,7 @@ def served(fake: FakeServer, cert: Pair | None = None) -> Iterator[None]:
     listener = socket.create_server(("127.0.0.1", 0))
     scheme = "https" if cert else "http"
     fake.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-    methods = ["GET", "POST", "PATCH", "DELETE"]
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(routes=[Route("/api/{path:path}", fake.attend, methods=methods)])
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]

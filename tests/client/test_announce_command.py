@@ -69,7 +69,7 @@ def test_a_file_that_is_no_sound_is_named(fake: FakeServer, run: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("argv", "error"),
     [
-        ((), "which sound? Give a clip, a file, - for standard input, or --say TEXT"),
+        ((), "which sound? Give a clip, a file, - for standard input, --say TEXT, or --mic"),
         (("bell",), "which devices? Give their IDs, --tag NAME, or --all"),
         (("--say", "x"), "which devices? Give their IDs, --tag NAME, or --all"),
         (("bell", "hall", "--all"), "which devices? Give their IDs, --tag NAME, or --all"),
