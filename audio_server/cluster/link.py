@@ -29,7 +29,7 @@ from audio_server.cluster.engine_connection import (
 )
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.primary import CONNECT_S, Primary
-from audio_server.cluster.replicas import Replicas
+from audio_server.cluster.replicas import Confirm, Replicas
 from audio_server.errors import leaves
 
 SILENCE_S = 1.5
@@ -45,6 +45,8 @@ STEADY_S = 5.0
 
 FULL = "OOM"
 """The code with which an engine that is full refuses a command."""
+
+INFO = "CLIENT", "INFO"
 
 T = TypeVar("T")
 
@@ -147,12 +149,18 @@ class Session:
         """Have messages of a channel pushed."""
         self._connection.send(None, "SUBSCRIBE", channel)
 
-    def when_replicated(self, do: Callable[[], None]) -> None:
-        """Call `do` when the replicas have all that was answered until now; at once without any."""
+    def when_replicated(self, confirm: Confirm, device_id: str, number: int) -> None:
+        """Call `confirm` when the replicas have all modes of a device up to that number, which the
+        engine has answered; at once without replicas."""
         if self._replicas is None:
-            do()
+            confirm(device_id, number)
         else:
-            self._replicas.when_replicated(do)
+            self._replicas.when_replicated(confirm, device_id, number)
+
+    def drop(self, device_id: str) -> None:
+        """Confirm no mode of a device that was answered until now."""
+        if self._replicas is not None:
+            self._replicas.drop(device_id)
 
     def _on_answer(self, heard: Heard, answer: Any, spared: str | None = None) -> None:
         if isinstance(answer, Refused):
@@ -196,6 +204,7 @@ class Link:
         self._replicas = replicas
         self._reasons: set[str] = set()
         self._failures = 0
+        self._last: tuple[str, str] | None = None
 
     async def run(
         self,
@@ -238,6 +247,7 @@ class Link:
             with trio.fail_after(CONNECT_S):
                 place = await self._primary.find()
                 connection = await self._primary.connect(nursery, place, pushed)
+                await self._end_last(connection)
                 shas = await self._load_scripts(connection)
                 replicas = None
                 if self._replicas:
@@ -250,6 +260,15 @@ class Link:
             nursery.start_soon(session.run)
             await begin(session)
             nursery.cancel_scope.cancel()
+
+    async def _end_last(self, connection: EngineConnection) -> None:
+        """End the connection of the session before, at the engine, where it may have hung on the
+        way: no command of that session is obeyed after one of this session."""
+        if self._last is not None:
+            number, address = self._last
+            await connection.ask("CLIENT", "KILL", "ID", number, "ADDR", address)
+        facts = dict(fact.partition("=")[::2] for fact in (await connection.ask(*INFO)).split())
+        self._last = facts["id"], facts["addr"]
 
     async def _load_scripts(self, connection: EngineConnection) -> Mapping[str, str]:
         """Load the scripts and return their hashes."""

@@ -93,16 +93,18 @@ class ServedNode:
         except Superseded:
             self._send("answer", number, None)
 
-    def _on_mode(self, nursery: trio.Nursery, device_id: str, epoch: int, mode: int) -> None:
+    def _on_mode(
+        self, nursery: trio.Nursery, device_id: str, epoch: int, mode: int, number: int
+    ) -> None:
         self._hub.put_mode(self.name, device_id, epoch, mode)
         if self._hub.store.is_durable:
-            nursery.start_soon(self._confirm, device_id)
+            nursery.start_soon(self._confirm, device_id, number)
         else:
-            self._send("kept", device_id)
+            self._send("kept", device_id, number)
 
-    async def _confirm(self, device_id: str) -> None:
+    async def _confirm(self, device_id: str, number: int) -> None:
         await self._hub.store.wait_durable(device_id)
-        self._send("kept", device_id)
+        self._send("kept", device_id, number)
 
     # Documents
 

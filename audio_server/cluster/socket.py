@@ -134,15 +134,14 @@ class SocketCluster:
 
     def put_mode(self, device_id: str, epoch: int, mode: int) -> None:
         """Write a mode."""
-        self._unconfirmed.add(device_id)
-        self._link.send("mode", device_id, epoch, mode)
+        self._link.send("mode", device_id, epoch, mode, self._unconfirmed.add(device_id))
 
     async def wait_durable(self, device_id: str) -> None:
         """Return when all modes of a device are kept, or cannot be; within `KEPT_S`.
 
         Without a supervisor they never are: this then waits for the end of the call.
         """
-        if self._unconfirmed.count(device_id):
+        if self._unconfirmed.newest(device_id):
             await self._unconfirmed.wait(device_id)
             if self.is_over.is_set():
                 await trio.sleep_forever()
@@ -151,8 +150,8 @@ class SocketCluster:
         if not self.is_over.is_set():
             log.warning("modes are acknowledged from memory", reason="the supervisor is silent")
 
-    def _on_kept(self, device_id: str) -> None:
-        self._unconfirmed.confirm(device_id)
+    def _on_kept(self, device_id: str, number: int) -> None:
+        self._unconfirmed.confirm(device_id, number)
 
     # Documents
 

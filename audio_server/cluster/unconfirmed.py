@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 import trio
 
@@ -12,46 +13,49 @@ import trio
 class _Modes:
     """Those of one device."""
 
-    count: int = 0
+    newest: int = 0
     over: trio.Event = field(default_factory=trio.Event)
 
 
 class Unconfirmed:
     """The first press waits for `patience_s`; from then on none does, until a mode is confirmed.
 
-    `slow` is called when patience ends.
+    `slow` is called when patience ends. Each mode has a number, larger than those before it, so
+    that an answer which comes late confirms no mode that was put since.
     """
 
     def __init__(self, patience_s: float, slow: Callable[[], None]) -> None:
         self._patience_s = patience_s
         self._slow = slow
         self._modes: dict[str, _Modes] = {}
+        self._numbers = count(1)
         self._is_slow = False
 
-    def count(self, device_id: str) -> int:
-        """How many modes of a device are not confirmed."""
+    def newest(self, device_id: str) -> int:
+        """Return the number of the last mode of a device; 0 if all modes are confirmed."""
         modes = self._modes.get(device_id)
-        return 0 if modes is None else modes.count
+        return 0 if modes is None else modes.newest
 
     def devices(self) -> list[str]:
         """Return the ids of all devices with such modes."""
         return list(self._modes)
 
-    def add(self, device_id: str) -> None:
-        """A mode of a device was put."""
-        self._modes.setdefault(device_id, _Modes()).count += 1
+    def add(self, device_id: str) -> int:
+        """A mode of a device was put. Returns its number."""
+        modes = self._modes.setdefault(device_id, _Modes())
+        modes.newest = next(self._numbers)
+        return modes.newest
 
-    def confirm(self, device_id: str, count: int = 1) -> None:
-        """So many modes of a device, those that were put first, are kept."""
+    def confirm(self, device_id: str, number: int) -> None:
+        """The modes of a device are kept, up to that number."""
         self._is_slow = False
-        self.drop(device_id, count)
+        if 0 < self.newest(device_id) <= number:
+            self.drop(device_id)
 
-    def drop(self, device_id: str, count: int | None = None) -> None:
-        """So many modes, or all, will never be confirmed: wait for them no longer."""
-        if (modes := self._modes.get(device_id)) is not None:
-            modes.count -= modes.count if count is None else count
-            if modes.count <= 0:
-                self._modes.pop(device_id).over.set()
+    def drop(self, device_id: str) -> None:
+        """The modes of a device will never be confirmed: wait for them no longer."""
+        if (modes := self._modes.pop(device_id, None)) is not None:
+            modes.over.set()
 
     async def wait(self, device_id: str) -> bool:
         """Return when all modes of a device are confirmed, and then True; False if there is no
@@ -63,7 +67,7 @@ class Unconfirmed:
                 await modes.over.wait()
             if patience.cancelled_caught:
                 self.lose_patience()
-        return modes.count <= 0
+        return self._modes.get(device_id) is not modes
 
     def lose_patience(self) -> None:
         """Let all presses go on that wait."""

@@ -20,6 +20,7 @@ import structlog
 import trio
 from trio_util import AsyncValue
 
+from audio_server.cluster.engine_time import EngineTime
 from audio_server.cluster.instrumentation import Instrumentation
 from audio_server.cluster.interface import Claimed, ClusterDown, Listener
 from audio_server.cluster.known import Known, KnownDevices, age_us
@@ -71,6 +72,7 @@ class ValkeyCluster:
         self._link = link
         self._meter = meter or Instrumentation()
         self._clock = clock
+        self._time = EngineTime(clock)
         self._listener = Listener()
         self._session: Session | None = None
         self._known = KnownDevices(self._meter.provisional_devices)
@@ -105,7 +107,7 @@ class ValkeyCluster:
         """Be a node in one session, until it is cancelled."""
         for channel in (f"as:n:{self.node}", *self._parts):
             session.subscribe(channel)
-        _, nodes = await session.call(BEAT, NODES, self.node)
+        nodes = await self._beat(session)
         self._link.came_up(node=self.node, nodes=nodes)
         self._unsettle_all()
         self._set_session(session)
@@ -116,9 +118,16 @@ class ValkeyCluster:
                     nursery.start_soon(part.run, session)
                 while True:
                     await trio.sleep(BEAT_S)
-                    await session.call(BEAT, NODES, self.node)
+                    await self._beat(session)
         finally:
             self._set_session(None)
+
+    async def _beat(self, session: Session) -> int:
+        """Show that the node lives, and return how many nodes do. Raises `ClusterDown`."""
+        asked_at = self._clock()
+        engine_us, nodes = await session.call(BEAT, NODES, self.node)
+        self._time.heard(int(engine_us), asked_at)
+        return int(nodes)
 
     def _set_session(self, session: Session | None) -> None:
         self._session = session
@@ -165,6 +174,8 @@ class ValkeyCluster:
         self._known.forget(device_id)
         self._unsettled.pop(device_id, None)
         self._unconfirmed.drop(device_id)
+        if self._session is not None:
+            self._session.drop(device_id)
 
     # Claims
 
@@ -194,7 +205,8 @@ class ValkeyCluster:
             raise ClusterDown
         known = self._known.get(device_id) or Known()
         waited_us = age_us(self._clock(), arrived)
-        args = self.node, waited_us, known.epoch, known.mode, int(known.is_here)
+        facts = known.epoch, known.mode, int(known.is_here)
+        args = self.node, waited_us, self._time.now_us(), *facts
         hear = partial(self._on_claimed, device_id)
         claimed = await self._session.ask(hear, CLAIM, _row(device_id), *args)
         if claimed is None:
@@ -249,25 +261,24 @@ class ValkeyCluster:
         if known is None or known.epoch != epoch:
             return
         known.mode, known.pressed_at = mode, self._clock()
-        self._unconfirmed.add(device_id)
-        self._write_mode(device_id, known, 1)
+        self._write_mode(device_id, known, self._unconfirmed.add(device_id))
 
-    def _write_mode(self, device_id: str, known: Known, count: int) -> None:
+    def _write_mode(self, device_id: str, known: Known, number: int) -> None:
         if self._session is None or device_id in self._unsettled:
             self._unsettled[device_id] = None
             return
-        heard = partial(self._on_mode, device_id, self._session, count)
+        heard = partial(self._on_mode, device_id, self._session, number)
         args = self.node, known.epoch, known.mode
         self._session.send(heard, PUT_MODE, _row(device_id), *args)
 
-    def _on_mode(self, device_id: str, session: Session, count: int, answer: Any) -> None:
+    def _on_mode(self, device_id: str, session: Session, number: int, answer: Any) -> None:
         if isinstance(answer, ClusterDown):
             if self._known.get(device_id) is not None:
                 self._unsettled[device_id] = None
         elif answer[0] == "over":
             self._lose(device_id, int(answer[1]))
         else:
-            session.when_replicated(partial(self._unconfirmed.confirm, device_id, count))
+            session.when_replicated(self._unconfirmed.confirm, device_id, number)
 
     async def wait_durable(self, device_id: str) -> None:
         """Return when all modes of a device are kept, or cannot be; within `KEPT_S`."""
@@ -296,15 +307,15 @@ class ValkeyCluster:
             await other.wait()
             return
         over = self._reclaiming[device_id] = trio.Event()
-        hear = partial(self._on_reclaimed, device_id, session, self._unconfirmed.count(device_id))
-        facts = known.facts(self._clock())
+        hear = partial(self._on_reclaimed, device_id, session, self._unconfirmed.newest(device_id))
+        args = self.node, self._time.now_us(), *known.facts(self._clock())
         try:
-            await session.ask(hear, RECLAIM, _row(device_id), self.node, *facts)
+            await session.ask(hear, RECLAIM, _row(device_id), *args)
         finally:
             del self._reclaiming[device_id]
             over.set()
 
-    def _on_reclaimed(self, device_id: str, session: Session, count: int, answer: Any) -> None:
+    def _on_reclaimed(self, device_id: str, session: Session, number: int, answer: Any) -> None:
         if isinstance(answer, ClusterDown) or device_id not in self._unsettled:
             return
         what, epoch, *rest = answer
@@ -313,11 +324,11 @@ class ValkeyCluster:
             return
         del self._unsettled[device_id]
         known = self._known.reclaimed(device_id, int(epoch))
-        more = self._unconfirmed.count(device_id) - count
-        if count:
-            session.when_replicated(partial(self._unconfirmed.confirm, device_id, count))
-        if more:  # put while the engine answered
-            self._write_mode(device_id, known, more)
+        if number:
+            session.when_replicated(self._unconfirmed.confirm, device_id, number)
+        newest = self._unconfirmed.newest(device_id)
+        if newest > number:  # put while the engine answered
+            self._write_mode(device_id, known, newest)
         else:
             known.mode, known.pressed_at = int(rest[0]), None
         if known.is_here:

@@ -100,7 +100,7 @@ async def member(
 
 class Road:
     """A port before an engine. `cut` ends all that is on it, and nothing comes through any more;
-    with `hush` connections stay, but are silent."""
+    with `hush` connections stay, but are silent, and with `hush_old` only those that are there."""
 
     def __init__(self, port: int) -> None:
         self.port = 0
@@ -109,6 +109,8 @@ class Road:
         self._open.set()
         self._is_cut = False
         self._cars: set[trio.CancelScope] = set()
+        self._old: set[trio.CancelScope] = set()
+        self._released = trio.Event()
 
     def cut(self) -> None:
         self._is_cut = True
@@ -118,9 +120,14 @@ class Road:
     def hush(self) -> None:
         self._open = trio.Event()
 
+    def hush_old(self) -> None:
+        self._old = set(self._cars)
+        self._released = trio.Event()
+
     def heal(self) -> None:
         self._is_cut = False
         self._open.set()
+        self._released.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -137,17 +144,23 @@ class Road:
             try:
                 far = await trio.open_tcp_stream("127.0.0.1", self._far)
                 async with far, trio.open_nursery() as nursery:
-                    nursery.start_soon(self._copy, near, far, nursery)
-                    nursery.start_soon(self._copy, far, near, nursery)
+                    nursery.start_soon(self._copy, near, far, nursery, car)
+                    nursery.start_soon(self._copy, far, near, nursery, car)
             finally:
                 self._cars.discard(car)
 
     async def _copy(
-        self, source: trio.SocketStream, sink: trio.SocketStream, nursery: trio.Nursery
+        self,
+        source: trio.SocketStream,
+        sink: trio.SocketStream,
+        nursery: trio.Nursery,
+        car: trio.CancelScope,
     ) -> None:
         try:
             while data := await source.receive_some(65536):
                 await self._open.wait()
+                if car in self._old:
+                    await self._released.wait()
                 await sink.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass

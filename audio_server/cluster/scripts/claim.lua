@@ -1,13 +1,14 @@
--- Have a device. KEYS: its row. ARGV: node, microseconds for which the call has waited, and what the
--- node knows: epoch (0: nothing), mode, whether the device is connected.
+-- Have a device. KEYS: its row. ARGV: node, microseconds for which the call has waited, the engine's
+-- time as the node estimates it, and what the node knows of the device: epoch (0: nothing), mode,
+-- whether it is connected.
 -- Fields of a row: e epoch, n node, a arrival of the newest call, h held while connected, m mode.
 -- A claim that is repeated after a lost answer is granted in the same epoch.
 local now = clock()
-local arrived = now - tonumber(ARGV[2])
+local arrived = sent_at(now, ARGV[3]) - tonumber(ARGV[2])
 local e, node, newest, held, mode = unpack(redis.call('HMGET', KEYS[1], 'e', 'n', 'a', 'h', 'm'))
 e, newest = tonumber(e or '0'), tonumber(newest or '0')
-if e < tonumber(ARGV[3]) then -- the engine has lost the row, or its newest state
-  e, node, mode, held = tonumber(ARGV[3]), ARGV[1], ARGV[4], ARGV[5] == '1'
+if e < tonumber(ARGV[4]) then -- the engine has lost the row, or its newest state
+  e, node, mode, held = tonumber(ARGV[4]), ARGV[1], ARGV[5], ARGV[6] == '1'
   redis.call('HSET', KEYS[1], 'm', mode)
 end
 -- A clock that was set back is behind the newest call: then the call that is claimed last is newer.
