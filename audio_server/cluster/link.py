@@ -29,7 +29,7 @@ from audio_server.cluster.engine_connection import (
 )
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.primary import CONNECT_S, Primary
-from audio_server.cluster.replicas import Confirm, Replicas
+from audio_server.cluster.replicas import Replicas
 from audio_server.errors import leaves
 
 SILENCE_S = 1.5
@@ -149,18 +149,18 @@ class Session:
         """Have messages of a channel pushed."""
         self._connection.send(None, "SUBSCRIBE", channel)
 
-    def when_replicated(self, confirm: Confirm, device_id: str, number: int) -> None:
-        """Call `confirm` when the replicas have all modes of a device up to that number, which the
-        engine has answered; at once without replicas."""
+    def when_replicated(self, key: object, do: Callable[[], None]) -> None:
+        """Call `do` when the replicas have all that was answered until now, unless something later
+        takes its place at that key; at once without replicas."""
         if self._replicas is None:
-            confirm(device_id, number)
+            do()
         else:
-            self._replicas.when_replicated(confirm, device_id, number)
+            self._replicas.when_replicated(key, do)
 
-    def drop(self, device_id: str) -> None:
-        """Confirm no mode of a device that was answered until now."""
+    def drop(self, key: object) -> None:
+        """Do nothing for a key once the replicas have it."""
         if self._replicas is not None:
-            self._replicas.drop(device_id)
+            self._replicas.drop(key)
 
     def _on_answer(self, heard: Heard, answer: Any, spared: str | None = None) -> None:
         if isinstance(answer, Refused):

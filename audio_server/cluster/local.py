@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from math import inf
 from typing import Any, NamedTuple
 
@@ -62,6 +62,10 @@ class Hub:
         self._documents: dict[str, tuple[Document, Mapping[str, bytes]]] = {}
         self._offers: list[Mapping[str, bytes]] = []
 
+    def joined(self) -> AbstractAsyncContextManager[None]:
+        """Be a part of a larger cluster for the block; of none here."""
+        return nullcontext()
+
     # Nodes
 
     def owner(self, device_id: str) -> str | None:
@@ -99,11 +103,10 @@ class Hub:
 
     def claim(self, node: str, device_id: str, arrived_ns: int) -> Claimed:
         """Grant a claim, or raise `Superseded`; see `Cluster`."""
+        self.refuse_older(node, device_id, arrived_ns)
         held, last = self._held.get(device_id), self._find(device_id)
         if last is None:
             owner = Owner(node, arrived_ns, arrived_ns)
-        elif last.node != node and arrived_ns < last.newest:
-            raise Superseded(Superseded.ELSEWHERE)
         elif held is not None and held.node == node:
             owner = held if arrived_ns <= held.newest else held._replace(newest=arrived_ns)
         else:
@@ -116,6 +119,21 @@ class Hub:
             self._move(device_id, last.node, owner.epoch)
         return Claimed(owner.epoch, self.store.get(device_id))
 
+    def refuse_older(self, node: str, device_id: str, arrived_ns: int) -> None:
+        """Raise `Superseded` for a call that is older than the newest one at another node."""
+        last = self._find(device_id)
+        if last is not None and last.node != node and arrived_ns < last.newest:
+            raise Superseded(Superseded.ELSEWHERE)
+
+    def is_here(self, device_id: str) -> bool:
+        """Whether `claim` may be asked; else `claim_for_machine`. Always: there is no other
+        machine."""
+        return True
+
+    async def claim_for_machine(self, node: str, device_id: str, arrived_ns: int) -> Claimed:
+        """Have the device, and grant it to a node. Raises `Superseded`."""
+        return self.claim(node, device_id, arrived_ns)
+
     def _move(self, device_id: str, loser: str, epoch: int) -> None:
         self._meter.device_back()  # one that comes back to the same node is counted there
         if (member := self._members.get(loser)) is not None:
@@ -125,9 +143,12 @@ class Hub:
         """Note that a device is not connected to a node."""
         owner = self._held.get(device_id)
         if owner is not None and owner.node == node:
-            self._left[device_id] = self._held.pop(device_id)
-            if len(self._left) > LEFT_MAX:
-                self._left.popitem(last=False)
+            self._keep_left(device_id, self._held.pop(device_id))
+
+    def _keep_left(self, device_id: str, owner: Owner) -> None:
+        self._left[device_id] = owner
+        if len(self._left) > LEFT_MAX:
+            self._left.popitem(last=False)
 
     def put_mode(self, node: str, device_id: str, epoch: int, mode: int) -> None:
         """Write a mode, unless the node's epoch is over."""

@@ -11,13 +11,14 @@ connection: so it is claimed, and the news, which ends the older calls, changes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import trio
 
 from audio_server.cluster.arrivals import waited_s
-from audio_server.cluster.interface import Cluster
+from audio_server.cluster.interface import Claimed, Cluster
 from audio_server.device.attachment import Superseded
 from audio_server.device.registry import Devices
 from audio_server.identity.authenticator import Authenticator
@@ -25,6 +26,24 @@ from audio_server.rpc.call import ServerCall
 from audio_server.rpc.rate_limit import Rate
 from audio_server.service.device_service import DeviceService
 from audio_server.service.press_limiter import PRESSES
+
+
+class Attached(Protocol):
+    """The devices that have calls here: `Devices`, or those of all workers of a machine."""
+
+    @property
+    def by_id(self) -> Mapping[str, object]:
+        """Each device by its id."""
+
+    def is_attached(self, device_id: str, connection: int) -> bool:
+        """Whether a call of a device on that connection is here, so that the next one needs no
+        claim."""
+
+    def release(self, device_id: str) -> None:
+        """End the calls of a device: it is elsewhere."""
+
+    def recall(self, device_id: str, mode: int) -> None:
+        """Go on with a device in another mode."""
 
 
 @dataclass(slots=True)
@@ -38,22 +57,21 @@ class _Held:
 class Ownership:
     """The claims of a node, a `Listener` of its cluster. `devices` must be set before the first.
 
-    `waited` is how long the last call of a connection has waited.
+    `waited` is how long the last call has waited on a transport, or whatever `claim` is given.
     """
 
-    devices: Devices
+    devices: Attached
 
-    def __init__(
-        self, cluster: Cluster, *, waited: Callable[[trio.abc.Stream], float] = waited_s
-    ) -> None:
+    def __init__(self, cluster: Cluster, *, waited: Callable[[Any], float] = waited_s) -> None:
         self._cluster = cluster
         self._waited = waited
         self._held: dict[str, _Held] = {}
         self._lines: dict[tuple[str, int], list[trio.Event]] = {}
         self._asking: dict[str, int] = {}
         self._moved: dict[str, int] = {}
+        self._recalled: dict[str, Claimed] = {}
 
-    async def claim(self, device_id: str, connection: int, transport: trio.abc.Stream) -> None:
+    async def claim(self, device_id: str, connection: int, transport: Any) -> None:
         """Return when the device is at this node, for a call that was read from `transport`.
 
         Raises `Superseded` when another node has the device.
@@ -93,13 +111,15 @@ class Ownership:
         else:
             del self._lines[key]
 
-    async def _ask(self, device_id: str, transport: trio.abc.Stream) -> None:
+    async def _ask(self, device_id: str, transport: Any) -> None:
         self._asking[device_id] = self._asking.get(device_id, 0) + 1
         try:
             claimed = await self._cluster.claim(device_id, self._waited(transport))
             # Without an epoch it was let in by a node that could ask nobody: it stays.
             if claimed.epoch and self._moved.get(device_id, 0) > claimed.epoch:
                 raise Superseded(Superseded.ELSEWHERE)
+            if (newer := self._recalled.get(device_id)) and newer.epoch == claimed.epoch:
+                claimed = newer
         except trio.Cancelled:
             self._held.setdefault(device_id, _Held(0, 0))  # it may be granted: to be released
             raise
@@ -108,6 +128,7 @@ class Ownership:
             if not self._asking[device_id]:
                 del self._asking[device_id]
                 self._moved.pop(device_id, None)
+                self._recalled.pop(device_id, None)
         held = self._held.get(device_id)
         if held is not None and held.epoch >= claimed.epoch:
             return  # a mode may have been put since the answer was given
@@ -133,6 +154,8 @@ class Ownership:
 
     def reclaimed(self, device_id: str, epoch: int, mode: int) -> None:
         """Go on in that epoch with a device that is here, and show that mode."""
+        if device_id in self._asking:
+            self._recalled[device_id] = Claimed(epoch, mode)
         held = self._held.get(device_id)
         if held is not None and held.epoch <= epoch:
             held.epoch = epoch

@@ -241,14 +241,16 @@ class SharedRecords:
             if not isinstance(answer, ClusterDown):
                 for text in answer[1:]:
                     self._take(text)
-                session.when_replicated(kept.set)
+                if not patience.cancel_called:
+                    session.when_replicated(kept, kept.set)
             return answer
 
         answer: Any = None
-        with trio.move_on_after(KEPT_S):
+        with trio.move_on_after(KEPT_S) as patience:
             answer = await session.ask(heard, script, _row(device_id), *args)
             if not isinstance(answer, ClusterDown):
                 await kept.wait()
+        session.drop(kept)  # replicas that are missing are waited for no longer
         if answer is None or isinstance(answer, ClusterDown):
             raise ClusterSlow
         result: RecordResult = answer[0]

@@ -7,7 +7,7 @@ too: one WAIT confirms any number of modes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 import structlog
 import trio
@@ -19,35 +19,33 @@ WAIT_MS = 1000
 
 MARK = "as:mark"
 
-Confirm: TypeAlias = Callable[[str, int], None]
-"""Called with a device and the number of its newest mode that replicas have."""
-
 log = structlog.get_logger()
 
 
 class Replicas:
     """So many replicas of the engine at the other end of `connection`.
 
-    While they are missing a device waits here once, with its newest mode alone.
+    While they are missing each key waits here once, with what it waits for last.
     """
 
     def __init__(self, connection: EngineConnection, count: int) -> None:
         self._connection = connection
         self._count = count
-        self._waiting: dict[str, tuple[Confirm, int]] = {}
-        self._asked: dict[str, tuple[Confirm, int]] = {}
+        self._waiting: dict[object, Callable[[], None]] = {}
+        self._asked: dict[object, Callable[[], None]] = {}
         self._some = trio.Event()
         self._are_missing = False
 
-    def when_replicated(self, confirm: Confirm, device_id: str, number: int) -> None:
-        """Call `confirm` when they have all modes of a device up to that number."""
-        self._waiting[device_id] = confirm, number
+    def when_replicated(self, key: object, do: Callable[[], None]) -> None:
+        """Call `do` when they have all that was answered until now, unless something later takes
+        its place at that key."""
+        self._waiting[key] = do
         self._some.set()
 
-    def drop(self, device_id: str) -> None:
-        """Confirm no mode of a device that was answered until now."""
-        self._waiting.pop(device_id, None)
-        self._asked.pop(device_id, None)
+    def drop(self, key: object) -> None:
+        """Do nothing for a key."""
+        self._waiting.pop(key, None)
+        self._asked.pop(key, None)
 
     async def run(self) -> NoReturn:
         """Confirm until cancelled. Raises `ClusterDown` and `EngineFault`."""
@@ -60,9 +58,9 @@ class Replicas:
             self._connection.send(lambda _: None, "SET", MARK, 1, "PX", 60_000)
             found = await self._connection.ask("WAIT", self._count, WAIT_MS)
             if found >= self._count:
-                for device_id, (confirm, number) in self._asked.items():
-                    confirm(device_id, number)
-                self._asked = {}
+                asked, self._asked = self._asked, {}
+                for do in asked.values():
+                    do()
             elif self._asked:
                 self._waiting = self._asked | self._waiting
                 self._some.set()

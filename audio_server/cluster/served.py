@@ -44,9 +44,9 @@ class ServedNode:
         self._full = trio.Event()
         self._asked: dict[int, Question] = {}
         self._numbers = count(1)
+        self._claiming: dict[str, set[trio.CancelScope]] = {}
         self._hearing: dict[str, Callable[..., None]] = {
-            "claim": self._on_claim,
-            "release": partial(hub.release, name),
+            "release": self._on_release,
             "document": self._on_document,
             "blob": self._on_blob,
             "part": self._on_part,
@@ -59,11 +59,13 @@ class ServedNode:
 
     async def run(self) -> None:
         """Serve it until its process is gone. Closes the stream."""
-        listener = Listener(partial(self._send, "moved"), self._ask, self.tell)
+        moved, reclaimed = partial(self._send, "moved"), partial(self._send, "reclaimed")
+        listener = Listener(moved, self._ask, self.tell, reclaimed)
         async with (
             LocalCluster(self._hub, self.name).joined(listener),
             trio.open_nursery() as nursery,
         ):
+            self._hearing["claim"] = partial(self._on_claim, nursery)
             self._hearing["mode"] = partial(self._on_mode, nursery)
             await self._link.run(self._hear)
             nursery.cancel_scope.cancel()
@@ -87,11 +89,40 @@ class ServedNode:
 
     # Ownership and modes
 
-    def _on_claim(self, number: int, device_id: str, arrived_ns: int) -> None:
+    def _on_claim(
+        self, nursery: trio.Nursery, number: int, device_id: str, arrived_ns: int
+    ) -> None:
+        if not self._hub.is_here(device_id):
+            claiming = trio.CancelScope()
+            self._claiming.setdefault(device_id, set()).add(claiming)
+            nursery.start_soon(self._claim, claiming, number, device_id, arrived_ns)
+            return
         try:
             self._send("answer", number, self._hub.claim(self.name, device_id, arrived_ns))
         except Superseded:
             self._send("answer", number, None)
+
+    async def _claim(
+        self, claiming: trio.CancelScope, number: int, device_id: str, arrived_ns: int
+    ) -> None:
+        """Claim a device for the machine, unless the node releases it meanwhile."""
+        try:
+            with claiming:
+                answer = await self._hub.claim_for_machine(self.name, device_id, arrived_ns)
+                self._send("answer", number, answer)
+        except Superseded:
+            self._send("answer", number, None)
+        finally:
+            self._claiming[device_id].discard(claiming)
+            if not self._claiming[device_id]:
+                del self._claiming[device_id]
+        if claiming.cancel_called:  # it may have been granted with the cancel
+            self._hub.release(self.name, device_id)
+
+    def _on_release(self, device_id: str) -> None:
+        for claiming in self._claiming.get(device_id, ()):
+            claiming.cancel()  # no call waits for it any more
+        self._hub.release(self.name, device_id)
 
     def _on_mode(
         self, nursery: trio.Nursery, device_id: str, epoch: int, mode: int, number: int

@@ -84,6 +84,7 @@ class SocketCluster:
             "moved": listener.moved,
             "told": listener.told,
             "fed": listener.fed,
+            "reclaimed": lambda *fields: self._on_reclaimed(listener, *fields),
             "answer": self._on_answer,
             "kept": self._on_kept,
             "asked": lambda *fields: self._on_asked(listener, *fields),
@@ -152,6 +153,10 @@ class SocketCluster:
 
     def _on_kept(self, device_id: str, number: int) -> None:
         self._unconfirmed.confirm(device_id, number)
+
+    def _on_reclaimed(self, listener: Listener, device_id: str, epoch: int, mode: int) -> None:
+        if not self._unconfirmed.newest(device_id):  # else a newer mode is on its way
+            listener.reclaimed(device_id, epoch, mode)
 
     # Documents
 

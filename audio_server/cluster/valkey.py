@@ -78,6 +78,7 @@ class ValkeyCluster:
         self._known = KnownDevices(self._meter.provisional_devices)
         self._unsettled: dict[str, None] = {}
         self._reclaiming: dict[str, trio.Event] = {}
+        self._renewing: dict[str, int] = {}
         self._unconfirmed = Unconfirmed(KEPT_S, self._begin_to_be_slow)
 
     @asynccontextmanager
@@ -160,7 +161,8 @@ class ValkeyCluster:
         else:
             what, epoch, device_id = (*message[2].split(" ", 2), "", "")[:3]
             is_known = what == "moved" and epoch.isdecimal() and device_id != ""
-            if is_known and device_id not in self._unsettled:  # else it is reclaimed
+            # Otherwise the answer of a reclaim or of a newer call tells.
+            if is_known and not (device_id in self._unsettled or device_id in self._renewing):
                 self._lose(device_id, int(epoch))
 
     def _lose(self, device_id: str, epoch: int) -> None:
@@ -205,15 +207,18 @@ class ValkeyCluster:
             raise ClusterDown
         known = self._known.get(device_id) or Known()
         waited_us = age_us(self._clock(), arrived)
-        facts = known.epoch, known.mode, int(known.is_here)
-        args = self.node, waited_us, self._time.now_us(), *facts
         hear = partial(self._on_claimed, device_id)
+        args = self._claim_args(known, waited_us)
         claimed = await self._session.ask(hear, CLAIM, _row(device_id), *args)
         if claimed is None:
             raise Superseded(Superseded.ELSEWHERE)
         if isinstance(claimed, ClusterDown):
             raise ClusterDown  # another one: a name for it here would be a cycle
         return claimed
+
+    def _claim_args(self, known: Known, waited_us: int) -> tuple[str | int, ...]:
+        facts = known.epoch, known.mode, int(known.is_here)
+        return (self.node, waited_us, self._time.now_us(), *facts)
 
     def _on_claimed(self, device_id: str, answer: Any) -> Claimed | ClusterDown | None:
         if isinstance(answer, ClusterDown):
@@ -231,6 +236,33 @@ class ValkeyCluster:
             known = self._known.hold(device_id, *claimed)
             known.let_in_at = known.pressed_at = None
         return claimed
+
+    def renew(self, device_id: str, waited_s: float) -> None:
+        """Tell of a newer call of a device that is here."""
+        known = self._known.get(device_id)
+        if known is None or not known.is_here:
+            return
+        arrived = self._clock() - waited_s
+        if self._session is None or device_id in self._unsettled:
+            self._let_in(device_id, known.epoch, known.mode, arrived)
+            return
+        self._renewing[device_id] = self._renewing.get(device_id, 0) + 1
+        heard = partial(self._on_renewed, device_id, known.epoch, arrived)
+        args = self._claim_args(known, age_us(self._clock(), arrived))
+        self._session.send(heard, CLAIM, _row(device_id), *args)
+
+    def _on_renewed(self, device_id: str, epoch: int, arrived: float, answer: Any) -> None:
+        self._renewing[device_id] -= 1
+        if not self._renewing[device_id]:
+            del self._renewing[device_id]
+        known = self._known.get(device_id)
+        if known is None or not known.is_here:
+            return  # it has left, and was released after this
+        claimed = self._on_claimed(device_id, answer)
+        if isinstance(claimed, ClusterDown):
+            self._let_in(device_id, known.epoch, known.mode, arrived)
+        elif claimed is not None and claimed.epoch != epoch:  # it was elsewhere for a moment
+            self._listener.reclaimed(device_id, *claimed)
 
     def _let_in(self, device_id: str, epoch: int, mode: int, arrived: float) -> Claimed:
         """Have a device without a grant, and claim it once the engine is back."""
@@ -278,7 +310,9 @@ class ValkeyCluster:
         elif answer[0] == "over":
             self._lose(device_id, int(answer[1]))
         else:
-            session.when_replicated(self._unconfirmed.confirm, device_id, number)
+            session.when_replicated(
+                device_id, partial(self._unconfirmed.confirm, device_id, number)
+            )
 
     async def wait_durable(self, device_id: str) -> None:
         """Return when all modes of a device are kept, or cannot be; within `KEPT_S`."""
@@ -308,7 +342,11 @@ class ValkeyCluster:
             return
         over = self._reclaiming[device_id] = trio.Event()
         hear = partial(self._on_reclaimed, device_id, session, self._unconfirmed.newest(device_id))
-        args = self.node, self._time.now_us(), *known.facts(self._clock())
+        args: tuple[str | int, ...] = (
+            self.node,
+            self._time.now_us(),
+            *known.facts(self._clock()),
+        )
         try:
             await session.ask(hear, RECLAIM, _row(device_id), *args)
         finally:
@@ -325,7 +363,9 @@ class ValkeyCluster:
         del self._unsettled[device_id]
         known = self._known.reclaimed(device_id, int(epoch))
         if number:
-            session.when_replicated(self._unconfirmed.confirm, device_id, number)
+            session.when_replicated(
+                device_id, partial(self._unconfirmed.confirm, device_id, number)
+            )
         newest = self._unconfirmed.newest(device_id)
         if newest > number:  # put while the engine answered
             self._write_mode(device_id, known, newest)

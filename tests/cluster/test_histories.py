@@ -260,10 +260,12 @@ class Histories:
                 assert len(here) <= 1
             self.check_owner(device, truth, here)
 
+    def is_owner(self, process: Process, device: str, truth: Truth) -> bool:
+        return process.ownership._held[device].epoch == truth.epoch
+
     def check_owner(self, device: str, truth: Truth, here: list[Process]) -> None:
         for process in here:
-            held = process.ownership._held[device]
-            if held.epoch == truth.epoch:
+            if self.is_owner(process, device, truth):
                 assert process.by_id[device].mode == truth.mode
             else:
                 assert self.has_lost
@@ -323,10 +325,13 @@ async def run_with_engine(engine: EngineProcess, steps: list[tuple[str, int, int
 
 
 async def take_steps(
-    nodes: LocalNodes, steps: list[tuple[str, int, int, int]], truth: dict[str, Truth]
+    nodes: LocalNodes,
+    steps: list[tuple[str, int, int, int]],
+    truth: dict[str, Truth],
+    kind: type[Histories] = Histories,
 ) -> None:
     async with trio.open_nursery() as nursery:
-        histories = Histories(nodes, nursery, truth)
+        histories = kind(nodes, nursery, truth)
         await histories.start()
         for name, *numbers in steps:
             await getattr(histories, name)(*numbers)

@@ -51,7 +51,7 @@ async def replicas(engine: Engine, nursery: trio.Nursery) -> Replicas:
 
 
 async def note(replicas: Replicas, told: list[tuple[str, int]], device_id: str, mode: int) -> None:
-    replicas.when_replicated(lambda *one: told.append(one), device_id, mode)
+    replicas.when_replicated(device_id, lambda: told.append((device_id, mode)))
     await wait_all_tasks_blocked()
 
 

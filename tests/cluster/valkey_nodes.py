@@ -55,15 +55,21 @@ class ValkeyNodes(LocalNodes):
         self.living: list[Node] = []
 
     async def make(self, name: str) -> Cluster:
+        return self.make_cluster()
+
+    def make_cluster(self) -> ValkeyCluster:
         link = Link(parse_engine(self._engine.url), read_scripts(CLOCK))
         return self.kind(link, clock=lambda: self.clock.now_ns / 1e9)
 
     async def start(self, kind: type[Node] = Node) -> Any:
         node = await super().start(kind)
-        with trio.fail_after(20):
-            await node.cluster.is_up.wait_value(True)
+        await self._wait_up(node)
         self.living.append(node)
         return node
+
+    async def _wait_up(self, node: Any) -> None:
+        with trio.fail_after(20):
+            await node.cluster.is_up.wait_value(True)
 
     async def kill(self, node: Node) -> None:
         self.living.remove(node)
