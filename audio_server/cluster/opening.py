@@ -10,6 +10,7 @@ from audio_server.cluster.instrumentation import Instrumentation
 from audio_server.cluster.interface import Cluster, Records
 from audio_server.cluster.local import Hub, LocalCluster
 from audio_server.cluster.peers import NodeFacts
+from audio_server.device.instrumentation import Instrumentation as DeviceMeter
 from audio_server.device.mode_store import ModeStore
 from audio_server.errors import SetupError
 from audio_server.files.small_file import read_token
@@ -19,6 +20,7 @@ from audio_server.settings import Settings
 if TYPE_CHECKING:
     from audio_server.cluster.engine_nodes import EngineNodes
     from audio_server.cluster.link import Link
+    from audio_server.cluster.valkey import ValkeyCluster
 
 
 class Shared(NamedTuple):
@@ -28,12 +30,38 @@ class Shared(NamedTuple):
     records: Records | None = None
 
 
+class SharedHub(NamedTuple):
+    """As `Shared`, for the workers of a machine."""
+
+    hub: Hub
+    records: Records | None = None
+
+
 def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumentation) -> Shared:
     """Return the engine's cluster, or without one that of this process, which keeps modes in
     `store`. Reads files; raises `SetupError`."""
     if settings.cluster is None:
         meter.cluster_is(up=True)
         return Shared(LocalCluster(Hub(store)))
+    cluster, records = _make_valkey(settings, meter)
+    return Shared(cluster, records)
+
+
+def make_hub(
+    settings: Settings, store: ModeStore | None, meter: Instrumentation, devices: DeviceMeter
+) -> SharedHub:
+    """Return what the workers of a machine share: a part of the engine's cluster, or without one
+    the whole, which keeps modes in `store`. Reads files; raises `SetupError`."""
+    if settings.cluster is None:
+        meter.cluster_is(up=True)
+        return SharedHub(Hub(store, devices))
+    from audio_server.cluster.machine import MachineHub
+
+    cluster, records = _make_valkey(settings, meter)
+    return SharedHub(MachineHub(cluster, devices), records)
+
+
+def _make_valkey(settings: Settings, meter: Instrumentation) -> tuple[ValkeyCluster, Records]:
     # Libraries that a server of one process does not need.
     from audio_server.cluster.records import SharedRecords
     from audio_server.cluster.scripts import read_scripts
@@ -41,7 +69,7 @@ def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumenta
 
     records = SharedRecords()
     link = _make_link(settings, read_scripts(), replicas=settings.cluster_replicas)
-    return Shared(ValkeyCluster(link, meter, parts=[records]), records)
+    return ValkeyCluster(link, meter, parts=[records]), records
 
 
 def make_nodes(settings: Settings, node: str, facts: Callable[[], NodeFacts]) -> EngineNodes:
@@ -68,10 +96,3 @@ def _make_link(settings: Settings, scripts: Mapping[str, str], **options: Any) -
         tls=client_context(settings.cluster_ca) if engine.is_tls else None,
         **options,
     )
-
-
-def refuse_workers(settings: Settings) -> None:
-    """Raise `SetupError` for several workers with an engine."""
-    if settings.cluster is not None:
-        reason = "with --workers is not possible yet: start a server of one process for each core"
-        raise SetupError("--cluster", reason)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import trio
 
-from audio_server.cluster.interface import NoAnswer, Nodes, RecordNews
+from audio_server.cluster.interface import NoAnswer, Nodes, RecordNews, Records
 from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button
 from audio_server.fleet.agent import Agent
@@ -51,11 +51,14 @@ PRESS_S = 3.0
 
 class FleetAnywhere:
     """A `Fleet` over those `nodes` that are `included`. Without `inventory` names, tags and the
-    devices seen last as long as the process; they are collected while it is `at_work`."""
+    devices seen last as long as the process; they are collected while it is `at_work`. With
+    `shared` names and tags are those of all machines."""
 
-    def __init__(self, nodes: Nodes, inventory: InventoryStore | None = None) -> None:
+    def __init__(
+        self, nodes: Nodes, inventory: InventoryStore | None = None, shared: Records | None = None
+    ) -> None:
         self._nodes = nodes
-        self._inventory = Inventory(inventory)
+        self._inventory = Inventory(inventory, shared)
         self._broadcast = Broadcast(self._inventory)
         self._inventory.follow(self._on_record)
         self._merge = Merge()

@@ -26,7 +26,7 @@ from audio_server.cluster.clip_list import put_clips
 from audio_server.cluster.group_list import GroupDocument
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
-from audio_server.cluster.opening import refuse_workers
+from audio_server.cluster.opening import make_hub
 from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.anywhere import FleetAnywhere
@@ -68,9 +68,9 @@ async def supervise(
 
     As `serve_until`, which is one process: gives the port to `task_status.started` when all
     workers accept connections, and raises the same errors. A cancel kills the workers.
-    Without a `store` modes are kept in memory; a press waits for one that takes time.
+    Without a `store`, or a cluster on an engine, modes are kept in memory; a press waits for one
+    that takes time.
     """
-    refuse_workers(settings)
     # Each worker has a policy of its own; here the files are checked, and followed for all.
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     repository = await load_repository(settings, progress)
@@ -85,10 +85,9 @@ async def supervise(
         registry_fd = stack.enter_context(nameless_file())
         shared_registry = SharedRegistry(workers, registry_fd)
         meter = shared_registry.row()
-        hub = Hub(store, meter)
-        meter.cluster_is(up=True)
+        hub, records = make_hub(settings, store, meter, meter)
         await put_clips(hub, repository.clips)
-        fleet = FleetAnywhere(hub, inventory)
+        fleet = FleetAnywhere(hub, inventory, records)
         groups = await open_groups(settings, repository, fleet, config)
         group_document = GroupDocument(hub)
         await group_document.put(groups.members, groups.clips)
@@ -123,6 +122,7 @@ async def supervise(
             _running(takers.run),
             garbage,
             hangups,
+            hub.joined(),
             fleet.at_work(),
             open_pages(context),
             following,

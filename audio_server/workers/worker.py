@@ -120,7 +120,8 @@ async def run_worker(
             answers.asked(question)
 
     orders = {"drain": stop.set, "reload": access_policy.reload}
-    listener = Listener(ownership.moved, asked, lambda order: orders[order](), fed=live.fed)
+    told, reclaimed = (lambda order: orders[order]()), ownership.reclaimed
+    listener = Listener(ownership.moved, asked, told, reclaimed, live.fed)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(meter.at_work())
         await stack.enter_async_context(access_policy.at_work())

@@ -168,13 +168,12 @@ async def until_owner(engine: EngineProcess, device_id: str, node: str) -> None:
             "redis+sentinel://HOST,HOST/PRIMARY",
         ),
         (
-            ["--cluster", "redis://127.0.0.1", "--workers", "2"],
-            "--cluster: with --workers is not possible yet: start a server of one process for "
-            "each core",
-        ),
-        (
             ["--cluster", "redis://127.0.0.1", "--cluster-password-file", "/nowhere"],
             "/nowhere: No such file or directory",
+        ),
+        (
+            ["--cluster", "redis://127.0.0.1/3", "--workers", "2"],
+            "Invalid value for --cluster: the cluster is in database 0; no other one can be chosen",
         ),
     ],
 )

@@ -98,6 +98,14 @@ async def test_a_device_is_forgotten_by_all_unless_it_is_connected(engine: Engin
         assert engine.ask("EXISTS", "as:d:x") == 0
 
 
+async def test_a_device_that_a_dead_node_had_is_forgotten(engine: EngineProcess) -> None:
+    """A node that was killed has let none of its devices go."""
+    async with member(engine.url) as one:
+        for node, result in (("dead", "done"), (one.cluster.node, "connected")):
+            engine.ask("HSET", "as:d:x", "e", 7, "n", node, "h", 1, "m", 3)
+            assert await one.records.forget("x", is_known=True) == result
+
+
 async def test_a_node_that_begins_reads_all_records(engine: EngineProcess) -> None:
     count = 2 * records.PAGE + 7
     async with member(engine.url) as one:
