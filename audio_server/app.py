@@ -24,6 +24,7 @@ import trio
 from audio_server.assembly import (
     Guest,
     LocalTakers,
+    live_of,
     load_repository,
     make_devices,
     make_server,
@@ -38,7 +39,6 @@ from audio_server.cluster.opening import make_cluster
 from audio_server.cluster.ownership import Ownership
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour
-from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
 from audio_server.fleet.interface import Fleet
@@ -227,14 +227,12 @@ async def _run(
 ) -> None:
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
-    repository = await load_repository(settings, progress)
+    live, repository = live_of(settings), await load_repository(settings, progress)
     meter = (shared_registry := SharedRegistry()).row()
     shared = make_cluster(settings, guest.store, meter)
     ownership = Ownership(shared.cluster)
-    channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
-    guest = replace(guest, sources=(*channels, *guest.sources))
-    claiming = replace(guest, store=ownership)
-    devices = make_devices(settings, modes_of(repository.clips, guest), guest=claiming, meter=meter)
+    guest = replace(guest, sources=(*live.channels, *guest.sources), store=ownership)
+    devices = make_devices(settings, modes_of(repository.clips, guest), guest=guest, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(modes_of(clips, guest))))
     fleet = LocalFleet(devices, inventory, shared.records, records=settings.http != OFF)
     groups = await open_groups(settings, repository, fleet, config)
@@ -245,9 +243,8 @@ async def _run(
         settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
     port: int = listeners[0].socket.getsockname()[1]
-    context = Context(
-        settings, port, repository, fleet, stop, shared_registry.text, channels, groups=groups
-    )
+    parts = repository, fleet, stop, shared_registry.text
+    context = Context(settings, port, *parts, live.channels, live.recordings, groups=groups)
     reload = partial(_reload, access_policy, context)
     news = Listener(ownership.moved, reclaimed=ownership.reclaimed)
     async with AsyncExitStack() as stack:
@@ -261,6 +258,7 @@ async def _run(
             await stack.enter_async_context(reload_on_hangup(reload, stop))
         await stack.enter_async_context(shared.cluster.joined(news))
         await stack.enter_async_context(fleet.at_work())
+        await stack.enter_async_context(live.at_work())
         await stack.enter_async_context(open_pages(context))
         renew = partial(_renew, access_policy, context)
         await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from audio_server.cluster.ownership import ClaimingService, Ownership
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour, Rules
 from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
+from audio_server.errors import SetupError
 from audio_server.files.home import is_nowhere
 from audio_server.fleet.event_log import EventLog
 from audio_server.fleet.interface import Fleet
@@ -26,6 +29,8 @@ from audio_server.groups.kept import KeptGroups
 from audio_server.groups.profiles import Profiles
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
+from audio_server.live.recorder import recording
+from audio_server.live.recordings import Recordings, packets_of
 from audio_server.metrics.metrics import Metrics
 from audio_server.process.addresses import open_listeners
 from audio_server.process.log_limiter import ALL_DEVICES, EACH_DEVICE, LogLimiter
@@ -61,6 +66,38 @@ async def open_ports(settings: Settings) -> list[trio.SocketListener]:
 def modes_of(clips: Sequence[Clip], guest: Guest) -> Sequence[AudioSource]:
     """Return the source of each mode: the clips, then the sources of the guest."""
     return [*clips, *guest.sources] if guest.sources else clips
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The live channels of the process that has their senders, and the folder of recordings; None
+    where nothing is kept."""
+
+    channels: Sequence[LiveChannel]
+    recordings: Recordings | None
+    packets_max: int | None
+    """The length of a recording; None where channels are not recorded."""
+
+    def at_work(self) -> AbstractAsyncContextManager[None]:
+        """Record the channels for the block, if the settings say so."""
+        if self.recordings is None or self.packets_max is None or not self.channels:
+            return nullcontext()
+        return recording(self.channels, self.recordings, self.packets_max)
+
+
+def live_of(settings: Settings) -> Live:
+    """Return the live channels that the settings name. Raises `SetupError` where they are to be
+    recorded and there is no folder for that."""
+    channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
+    if settings.data is None or is_nowhere(settings.data):
+        if settings.record:
+            raise SetupError("--record", "there is no data folder; name one with --data FOLDER")
+        return Live(channels, None, None)
+    keep_s = settings.record_days * 24 * 3600
+    recordings = Recordings(settings.data / "recordings", settings.record_mib << 20, keep_s)
+    return Live(
+        channels, recordings, packets_of(settings.record_minutes) if settings.record else None
+    )
 
 
 async def load_repository(settings: Settings, progress: Progress | None = None) -> Repository:

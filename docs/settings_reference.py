@@ -13,7 +13,13 @@ from audio_server.cli.app import app
 from audio_server.cli.layers import NAMES, PREFIX, TABLE
 from audio_server.settings.values import bounds_of
 
-KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+}
 
 
 def settings_reference() -> str:
@@ -80,6 +86,8 @@ def _default(argument: Argument) -> str | None:
 
 def _plain(default: Any) -> str:
     """As it is written in the file, for a home folder of anybody's."""
+    if isinstance(default, bool):
+        return str(default).lower()
     if isinstance(default, tuple):
         return str([int(number) for number in default])
     if isinstance(default, float):

@@ -32,8 +32,11 @@ NAMES = frozenset(
 
 FILE_MAX_BYTES = 1024 * 1024
 
-LISTS = frozenset({"trusted_proxies"})
+LISTS = frozenset({"trusted_proxies", "live"})
 """Settings that may be written as lists in the file."""
+
+SWITCHES = frozenset({"record"})
+"""Settings that are true or false."""
 
 ASKING = frozenset({"url", "http_token", "http_token_file", "cafile"})
 """Variables that are not for the server but for the commands that ask it."""
@@ -128,6 +131,8 @@ def _flat(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _text(path: Path, name: str, value: Any) -> str:
     """A plain value, or the parts of a rate or a list."""
+    if name in SWITCHES and isinstance(value, bool):
+        return str(value).lower()
     has_parts = name in LISTS or name.startswith(TABLE)
     parts = value if isinstance(value, list) and has_parts else [value]
     if any(not isinstance(part, str | int | float) or isinstance(part, bool) for part in parts):

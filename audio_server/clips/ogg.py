@@ -20,6 +20,7 @@ _CRC_AT = 22
 _LACES_MAX = 255
 _PAGE_MAX_BYTES = _HEAD.size + _LACES_MAX + _LACES_MAX * 255
 _CHUNK_BYTES = 1 << 18
+_TAIL_BYTES = 1 << 15
 _PACKETS_A_PAGE = 50  # a second: the least that a player reads before it goes on
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -129,6 +130,75 @@ def opus_pages(packets: Iterable[bytes], serial: int) -> Iterator[bytes]:
         yield _page(0, number * PACKET_SAMPLES, serial, number + 1, [packet])
 
 
+class OpusWriter:
+    """The pages of an Ogg Opus stream of which the end is not known yet."""
+
+    def __init__(self, serial: int) -> None:
+        self._serial = serial
+        self._number = 0
+        self.packets = 0
+        """How many packets are in pages."""
+
+    def begin(self) -> bytes:
+        """Return the pages of the heads."""
+        head, tags = _heads()
+        return self._next(FIRST, [head]) + self._next(0, [tags])
+
+    def pages(self, packets: Sequence[bytes], *, is_end: bool = False) -> bytes:
+        """Return pages of the next packets; `is_end`: they are the last ones of the stream."""
+        pages, left = [], len(packets)
+        for group in _grouped(packets):
+            self.packets += len(group)
+            left -= len(group)
+            pages.append(self._next(LAST if is_end and not left else 0, group))
+        return b"".join(pages)
+
+    def _next(self, flags: int, packets: Sequence[bytes]) -> bytes:
+        number, self._number = self._number, self._number + 1
+        granule = self.packets * PACKET_SAMPLES
+        return _page(flags, granule, self._serial, number, packets)
+
+
+class Tail(NamedTuple):
+    """The last whole page of a file: where it begins and where the bytes after it do."""
+
+    page: Page
+    start: int
+    stop: int
+
+    def as_end(self) -> bytes:
+        """Return the page with the flag of the end of a stream."""
+        page = self.page
+        head = _HEAD.pack(
+            b"OggS", 0, page.flags | LAST, page.granule, page.serial, page.number, 0,
+            len(page.laces),
+        )  # fmt: skip
+        return _with_checksum(head + page.laces + page.body)
+
+
+def last_page(file: BinaryIO, size: int) -> Tail | None:
+    """Return the last whole page of a file of `size` bytes; None where there is none near its end.
+    Reads little, and at most the room of two pages."""
+    for room in (_TAIL_BYTES, 2 * _PAGE_MAX_BYTES):
+        start = max(0, size - room)
+        file.seek(start)
+        if (found := _last_in(file.read(size - start), start, size)) is not None:
+            return found
+    return None
+
+
+def _last_in(data: bytes, start: int, size: int) -> Tail | None:
+    at = len(data)
+    while (at := data.rfind(b"OggS", 0, at)) >= 0:
+        try:
+            page, rest = take_page(data[at:])
+        except ValueError:
+            continue
+        if page is not None:
+            return Tail(page, start + at, size - len(rest))
+    return None
+
+
 def _heads() -> tuple[bytes, bytes]:
     head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, PRE_SKIP_SAMPLES, RATE_HZ, 0, 0)
     return head, b"OpusTags" + struct.pack("<I4sI", 4, b"opus", 0)
@@ -152,5 +222,8 @@ def _grouped(packets: Sequence[bytes]) -> Iterator[list[bytes]]:
 def _page(flags: int, granule: int, serial: int, number: int, packets: Sequence[bytes]) -> bytes:
     laces = b"".join(b"\xff" * (len(one) // 255) + bytes([len(one) % 255]) for one in packets)
     head = _HEAD.pack(b"OggS", 0, flags, granule, serial, number, 0, len(laces))
-    page = b"".join((head, laces, *packets))
+    return _with_checksum(b"".join((head, laces, *packets)))
+
+
+def _with_checksum(page: bytes) -> bytes:
     return b"".join((page[:_CRC_AT], _checksum(page), page[_CRC_AT + 4 :]))

@@ -98,6 +98,18 @@ class Settings:
     """How long a live channel whose sound has ended sends silence, 0 to 300 s, before it ends on
     devices; sound that comes meanwhile goes on."""
 
+    record: bool = False
+    """Keep the sound of live channels as it is sent, in `recordings` of the data folder."""
+
+    record_minutes: Annotated[int, whole(1, 60)] = 60
+    """How long a recording is before it goes on in another one, 1 to 60 minutes."""
+
+    record_days: Annotated[int, whole(1, 3650)] = 30
+    """How long recordings are kept, 1 to 3650 days."""
+
+    record_mib: Annotated[int, whole(1, 1 << 20)] = 1024
+    """How large all recordings may be together, in MiB; the oldest go first."""
+
     cache: Cache = field(default_factory=default_cache)
     """Folder where clips are kept once they are Opus."""
 

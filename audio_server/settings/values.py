@@ -101,6 +101,8 @@ def _command(_: Any, text: str) -> None:
         raise ValueError("Must be a command, or off.")
 
 
+RECORDINGS = "recordings"
+
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
@@ -153,6 +155,8 @@ def _channels(_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
         if not _CHANNEL.fullmatch(name):
             form = "1 to 32 letters (a-z), digits, dots, hyphens and underscores"
             raise ValueError(f'"{name}": a channel has {form}, and begins with a letter or a digit')
+        if name == RECORDINGS:
+            raise ValueError(f'"{name}" is no name for a channel: it is a command of `live`')
     return names
 
 

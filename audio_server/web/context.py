@@ -15,6 +15,7 @@ from audio_server.clips.repository import Repository
 from audio_server.device.live_channel import LiveChannel
 from audio_server.fleet.interface import Fleet
 from audio_server.groups.groups import Groups, no_groups
+from audio_server.live.recordings import Recordings
 from audio_server.settings import Settings
 from audio_server.settings.addresses import reachable
 
@@ -47,7 +48,8 @@ class OwnCertificate:
 class Context:
     """`repository` is the clips, which change. `fleet` is all devices, wherever they live; the
     server of the pages runs it. `metrics` is the text for Prometheus, of all processes. `channels`
-    are modes after the clips. `groups` are those with settings of their own.
+    are modes after the clips, and `recordings` those of their sound, None where nothing is kept.
+    `groups` are those with settings of their own.
 
     `ready` is set when devices are welcome, `stop` when the server begins to drain, `over` when it
     has, and then the rest of the pages ends. `reloads` are called when files must be read again.
@@ -60,6 +62,7 @@ class Context:
     stop: trio.Event
     metrics: Callable[[], str]
     channels: Sequence[LiveChannel] = ()
+    recordings: Recordings | None = None
     ready: trio.Event = field(default_factory=trio.Event)
     over: trio.Event = field(default_factory=trio.Event)
     reloads: list[Callable[[], None]] = field(default_factory=list)

@@ -19,7 +19,7 @@ from typing import Literal, NoReturn
 import structlog
 import trio
 
-from audio_server.assembly import load_repository, open_groups
+from audio_server.assembly import live_of, load_repository, open_groups
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.cluster.clip_list import put_clips
@@ -27,7 +27,6 @@ from audio_server.cluster.group_list import GroupDocument
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
 from audio_server.cluster.opening import make_hub
-from audio_server.device.live_channel import LiveChannel
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.anywhere import FleetAnywhere
 from audio_server.fleet.inventory_store import InventoryStore
@@ -73,6 +72,7 @@ async def supervise(
     """
     # Each worker has a policy of its own; here the files are checked, and followed for all.
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
+    live = live_of(settings)
     repository = await load_repository(settings, progress)
     workers = worker_count(settings.workers)
     resolved = await resolve(settings.host, settings.port)
@@ -91,10 +91,9 @@ async def supervise(
         groups = await open_groups(settings, repository, fleet, config)
         group_document = GroupDocument(hub)
         await group_document.put(groups.members, groups.clips)
-        channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
-        stack.enter_context(offering(channels, hub.feeds))
-        text = shared_registry.text
-        context = Context(settings, port, repository, fleet, stop, text, channels, groups=groups)
+        stack.enter_context(offering(live.channels, hub.feeds))
+        parts = repository, fleet, stop, shared_registry.text
+        context = Context(settings, port, *parts, live.channels, live.recordings, groups=groups)
         start = partial(
             WorkerProcess,
             hub=hub,
@@ -124,6 +123,7 @@ async def supervise(
             hangups,
             hub.joined(),
             fleet.at_work(),
+            live.at_work(),
             open_pages(context),
             following,
         ):

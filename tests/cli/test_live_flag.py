@@ -13,6 +13,8 @@ pytestmark = pytest.mark.usefixtures("clean_environment", "logs_as_they_were")
     ("flags", "says"),
     [
         (["--live", "radio,Hall"], '"Hall": a channel has 1 to 32 letters (a-z), digits'),
+        (["--live", "recordings"], '"recordings" is no name for a channel'),
+        (["--live", "radio", "--record"], "--record: there is no data folder"),
         (["--live", ""], '"": a channel has 1 to 32 letters'),
         (["--live", "a" * 33], "a channel has 1 to 32 letters"),
     ],

@@ -38,6 +38,10 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "tts_command": ("off", "piper --model 'a b'", "espeak-ng -v de --stdin --stdout"),
     "live": ("radio", "radio,hall", "a.b-c_1"),
     "live_patience_s": ("0", "2.5", "300"),
+    "record": ("true", "false", "true"),
+    "record_minutes": ("1", "30", "59"),
+    "record_days": ("1", "7", "3650"),
+    "record_mib": ("1", "2048", "1048576"),
     "cache_mib": ("1", "2048", "1048576"),
     "play_while_playing": ("ignore", "queue", "ignore"),
     "mode_while_playing": ("stop", "switch", "stop"),
@@ -59,6 +63,8 @@ def flag(name: str) -> str:
 
 def value_of(settings: Settings, name: str, like: str) -> object:
     value = getattr(settings, name)
+    if isinstance(value, bool):
+        return like == "true"
     if name == "live":
         return tuple(like.split(","))
     if isinstance(value, tuple):
@@ -91,7 +97,8 @@ def test_flag_beats_environment_beats_file(name, serve, monkeypatch, tmp_path) -
     monkeypatch.setenv(f"AUDIO_SERVER_{name.upper()}", in_environment)
     assert getattr(serve(*config), name) == value_of(settings, name, in_environment)
 
-    flags = [*config, flag(name), in_flag]
+    given = [f"{flag(name)}={in_flag}"] if name == "record" else [flag(name), in_flag]
+    flags = [*config, *given]
     assert getattr(serve(*flags), name) == value_of(settings, name, in_flag)
     assert serve(*flags) == serve("serve", *flags)
 
@@ -167,6 +174,15 @@ def test_a_data_folder_without_a_name_is_a_mistake(fail, tmp_path) -> None:
     assert "a path is needed, or off" in fail("--data", "")
     (tmp_path / "settings.toml").write_text('data = ""\n')
     assert "a path is needed, or off" in fail("--config", "settings.toml")
+
+
+def test_a_switch_and_a_list_in_the_file(serve, fail, tmp_path) -> None:
+    (tmp_path / "settings.toml").write_text('record = true\nlive = ["radio", "hall"]\n')
+    settings = serve("--config", "settings.toml")
+    assert (settings.record, settings.live) == (True, ("radio", "hall"))
+    assert serve("--record").record
+    (tmp_path / "settings.toml").write_text("port = true\n")
+    assert "invalid value for port: True" in fail("--config", "settings.toml")
 
 
 def test_empty_variables_count_as_unset(serve, monkeypatch) -> None:

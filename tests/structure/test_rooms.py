@@ -29,7 +29,8 @@ ROOMS = {
 TABLE = """
 __main__: cli
 app: assembly clips cluster device fleet identity metrics process service settings state web
-assembly: clips cluster device files fleet groups identity metrics process rpc service settings
+assembly: clips cluster device errors files fleet groups identity live metrics process rpc service
+    settings
 cli: app client clips errors files groups identity judge names process rpc/terms settings state wire
     workers
 client: clips identity process rpc
@@ -41,7 +42,7 @@ fleet: clips cluster device names wire
 groups: clips device errors files names settings wire
 identity: errors files rpc/io rpc/terms settings wire
 judge: clips device identity process rpc settings wire
-live: cluster device
+live: clips cluster device files wire
 metrics: cluster/terms device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms
@@ -51,7 +52,7 @@ service: device identity rpc rpc/terms wire
 settings: clips cluster/terms files rpc/terms
 simulator: clips errors identity process rpc wire
 state: device errors files wire
-web: clips device errors files fleet groups identity metrics names process rpc rpc/io rpc/terms
+web: clips device errors files fleet groups identity live metrics names process rpc rpc/io rpc/terms
     settings simulator wire
 wire: rpc
 workers: assembly clips cluster device fleet groups identity live metrics process service settings
