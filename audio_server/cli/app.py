@@ -97,7 +97,12 @@ _ask("actions:stop", "Stop playback on devices.")
 _ask("actions:rename", "Give a device a name, or take it away.")
 _ask("actions:tag", "Give devices a tag: all with a tag are a group.")
 _ask("actions:untag", "Take a tag away from devices.")
-_ask("live_sound:live", "Send sound to a live channel.")
+app.command(
+    "audio_server.cli.live_sound:app",
+    name="live",
+    help="Send sound to a live channel; list, fetch and delete recordings.",
+    group=RUNNING,
+)
 _ask("live:logs", "Print past events of devices, and those that follow.")
 
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from audio_server.cli.errors import CommandError
 from audio_server.cli.remote import Remote, ask
+from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say
 
 if TYPE_CHECKING:
     from audio_server.client.api import Api
 
 STDIN = "-"
+
+HELP = """Send sound to a live channel of a running server, or see to the recordings of channels.
+
+The sound is encoded here.
+"""
+
+app = App(name="live", help=HELP, help_formatter=HELP_FORMATTER)
+app.command("audio_server.cli.recordings:app", name="recordings")
 
 Channel = Annotated[str, Parameter(name="NAME", help="The channel, as the setting live names it.")]
 Source = Annotated[
@@ -39,6 +48,7 @@ Hosts = Annotated[
 ]
 
 
+@app.default
 def live(
     channel: Channel,
     source: Source | None = None,

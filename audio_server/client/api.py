@@ -111,6 +111,23 @@ class Api:
         answer = await self._connection.send_file(path, parts, method="PUT", shape=shapes.Sent)
         return float(answer["seconds"])
 
+    async def recordings(self) -> Document:
+        """Return the recordings of live channels, the newest first."""
+        return await self._connection.ask("GET", "/api/recordings", shape=shapes.Recordings)
+
+    def open_recording(self, name: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Give the sound of a recording for the block."""
+        return self._connection.open_file(f"{_recording(name)}/sound")
+
+    async def delete_recording(self, name: str) -> Document:
+        """Delete a recording."""
+        return await self._connection.ask("DELETE", _recording(name), about=name)
+
+    async def make_clip(self, name: str, title: str | None = None) -> Document:
+        """Make a recording a clip; return all clips, of which it is the last."""
+        path, body = f"{_recording(name)}/clip", {"title": title}
+        return await self._connection.ask("POST", path, body=body, about=name, shape=shapes.Clips)
+
     async def announcement(self, announcement_id: str, wait_s: float = 0.0) -> Document:
         """Return how far an announcement is on each device, once it is `over` or after a while."""
         path = f"/api/announcements/{quote(announcement_id, safe='')}"
@@ -134,6 +151,10 @@ class Api:
         """Give the events from now on."""
         query = {"follow": "true"} | ({"device": device_id} if device_id else {})
         return self._connection.open_events("/api/events", shapes.Event, query=query)
+
+
+def _recording(name: str) -> str:
+    return f"/api/recordings/{quote(name, safe='').replace('..', '%2E%2E')}"
 
 
 def _path(device_id: str) -> str:

@@ -109,6 +109,16 @@ class Connection:
         return self._document(answer.content, shape)
 
     @asynccontextmanager
+    async def open_file(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give a file as it comes, for the block."""
+        with faults_of(self._server):
+            async with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise refusal(self._server, answer)
+                yield answer.aiter_bytes()
+
+    @asynccontextmanager
     async def open_events(
         self, path: str, shape: Any, *, query: Query | None = None
     ) -> AsyncIterator[Events]:

@@ -146,6 +146,36 @@ class Channels(TypedDict):
     channels: list[Channel]
 
 
+class Recording(TypedDict):
+    """A recording of a live channel."""
+
+    name: str
+    channel: str
+    begun: Number
+    seconds: Number
+    bytes: Count
+    running: bool
+
+
+class Recordings(TypedDict):
+    """All recordings."""
+
+    recordings: list[Recording]
+
+
+class Clip(TypedDict):
+    """A clip."""
+
+    mode: Count
+    title: str
+
+
+class Clips(TypedDict):
+    """All clips."""
+
+    clips: list[Clip]
+
+
 class Sent(TypedDict):
     """Sound that was sent to a live channel."""
 

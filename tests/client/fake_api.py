@@ -21,6 +21,7 @@ from starlette.routing import Route
 from audio_server.identity.dev_certs import Pair
 
 NOW = 1_800_000_000.0
+SOUND = b"OggS" + bytes(200_000)
 
 
 def row(device_id: str, **facts: Any) -> dict[str, Any]:
@@ -57,6 +58,7 @@ class FakeServer:
 
     def __init__(self, token: str | None = None) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.recordings: list[dict[str, Any]] = []
         self.past: list[dict[str, Any]] = []
         self.streamed: list[tuple[str, dict[str, Any]]] = []
         self.stays = False
@@ -94,6 +96,10 @@ class FakeServer:
             return said(self.heard.pop(0))
         if path == "/api/live":
             return said({"channels": self.channels})
+        if path == "/api/recordings":
+            return said({"recordings": self.recordings})
+        if path.endswith("/sound"):
+            return Response(SOUND)
         if path == "/api/devices":
             return said({"now": NOW, "rows": self.rows})
         if request.method == "GET":

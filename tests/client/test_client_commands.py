@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from client_run import Run
-from fake_api import NOW, FakeServer, event, playing, row
+from fake_api import NOW, SOUND, FakeServer, event, playing, row
 from starlette.responses import JSONResponse
 
 
@@ -254,3 +255,54 @@ def test_a_group_that_is_not_clear(fake: FakeServer, run: Run, argv: list[str], 
     assert (status, out, words in err) == (2, "", True), err
     assert len(err.splitlines()) == 1
     assert fake.asked == []
+
+
+RECORDING = {
+    "name": "radio-20261129T200000Z.opus",
+    "channel": "radio",
+    "begun": NOW,
+    "seconds": 3725.2,
+    "bytes": 5 << 20,
+    "running": True,
+}
+
+
+def test_recordings_are_listed(fake: FakeServer, run: Run) -> None:
+    fake.recordings = []
+    assert run("live", "recordings") == (0, "there are no recordings\n", "")
+    fake.recordings = [RECORDING]
+    status, out, _ = run("live", "recordings")
+    headings, line = out.splitlines()
+    assert status == 0
+    assert headings.split() == ["recording", "channel", "begun", "duration", "size"]
+    assert line.split()[:2] == ["radio-20261129T200000Z.opus", "radio"]
+    assert line.endswith("62:05 so far  5.0 MiB")
+    assert json.loads(run("live", "recordings", "--json").out) == {"recordings": [RECORDING]}
+
+
+def test_recordings_are_deleted_and_become_clips(fake: FakeServer, run: Run) -> None:
+    fake.answer = {"name": "x.opus"}
+    assert run("live", "recordings", "delete", "x.opus", "y.opus").out == (
+        "x.opus is deleted\ny.opus is deleted\n"
+    )
+    fake.answer = {"clips": [{"mode": 0, "title": "home"}, {"mode": 1, "title": "Mass"}]}
+    made = run("live", "recordings", "clip", "x.opus", "--title", "Mass")
+    assert made == (0, "Mass is the clip of mode 1\n", "")
+    assert fake.asked == [
+        ("DELETE", "/api/recordings/x.opus", {}),
+        ("DELETE", "/api/recordings/y.opus", {}),
+        ("POST", "/api/recordings/x.opus/clip", {"title": "Mass"}),
+    ]
+    fake.refusal = JSONResponse({"error": "there is no such recording"}, 404)
+    for argv in (("delete", "x.opus"), ("clip", "x.opus"), ("fetch", "x.opus", "-")):
+        status, out, err = run("live", "recordings", *argv)
+        assert (status, out) == (1, "")
+        assert err.endswith("there is no such recording\n")
+
+
+def test_a_recording_is_fetched_into_a_new_file(fake: FakeServer, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mass.opus"
+    assert run("live", "recordings", "fetch", "x.opus", str(file)) == (0, "", "")
+    assert file.read_bytes() == SOUND
+    status, out, err = run("live", "recordings", "fetch", "x.opus", str(file))
+    assert (status, out, err) == (2, "", f"audio-server: {file}: is there already\n")

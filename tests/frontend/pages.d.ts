@@ -73,6 +73,15 @@ declare namespace Api {
     fixed_because: string | null;
   }
 
+  interface Recording {
+    name: string;
+    channel: string;
+    begun: number;
+    seconds: number;
+    bytes: number;
+    running: boolean;
+  }
+
   interface Channel {
     name: string;
     mode: number;
@@ -185,7 +194,10 @@ interface Elements {
   power: HTMLButtonElement;
   presses: ListOf<HTMLButtonElement>;
   record: HTMLButtonElement;
+  recorded: HTMLElement;
+  "recorded-count": HTMLElement;
   recording: HTMLAnchorElement;
+  recordings: ListOf<HTMLElement>;
   reload: HTMLButtonElement;
   rename: HTMLButtonElement;
   rows: HTMLElement;

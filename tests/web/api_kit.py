@@ -25,6 +25,7 @@ from audio_server.device.behaviour import Rules
 from audio_server.device.live_channel import LiveChannel
 from audio_server.device.registry import Devices
 from audio_server.fleet.local import LocalFleet
+from audio_server.live.recordings import Recordings
 from audio_server.settings import Settings
 from audio_server.web.access import Admitted
 from audio_server.web.api.about import all_operations
@@ -100,6 +101,7 @@ async def an_api(
     settings: Settings | None = None,
     channels: Sequence[LiveChannel] = (),
     config: Path | None = None,
+    recordings: Recordings | None = None,
 ) -> AsyncIterator[Api]:
     """An API of devices that can be connected with `devices`. The settings file `config` may have
     groups."""
@@ -112,7 +114,8 @@ async def an_api(
     groups = await open_groups(settings, repository, fleet, config)
     groups.used_by(LocalTakers(devices, groups, channels))
     stop = trio.Event()
-    context = Context(settings, 1, repository, fleet, stop, str, channels, groups=groups)
+    live = channels, recordings
+    context = Context(settings, 1, repository, fleet, stop, str, *live, groups=groups)
     document = openapi(all_operations(context, login=False), "1")
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)

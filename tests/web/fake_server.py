@@ -47,6 +47,7 @@ class FakeServer:
         self.away: dict[str, Json] = {}
         self.clips = [clip(mode, name) for mode, name in enumerate(CLIPS)]
         self.channels: list[Json] = []
+        self.recordings: list[Json] = []
         self.events: list[Json] = []
         self.asked: list[tuple[str, str, Any]] = []
         self.refusals: dict[str, tuple[int, str]] = {}  # path → what it is answered
@@ -188,6 +189,9 @@ class FakeServer:
             ("GET", "/api/announcements/{id}", lambda *_: self.announcement),
             ("POST", "/api/stop", self._done),
             ("GET", "/api/live", lambda *_: {"channels": self.channels}),
+            ("GET", "/api/recordings", lambda *_: {"recordings": self.recordings}),
+            ("DELETE", "/api/recordings/{name}", self._unrecorded),
+            ("POST", "/api/recordings/{name}/clip", self._made_a_clip),
             ("GET", "/api/clips", self._listed),
             ("POST", "/api/clips", self._added),
             ("POST", "/api/clips/reload", self._listed),
@@ -299,6 +303,15 @@ class FakeServer:
 
     def _listed(self, request: Request, said: Any) -> Json:
         return {"clips": self.clips, "fixed_because": self.fixed_because}
+
+    def _unrecorded(self, request: Request, said: Any) -> Json:
+        name = request.path_params["name"]
+        self.recordings = [one for one in self.recordings if one["name"] != name]
+        return {"name": name}
+
+    def _made_a_clip(self, request: Request, said: Any) -> Json:
+        self.clips.append(clip(len(self.clips), said["title"]))
+        return {"clips": self.clips}
 
     def _added(self, request: Request, said: Any) -> Json:
         name = request.query_params["name"].rsplit(".", 1)[0]

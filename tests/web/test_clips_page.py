@@ -287,3 +287,38 @@ def test_what_plays_goes_on_and_the_next_play_has_the_new_clip(
     expect(at.page.locator(".sounding")).to_have_count(1)
     kitchen.close()
     at.close()
+
+
+def test_recordings_are_made_clips_and_deleted(look: Look, fake: FakeServer) -> None:
+    at = look("/clips", viewport=WIDE)
+    expect(at.page.locator("#clips .clip")).to_have_count(5)
+    expect(at.page.locator("#recorded")).to_be_hidden()
+    one = {"channel": "radio", "begun": time.time() - 5, "seconds": 3725.0, "bytes": 5 << 20}
+    fake.recordings = [
+        {**one, "name": "radio-2.opus", "running": True},
+        {**one, "name": "radio-1.opus", "running": False, "seconds": 60.0},
+    ]
+    at.page.reload()
+    rows = at.page.locator(".recording")
+    expect(rows.nth(0)).to_contain_text("62:05 so far · 5.0 MiB")
+    expect(rows.nth(0).locator("text=Delete")).to_be_disabled()
+    sound = "/api/recordings/radio-1.opus/sound"
+    expect(rows.nth(1).locator("a")).to_have_attribute("href", sound)
+    expect(rows.nth(1).locator("audio")).to_have_attribute("src", sound)
+    at.assert_open_to_all()
+    rows.nth(1).locator("text=Make a clip").click()
+    at.page.fill("dialog input", "Mass")
+    at.page.click("dialog >> text=Make it")
+    expect(at.page.locator("#notice")).to_have_text("Mass is a clip.")
+    assert titles(at)[5:] == ["Mass"]
+    path = "/api/recordings/radio-1.opus"
+    assert fake.wait_asked("POST", f"{path}/clip") == {"title": "Mass"}
+    rows.nth(1).locator("text=Delete").click()
+    at.page.click("dialog .danger")
+    expect(at.page.locator("#notice")).to_have_text("The recording was deleted.")
+    expect(rows).to_have_count(1)
+    fake.refusals["/api/recordings/radio-2.opus/clip"] = (413, "it is too long")
+    rows.nth(0).locator("text=Make a clip").click()
+    at.page.click("dialog >> text=Make it")
+    expect(at.page.locator("#notice")).to_have_text("it is too long")
+    at.forgive("413")

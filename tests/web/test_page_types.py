@@ -27,7 +27,18 @@ def fields_of(interface: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["Announcement", "Channel", "Clip", "Clips", "Device", "Heard", "Outcomes", "Playing"]
+    "name",
+    [
+        "Announcement",
+        "Channel",
+        "Clip",
+        "Clips",
+        "Device",
+        "Heard",
+        "Outcomes",
+        "Playing",
+        "Recording",
+    ],
 )
 def test_scripts_read_what_the_api_answers(name: str) -> None:
     nobody: Any = None

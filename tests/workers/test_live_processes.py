@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,56 @@ async def hear(panel: Panel) -> list[bytes]:
     while not (packet := await panel.audio.recv_message()).is_end:
         heard.append(packet.data)
     return heard
+
+
+async def listed(server: WorkerServer) -> list[dict[str, Any]]:
+    """The recordings, as the server lists them."""
+    async with asked(server, "GET /api/recordings") as stream:
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += await stream.receive_some()
+    found: list[dict[str, Any]] = json.loads(answer.partition(b"\r\n\r\n")[2])["recordings"]
+    return found
+
+
+async def written(server: WorkerServer) -> None:
+    """Return when a recording has sound."""
+    while True:
+        if any(one["seconds"] for one in await listed(server)):
+            return
+        await trio.sleep(0.1)
+
+
+async def test_a_recording_is_whole_after_a_kill(tmp_path: Path) -> None:
+    with TONE.open("rb") as file:
+        packets = [piece.data for piece in islice(read_opus(file), 290)]
+    flags = ("--live", "radio", "--record")
+    with trio.fail_after(WITHIN_S):
+        async with (
+            open_server(*flags, folder=tmp_path, http="127.0.0.1:0") as server,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(send_until_killed, server, opus_bytes(packets))
+            await written(server)
+            await trio.sleep(2.5)
+            server.process.kill()
+        (path,) = (tmp_path / "data" / "recordings").iterdir()
+        with path.open("r+b") as file:
+            file.seek(0, 2)
+            file.write(b"OggS and a torn page")
+        async with open_server(*flags, folder=tmp_path, http="127.0.0.1:0") as server:
+            (one,) = await listed(server)
+    assert one["name"] == path.name
+    with path.open("rb") as file:
+        kept = [piece.data for piece in read_opus(file)]
+    assert kept == packets[: len(kept)]
+    assert len(kept) >= 150  # two writes
+    assert one["seconds"] == len(kept) * 0.02
+
+
+async def send_until_killed(server: WorkerServer, data: bytes) -> None:
+    with suppress(OSError, trio.BrokenResourceError, IndexError):
+        await send(server, data)
 
 
 async def test_each_worker_hears_the_channel_bit_for_bit(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from audio_server.web.api.devices import DeviceOperations
 from audio_server.web.api.groups import GroupOperations
 from audio_server.web.api.openapi import openapi
 from audio_server.web.api.operation import ApiRequest, Content, Operation, operations_of
+from audio_server.web.api.recordings import RecordingOperations
 from audio_server.web.context import Context
 
 DOCUMENT = Content("application/json", "an OpenAPI document", "object")
@@ -29,6 +30,7 @@ def all_operations(context: Context, *, login: bool) -> Sequence[Operation]:
         DeviceOperations(context),
         AnnouncementOperations(context),
         ChannelOperations(context),
+        RecordingOperations(context),
         ClipOperations(context),
         GroupOperations(context),
     )

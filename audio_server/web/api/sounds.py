@@ -1,12 +1,13 @@
-"""Clips as files, to listen to: each once in memory however many listen, and all within a bound.
+"""Sounds as files, to listen to. A part of one can be asked for: players seek so, and some play
+nothing without.
 
-A part of one can be asked for: players seek so, and some play nothing without.
+Each clip is once in memory however many listen, and all are within a bound.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
 import trio
@@ -33,6 +34,24 @@ _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 """A longer number is no position in a body, and is ignored like a range of unknown form."""
 
 
+class Readable(Protocol):
+    """A file that is sent. `read` may wait; `close` is called once, when no more is read."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+
+    @property
+    def listeners(self) -> AtOnce:
+        """The answers at a time."""
+
+    async def read(self, start: int, stop: int) -> bytes:
+        """Return a part; fewer bytes at the end of a file that has become shorter."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+
 class Sound:
     """A clip's file. It is kept while an answer holds it."""
 
@@ -42,6 +61,18 @@ class Sound:
         self.clip = clip  # so that no other clip gets its identity
         self.data = data
         self.listeners = listeners
+
+    @property
+    def size(self) -> int:
+        """As `Readable`."""
+        return len(self.data)
+
+    async def read(self, start: int, stop: int) -> bytes:
+        """As `Readable`."""
+        return self.data[start:stop]
+
+    def close(self) -> None:
+        """As `Readable`: it is kept while an answer refers to it."""
 
 
 class Sounds:
@@ -72,7 +103,13 @@ class SoundResponse(Response):
     """A part of a sound, sent in small parts: a slow client holds no more than one of its own."""
 
     def __init__(
-        self, sound: Sound, start: int, stop: int, status: int, headers: dict[str, str], kind: str
+        self,
+        sound: Readable,
+        start: int,
+        stop: int,
+        status: int,
+        headers: dict[str, str],
+        kind: str,
     ) -> None:
         length = {"content-length": str(stop - start)}
         super().__init__(None, status, {**headers, **length}, kind)
@@ -81,30 +118,35 @@ class SoundResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
-        with self._sound.listeners.counted():
-            await self._answer(scope, send)
+        try:
+            with self._sound.listeners.counted():
+                await self._answer(scope, send)
+        finally:
+            self._sound.close()
 
     async def _answer(self, scope: Scope, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
         if Request(scope).method != "HEAD":
             for at in self._range:
-                part = self._sound.data[at : min(at + PART_BYTES, self._range.stop)]
+                part = await self._sound.read(at, min(at + PART_BYTES, self._range.stop))
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-def answer_part(request: Request, sound: Sound, media_type: str) -> Response:
-    """The part that `Range` asks for, or all of it. Raises `Problem` for one that is not there.
+def answer_part(request: Request, sound: Readable, media_type: str) -> Response:
+    """The part that `Range` asks for, or all of it. Raises `Problem` for one that is not there; the
+    sound is closed then, and else after the answer.
 
     Several parts at once are not given: then it is all of it, as the protocol allows.
     """
-    headers, size = {"accept-ranges": "bytes"}, len(sound.data)
+    headers, size = {"accept-ranges": "bytes"}, sound.size
     wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
     if wanted is None or not any(wanted.groups()):
         return SoundResponse(sound, 0, size, 200, headers, media_type)
     start, stop = _bounds(wanted[1], wanted[2], size)
     if start >= stop:
+        sound.close()
         raise Problem(416, f"there are {size} bytes", {"content-range": f"bytes */{size}"})
     headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
     return SoundResponse(sound, start, stop, 206, headers, media_type)

@@ -9,6 +9,7 @@ import { byId, notice, setText } from "./dom.js";
 import { dropFiles } from "./drop.js";
 import { Listener } from "./listener.js";
 import { Order } from "./order.js";
+import { Recordings } from "./recordings.js";
 import { Shelf, title } from "./shelf.js";
 import { about } from "./shell.js";
 import { Uploads } from "./uploads.js";
@@ -33,6 +34,7 @@ class Clips {
   #listener = new Listener((text) => this.#say(text, true));
   #order = new Order(byId("clips"), (from, to) => this.#move(from, to));
   #uploads = new Uploads(byId("uploads"), (answer) => this.#take(answer));
+  recordings = new Recordings((clips) => this.#take(clips), (text, bad) => this.#say(text, bad));
 
   constructor() {
     byId("add").addEventListener("click", () => byId("files").click());
