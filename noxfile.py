@@ -78,7 +78,7 @@ def deploy(session: nox.Session) -> None:
 
 
 SCHEMAS = {
-    "vendor.compose-spec": ("deploy/compose.yaml",),
+    "vendor.compose-spec": ("deploy/compose.yaml", "deploy/cluster/compose.yaml"),
     "vendor.github-workflows": (".github/workflows/ci.yml",),
     "custom.github-workflows-require-timeout": (".github/workflows/ci.yml",),
     "vendor.dependabot": (".github/dependabot.yml",),

@@ -27,6 +27,7 @@ def kubernetes() -> dict[tuple[str, str], dict[str, Any]]:
 
 COMPOSE = documents("compose.yaml")[0]
 SERVER = COMPOSE["services"]["server"]
+CLUSTER = documents("cluster/compose.yaml")[0]["services"]
 PROMETHEUS = documents("prometheus/prometheus.yml")[0]
 RULES = [
     rule for group in documents("prometheus/alerts.yml")[0]["groups"] for rule in group["rules"]
@@ -40,6 +41,7 @@ POD = DEPLOYMENT["spec"]["template"]["spec"]
 (CONTAINER,) = POD["containers"]
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "compose": SERVER["environment"],
+    "cluster": CLUSTER["one"]["environment"],
     "kubernetes": {variable["name"]: variable["value"] for variable in CONTAINER["env"]},
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from deployed import (
+    CLUSTER,
     COMPOSE,
     CONTAINER,
     DEPLOY,
@@ -87,6 +88,8 @@ def test_probes_ask_what_is_answered() -> None:
 def test_a_drain_has_the_time_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     here = settings(ENVIRONMENTS["compose"], monkeypatch)
     assert seconds(SERVER["stop_grace_period"]) >= here.drain_s + here.grace_s + 3
+    here = settings(ENVIRONMENTS["cluster"], monkeypatch)
+    assert seconds(CLUSTER["one"]["stop_grace_period"]) >= here.drain_s + here.grace_s + 3
     here = settings(ENVIRONMENTS["kubernetes"], monkeypatch)
     before_s = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert here.drain_s > 0
@@ -95,7 +98,12 @@ def test_a_drain_has_the_time_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_is_of_this_version() -> None:
     (version,) = re.findall(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
-    assert SERVER["image"] == CONTAINER["image"] == f"streaming-audio-server:{version}"
+    assert (
+        SERVER["image"]
+        == CLUSTER["two"]["image"]
+        == CONTAINER["image"]
+        == f"streaming-audio-server:{version}"
+    )
     (chart,) = documents("helm/audio-server/Chart.yaml")
     assert chart["version"] == chart["appVersion"] == version
 

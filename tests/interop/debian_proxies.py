@@ -52,7 +52,7 @@ def nginx(folder: Path, *servers: int, underscores: bool = True) -> Iterator[int
     path = folder / "nginx.conf"
     path.write_text(process + config.replace("http {", f"http {{\n{_temporary(folder)}", 1))
     command = [tool("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(path)]
-    with _running(command, folder, port):
+    with running(command, folder, port):
         yield port
 
 
@@ -70,7 +70,7 @@ def nginx_stream(folder: Path, server: int) -> Iterator[int]:
     config = _placed(documented("nginx-stream.conf"), port, server)
     path.write_text(f"load_module {STREAM_MODULE};\n{process}{config}")
     command = [tool("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(path)]
-    with _running(command, folder, port):
+    with running(command, folder, port):
         yield port
 
 
@@ -89,7 +89,7 @@ def haproxy(folder: Path, *servers: int, mode: str = "http") -> Iterator[int]:
     port = free_port()
     path = folder / "haproxy.cfg"
     path.write_text(_placed(documented(HAPROXY_CONFIGS[mode]), port, *servers))
-    with _running([tool("haproxy"), "-db", "-f", str(path)], folder, port):
+    with running([tool("haproxy"), "-db", "-f", str(path)], folder, port):
         yield port
 
 
@@ -110,7 +110,8 @@ def _temporary(folder: Path) -> str:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
+def running(command: list[str], folder: Path, port: int) -> Iterator[None]:
+    """Run a program for the block, which begins when it listens on `port`."""
     output = folder / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, cwd=folder)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ STOP_S = 30.0
 class ServerProcess:
     """`python -m audio_server` on a free port. Ready when made; `stop` ends it."""
 
-    def __init__(self, clips: Path, cache: Path, *flags: str) -> None:
+    def __init__(
+        self, clips: Path, cache: Path, *flags: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.log: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         command = [sys.executable, "-m", "audio_server", "--port", "0", "--log-format", "json"]
         folders = ["--clips", str(clips), "--cache", str(cache), "--data", "off"]
         self._process = subprocess.Popen(
-            [*command, *folders, *flags], stderr=subprocess.PIPE, text=True, env=_environment()
+            [*command, *folders, *flags],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**_environment(), **(environment or {})},
         )
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
