@@ -227,9 +227,9 @@ async def _run(
 ) -> None:
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
-    live, repository = live_of(settings), await load_repository(settings, progress)
-    meter = (shared_registry := SharedRegistry()).row()
+    live, meter = live_of(settings), (shared_registry := SharedRegistry()).row()
     shared = make_cluster(settings, guest.store, meter)
+    repository = await load_repository(settings, progress, shared.documents)
     ownership = Ownership(shared.cluster)
     guest = replace(guest, sources=(*live.channels, *guest.sources), store=ownership)
     devices = make_devices(settings, modes_of(repository.clips, guest), guest=guest, meter=meter)
@@ -246,7 +246,6 @@ async def _run(
     parts = repository, fleet, stop, shared_registry.text
     context = Context(settings, port, *parts, live.channels, live.recordings, groups=groups)
     reload = partial(_reload, access_policy, context)
-    news = Listener(ownership.moved, reclaimed=ownership.reclaimed)
     async with AsyncExitStack() as stack:
         for listener in listeners:
             await stack.enter_async_context(listener)
@@ -256,7 +255,10 @@ async def _run(
         await stack.enter_async_context(access_policy.at_work())
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))
-        await stack.enter_async_context(shared.cluster.joined(news))
+        await stack.enter_async_context(
+            shared.cluster.joined(Listener(ownership.moved, reclaimed=ownership.reclaimed))
+        )
+        await stack.enter_async_context(repository.at_work())
         await stack.enter_async_context(fleet.at_work())
         await stack.enter_async_context(live.at_work())
         await stack.enter_async_context(open_pages(context))

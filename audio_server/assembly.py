@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -38,6 +39,9 @@ from audio_server.process.rlimits import most_connections
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
 from audio_server.settings import LimitSettings, Settings
+
+if TYPE_CHECKING:
+    from audio_server.cluster.engine_documents import EngineDocuments
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +104,12 @@ def live_of(settings: Settings) -> Live:
     )
 
 
-async def load_repository(settings: Settings, progress: Progress | None = None) -> Repository:
-    """Load the clips that the settings name. Raises `ClipError`."""
-    return await open_repository(
+async def load_repository(
+    settings: Settings, progress: Progress | None = None, documents: EngineDocuments | None = None
+) -> Repository:
+    """Load the clips that the settings name, which those of a cluster in `documents` replace.
+    Raises `ClipError`."""
+    repository = await open_repository(
         settings.clips,
         settings.cache,
         progress,
@@ -110,6 +117,12 @@ async def load_repository(settings: Settings, progress: Progress | None = None) 
         settings.cache_mib,
         settings.own_clips,
     )
+    if documents is None:
+        return repository
+    from audio_server.cluster.shared_clips import SharedClips
+
+    own = repository.folder, repository.cache, repository.loaded
+    return SharedClips(*own, documents, max_bytes=settings.max_upload_mib << 20)
 
 
 async def open_groups(

@@ -47,6 +47,14 @@ class ClipsFixed(ClipError):
     """The clips of this folder cannot be changed."""
 
 
+class ClipsUnavailable(ClipError):
+    """The clips are those of a cluster, which keeps no change now."""
+
+
+class ClipsChanged(ClipError):
+    """The clips of a cluster have changed at another node meanwhile."""
+
+
 def as_text(name: str) -> str:
     """Return the name of a file to be shown. A file may be called by any bytes: a question mark
     stands for those that are no text."""

@@ -139,6 +139,11 @@ class Repository:
 
     # -- how it changes
 
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Keep up with changes that come by themselves for the block; here none do."""
+        yield
+
     def used_by(self, use: Use) -> None:
         """Have `use` called with the clips whenever they have changed."""
         self._use = use
@@ -242,7 +247,11 @@ class Repository:
 
     async def _reload(self) -> None:
         await self.look()
-        shown = await trio.to_thread.run_sync(_Shown, await self._load())
+        await self._show(await self._load())
+
+    async def _show(self, loaded: Sequence[Loaded]) -> None:
+        """Have these clips in force."""
+        shown = await trio.to_thread.run_sync(_Shown, loaded)
         await self._use(shown.clips)
         self._shown = shown
         self.version.value += 1

@@ -11,6 +11,8 @@ from typing import BinaryIO, Protocol, TypeAlias, TypeVar, runtime_checkable
 import trio
 
 from audio_server.clips.convert import opus_of
+from audio_server.clips.decoder import open_decoder
+from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.errors import ClipError, NotSound, UploadTooSlow
 from audio_server.clips.spool import Spool
 from audio_server.wire.audio import PACKET_MS
@@ -56,6 +58,18 @@ async def receive(
     """An Ogg Opus file of the file that comes; see `receive_as`."""
     convert = partial(opus_of, max_packets=_PACKETS_MAX)
     return await receive_as(convert, name, parts, folder, max_bytes=max_bytes, decoding=decoding)
+
+
+async def receive_clip(
+    name: str, parts: AsyncIterable[bytes], *, max_bytes: int, decoding: trio.CapacityLimiter
+) -> EncodedClip:
+    """The sound of the file that comes, with the same bounds; see `receive_as`."""
+
+    async def ingest(name: str, file: BinaryIO) -> EncodedClip:
+        async with open_decoder() as decoder:
+            return await decoder.ingest(name, file, max_packets=_PACKETS_MAX)
+
+    return await receive_as(ingest, name, parts, None, max_bytes=max_bytes, decoding=decoding)
 
 
 async def receive_as(

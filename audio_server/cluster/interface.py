@@ -37,6 +37,10 @@ class ClusterSlow(ClusterDown):
     be done."""
 
 
+class Conflict(Exception):
+    """A document has another version than the one that was to be replaced."""
+
+
 class NoAnswer(Exception):
     """The node is gone, has failed to answer, or is asked too much."""
 

@@ -18,6 +18,7 @@ from audio_server.identity.tls import client_context
 from audio_server.settings import Settings
 
 if TYPE_CHECKING:
+    from audio_server.cluster.engine_documents import EngineDocuments
     from audio_server.cluster.engine_nodes import EngineNodes
     from audio_server.cluster.link import Link
     from audio_server.cluster.valkey import ValkeyCluster
@@ -28,6 +29,7 @@ class Shared(NamedTuple):
 
     cluster: Cluster
     records: Records | None = None
+    documents: EngineDocuments | None = None
 
 
 class SharedHub(NamedTuple):
@@ -35,6 +37,7 @@ class SharedHub(NamedTuple):
 
     hub: Hub
     records: Records | None = None
+    documents: EngineDocuments | None = None
 
 
 def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumentation) -> Shared:
@@ -43,8 +46,7 @@ def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumenta
     if settings.cluster is None:
         meter.cluster_is(up=True)
         return Shared(LocalCluster(Hub(store)))
-    cluster, records = _make_valkey(settings, meter)
-    return Shared(cluster, records)
+    return Shared(*_make_valkey(settings, meter))
 
 
 def make_hub(
@@ -57,19 +59,22 @@ def make_hub(
         return SharedHub(Hub(store, devices))
     from audio_server.cluster.machine import MachineHub
 
-    cluster, records = _make_valkey(settings, meter)
-    return SharedHub(MachineHub(cluster, devices), records)
+    cluster, records, documents = _make_valkey(settings, meter)
+    return SharedHub(MachineHub(cluster, devices), records, documents)
 
 
-def _make_valkey(settings: Settings, meter: Instrumentation) -> tuple[ValkeyCluster, Records]:
+def _make_valkey(
+    settings: Settings, meter: Instrumentation
+) -> tuple[ValkeyCluster, Records, EngineDocuments]:
     # Libraries that a server of one process does not need.
+    from audio_server.cluster.engine_documents import EngineDocuments
     from audio_server.cluster.records import SharedRecords
     from audio_server.cluster.scripts import read_scripts
     from audio_server.cluster.valkey import ValkeyCluster
 
-    records = SharedRecords()
+    records, documents = SharedRecords(), EngineDocuments()
     link = _make_link(settings, read_scripts(), replicas=settings.cluster_replicas)
-    return ValkeyCluster(link, meter, parts=[records]), records
+    return ValkeyCluster(link, meter, parts=[records, documents]), records, documents
 
 
 def make_nodes(settings: Settings, node: str, facts: Callable[[], NodeFacts]) -> EngineNodes:

@@ -73,7 +73,6 @@ async def supervise(
     # Each worker has a policy of its own; here the files are checked, and followed for all.
     access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     live = live_of(settings)
-    repository = await load_repository(settings, progress)
     workers = worker_count(settings.workers)
     resolved = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
@@ -85,7 +84,8 @@ async def supervise(
         registry_fd = stack.enter_context(nameless_file())
         shared_registry = SharedRegistry(workers, registry_fd)
         meter = shared_registry.row()
-        hub, records = make_hub(settings, store, meter, meter)
+        hub, records, documents = make_hub(settings, store, meter, meter)
+        repository = await load_repository(settings, progress, documents)
         await put_clips(hub, repository.clips)
         fleet = FleetAnywhere(hub, inventory, records)
         groups = await open_groups(settings, repository, fleet, config)
@@ -122,6 +122,7 @@ async def supervise(
             garbage,
             hangups,
             hub.joined(),
+            repository.at_work(),
             fleet.at_work(),
             live.at_work(),
             open_pages(context),

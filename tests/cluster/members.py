@@ -9,6 +9,7 @@ from typing import Any
 import trio
 
 from audio_server.cluster.engine import parse_engine
+from audio_server.cluster.engine_documents import EngineDocuments
 from audio_server.cluster.instrumentation import Instrumentation
 from audio_server.cluster.interface import Listener, RecordNews
 from audio_server.cluster.link import Link
@@ -52,9 +53,10 @@ class Member:
         self.meter = Meter()
         self.link = Link(parse_engine(url), read_scripts(clock), **options)
         self.records = SharedRecords()
+        self.documents = EngineDocuments()
         self.news: list[RecordNews] = []
         self.records.follow(self.news.append)
-        self.cluster = ValkeyCluster(self.link, self.meter, parts=[self.records])
+        self.cluster = ValkeyCluster(self.link, self.meter, parts=[self.records, self.documents])
         self.moves: list[tuple[str, int]] = []
         self.reclaims: list[tuple[str, int, int]] = []
 

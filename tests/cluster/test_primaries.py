@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, MutableMapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +142,8 @@ async def test_sentinels_that_know_no_primary_are_one_warning(
 SECRET = "not-to-be-shown"
 RIGHTS = (
     "~as:* &as:* +hello +client|info +client|kill +role +script|load +evalsha +subscribe +publish "
-    "+time +hset +hget +hmget +hdel +pexpire +zadd +zcount +zrange +zrangebyscore +zrem "
-    "+zremrangebyscore +zscore +get +set +mget +del +exists +wait"
+    "+time +hset +hget +hmget +hdel +hexists +pexpire +persist +zadd +zcount +zrange "
+    "+zrangebyscore +zrem +zremrangebyscore +zscore +get +set +mget +del +exists +wait"
 )
 """As docs/deploying.md has them."""
 
@@ -169,6 +170,11 @@ async def test_a_user_needs_few_rights(primary: EngineProcess, replica: EnginePr
         assert await one.records.enroll(Enrolment("x", bytes(32), "now")) == "done"
         assert await one.records.revoke("x") == "done"
         assert await one.records.forget("x", is_known=False) == "done"
+        for version, data in enumerate([b"one", b"two"]):
+            sha = sha256(data).hexdigest()
+            await one.documents.put_document("clips", version, data, {sha: data})
+            assert (await two.documents.document("clips")).data == data
+            assert await two.documents.blob(sha) == data
         assert (one.meter.from_memory, two.meter.from_memory) == (0, 0)
 
 

@@ -1,16 +1,18 @@
-"""The scripts that the engine runs: each changes one row, or one record, in one step."""
+"""The scripts that the engine runs: each changes one row, record or document in one step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-CLAIM, PUT_MODE, RELEASE, RECLAIM, BEAT = ROWS = (
+CLAIM, PUT_MODE, RELEASE, RECLAIM, BEAT, PUT_DOCUMENT, PUT_BLOB = ROWS = (
     "claim",
     "put_mode",
     "release",
     "reclaim",
     "beat",
+    "put_document",
+    "put_blob",
 )
 RECORDS, RENAME, TAG, FORGET, ENROLL, REVOKE, RESTORE = OF_RECORDS = (
     "records",

@@ -27,7 +27,12 @@ DRAWINGS_MAX: Final = 64
 UNKNOWN: Final = {404: "no such clip"}
 FIXED: Final = {403: "nothing can be changed here, or only a page of this server may do that"}
 UNCLEAR: Final = {422: "a file is no clip, or several clips have that title; nothing has changed"}
+SHARED: Final = {
+    409: "another node of the cluster has changed the clips meanwhile",
+    503: "the cluster is down, and keeps no change",
+}
 NOT_TAKEN: Final = {
+    **SHARED,
     408: "the file stopped coming",
     413: "the file or its sound is too large",
     415: "the body is a form",
@@ -59,7 +64,7 @@ class ClipOperations:
             await self._repository.upload(asked.query.name, parts)
         return await self.list_clips(asked)
 
-    @Operation("POST", "/api/clips/reload", models.Clips, problems=UNCLEAR)
+    @Operation("POST", "/api/clips/reload", models.Clips, problems=UNCLEAR | SHARED)
     async def reload_clips(self, asked: ApiRequest) -> models.Clips:
         """Read the folder of clips anew."""
         await self._repository.reload()
@@ -71,7 +76,7 @@ class ClipOperations:
         models.Clips,
         body=models.Order,
         json_max_bytes=JSON_CLIPS_BYTES,
-        problems=UNKNOWN | FIXED | UNCLEAR,
+        problems=UNKNOWN | FIXED | UNCLEAR | SHARED,
     )
     async def order_clips(self, asked: ApiRequest) -> models.Clips:
         """Put the clips in another order; that gives their files other names."""
@@ -85,13 +90,19 @@ class ClipOperations:
             await self._repository.replace(asked.named("name"), parts)
         return await self.list_clips(asked)
 
-    @Operation("PATCH", CLIP, models.Clips, body=models.Retitle, problems=UNKNOWN | UNCLEAR | FIXED)
+    @Operation(
+        "PATCH",
+        CLIP,
+        models.Clips,
+        body=models.Retitle,
+        problems=UNKNOWN | UNCLEAR | FIXED | SHARED,
+    )
     async def rename_clip(self, asked: ApiRequest) -> models.Clips:
         """Give a clip another title; its mode and its sound stay."""
         await self._repository.rename(asked.named("name"), asked.body.title)
         return await self.list_clips(asked)
 
-    @Operation("DELETE", CLIP, models.Clips, problems=UNKNOWN | UNCLEAR | FIXED)
+    @Operation("DELETE", CLIP, models.Clips, problems=UNKNOWN | UNCLEAR | FIXED | SHARED)
     async def remove_clip(self, asked: ApiRequest) -> models.Clips:
         """Remove a clip; the modes after it move up."""
         await self._repository.remove(asked.named("name"))

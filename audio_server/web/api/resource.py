@@ -12,7 +12,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from audio_server.clips.errors import ClipError, ClipsFixed, ClipTooLarge, NoSuchClip, UploadTooSlow
+from audio_server.clips.errors import (
+    ClipError,
+    ClipsChanged,
+    ClipsFixed,
+    ClipsUnavailable,
+    ClipTooLarge,
+    NoSuchClip,
+    UploadTooSlow,
+)
 from audio_server.clips.speech import CannotSpeak
 from audio_server.fleet.interface import NotKept
 from audio_server.fleet.names import BadName
@@ -28,6 +36,8 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (ClipTooLarge, 413),
     (UploadTooSlow, 408),
     (ClipsFixed, 403),
+    (ClipsChanged, 409),
+    (ClipsUnavailable, 503),
     (CannotSpeak, 503),
     (ClipError, 422),
     (BadName, 422),

@@ -1,0 +1,271 @@
+"""The clips of a cluster: a document that lists them, and a blob with the frames of each.
+
+The first node puts the clips of its folder, and from then on the document counts: a node that
+begins plays its clips, not those of its own folder. A change is made of the newest document, which
+another node must not have replaced meanwhile. Nodes that hear of it fetch what they lack, after a
+pause by chance so that they do not all come at once, and then play the new list.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import structlog
+import trio
+
+from audio_server.clips.cache import Cache
+from audio_server.clips.clip import Clip
+from audio_server.clips.clip_info import ClipInfo
+from audio_server.clips.clip_reader import Loaded
+from audio_server.clips.errors import ClipsChanged, ClipsUnavailable, ClipTooLarge, as_text
+from audio_server.clips.listing_ops import (
+    Listed,
+    added,
+    check_title,
+    index_of,
+    removed,
+    renamed,
+    reordered,
+    replaced,
+)
+from audio_server.clips.naming import clean_title, title_of_file
+from audio_server.clips.repository import Repository
+from audio_server.clips.suffixes import check_complete
+from audio_server.clips.upload import UPLOAD_MAX_MIB, receive_clip
+from audio_server.cluster.clip_store import KEY, ClipStore, clip_of, key_of
+from audio_server.cluster.engine_documents import EngineDocuments
+from audio_server.cluster.interface import ClusterDown, ClusterSlow, Conflict, Document
+
+PAUSE_MAX_S = 2.0
+"""How long a node may wait, by chance, before it fetches."""
+
+START_S = 5.0
+"""How long a node that begins waits for the clips of the cluster; then it plays its own."""
+
+PUBLISH_S = 1.5
+"""How long a node that has never had the clips of the cluster leaves it to others to put theirs:
+an engine that has lost them gets them back from a node that plays them."""
+
+TRIES = 5
+AGAIN_S = 0.2
+"""How often clips are fetched that change meanwhile, and the pause between."""
+
+log = structlog.get_logger()
+
+
+class _Missing(Exception):
+    """The document names a clip that is not there."""
+
+
+class SharedClips(Repository):
+    """A `Repository` whose clips are those of a cluster; until it has them, those of a folder.
+
+    Changes raise `ClipsUnavailable` while the cluster cannot keep them, and `ClipsChanged` where
+    another node was faster.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cache: Cache,
+        loaded: Sequence[Loaded],
+        documents: EngineDocuments,
+        *,
+        max_bytes: int = UPLOAD_MAX_MIB << 20,
+    ) -> None:
+        super().__init__(folder, cache, loaded, max_bytes=max_bytes)
+        self._documents = documents
+        self._store = ClipStore(documents, cache)
+        self._document = Document(0, b"")
+        self._listed: Sequence[Listed] | None = None
+        self._news = trio.Event()
+        self._has_begun = trio.Event()
+        documents.follow(self._on_news)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Keep up with the cluster for the block, which begins with its clips if it can be reached
+        within `START_S`."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow)
+            with trio.move_on_after(START_S):
+                await self._has_begun.wait()
+            yield
+            nursery.cancel_scope.cancel()
+
+    # -- following
+
+    def _on_news(self, key: str | None) -> None:
+        if key in (None, KEY):
+            self._news.set()
+
+    async def _follow(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            if self._document.version:
+                await trio.sleep(random.uniform(0, PAUSE_MAX_S))
+            await self._keep_up()
+            self._has_begun.set()
+
+    async def _keep_up(self) -> None:
+        """Play the newest clips. A fault is logged, and then the old clips stay."""
+        try:
+            async with self._change:
+                if await self._adopt():
+                    return
+            self._has_begun.set()
+            if not self._document.version:
+                await trio.sleep(PUBLISH_S)
+            async with self._change:
+                await self._adopt_or_publish()
+        except ClusterDown:
+            return  # with the next session there is news
+        except (ClipTooLarge, _Missing, msgspec.MsgspecError) as error:
+            log.error("clips of the cluster not taken", reason=str(error))
+        except Exception:
+            log.exception("clips of the cluster not taken")
+
+    async def _adopt_or_publish(self) -> None:
+        while not await self._adopt():
+            try:
+                await self._put(await self._here(), before=Document(0, b""))
+            except Conflict:
+                continue  # another node was first
+            log.info("clips put into the cluster", clips=len(self.clips))
+            return
+
+    async def _adopt(self) -> bool:
+        """Play the clips of the document; return whether there is one."""
+        for number in range(TRIES):
+            document = await self._documents.document(KEY)
+            if document.version == 0:
+                return False
+            if document == self._document:
+                return True
+            try:
+                listed = await self._store.fetch(document, await self._here())
+            except KeyError:
+                await trio.sleep(AGAIN_S * number)  # it was replaced meanwhile
+                continue
+            await self._play(listed, document)
+            log.info("clips of the cluster taken", clips=len(listed), version=document.version)
+            return True
+        raise _Missing("a clip is missing there: put it again, or remove it")
+
+    async def _here(self) -> Sequence[Listed]:
+        """Return the clips in force."""
+        if self._listed is None:
+            self._listed = await trio.to_thread.run_sync(_listed, self.loaded)
+        return self._listed
+
+    async def _play(self, listed: Sequence[Listed], document: Document) -> None:
+        loaded = [Loaded(one.file, key_of(one.sha), one.clip) for one in listed]
+        await self._show(loaded)
+        self._listed, self._document = listed, document
+        keys = {one.key for one in loaded}
+        await trio.to_thread.run_sync(self.cache.trim, keys)
+
+    # -- changes
+
+    async def reload(self) -> None:
+        """Play the newest clips of the cluster; the folder is not read again."""
+        with _explained():
+            async with self._change:
+                await self._adopt_or_publish()
+
+    async def look(self) -> None:
+        """Nothing is fixed here."""
+        self.fixed_because = None
+
+    async def upload(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
+        """Add a sound file of that name, of any common format; it gets the next mode."""
+        title = clean_title(title_of_file(name))
+        check_complete(name)
+        check_title(title)
+        clip, sha = await self._received(name, parts)
+        listed = await self._alter(lambda clips: added(clips, title, sha, clip))
+        return self.find(listed[-1].file)
+
+    async def replace(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
+        """Have a clip be another sound file, of any format; it keeps its mode and name."""
+        mode = self.find(name).mode
+        clip, sha = await self._received(name, parts)
+        listed = await self._alter(lambda clips: replaced(clips, name, sha, clip))
+        return self.entries[min(mode, len(listed) - 1)]
+
+    async def remove(self, name: str) -> None:
+        """Remove a clip. There has to be another one."""
+        await self._alter(lambda clips: removed(clips, name))
+
+    async def rename(self, name: str, title: str) -> ClipInfo:
+        """Give a clip another title; it keeps its mode and its sound."""
+        title, modes = clean_title(title), []
+
+        def change(clips: Sequence[Listed]) -> Sequence[Listed]:
+            modes.append(index_of(clips, name))
+            return renamed(clips, name, title)
+
+        await self._alter(change)
+        return self.entries[modes[-1]]
+
+    async def reorder(self, names: Sequence[str]) -> None:
+        """Have the modes in this order, which has every clip once."""
+        await self._alter(lambda clips: reordered(clips, names))
+
+    async def _received(self, name: str, parts: AsyncIterable[bytes]) -> tuple[Clip, str]:
+        """Return the clip of a file that comes, and the hash of its frames."""
+        with _explained():
+            if not self._documents.is_up:  # before the file is taken
+                raise ClusterDown
+        async with self._uploads:
+            encoded = await receive_clip(
+                name, parts, max_bytes=self.max_bytes, decoding=self._decoding
+            )
+        return await trio.to_thread.run_sync(clip_of, name, encoded)
+
+    async def _alter(
+        self, change: Callable[[Sequence[Listed]], Sequence[Listed]]
+    ) -> Sequence[Listed]:
+        """Make a change of the newest clips, and play them."""
+        with _explained():
+            async with self._change:
+                await self._adopt_or_publish()
+                before = await self._here()
+                listed = await trio.to_thread.run_sync(change, before)
+                await self._put(listed, before=self._document)
+                return listed
+
+    async def _put(self, listed: Sequence[Listed], *, before: Document) -> None:
+        """Put a list in the place of a version, and play it. Raises `Conflict`."""
+        document = await self._store.put(listed, before.version)
+        await self._play(listed, document)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn an error of the cluster into one of clips."""
+    try:
+        yield
+    except Conflict:
+        reason = "another node has changed them meanwhile; look at them, and try again"
+        raise ClipsChanged("clips", reason) from None
+    except ClusterSlow:
+        reason = "the cluster does not answer: the change may still be made"
+        raise ClipsUnavailable("clips", reason) from None
+    except ClusterDown:
+        reason = "the cluster is down: nothing has changed; try again"
+        raise ClipsUnavailable("clips", reason) from None
+    except _Missing as error:
+        raise ClipsUnavailable("clips", str(error)) from None
+
+
+def _listed(loaded: Sequence[Loaded]) -> list[Listed]:
+    return [
+        Listed(as_text(one.file), sha256(one.clip.frames).hexdigest(), one.clip) for one in loaded
+    ]
