@@ -6,17 +6,17 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from engine import EngineProcess, open_engine
+from engine import PROGRAM, EngineProcess, open_engine
 
 needs_engine = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed"
+    shutil.which(PROGRAM) is None, reason=f"{PROGRAM} is not installed"
 )
 
 
 @pytest.fixture(scope="module")
 def module_engine() -> Iterator[EngineProcess]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
+    if shutil.which(PROGRAM) is None:
+        pytest.skip(f"{PROGRAM} is not installed")
     with open_engine() as engine:
         yield engine
 

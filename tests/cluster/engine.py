@@ -1,7 +1,9 @@
-"""A real engine (`redis-server` of Debian), as a process of the test's own."""
+"""A real engine, as a process of the test's own: Debian's `redis-server`, or the program that the
+variable `ENGINE` names."""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ from typing import Any
 
 import hiredis
 
+PROGRAM = os.environ.get("ENGINE", "redis-server")
 READY_S = 20.0
 
 
@@ -45,7 +48,7 @@ class EngineProcess:
         self.wait(self._answers)
 
     def _command(self, options: tuple[str, ...]) -> list[str]:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
+        command = [PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self.folder), "--save", "", "--enable-debug-command", "yes"]
         return [*command, *options]
 
@@ -113,7 +116,7 @@ class SentinelProcess(EngineProcess):
         self._config.write_text("\n".join(lines) + "\n")
 
     def _command(self, options: tuple[str, ...]) -> list[str]:
-        return ["redis-server", str(self._config), "--sentinel", *options]
+        return [PROGRAM, str(self._config), "--sentinel", *options]
 
 
 class Blocking:
