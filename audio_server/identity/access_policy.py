@@ -18,6 +18,7 @@ from audio_server.identity.tls import TlsError, server_context
 from audio_server.identity.tls_acceptor import TlsAcceptor
 from audio_server.identity.token_reloader import TokenReloader
 from audio_server.identity.tokens import TOKENS_FILE
+from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.sockets import Transport
 from audio_server.settings import Settings
@@ -48,11 +49,16 @@ class AccessPolicy:
         return self._acceptor is not None
 
     async def secure(
-        self, transport: trio.SocketStream, peer: Peer | None = None
+        self,
+        transport: trio.SocketStream,
+        peer: Peer | None = None,
+        scheduler: ReadScheduler | None = None,
     ) -> Transport | None:
         """Return the transport that a connection goes on over; None if it is over. As
         `TlsAcceptor.secure`."""
-        return await self._acceptor.secure(transport, peer) if self._acceptor else transport
+        if self._acceptor is None:
+            return transport
+        return await self._acceptor.secure(transport, peer, scheduler)
 
     def reload(self) -> None:
         """Read certificates anew, for new connections; those that are bad are logged, and the old

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable
-from socket import MSG_PEEK
 
 import structlog
 import trio
 
 from audio_server.identity.tls import ALPN
+from audio_server.rpc.io.fair_queue import WIDTH, ReadScheduler
 from audio_server.rpc.io.peer import Peer
-from audio_server.rpc.io.tls_socket import Bios, TlsSocket
+from audio_server.rpc.io.tls_socket import READ_BYTES, Bios, TlsSocket
 from audio_server.rpc.limits import Limits
 
 AT_ONCE = 8
@@ -34,7 +35,6 @@ class TlsAcceptor:
         self._handshake_s = (limits or Limits()).handshake_s
         self._context = make()
         self._bios = Bios()
-        self._turns = trio.CapacityLimiter(AT_ONCE)
 
     def reload(self) -> None:
         """Use new files for new connections; raises `TlsError` and goes on with the old ones.
@@ -44,10 +44,13 @@ class TlsAcceptor:
         self._context = self._make()
 
     async def secure(
-        self, transport: trio.SocketStream, peer: Peer | None = None
+        self,
+        transport: trio.SocketStream,
+        peer: Peer | None = None,
+        scheduler: ReadScheduler | None = None,
     ) -> TlsSocket | None:
         """Return the connection over TLS; None for one that came to nothing: it is logged and
-        closed, with the address of `peer`.
+        closed, with the address of `peer`. `scheduler` bounds the steps in a turn of the loop.
 
         Raises nothing that a client could cause. A cancel closes the connection.
         """
@@ -55,7 +58,7 @@ class TlsAcceptor:
         try:
             # `fail_after` would leave a cycle (`process.socket_errors`)
             with trio.move_on_after(self._handshake_s):
-                tls = await self._shake_hands(transport)
+                tls = await self._shake_hands(transport, scheduler)
             reason = f"not done in {self._handshake_s:g} s" if tls is None else _objection(tls)
         except OSError as error:
             reason = _said(error)
@@ -68,24 +71,39 @@ class TlsAcceptor:
         await trio.aclose_forcefully(transport)
         return None
 
-    async def _shake_hands(self, transport: trio.SocketStream) -> TlsSocket:
+    async def _shake_hands(
+        self, transport: trio.SocketStream, scheduler: ReadScheduler | None
+    ) -> TlsSocket:
         """Raises `OSError`.
 
         When a thousand devices come back at once their handshakes would be one long turn of the
         loop; so they are many short ones, with sound and timers in between.
         """
         # A client that says nothing has no OpenSSL object, whose handshake takes 20 to 48 KB.
-        if not await transport.socket.recv(1, MSG_PEEK):
-            raise ConnectionResetError
+        first = await _first_bytes(transport.socket.fileno())
         tls = TlsSocket(transport, self._context, self._bios)
         while True:
-            async with self._turns:  # held over the checkpoint in which it is acquired
-                if tls.shake_hands():
-                    return tls
+            if scheduler is not None:
+                await scheduler.enter(WIDTH // AT_ONCE)
+            if tls.shake_hands(first):
+                return tls
+            first = b""
             if tls.is_holding:
                 await trio.lowlevel.wait_writable(tls.fd)
             else:
                 await trio.lowlevel.wait_readable(tls.fd)
+
+
+async def _first_bytes(fd: int) -> bytes:
+    """Return the first bytes of a client. Raises `OSError`."""
+    while True:
+        try:
+            if data := os.read(fd, READ_BYTES):
+                return data
+        except BlockingIOError:
+            await trio.lowlevel.wait_readable(fd)
+        else:
+            raise ConnectionResetError
 
 
 def _objection(tls: TlsSocket) -> str | None:

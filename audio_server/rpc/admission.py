@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import structlog
@@ -195,6 +196,7 @@ class Slot:
             end()
 
 
+@lru_cache(1024)
 def client_network(host: str) -> str:
     """Return the network that counts as one client: an IPv4 address, or a /56 of IPv6."""
     try:

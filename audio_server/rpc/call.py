@@ -153,6 +153,12 @@ class ServerCall(Stream[Any, Any]):
         room."""
         self._rpc.send_nowait(framed)
 
+    def send_alone(self, framed: bytes) -> None:
+        """As `send_nowait`, for a message that nothing follows: it is written in this turn, unless
+        other bytes wait, with which it is written."""
+        if not self._rpc.send_at_once(framed):
+            self._rpc.send_nowait(framed)
+
     def when_quiet(self, do: Callable[[], None]) -> None:
         """Run `do` soon, after the urgent work of other clients when there is much of it. It must
         not block; if it raises, that ends the connection."""

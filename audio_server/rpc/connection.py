@@ -22,6 +22,7 @@ from audio_server.rpc.errors import PeerError, PeerSilentError
 from audio_server.rpc.http2.connection_state import ConnectionState
 from audio_server.rpc.http2.frames import Frame, FrameReader
 from audio_server.rpc.http2.timers import PeerTimers
+from audio_server.rpc.io.epoll import Poller
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.reader import Reader
@@ -70,6 +71,7 @@ class Connection(Dispatcher):
         limits: Limits,
         batch_writer: BatchWriter | None = None,
         scheduler: ReadScheduler | None = None,
+        poller: Poller | None = None,
         peer: Peer | None = None,
     ) -> None:
         super().__init__(ConnectionState(limits, client_side=self.client_side), limits)
@@ -87,7 +89,7 @@ class Connection(Dispatcher):
         self._frames = FrameReader(limits, client_side=self.client_side)
         self._timers = PeerTimers(limits, self._frames, trio.current_time())
         self._scheduler = scheduler
-        self._source = Reader(transport, scheduler)
+        self._source = Reader(transport, scheduler, poller)
         self._write_buffer = WriteBuffer(self.http2.out, transport, batch_writer, self._on_drained)
         self._was_busy = False
         self._delay_s = 0.0  # for how long the peer is not to be heard
@@ -258,10 +260,11 @@ class Connection(Dispatcher):
         and `PeerError` when another deadline of the peer has passed.
         """
         while not self._finished:
-            self._alarm = trio.CancelScope(deadline=self._timers.next_at(idle=self._may_idle))
+            self._alarm.deadline = self._timers.next_at(idle=self._may_idle)
             with self._alarm:
                 await self._read_frames(calls)
                 return
+            self._alarm = trio.CancelScope()
             if not self._finished:
                 self._do_what_is_due()
 
@@ -287,16 +290,18 @@ class Connection(Dispatcher):
 
     def _take_frames(self, calls: trio.Nursery) -> bool:
         """Take so many frames as one turn is for; whether those were all."""
+        is_last = False
         for _ in range(_FRAMES_A_TURN):
             frame = self._frames.next()
-            if frame is None:
+            if frame is not None:
+                self._watch(frame)
+                self._on_frame(frame, calls)
+            is_last = frame is None or self._frames.is_drained
+            if is_last:
                 self._watch_block()
-                self.flush_soon()
-                return True
-            self._watch(frame)
-            self._on_frame(frame, calls)
+                break
         self.flush_soon()
-        return False
+        return is_last
 
     def _watch_block(self) -> None:
         if (due_at := self._timers.watch_block()) is not None:

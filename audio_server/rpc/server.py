@@ -26,8 +26,9 @@ from audio_server.rpc.proxy_header import ProxyHeaderError
 from audio_server.rpc.server_connection import ServerConnection, Services
 from audio_server.rpc.trusted_proxies import Network, PeerLimits
 
-Securing = Callable[[trio.SocketStream, Peer], Awaitable[Transport | None]]
-"""Returns the transport that a connection goes on over, as TLS; None for one that it ended."""
+Securing = Callable[[trio.SocketStream, Peer, ReadScheduler], Awaitable[Transport | None]]
+"""Returns the transport that a connection goes on over, as TLS; None for one that it ended. Work
+that takes time is done in turns of the scheduler."""
 
 log = structlog.get_logger()
 
@@ -195,7 +196,7 @@ class Server:
             return transport
         stream = None
         try:
-            stream = await self._secure(transport, peer)
+            stream = await self._secure(transport, peer, self._scheduler)
         except Exception:
             log.exception("connection failed", peer=str(peer))
         if stream is not None:

@@ -24,7 +24,7 @@ from audio_server.rpc.http2.flood_guard import FloodGuard
 from audio_server.rpc.http2.frames import ACK, PING, Frame
 from audio_server.rpc.instrumentation import Instrumentation
 from audio_server.rpc.io.epoll import Poller
-from audio_server.rpc.io.fair_queue import ReadScheduler
+from audio_server.rpc.io.fair_queue import CALLER, ReadScheduler
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.sockets import Transport
 from audio_server.rpc.io.writer import BatchWriter
@@ -47,7 +47,7 @@ class ServerConnection(Connection):
     """One accepted connection. `run` serves it to its end; `drain` ends it politely."""
 
     __slots__ = ("_accepted", "_client_leaves", "_complaints", "_disowned", "_flood_guard",
-                 "_meter", "_on_identified", "_poller", "_refusing", "_services", "_unidentified",
+                 "_meter", "_on_identified", "_refusing", "_services", "_unidentified",
                  "number")  # fmt: skip
 
     def __init__(
@@ -65,10 +65,14 @@ class ServerConnection(Connection):
         peer: Peer | None = None,
     ) -> None:
         super().__init__(
-            transport, limits=limits, batch_writer=batch_writer, scheduler=scheduler, peer=peer
+            transport,
+            limits=limits,
+            batch_writer=batch_writer,
+            scheduler=scheduler,
+            poller=poller,
+            peer=peer,
         )
         self.number = number
-        self._poller = poller
         self._on_identified = on_identified
         self._meter = meter or Instrumentation()
         self._services = services
@@ -84,8 +88,6 @@ class ServerConnection(Connection):
         """The client has said whose call this is, and that is so: it is authenticated."""
         self._note_identified(stream)
         self._disowned = False
-        if self._poller is not None:
-            self._source.join(self._poller)
         if self._on_identified is not None:
             self._on_identified()
 
@@ -213,6 +215,8 @@ class ServerConnection(Connection):
         self._note_unidentified()
         self._accepted.append((stream, ServerCall(stream, request, method), method))
         self._meter.call_begun(request.path)
+        if self._scheduler is not None:
+            self._scheduler.count(CALLER)
         calls.start_soon(self._serve_call, name="call")
 
     async def _serve_call(self) -> None:

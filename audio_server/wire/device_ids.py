@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any, Final
 
 FORM: Final = "1-64 characters out of A-Z a-z 0-9 . _ : -"
@@ -25,7 +24,11 @@ def is_device_id(text: str) -> bool:
 
 def device_id_in(metadata: Any) -> str:
     """Return the id in a call's metadata, a multi-dict or None. Raises `DeviceIdError`."""
-    ids = [] if metadata is None else list(_ids(metadata))
+    ids = (
+        []
+        if metadata is None
+        else [one for key in METADATA_KEYS for one in metadata.getall(key, ())]
+    )
     if not ids:
         raise DeviceIdError(f"metadata needs device_id or device-id: {FORM}")
     if len(ids) > 1:
@@ -34,8 +37,3 @@ def device_id_in(metadata: Any) -> str:
     if not isinstance(device_id, str) or not is_device_id(device_id):
         raise DeviceIdError(f"the device id in the metadata needs {FORM}")
     return device_id
-
-
-def _ids(metadata: Any) -> Iterable[object]:
-    for key in METADATA_KEYS:
-        yield from metadata.getall(key, [])

@@ -21,6 +21,7 @@ from audio_server.identity import tls_acceptor
 from audio_server.identity.tls import TlsError, server_context
 from audio_server.identity.tls_acceptor import AT_ONCE, TlsAcceptor
 from audio_server.process.log_limiter import FaultLimiter
+from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.limits import Limits
 
@@ -36,8 +37,9 @@ class Meeting:
 
     made: ClassVar[list[socket.socket]] = []
 
-    def __init__(self, acceptor: TlsAcceptor) -> None:
+    def __init__(self, acceptor: TlsAcceptor, scheduler: ReadScheduler | None = None) -> None:
         self._acceptor = acceptor
+        self._scheduler = scheduler
         ends = socket.socketpair()
         self.near, self.far = map(_stream, ends)
         self.made.extend(ends)
@@ -58,7 +60,7 @@ class Meeting:
         self.client = client
 
     async def secure(self) -> None:
-        self.secured = await self._acceptor.secure(self.far)
+        self.secured = await self._acceptor.secure(self.far, None, self._scheduler)
 
     async def _secure_and_greet(self) -> None:
         await self.secure()
@@ -291,9 +293,9 @@ class Counted(tls_acceptor.TlsSocket):
         Counted.made += 1
         super().__init__(*args)
 
-    def shake_hands(self) -> bool:
+    def shake_hands(self, first: bytes = b"") -> bool:
         Counted.steps[Counted.turns.count] += 1
-        return super().shake_hands()
+        return super().shake_hands(first)
 
 
 @pytest.fixture
@@ -304,11 +306,14 @@ async def counted(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> type[Counted
 
 
 async def test_a_storm_of_handshakes_is_many_short_turns(papers, counted) -> None:
-    acceptor = make_door(papers)
-    meetings = [Meeting(acceptor) for _ in range(5 * AT_ONCE)]
-    async with trio.open_nursery() as nursery:
-        for meeting in meetings:
-            nursery.start_soon(meeting.shake, papers.context())
+    acceptor, scheduler = make_door(papers), ReadScheduler()
+    meetings = [Meeting(acceptor, scheduler) for _ in range(5 * AT_ONCE)]
+    async with trio.open_nursery() as turning:
+        turning.start_soon(scheduler.run)
+        async with trio.open_nursery() as nursery:
+            for meeting in meetings:
+                nursery.start_soon(meeting.shake, papers.context())
+        turning.cancel_scope.cancel()
     assert all(meeting.error is None for meeting in meetings)
     assert sum(counted.steps.values()) >= 2 * len(meetings)
     assert max(counted.steps.values()) <= AT_ONCE

@@ -58,7 +58,7 @@ async def test_one_that_gives_way() -> None:
 
 
 async def test_a_handshake_that_comes_to_nothing() -> None:
-    async def refuse(transport: trio.abc.Stream, peer: Peer) -> None:
+    async def refuse(transport: trio.abc.Stream, peer: Peer, _: object) -> None:
         await trio.aclose_forcefully(transport)
 
     shared_registry = SharedRegistry()

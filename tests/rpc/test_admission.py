@@ -18,7 +18,6 @@ from trio.testing import MockClock
 from audio_server.process.log_limiter import FaultLimiter
 from audio_server.rpc.admission import ConnectionLimiter, Slot
 from audio_server.rpc.io.accept import Acceptor
-from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server import Securing, Server
 
@@ -273,7 +272,7 @@ async def test_newcomers_are_served_however_many_say_nothing(logs: Logs) -> None
 
 
 async def test_a_handshake_under_way_gives_way_too() -> None:
-    async def never(_: trio.abc.Stream, peer: Peer) -> None:
+    async def never(_: trio.abc.Stream, *_more: object) -> None:
         await trio.sleep_forever()
 
     async with listening(Limits(max_connections=3), never) as (_, port), AsyncExitStack() as stack:

@@ -44,6 +44,44 @@ async def test_a_crowd_goes_through_in_turns() -> None:
     assert await through(3 * WIDTH + 1) == [WIDTH, WIDTH, WIDTH, 1]
 
 
+async def test_a_few_readers_cause_no_turn() -> None:
+    scheduler, turns = ReadScheduler(), Turns()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scheduler.run)
+        await wait_all_tasks_blocked()
+        waits = scheduler._task
+        for _ in range(WIDTH - 1):
+            await scheduler.enter()
+        assert scheduler._task is waits is not None
+        await scheduler.enter()
+        assert scheduler._task is None
+        await wait_all_tasks_blocked()
+        trio.lowlevel.add_instrument(turns)
+        await scheduler.enter()  # those of turns that are over have no place in line
+        trio.lowlevel.remove_instrument(turns)
+        assert turns.count == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_work_for_quiet_is_not_held_up_by_readers_of_turns_that_are_over() -> None:
+    done: list[int] = []
+    scheduler, turns = ReadScheduler(), Turns()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scheduler.run)
+        await wait_all_tasks_blocked()
+        for _ in range(WIDTH - 1):
+            await scheduler.enter()
+        await wait_all_tasks_blocked()
+        for number in range(WIDTH):
+            scheduler.when_quiet(partial(done.append, number))
+        trio.lowlevel.add_instrument(turns)
+        while len(done) < WIDTH:
+            await trio.lowlevel.checkpoint()
+        trio.lowlevel.remove_instrument(turns)
+        assert turns.count <= 2
+        nursery.cancel_scope.cancel()
+
+
 async def test_newcomers_count_for_several() -> None:
     assert await through(WIDTH, width=NEWCOMER) == [WIDTH // NEWCOMER] * NEWCOMER
 

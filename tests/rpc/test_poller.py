@@ -13,7 +13,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from audio_server.rpc.io.epoll import Poller, is_possible
-from audio_server.rpc.io.fair_queue import WIDTH, ReadScheduler
+from audio_server.rpc.io.fair_queue import CALLER, WIDTH, ReadScheduler
 from audio_server.rpc.io.reader import Reader
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs epoll")
@@ -46,8 +46,7 @@ class Line:
     def __init__(self, poller: Poller, pair: tuple[socket.socket, socket.socket]) -> None:
         ours, self.peer = pair
         self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
-        self.source = Reader(self.stream)
-        self.source.join(poller)
+        self.source = Reader(self.stream, poller=poller)
         self.taken: list[bytes] = []
         self.ended: list[bool | Exception] = []
 
@@ -66,11 +65,14 @@ class Line:
 async def polling(
     lines: int, pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair
 ) -> AsyncIterator[tuple[trio.Nursery, list[Line]]]:
-    """A poller at work, and sockets that nobody waits for yet."""
+    """A poller at work, and sockets that nobody waits for yet; their first bytes were read."""
     with closing(Poller(ReadScheduler())) as poller:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(poller.run)
             made = [Line(poller, pair()) for _ in range(lines)]
+            for line in made:
+                line.peer.send(b"first")
+                assert await line.source.read(lambda data: False)
             yield nursery, made
             nursery.cancel_scope.cancel()
         assert not poller._on_readable
@@ -116,6 +118,54 @@ async def test_a_crowd_is_heard_in_turns(turns: Turns) -> None:
             line.peer.send(b"x")
         await wait_all_tasks_blocked()
     assert [heard[turn] for turn in sorted(heard)] == [WIDTH, WIDTH, 1]
+
+
+async def test_bytes_that_open_calls_count_for_more(turns: Turns) -> None:
+    heard = Counter[int]()
+    async with polling(4) as (nursery, lines):
+        poller = lines[0].source._poller
+        assert poller is not None
+
+        def take(data: bytes) -> bool:
+            heard[turns.count] += 1
+            poller._scheduler.count(3 * CALLER)  # as a device's three calls
+            return True
+
+        for line in lines:
+            nursery.start_soon(line.read, take)
+        await wait_all_tasks_blocked()
+        for line in lines:
+            line.peer.send(b"x")
+        await wait_all_tasks_blocked()
+    assert [heard[turn] for turn in sorted(heard)] == [1, 1, 1, 1]
+
+
+async def test_the_first_bytes_are_read_in_a_turn_of_the_connections_own() -> None:
+    """A connection that never speaks is not the poller's."""
+    with closing(Poller(ReadScheduler())) as poller:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(poller.run)
+            line = Line(poller, socket.socketpair())
+            nursery.start_soon(line.read)
+            await wait_all_tasks_blocked()
+            assert not poller._on_readable
+            line.peer.send(b"first")
+            await wait_all_tasks_blocked()
+            assert line.taken == [b"first"]
+            assert len(poller._on_readable) == 1
+            nursery.cancel_scope.cancel()
+        line.peer.close()
+        await line.stream.aclose()
+
+
+async def test_first_bytes_that_are_there_take_no_turn(turns: Turns) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.send(b"first")
+    source, before = Reader(trio.SocketStream(trio.socket.from_stdlib_socket(ours))), turns.count
+    assert await source.read(lambda data: False)
+    assert turns.count == before
+    theirs.close()
+    ours.close()
 
 
 async def test_nobody_is_heard_twice_before_all_others_were() -> None:

@@ -117,9 +117,11 @@ async def test_a_goaway_arrives_although_much_is_unread(ways: Ways) -> None:
         await peer.next(SettingsFrame)
         await peer.raw(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100_000)
         assert (await peer.goaway()).error_code == 6
-        # An end in peace: were it a reset, this would raise.
+        # An end in peace: were it a reset, this would raise. The call's trailers may come before.
         await trio.sleep(0.05)
-        assert await peer.transport.receive_some(1000) == b""
+        with trio.fail_after(10):
+            while await peer.transport.receive_some(1000):
+                pass
 
 
 async def test_who_does_not_read_holds_little_and_stops_nobody(ways: Ways) -> None:

@@ -135,6 +135,27 @@ async def test_nothing_overtakes_what_waits(autojump_clock: MockClock) -> None:
     assert said == [False, False, True]
 
 
+async def test_a_message_alone_goes_out_at_once_unless_others_wait(
+    autojump_clock: MockClock,
+) -> None:
+    waiting: list[int] = []
+
+    async def handler(call: Any) -> None:
+        await call.send_initial_metadata()
+        call.send_alone(SMALL)  # with the headers
+        waiting.append(len(served.connection.http2.out))
+        await wait_all_tasks_blocked()
+        call.send_alone(BIG)  # more than a frame
+        call.send_alone(SMALL)  # behind it
+        await wait_all_tasks_blocked()
+
+    async with serving(handler, settings={4: 2**30}) as served:
+        await served.peer.open(1)
+        assert await served.peer.status(1) == 0
+        assert bytes(served.peer.data[1]) == SMALL + BIG + SMALL
+    assert waiting[0] > len(SMALL)
+
+
 async def test_a_stream_that_is_over_takes_nothing(autojump_clock: MockClock) -> None:
     writers: list[Any] = []
 

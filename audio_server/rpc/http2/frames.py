@@ -76,6 +76,11 @@ class FrameReader:
         """Whether a header block was begun and not yet ended."""
         return self._block_stream != 0
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether no byte is left, so that `next` has no frame."""
+        return not self._data
+
     def add(self, data: bytes) -> None:
         """Add bytes of the peer. Call `next` until it returns no frame before the next call of
         this."""
@@ -97,8 +102,11 @@ class FrameReader:
         end = at + FRAME_HEADER_BYTES + length
         if have < end:
             return None
-        self._at = end
         frame = Frame(kind, flags, stream_id & 0x7FFFFFFF, self._data[at:end])
+        if end < have:
+            self._at = end
+        else:
+            self._data, self._at = b"", 0
         if kind != DATA or self._block_stream or not self.settled:
             self._check_order(frame)
             _check_size(frame)

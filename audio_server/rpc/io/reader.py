@@ -21,24 +21,25 @@ Take = Callable[[bytes], bool]
 class Reader:
     """Reads from a transport; from a socket with one system call for all bytes that are there.
 
-    With a `scheduler` bytes are taken when it lets this reader proceed.
+    With a `scheduler` bytes are taken when it lets this reader proceed. With a `poller` a socket is
+    read by that one, but for the first bytes: connections that are silent are not its concern.
     """
 
-    __slots__ = ("_poller", "_scheduler", "_socket", "_stream", "_take", "_task", "_width")
+    __slots__ = ("_is_new", "_poller", "_scheduler", "_socket", "_stream", "_take", "_task")
 
-    def __init__(self, transport: Transport, scheduler: ReadScheduler | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        scheduler: ReadScheduler | None = None,
+        poller: Poller | None = None,
+    ) -> None:
         self._socket = socket_of(transport)
         self._stream = transport.stream if isinstance(transport, TlsSocket) else transport
         self._scheduler = scheduler
-        self._width = NEWCOMER
-        self._poller: Poller | None = None
+        self._is_new = True
+        self._poller = poller
         self._task: Task | None = None  # the task in `read`, while the poller reads
         self._take: Take | None = None
-
-    def join(self, poller: Poller) -> None:
-        """Have a socket heard by the poller, once the bytes have come that come next."""
-        if self._socket is not None:
-            self._poller = poller
 
     async def read(self, take: Take) -> bool:
         """Pass all bytes to `take`, until it reports that work is left.
@@ -47,8 +48,9 @@ class Reader:
         transport and of `take`. Cancelling it loses nothing.
         """
         while True:
-            if self._poller is not None and self._socket is not None and not self._socket.unread:
-                return await self._wait_heard(self._poller, self._socket, take)
+            socket, poller = self._socket, self._poller
+            if poller is not None and not (self._is_new or socket is None or socket.unread):
+                return await self._wait_heard(poller, socket, take)
             data = await self._receive()
             if not data or not take(data):
                 return bool(data)
@@ -115,20 +117,24 @@ class Reader:
         socket = self._socket
         if socket is None:
             return await self._receive_whole()
+        # The first bytes are often there already, and a wait for them costs a turn of the loop.
+        is_ready = self._is_new or socket.unread
         while True:
-            if not socket.unread:
+            if not is_ready:
                 await trio.lowlevel.wait_readable(socket.fd)
             await self._enter()
             if (data := socket.read()) is not None:
+                self._is_new = False
                 return data
+            is_ready = False
 
     async def _receive_whole(self) -> bytes:
         data = bytes(await self._stream.receive_some(READ_BYTES))
         with trio.CancelScope(shield=True):  # a few turns at most, and these bytes are ours
             await self._enter()
+        self._is_new = False
         return data
 
     async def _enter(self) -> None:
         if self._scheduler is not None:
-            await self._scheduler.enter(self._width)
-            self._width = 1
+            await self._scheduler.enter(NEWCOMER if self._is_new else 1)

@@ -73,8 +73,9 @@ class TlsSocket(trio.abc.AsyncResource):
         self._held = b""
         self._sealed = 0  # bytes of the next write that are encrypted in `_held`
 
-    def shake_hands(self) -> bool:
-        """Go on with the bytes that are there; return whether the handshake is done.
+    def shake_hands(self, first: bytes = b"") -> bool:
+        """Go on with the bytes that are there; return whether the handshake is done. `first` are
+        the first ones, where they were read already.
 
         If not, call this again when the socket is writable (where `is_holding`) or readable. Raises
         `ssl.SSLError` for a fault of the peer, which gets the alert, and other `OSError` where the
@@ -83,7 +84,7 @@ class TlsSocket(trio.abc.AsyncResource):
         if self._held and not self._send(self._held):
             return False
         try:
-            data = os.read(self.fd, READ_BYTES)
+            data = first or os.read(self.fd, READ_BYTES)
         except BlockingIOError:
             return False
         if not data:
