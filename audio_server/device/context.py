@@ -15,7 +15,7 @@ from audio_server.device.pace import Pace
 from audio_server.device.playback import Playback, PlaybackFailed
 from audio_server.device.player import Player
 from audio_server.device.profile import Profile, ProfileOf
-from audio_server.device.timer_wheel import TimerWheel
+from audio_server.device.timer_wheel import LED_TICKS_PER_S, TimerWheel
 
 log = structlog.get_logger()
 
@@ -31,13 +31,14 @@ class Context:
     behaviour: Behaviour = field(default_factory=DefaultBehaviour)
     meter: Instrumentation = field(default_factory=Instrumentation)
     timer_wheel: TimerWheel = field(init=False)
-    led_wheel: TimerWheel = field(init=False, default_factory=TimerWheel)
+    led_wheel: TimerWheel = field(init=False)
     ending: bool = False
     listeners: tuple[Listener, ...] = ()
     profile_of: ProfileOf | None = None
 
     def __post_init__(self) -> None:
         self.timer_wheel = TimerWheel(self.meter)
+        self.led_wheel = TimerWheel(ticks_per_s=LED_TICKS_PER_S)
 
     def profile(self, device_id: str) -> Profile:
         """Return the profile that a device has from now on."""

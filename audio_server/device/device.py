@@ -3,17 +3,19 @@
     run
     ├─ event intake   applies presses that must wait, one after the other
     ├─ status         runs the start-up sequence on the LEDs: steps of the timer wheel (`Display`)
-    └─ audio          one take at a time (`Player`)
+    └─ audio          one take at a time (`Player`); begins with the first one that it must act on
 
 The device's requests run elsewhere, on one connection or on several. They come and go through
 `adopt`, `lose`, `plug` and `unplug`, which are synchronous, and they read `display` and press
 buttons. Fast path: a press that need not wait is applied where it comes (`press_nowait`), in the
-place of the intake task.
+place of the intake task. The audio task exists from the first take on that it must act on, since
+the devices of a crowd that connects play nothing yet.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -129,8 +131,12 @@ class Device:
         faults: list[Exception] = []
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
-            nursery.start_soon(self._player.run, self._take_is_over, name="audio")
-            faults.append(await fault_of(self._take_presses))
+            run, over = self._player.run, self._take_is_over
+            self._player.open(partial(nursery.start_soon, run, over, name="audio"))
+            try:
+                faults.append(await fault_of(self._take_presses))
+            finally:
+                self._player.close()  # which would keep a cycle
             nursery.cancel_scope.cancel()
         if faults:
             raise faults.pop()

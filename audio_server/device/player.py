@@ -50,6 +50,7 @@ class Player:
         "_pace",
         "_paused",
         "_rests",
+        "_start_task",
         "_step",
         "_stream",
         "_take",
@@ -75,6 +76,16 @@ class Player:
         self._step = trio.CancelScope()
         self._bell = Bell()
         self._rests = False
+        self._start_task: Callable[[], None] | None = None
+
+    def open(self, start_task: Callable[[], None]) -> None:
+        """Have `start_task` called once there is work for `run`, which it starts in a task."""
+        self._start_task = start_task
+        self._end_step()
+
+    def close(self) -> None:
+        """Start no task from now on: those of the device end."""
+        self._start_task = None
 
     def use_pace(self, pace: Pace) -> None:
         """Play at another pace from the next take on."""
@@ -170,7 +181,11 @@ class Player:
             await self._stream.wait_closed()
 
     def _end_step(self) -> None:
-        if not (self._rests and self._is_at_rest()):
+        if self._start_task is not None:
+            if not self._is_at_rest():
+                start_task, self._start_task = self._start_task, None
+                start_task()
+        elif not (self._rests and self._is_at_rest()):
             self._bell.ring()
             self._step.cancel()
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from heapq import heappop, heappush
 from typing import NoReturn, TypeAlias
 
 import trio
@@ -26,6 +27,10 @@ from audio_server.device.instrumentation import Instrumentation
 TICKS_PER_S = 50
 TICK_S = 1 / TICKS_PER_S
 """20 ms: as long as a packet, of which a refill tops up several."""
+
+LED_TICKS_PER_S = 10
+"""For LEDs: no eye misses a tenth of a second in a start-up sequence, and of a crowd that connects
+five times as many devices share a wake."""
 
 CHUNK = 64
 """How many steps are done between two looks at the sockets: one or two milliseconds of work."""
@@ -69,17 +74,21 @@ _Bucket: TypeAlias = dict[Timer, None]
 
 
 class TimerWheel:
-    """Performs steps at ticks of 20 ms by trio's clock. `run` is its one task.
+    """Performs steps at ticks by trio's clock, `ticks_per_s` of them. `run` is its one task.
 
     Ticks are absolute: steps that are due at computed times do not drift. After a late turn of the
     loop all steps whose ticks have passed are performed at once.
     """
 
-    __slots__ = ("_alarm", "_buckets", "_meter")
+    __slots__ = ("_alarm", "_buckets", "_meter", "_per_s", "_ticks")
 
-    def __init__(self, meter: Instrumentation | None = None) -> None:
+    def __init__(
+        self, meter: Instrumentation | None = None, ticks_per_s: int = TICKS_PER_S
+    ) -> None:
         self._meter = meter or Instrumentation()
+        self._per_s = ticks_per_s
         self._buckets: dict[int, _Bucket] = {}
+        self._ticks: list[int] = []  # of the buckets: a heap
         self._alarm = trio.CancelScope()
 
     async def run(self) -> NoReturn:
@@ -89,8 +98,8 @@ class TimerWheel:
         first or with it.
         """
         while True:
-            first = min(self._buckets, default=math.inf)
-            self._alarm = trio.CancelScope(deadline=first / TICKS_PER_S)
+            first = self._ticks[0] if self._ticks else math.inf
+            self._alarm = trio.CancelScope(deadline=first / self._per_s)
             with self._alarm:
                 await trio.sleep_forever()
             await self._serve_due()
@@ -102,7 +111,7 @@ class TimerWheel:
         Where all ticks are full it is the emptiest one, and the latest of equals, so that a crowd
         that begins at once has begun before the first of it is due.
         """
-        first, loads = _tick_at(when), [0] * period
+        first, loads = self._tick_at(when), [0] * period
         for tick, bucket in self._buckets.items():
             if (
                 -period <= tick - first < period
@@ -144,18 +153,26 @@ class TimerWheel:
         return drive
 
     def _put(self, drive: Timer, when: float) -> None:
-        tick = _tick_at(when)
+        tick = self._tick_at(when)
         bucket = self._buckets.get(tick)
         if bucket is None:
             bucket = self._buckets[tick] = {}
-            if tick < self._alarm.deadline * TICKS_PER_S:
-                self._alarm.deadline = tick / TICKS_PER_S
+            heappush(self._ticks, tick)
+            if tick < self._alarm.deadline * self._per_s:
+                self._alarm.deadline = tick / self._per_s
         bucket[drive] = None
         drive.bucket = bucket
 
+    def _tick_at(self, when: float) -> int:
+        """Return the first tick at or after `when`."""
+        return math.ceil(when * self._per_s - _ROUNDING)
+
     async def _serve_due(self) -> None:
-        now = math.floor(trio.current_time() * TICKS_PER_S + _ROUNDING)
-        for tick in sorted(tick for tick in self._buckets if tick <= now):
+        now = math.floor(trio.current_time() * self._per_s + _ROUNDING)
+        due: list[int] = []  # and none that a step adds: it may be late for ever
+        while self._ticks and self._ticks[0] <= now:
+            due.append(heappop(self._ticks))
+        for tick in due:
             bucket = self._buckets.pop(tick)
             while bucket:
                 self._serve_chunk(bucket, tick)
@@ -164,7 +181,7 @@ class TimerWheel:
 
     def _serve_chunk(self, bucket: _Bucket, tick: int) -> None:
         now = trio.current_time()
-        late_s = now - tick / TICKS_PER_S
+        late_s = now - tick / self._per_s
         steps = min(CHUNK if late_s < TICK_S else LATE_CHUNK, len(bucket))
         self._meter.served(steps, late_s)
         for _ in range(steps):
@@ -184,11 +201,6 @@ class TimerWheel:
             drive.ended()
         else:
             self._put(drive, when)
-
-
-def _tick_at(when: float) -> int:
-    """The first tick at or after `when`."""
-    return math.ceil(when * TICKS_PER_S - _ROUNDING)
 
 
 def never_again(_now: float) -> None:

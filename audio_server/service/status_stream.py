@@ -195,7 +195,7 @@ class StatusHandler:
         self._shown = frame
         if is_look:
             self._look_at = status.looks + 1
-        self._call.send_nowait(GET_STATE if is_look else frame_leds(frame.leds))
+        self._call.send_alone(GET_STATE if is_look else frame_leds(frame.leds))
         self._asked.append(_Asked(trio.current_time(), frame.leds, is_look))
         self._is_late = False
         self._be_patient(self._patience_ends_at())

@@ -132,12 +132,31 @@ async def test_after_that_nothing_starts_but_a_mode_that_is_acknowledged_is_kept
     assert device.state == State(2)
 
 
+async def test_the_audio_task_begins_with_the_first_take_that_has_to_wait(
+    devices: Devices, connect: Open, autojump_clock: MockClock
+) -> None:
+    device = connect(1)
+    sink = (await device.open_audio()).sink
+    sink.give(-math.inf)
+    await trio.testing.wait_all_tasks_blocked()
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    await device.press(PLAY)
+    await trio.testing.wait_all_tasks_blocked()
+    assert trio.lowlevel.current_statistics().tasks_living == tasks + 2  # and the events call
+    sink.give(math.inf)
+    await trio.sleep(10)
+    assert sink.flags == "S" + "m" * 48 + "E"
+    await device.press(PLAY)
+    await trio.sleep(10)
+    assert sink.flags == 2 * ("S" + "m" * 48 + "E")
+
+
 async def test_a_device_that_is_gone_leaves_nothing_behind(
     devices: Devices, connect: Open, autojump_clock: MockClock
 ) -> None:
     device = connect(1)
     await device.open_status()
-    await device.open_audio()
+    (await device.open_audio()).sink.give(-math.inf)
     await device.press(PLAY)
     pressed = weakref.ref(device.device._scope)
     tasks = trio.lowlevel.current_statistics().tasks_living

@@ -8,7 +8,13 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.timer_wheel import CHUNK, LATE_CHUNK, TICK_S, TimerWheel
+from audio_server.device.timer_wheel import (
+    CHUNK,
+    LATE_CHUNK,
+    LED_TICKS_PER_S,
+    TICK_S,
+    TimerWheel,
+)
 
 
 async def sleep_and_note(timer_wheel: TimerWheel, when: float, woken: list[float]) -> None:
@@ -26,6 +32,37 @@ async def test_wakes_at_the_first_tick_at_or_after(
     woken: list[float] = []
     await sleep_and_note(timer_wheel, when, woken)
     assert woken == [pytest.approx(tick)]
+
+
+@pytest.mark.parametrize(("when", "tick"), [(0.0, 0.0), (0.02, 0.1), (0.1, 0.1), (5.201, 5.3)])
+async def test_the_wheel_of_the_leds_has_ten_ticks_a_second(
+    autojump_clock: MockClock, when: float, tick: float
+) -> None:
+    woken: list[float] = []
+    async with trio.open_nursery() as nursery:
+        timer_wheel = TimerWheel(ticks_per_s=LED_TICKS_PER_S)
+        nursery.start_soon(timer_wheel.run)
+        await sleep_and_note(timer_wheel, when, woken)
+        nursery.cancel_scope.cancel()
+    assert woken == [pytest.approx(tick)]
+
+
+async def test_a_step_that_is_late_for_ever_leaves_turns_to_others(
+    timer_wheel: TimerWheel, autojump_clock: MockClock
+) -> None:
+    steps = 0
+
+    def step(now: float) -> float | None:
+        nonlocal steps
+        steps += 1
+        return now
+
+    timer = timer_wheel.start(0, step, lambda: None)
+    with trio.fail_after(1):
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+    assert 1 < steps < 25
+    timer.cancel()
 
 
 async def test_a_time_that_has_passed_is_due_at_once(

@@ -227,7 +227,7 @@ class Road:
         assert self._do is not None
         self._do()
 
-    def send_nowait(self, framed: bytes) -> None:
+    def send_alone(self, framed: bytes) -> None:
         self.sent.append(framed)
 
     async def recv_bytes(self, at_once: object) -> None:
