@@ -116,6 +116,7 @@ async def load_repository(
         settings.max_upload_mib,
         settings.cache_mib,
         settings.own_clips,
+        settings.loudness,
     )
     if documents is None:
         return repository

@@ -74,9 +74,10 @@ def add(
     if raw and file != STDIN:
         raise CommandError("--rate, --channels and --format are for raw sound on standard input")
     source = sys.stdin.buffer if file == STDIN else file
-    folder = (at or ClipsFolder()).to_change()
+    at = at or ClipsFolder()
+    folder = at.to_change()
     try:
-        tell(trio.run(partial(add_clip, source, folder, name=name, **raw)))
+        tell(trio.run(partial(add_clip, source, folder, name=name, loudness=at.loudness, **raw)))
     except NotSound as error:
         if file != STDIN or raw:
             raise

@@ -72,7 +72,7 @@ def replace(
     from audio_server.clips.convert import opus_of_file
 
     found, old = _find(at, name)
-    opus = trio.run(opus_of_file, file)
+    opus = trio.run(opus_of_file, file, (at or ClipsFolder()).loudness)
     tell(found.folder / folder_ops.replace(found.folder, old, opus, found.left_out))
 
 

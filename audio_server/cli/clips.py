@@ -44,11 +44,13 @@ def list_clips(
     import trio
 
     from audio_server.cli.progress import clip_progress
+    from audio_server.clips.cache import Cache
     from audio_server.clips.loader import load_clips
 
-    folder = (at or ClipsFolder()).to_read()
+    at = at or ClipsFolder()
+    kept = Cache(cache or default_cache(), loudness=at.loudness)
     with clip_progress() as progress:
-        load = partial(load_clips, folder, cache=cache or default_cache(), progress=progress)
+        load = partial(load_clips, at.to_read(), cache=kept, progress=progress)
         loaded = trio.run(load)
     if as_json:
         say_json([_facts(mode, clip) for mode, clip in enumerate(loaded)])

@@ -18,7 +18,7 @@ from audio_server.files.home import is_nowhere
 from audio_server.names import BadName, checked_tag
 from audio_server.settings.places import default_clips, default_data, own_clips
 from audio_server.settings.settings import BY_DEFAULT
-from audio_server.settings.values import Clips, Data
+from audio_server.settings.values import Clips, Data, Loudness
 from audio_server.wire.device_ids import FORM, is_device_id
 
 STDIN = "-"
@@ -84,6 +84,9 @@ class ClipsFolder(DataFolder):
     """The folder of clips that a server with these settings has."""
 
     clips: Annotated[Clips, Parameter(help="Folder of clips.")] = BY_DEFAULT
+    loudness: Annotated[
+        Loudness, Parameter(help="Loudness of sound that is encoded, -31 to -12 LUFS, or off.")
+    ] = None
 
     def to_read(self) -> Path:
         """Return the folder."""

@@ -29,13 +29,15 @@ async def add_clip(
     rate_hz: int | None = None,
     channels: int | None = None,
     sample_format: str | None = None,
+    loudness: int | None = None,
 ) -> Path:
     """Add a clip that comes last in `folder` and so gets the next mode; returns its path.
 
     A file is copied where the server would pass it through, and made into such an Ogg
-    Opus file otherwise. A stream is read until it ends. It is a sound file of any format that
-    the server takes; or raw PCM where one of the last three arguments is given, which are 48,000,
-    1 and "s16le" by default. SIGINT ends a stream like its end does, since Ctrl-C is how one
+    Opus file otherwise, at `loudness` LUFS if that is given. A stream is read until it ends. It is
+    a sound file of any format that the server takes; or raw PCM where one of the three arguments
+    about samples is given, which are 48,000, 1 and "s16le" by default. That is as loud as it comes,
+    since it is encoded meanwhile. SIGINT ends a stream like its end does, since Ctrl-C is how one
     stops a recorder; so call this in the main thread. The stream stays the caller's to close.
 
     The file is called by a number that sorts last and `name` (by default the source's).
@@ -48,11 +50,11 @@ async def add_clip(
     raw = {"rate_hz": rate_hz, "channels": channels, "sample_format": sample_format}
     given = {key: value for key, value in raw.items() if value is not None}
     if isinstance(source, Path):
-        opus = await opus_of_file(source)
+        opus = await opus_of_file(source, loudness)
     elif given:
         opus = await record_raw(source, STDIN, **_RAW | given)
     else:
-        opus = await record_file(source, STDIN)
+        opus = await record_file(source, STDIN, loudness)
     left_out = await find_left_out(folder)
     return folder / await trio.to_thread.run_sync(place, folder, title, opus, left_out)
 

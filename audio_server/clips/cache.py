@@ -42,7 +42,7 @@ PART_MAX_S = 3600
 """A file that was not complete after so long never will be: its writer was killed."""
 
 _DIGEST_BYTES = 32
-_ENTRY = re.compile(r"([0-9a-f]{64}-[0-9]+)\.(clip|peaks)")
+_ENTRY = re.compile(r"([0-9a-f]{64}-[0-9]+(?:-[0-9]+)?)\.(clip|peaks)")
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,9 +59,11 @@ class _Entry(NamedTuple):
     key: str
 
 
-def content_key(file: BufferedReader) -> str:
-    """Return a name for the rest of `file`, and for the format of the cache."""
-    return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-{FORMAT}"
+def content_key(file: BufferedReader, loudness: int | None = None) -> str:
+    """Return a name for the rest of `file`, for the format of the cache and for the loudness, in
+    LUFS, to which sound is brought."""
+    level = "" if loudness is None else f"-{-loudness}"
+    return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-{FORMAT}{level}"
 
 
 class Cache:
@@ -70,8 +72,12 @@ class Cache:
     Everything blocks, and nothing raises: where the folder cannot be used, a warning says so once.
     """
 
-    def __init__(self, folder: Path, max_bytes: int | None = None) -> None:
-        """A cache that `trim` keeps below `max_bytes`, if that is given."""
+    def __init__(
+        self, folder: Path, max_bytes: int | None = None, loudness: int | None = None
+    ) -> None:
+        """A cache that `trim` keeps below `max_bytes`, if that is given. `loudness`, in LUFS, is
+        that of its clips; None leaves them as loud as their files."""
+        self.loudness = loudness
         self._folder = folder
         self._max_bytes = max_bytes
         self._warned = is_nowhere(folder)  # that is said once, of all folders

@@ -74,6 +74,11 @@ class ClipReader:
         self._unchanged = {one.identity: one for one in known if one.identity is not None}
         self._known = {one.key: one.clip for one in known}
 
+    @property
+    def loudness(self) -> int | None:
+        """The loudness of the clips, in LUFS; None where it is that of their files."""
+        return self._cache.loudness
+
     def look_up(self, file: ClipFile) -> Loaded | None:
         """Return the clip of a file if it is known or cached; None if it has to be decoded.
         Blocks."""
@@ -103,7 +108,7 @@ class ClipReader:
             opened = stack.enter_context(_open(file.path))
             status = os.fstat(opened.fileno())
             _check(file, status)
-            key = content_key(opened)
+            key = content_key(opened, self._cache.loudness)
             clip = self._known.get(key) or self._cached(file, key)
             if clip is None:
                 stack.pop_all()

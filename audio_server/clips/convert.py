@@ -13,22 +13,29 @@ from audio_server.clips.errors import ClipError
 from audio_server.clips.ogg import opus_bytes
 
 
-async def opus_of_file(path: Path) -> bytes:
-    """The file at `path` as an Ogg Opus file: its own bytes where they will do.
+async def opus_of_file(path: Path, loudness: int | None = None) -> bytes:
+    """The file at `path` as an Ogg Opus file: its own bytes where they will do. With `loudness`, in
+    LUFS, sound that is encoded is brought to it.
 
     Raises `ClipError`. A cancel stops the work at once.
     """
     try:
         with await trio.to_thread.run_sync(path.open, "rb") as file:
-            return await opus_of(path, file)
+            return await opus_of(path, file, loudness=loudness)
     except OSError as error:
         raise ClipError(path, f"cannot be read ({error.strerror})") from error
 
 
-async def opus_of(path: Path | str, file: BinaryIO, *, max_packets: int | None = None) -> bytes:
+async def opus_of(
+    path: Path | str,
+    file: BinaryIO,
+    *,
+    max_packets: int | None = None,
+    loudness: int | None = None,
+) -> bytes:
     """The same of an open file of the system; `path` is its name in errors. Raises `ClipTooLarge`
     for one that would have more packets of 20 ms."""
-    async with open_decoder() as decoder:
+    async with open_decoder(loudness) as decoder:
         encoded = await decoder.ingest(path, file, max_packets=max_packets)
     return await trio.to_thread.run_sync(_opus_file, encoded, file)
 

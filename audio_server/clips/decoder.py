@@ -25,6 +25,7 @@ from audio_server.clips.errors import ClipError
 from audio_server.clips.faults import Fault, Refused
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ, is_sendable
 from audio_server.clips.records import (
+    AS_IT_IS,
     INGEST,
     LEVELS,
     LEVELS_A_PACKET,
@@ -61,7 +62,9 @@ class Decoder:
     """Decodes one file after the other, in a process that is started when there is one to decode,
     and again when that has died. To be had from `open_decoder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, loudness: int | None = None) -> None:
+        """With `loudness`, in LUFS, sound that is encoded is brought to it."""
+        self._level = AS_IT_IS if loudness is None else -loudness
         self._process: DecoderProcess | None = None
 
     async def ingest(
@@ -74,7 +77,8 @@ class Decoder:
         there are more than `max_packets`, and `ClipError` where no process can be started.
         """
         answer = _Answer(is_sendable, max_packets or MAX_PACKETS)
-        facts = await self._ask(path, INGEST, file, answer, _Facts)
+        job = INGEST + bytes([self._level])
+        facts = await self._ask(path, job, file, answer, _Facts)
         if facts.broken:
             broken, packets = facts.broken, facts.packets
             _log.warning("%s: %d of %d packets do not decode", path, broken, packets)
@@ -105,7 +109,7 @@ class Decoder:
                 while not answer.is_whole:
                     for kind, data in await process.read():
                         answer.take(kind, data)
-                    scope.deadline = started_at + WALL_S + answer.sound_s
+                    scope.deadline = started_at + WALL_S + answer.sound_s + answer.measured_s
                 return _decode(answer.facts, facts)
             raise Fault.TIME.error(path)
         except BadRecord:
@@ -143,9 +147,10 @@ class Decoder:
 
 
 @asynccontextmanager
-async def open_decoder() -> AsyncIterator[Decoder]:
-    """A decoder, whose process ends with the block."""
-    decoder = Decoder()
+async def open_decoder(loudness: int | None = None) -> AsyncIterator[Decoder]:
+    """A decoder, whose process ends with the block. With `loudness`, in LUFS, sound that is encoded
+    is brought to it."""
+    decoder = Decoder(loudness)
     try:
         yield decoder
     finally:
@@ -163,6 +168,7 @@ class _Answer:
         self._is_part = is_part
         self._max_parts = max_parts
         self._is_second = False
+        self.measured_s = 0
 
     def take(self, kind: Kind, data: bytes) -> None:
         """Take the next record.
@@ -174,6 +180,10 @@ class _Answer:
             self.sound_s += _PACKET_S
             self.parts.append(data)
             if len(self.parts) > self._max_parts:
+                raise Refused(Fault.LENGTH, self._max_parts / PACKETS_A_MINUTE)
+        elif kind is Kind.MEASURED:
+            self.measured_s += 1
+            if self.measured_s > self._max_parts * _PACKET_S:
                 raise Refused(Fault.LENGTH, self._max_parts / PACKETS_A_MINUTE)
         elif kind is Kind.AGAIN and not self._is_second:
             self._is_second = True

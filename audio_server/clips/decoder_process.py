@@ -25,8 +25,8 @@ from audio_server.clips.decoder_limits import CpuBudget, limit_cpu, limit_proces
 from audio_server.clips.faults import Fault, Refused
 from audio_server.clips.ingest import ingest
 from audio_server.clips.levels import levels
-from audio_server.clips.opus import PACKET_SAMPLES
-from audio_server.clips.records import INGEST, LEVELS, Kind, RecordReader, encode_record
+from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
+from audio_server.clips.records import AS_IT_IS, INGEST, LEVELS, Kind, RecordReader, encode_record
 
 _RIGHTS_BYTES = socket.CMSG_SPACE(array.array("i").itemsize)
 _READ_BYTES = 1 << 16
@@ -47,13 +47,14 @@ def serve(channel: socket.socket, limit: Callable[[float], None]) -> None:
     while (request := _receive(channel)) is not None:
         job, file = request
         with file:
-            _answer(Reply(channel, CpuBudget(limit)), _JOBS[job], file)
+            _answer(Reply(channel, CpuBudget(limit)), job, file)
 
 
-def _receive(channel: socket.socket) -> tuple[bytes, BinaryIO] | None:
-    job, rights, _, _ = channel.recvmsg(1, _RIGHTS_BYTES)
-    if not job:
+def _receive(channel: socket.socket) -> tuple[_Job, BinaryIO] | None:
+    name, rights, _, _ = channel.recvmsg(1, _RIGHTS_BYTES)
+    if not name:
         return None
+    job = _at_level(channel.recv(1)[0]) if name == INGEST else _JOBS[name]
     fds = array.array("i", rights[0][2])
     return job, os.fdopen(fds[0], "rb", buffering=0)
 
@@ -71,6 +72,10 @@ def _answer(reply: Reply, job: _Job, file: BinaryIO) -> None:
         reply.end(Kind.REFUSED, [Fault.CRASH.name, 0])
 
 
+def _at_level(level: int) -> _Job:
+    return lambda file, reply: _JOBS[INGEST](file, reply, level)
+
+
 class Reply:
     """The records of one answer; a sink of `ingest`."""
 
@@ -79,6 +84,7 @@ class Reply:
         self._budget = budget
         self._records: list[bytes] = []
         self._waiting_bytes = 0
+        self._measured = 0
 
     def check(self, samples: int = 0) -> None:
         """Raise `Refused` where the CPU time for the sound so far is used up."""
@@ -92,6 +98,14 @@ class Reply:
     def again(self) -> None:
         """Take back all packets."""
         self._add(Kind.AGAIN)
+
+    def measured(self, samples: int) -> None:
+        """Tell each second of sound that was measured."""
+        self.check(samples)
+        self._measured += samples
+        while self._measured >= RATE_HZ:
+            self._measured -= RATE_HZ
+            self._add(Kind.MEASURED)
 
     def end(self, kind: Kind, facts: object) -> None:
         """Send the rest, and last the facts."""
@@ -110,11 +124,11 @@ class Reply:
         self._channel.sendall(data)
 
 
-_Job = Callable[[BinaryIO, Reply], object]
+_Job = Callable[..., object]
 
 
-def _ingest(file: BinaryIO, reply: Reply) -> object:
-    source, damage = ingest(file, reply)
+def _ingest(file: BinaryIO, reply: Reply, level: int = AS_IT_IS) -> object:
+    source, damage = ingest(file, reply, None if level == AS_IT_IS else -level)
     facts = [source.codec, source.rate_hz, source.channels, source.passed_through]
     return [*facts, damage.broken, damage.good + damage.broken]
 

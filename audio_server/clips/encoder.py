@@ -6,6 +6,7 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 
+from audio_server.clips.loudness import Leveller
 from audio_server.clips.mix import MonoMixer
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
 
@@ -31,7 +32,9 @@ class OpusEncoder:
     packets: nothing is cut off, and silence fills the last one up.
     """
 
-    def __init__(self, bit_rate_bps: int = BIT_RATE_BPS) -> None:
+    def __init__(self, bit_rate_bps: int = BIT_RATE_BPS, *, gain_db: float = 0.0) -> None:
+        """`gain_db` changes the volume, with a limiter; at 0 sound stays as it is."""
+        self._leveller = Leveller(gain_db) if gain_db else None
         self._encoder = _open_encoder(bit_rate_bps)
         self._mixer: MonoMixer | None = None
         self._shape: object = None
@@ -51,6 +54,8 @@ class OpusEncoder:
     def finish(self) -> list[bytes]:
         """The packets that were still held back. Nothing may be pushed after this."""
         ready = self._drain_mixer()
+        if self._leveller is not None:
+            ready += self._encode_levelled(self._leveller.finish())
         # The encoder is opened by its first frame; before that there is nothing to flush.
         if self._encoder.is_open:
             ready += [bytes(packet) for packet in self._encoder.encode(None)]
@@ -61,6 +66,11 @@ class OpusEncoder:
         return self._encode(mixer.finish()) if mixer else []
 
     def _encode(self, frames: list[AudioFrame]) -> list[bytes]:
+        if self._leveller is not None:
+            frames = [levelled for frame in frames for levelled in self._leveller.push(frame)]
+        return self._encode_levelled(frames)
+
+    def _encode_levelled(self, frames: list[AudioFrame]) -> list[bytes]:
         return [bytes(packet) for frame in frames for packet in self._encoder.encode(frame)]
 
 

@@ -6,9 +6,9 @@ Runs in a decoder process (`decoder_process`), since files come from anywhere an
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeAlias, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -19,6 +19,7 @@ from audio_server.clips.encoded_clip import Source
 from audio_server.clips.encoder import OpusEncoder
 from audio_server.clips.faults import Fault, Refused
 from audio_server.clips.formats import CODECS, OPTIONS
+from audio_server.clips.loudness import LoudnessMeter, gain_db
 from audio_server.clips.ogg_opus import NotPlainOpus, Piece, can_pass, channels_of, read_opus
 from audio_server.clips.opus import PACKET_SAMPLES, RATE_HZ
 from audio_server.clips.opus_decoder import opus_decoder
@@ -39,6 +40,17 @@ class Sink(Protocol):
 
     def again(self) -> None:
         """Forget all packets so far."""
+
+    def measured(self, samples: int) -> None:
+        """Account for samples at 48 kHz that were measured, before any packet comes of them."""
+
+
+Put: TypeAlias = Callable[[AudioFrame], None]
+"""Takes the next frame of decoded sound."""
+
+T = TypeVar("T")
+Decode: TypeAlias = Callable[[BinaryIO, Put, Sink], tuple[T, "Damage"]]
+"""Decodes a file, from its beginning. Raises `Refused` for one that is mostly noise."""
 
 
 class Damage:
@@ -68,17 +80,18 @@ class Damage:
             self.good += 1
 
 
-def ingest(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
+def ingest(file: BinaryIO, sink: Sink, target_lufs: float | None = None) -> tuple[Source, Damage]:
     """Put the sound of `file`, which stays the caller's to close, into `sink`.
 
-    Takes the best audio stream (FFmpeg's choice: the default one, else the first).
-    Raises `Refused` for a file that cannot be a clip.
+    Takes the best audio stream (FFmpeg's choice: the default one, else the first). With
+    `target_lufs` the file is read twice: its loudness is measured, and then brought to that. Plain
+    Opus stays as it is. Raises `Refused` for a file that cannot be a clip.
     """
     with _faults_named():
         try:
-            return _ingest_opus(file, sink)
+            return _ingest_opus(file, sink, target_lufs)
         except NotPlainOpus:
-            return _transcode(file, sink)
+            return _evened(_transcode, file, sink, target_lufs)
 
 
 @contextmanager
@@ -99,7 +112,7 @@ def _faults_named() -> Iterator[None]:
 # -- Ogg Opus
 
 
-def _ingest_opus(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
+def _ingest_opus(file: BinaryIO, sink: Sink, target_lufs: float | None) -> tuple[Source, Damage]:
     passable, channels = True, 0
     for piece in read_opus(file):
         sink.check()
@@ -108,7 +121,7 @@ def _ingest_opus(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
     if passable and _pass_through(file, sink):
         return Source("opus", RATE_HZ, channels, passed_through=True), Damage()
     sink.again()
-    damage = _transcode_opus(file, sink)
+    _, damage = _evened(_transcode_opus, file, sink, target_lufs)
     return Source("opus", RATE_HZ, channels, passed_through=False), damage
 
 
@@ -130,10 +143,9 @@ def _pass_through(file: BinaryIO, sink: Sink) -> bool:
     return True
 
 
-def _transcode_opus(file: BinaryIO, sink: Sink) -> Damage:
-    """Decode each link by its own head, without the samples that the container drops, and
-    encode."""
-    encoder, damage = OpusEncoder(), Damage()
+def _transcode_opus(file: BinaryIO, put: Put, sink: Sink) -> tuple[None, Damage]:
+    """Decode each link by its own head, without the samples that the container drops."""
+    damage = Damage()
     head, decoder = b"", opus_decoder()
     for piece in read_opus(file):
         if piece.head is not head:
@@ -142,10 +154,11 @@ def _transcode_opus(file: BinaryIO, sink: Sink) -> Damage:
         with damage.counted():
             frames = decoder.decode(av.Packet(piece.data))
         for frame in frames:
-            _encode(encoder, sink, _cut(frame, piece))
+            if (heard := _cut(frame, piece)) is not None and heard.samples:
+                put(heard)
         sink.check()
-    _finish(encoder, sink, damage)
-    return damage
+    damage.judge()
+    return None, damage
 
 
 def _cut(frame: AudioFrame, piece: Piece) -> AudioFrame | None:
@@ -165,9 +178,9 @@ def _cut(frame: AudioFrame, piece: Piece) -> AudioFrame | None:
 # -- all other formats
 
 
-def _transcode(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
-    """Decode, mix down, resample and encode."""
-    encoder, damage, pace = OpusEncoder(), Damage(), _Pace()
+def _transcode(file: BinaryIO, put: Put, sink: Sink) -> tuple[Source, Damage]:
+    """Decode the best audio stream."""
+    damage, pace = Damage(), _Pace()
     with _open(file) as container:
         stream = _best_audio(container)
         for packet in container.demux(stream):
@@ -175,12 +188,13 @@ def _transcode(file: BinaryIO, sink: Sink) -> tuple[Source, Damage]:
             with damage.counted():
                 frames = packet.decode()
             for frame in frames:
-                _encode(encoder, sink, frame)
+                if frame.samples:
+                    put(frame)
             pace.check(frames)
             sink.check()
         codec = stream.codec_context
         source = Source(codec.codec.canonical_name, codec.sample_rate, codec.channels, False)
-    _finish(encoder, sink, damage)
+    damage.judge()
     return source, damage
 
 
@@ -221,14 +235,25 @@ def _best_audio(container: InputContainer) -> AudioStream:
     return stream
 
 
-def _encode(encoder: OpusEncoder, sink: Sink, frame: AudioFrame | None) -> None:
-    if frame is None or not frame.samples:
-        return
-    for packet in encoder.push(frame):
-        sink.put(packet)
+# -- decoded sound to packets
 
 
-def _finish(encoder: OpusEncoder, sink: Sink, damage: Damage) -> None:
-    damage.judge()
+def _evened(
+    decode: Decode[T], file: BinaryIO, sink: Sink, target_lufs: float | None
+) -> tuple[T, Damage]:
+    """Decode a file, mix down, resample and encode, at the loudness that is wanted."""
+    gain = 0.0
+    if target_lufs is not None:
+        meter = LoudnessMeter()
+        decode(file, lambda frame: sink.measured(meter.push(frame)), sink)
+        gain = gain_db(meter.finish(), target_lufs)
+    encoder = OpusEncoder(gain_db=gain)
+
+    def put(frame: AudioFrame) -> None:
+        for packet in encoder.push(frame):
+            sink.put(packet)
+
+    result = decode(file, put, sink)
     for packet in encoder.finish():
         sink.put(packet)
+    return result

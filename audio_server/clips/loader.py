@@ -28,7 +28,9 @@ TURN_S = 0.05
 """How long a thread loads files before it says how many."""
 
 
-async def load_clips(folder: Path, *, cache: Path, progress: Progress | None = None) -> list[Clip]:
+async def load_clips(
+    folder: Path, *, cache: Path | Cache, progress: Progress | None = None
+) -> list[Clip]:
     """The clips of `folder` as `load_files` loads them, without where they are from."""
     return [loaded.clip for loaded in await load_files(folder, cache=cache, progress=progress)]
 
@@ -123,7 +125,7 @@ class _Work:
 
     async def _read_all(self, todo: Iterator[ClipFile]) -> None:
         """Load one file after the other; several tasks share `todo`."""
-        async with open_decoder() as decoder:
+        async with open_decoder(self._reader.loudness) as decoder:
             for file in todo:
                 # An error is kept, not raised: the others go on into the cache, and which of two
                 # errors is told does not depend on which process was first.

@@ -29,7 +29,7 @@ STREAM_MAX_BYTES = 1 << 30
 _CHUNK_BYTES = 65_536
 
 
-async def record_file(stream: BinaryIO, name: str) -> bytes:
+async def record_file(stream: BinaryIO, name: str, loudness: int | None = None) -> bytes:
     """An Ogg Opus file of the sound file that comes in `stream`; `name` is its name in errors.
 
     It is read whole first, so pieces may be of any size. Raises `ClipError`; for raw PCM, which
@@ -40,7 +40,7 @@ async def record_file(stream: BinaryIO, name: str) -> bytes:
         if not spool.size:
             raise NotSound(name, "has no sound in it")
         await trio.to_thread.run_sync(spool.flush)
-        return await opus_of(name, spool.file)
+        return await opus_of(name, spool.file, loudness=loudness)
 
 
 async def record_raw(

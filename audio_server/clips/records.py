@@ -10,7 +10,10 @@ _HEAD = struct.Struct("<BH")
 
 INGEST, LEVELS = b"i", b"l"
 """The jobs on a file that is sent along: the packets of a sound file; the loudness of packets that
-are in the file as records."""
+are in the file as records. `INGEST` is followed by a byte: the loudness that is wanted in -LUFS, or
+`AS_IT_IS`."""
+
+AS_IT_IS = 0
 
 RECORD_MAX_BYTES = 0xFFFF
 
@@ -31,6 +34,8 @@ class Kind(IntEnum):
     """The end; JSON of facts."""
     REFUSED = 5
     """The end: JSON of a fault's name and its number."""
+    MEASURED = 6
+    """One more second of sound has been measured, of which packets will follow."""
 
 
 _KINDS = frozenset(Kind)

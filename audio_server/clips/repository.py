@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar, TypeVarTuple, Unpack
 
@@ -134,7 +135,12 @@ class Repository:
         bounds of uploads, and lasts no longer than `sounds.SOUND_MAX_S`."""
         async with self._uploads:
             return await receive_as(
-                sound_of, name, parts, None, max_bytes=self.max_bytes, decoding=self._decoding
+                partial(sound_of, loudness=self._cache.loudness),
+                name,
+                parts,
+                None,
+                max_bytes=self.max_bytes,
+                decoding=self._decoding,
             )
 
     # -- how it changes
@@ -221,7 +227,12 @@ class Repository:
         await self._check_free()
         async with self._uploads:
             return await receive(
-                name, parts, self.folder, max_bytes=self.max_bytes, decoding=self._decoding
+                name,
+                parts,
+                self.folder,
+                max_bytes=self.max_bytes,
+                decoding=self._decoding,
+                loudness=self._cache.loudness,
             )
 
     @asynccontextmanager
@@ -297,9 +308,11 @@ async def open_repository(
     max_upload_mib: int = UPLOAD_MAX_MIB,
     cache_mib: int = CACHE_MAX_MIB,
     own: Path | None = None,
+    loudness: int | None = None,
 ) -> Repository:
-    """Return the repository of a folder, loaded. Raises `ClipError`."""
-    left_out, kept = LeftOut(), Cache(cache, cache_mib << 20)
+    """Return the repository of a folder, loaded, its sound at `loudness` LUFS if that is given.
+    Raises `ClipError`."""
+    left_out, kept = LeftOut(), Cache(cache, cache_mib << 20, loudness)
     loaded = await load_files(folder, cache=kept, progress=progress, left_out=left_out)
     max_bytes = max_upload_mib << 20
     repository = Repository(folder, kept, loaded, max_bytes=max_bytes, left_out=left_out, own=own)

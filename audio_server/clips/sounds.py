@@ -22,12 +22,13 @@ _CHIME: Final = Path(__file__).with_name("chime.opus")
 _PACKETS_MAX: Final = SOUND_MAX_S * 1000 // PACKET_MS
 
 
-async def sound_of(name: str, file: BinaryIO) -> Clip:
-    """Return the sound of an open file of the system, of any common format.
+async def sound_of(name: str, file: BinaryIO, *, loudness: int | None = None) -> Clip:
+    """Return the sound of an open file of the system, of any common format. With `loudness`, in
+    LUFS, sound that is encoded is brought to it.
 
     Raises `ClipError` for one that cannot be played, and `ClipTooLarge` for one that is too long.
     """
-    async with open_decoder() as decoder:
+    async with open_decoder(loudness) as decoder:
         encoded = await decoder.ingest(name, file, max_packets=_PACKETS_MAX)
     return await trio.to_thread.run_sync(Clip.from_packets, name, encoded.packets)
 

@@ -47,8 +47,15 @@ class SpeechFailed(ClipError):
     """The command made no sound of this text."""
 
 
-async def speak(command: Sequence[str], text: str, *, decoding: trio.CapacityLimiter) -> Clip:
-    """Return `text` as sound. Raises `CannotSpeak`, `SpeechFailed` and other `ClipError`s.
+async def speak(
+    command: Sequence[str],
+    text: str,
+    *,
+    decoding: trio.CapacityLimiter,
+    loudness: int | None = None,
+) -> Clip:
+    """Return `text` as sound, at `loudness` LUFS if that is given. Raises `CannotSpeak`,
+    `SpeechFailed` and other `ClipError`s.
 
     A place of `decoding` is taken while it is decoded. A cancel ends the command, and leaves
     nothing behind.
@@ -67,7 +74,7 @@ async def speak(command: Sequence[str], text: str, *, decoding: trio.CapacityLim
             raise SpeechFailed(program, "has made no sound of the text")
         await trio.to_thread.run_sync(spool.flush)
         async with decoding:
-            clip = await sound_of(program, spool.file)
+            clip = await sound_of(program, spool.file, loudness=loudness)
     return clip.called(name)
 
 

@@ -54,9 +54,10 @@ async def receive(
     *,
     max_bytes: int,
     decoding: trio.CapacityLimiter,
+    loudness: int | None = None,
 ) -> bytes:
-    """An Ogg Opus file of the file that comes; see `receive_as`."""
-    convert = partial(opus_of, max_packets=_PACKETS_MAX)
+    """An Ogg Opus file of the file that comes; see `receive_as` and `opus_of`."""
+    convert = partial(opus_of, max_packets=_PACKETS_MAX, loudness=loudness)
     return await receive_as(convert, name, parts, folder, max_bytes=max_bytes, decoding=decoding)
 
 

@@ -32,6 +32,7 @@ from audio_server.settings.values import (
     LedBrightness,
     LogFormat,
     LogLevel,
+    Loudness,
     MaxDevices,
     ModeWhilePlaying,
     Networks,
@@ -82,6 +83,11 @@ class Settings:
     clips: Clips = BY_DEFAULT
     """Folder of clips; the order of the file names gives the modes. The shipped clips stay as they
     are: with the first change they are copied to `clips` in the data folder."""
+
+    loudness: Loudness = None
+    """Loudness to which sound is brought when it is encoded, -31 to -12 LUFS (EBU R128: -16 for
+    speech and music, -23 as in broadcasts), with a limiter; off leaves it as loud as its file, and
+    so is Opus that is sent as it is, and live sound."""
 
     max_upload_mib: Annotated[int, whole(1, 4096)] = 64
     """How large a sound file may be that is uploaded, 1 to 4096 MiB; it may last an hour."""

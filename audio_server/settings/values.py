@@ -34,6 +34,8 @@ ProxyProtocol = Literal["off", "required"]
 # Under three packets every hiccup of a scheduler is heard; over two seconds a Stop feels broken.
 LEAD_MS_MIN, LEAD_MS_MAX = 60, 2000
 
+LUFS_MIN, LUFS_MAX = -31, -12
+
 BRIGHTNESS_MIN, BRIGHTNESS_MAX = 1, 100
 """In percent. Dark LEDs would show no state."""
 
@@ -165,6 +167,15 @@ def _cluster(_: Any, tokens: Sequence[Token]) -> str:
     return tokens[0].value
 
 
+def _loudness(_: Any, tokens: Sequence[Token]) -> int | None:
+    text = tokens[0].value
+    if text == "off":
+        return None
+    if not re.fullmatch(r"-[0-9]{1,2}", text) or not LUFS_MIN <= int(text) <= LUFS_MAX:
+        raise ValueError(f'"{text}" is neither off nor a number from {LUFS_MIN} to {LUFS_MAX}')
+    return int(text)
+
+
 def _not_empty(_: Any, value: str) -> None:
     if not value.strip():
         raise ValueError("A host name or address is needed.")
@@ -196,6 +207,16 @@ Cluster = Annotated[
 ]
 Workers = Annotated[WorkerNumber, Parameter(converter=_workers)]
 LeadMs = Annotated[int, whole(LEAD_MS_MIN, LEAD_MS_MAX)]
+Loudness = Annotated[
+    int | None,
+    Parameter(
+        converter=_loudness,
+        n_tokens=1,
+        allow_leading_hyphen=True,
+        metavar="LUFS",
+        show_default=lambda _: "off",
+    ),
+]
 LedBrightness = Annotated[int, whole(BRIGHTNESS_MIN, BRIGHTNESS_MAX)]
 MaxDevices = Annotated[int, whole(1)]
 GraceS = Annotated[float, seconds(0, 300)]

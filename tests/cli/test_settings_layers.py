@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "cluster_replicas": ("0", "1", "16"),
     "lead_ms": ("60", "100", "2000"),
     "max_devices": ("1", "500", "100000"),
+    "loudness": ("-16", "off", "-23"),
     "max_upload_mib": ("1", "20", "4096"),
     "tts_command": ("off", "piper --model 'a b'", "espeak-ng -v de --stdin --stdout"),
     "live": ("radio", "radio,hall", "a.b-c_1"),
@@ -65,6 +66,8 @@ def value_of(settings: Settings, name: str, like: str) -> object:
     value = getattr(settings, name)
     if isinstance(value, bool):
         return like == "true"
+    if name == "loudness":
+        return None if like == "off" else int(like)
     if name == "live":
         return tuple(like.split(","))
     if isinstance(value, tuple):

@@ -28,7 +28,7 @@ from audio_server.clips.encoded_clip import EncodedClip
 from audio_server.clips.errors import ClipDamaged, ClipError, ClipTooLarge, NotSound
 from audio_server.clips.faults import Fault, Refused
 from audio_server.clips.ingest import ingest as ingest_here
-from audio_server.clips.records import INGEST, Kind, RecordReader, encode_record
+from audio_server.clips.records import AS_IT_IS, INGEST, Kind, RecordReader, encode_record
 
 SOUND = chirp(48_000, 0.5)
 
@@ -215,7 +215,7 @@ from audio_server.clips import decoder_handle
 async def main():
     process = await decoder_handle.start_process()
     read, write = os.pipe()
-    await process.request(b"i", os.fdopen(read, "rb"))
+    await process.request(b"i\\0", os.fdopen(read, "rb"))
     while not process.is_ready:
         with trio.move_on_after(0.1):
             await process.read()
@@ -301,7 +301,7 @@ def asked(near: socket.socket, job: bytes, path: Path) -> list[tuple[Kind, bytes
 def test_a_file_is_answered_with_records(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", SOUND)
     with served() as near:
-        said = asked(near, INGEST, path)
+        said = asked(near, INGEST + bytes([AS_IT_IS]), path)
     kinds = [kind for kind, _ in said]
     assert kinds[0] is Kind.READY
     assert kinds.count(Kind.PACKET) == packets_for(len(SOUND))
@@ -321,7 +321,10 @@ def test_whatever_goes_wrong_is_said_by_name(
     monkeypatch.setitem(decoder_process._JOBS, INGEST, fail)
     (tmp_path / "a").touch()
     with served() as near:
-        assert asked(near, INGEST, tmp_path / "a")[-1] == (Kind.REFUSED, b'["%s", 0]' % fault)
+        assert asked(near, INGEST + bytes([AS_IT_IS]), tmp_path / "a")[-1] == (
+            Kind.REFUSED,
+            b'["%s", 0]' % fault,
+        )
 
 
 ERRORS = {

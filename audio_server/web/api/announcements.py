@@ -172,7 +172,12 @@ class AnnouncementOperations:
             raise Problem(422, "the text is empty")
         self._speaking.check()
         with self._speaking.counted():
-            return await speak(self._command, text, decoding=self._repository.decoding)
+            return await speak(
+                self._command,
+                text,
+                decoding=self._repository.decoding,
+                loudness=self._repository.cache.loudness,
+            )
 
     @Operation(
         "GET",
