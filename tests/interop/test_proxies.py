@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 import pytest
-from debian_proxies import haproxy, nginx
+from debian_proxies import envoy, haproxy, nginx
 from free_ports import free_ports
 from house import LONG, SHORT, MadeClips, play, select, settle, wait_shown, wait_takes
 from server_process import ServerProcess
@@ -39,7 +39,7 @@ def trusting_server(clips: MadeClips) -> Iterator[ServerProcess]:
     assert server.stop() == 0
 
 
-@pytest.fixture(params=[nginx, haproxy], ids=["nginx", "haproxy"])
+@pytest.fixture(params=[nginx, haproxy, envoy], ids=["nginx", "haproxy", "envoy"])
 def target(
     request: pytest.FixtureRequest, trusting_server: ServerProcess, tmp_path: Path
 ) -> Iterator[str]:
@@ -181,7 +181,7 @@ def test_two_servers_behind_a_hash_of_the_device_id(
     assert output.splitlines()[-1:] == ["contract kept"], output
 
 
-@pytest.mark.parametrize("balanced", [nginx, partial(haproxy, mode="hash")])
+@pytest.mark.parametrize("balanced", [nginx, partial(haproxy, mode="hash"), envoy])
 def test_workers_with_a_port_each_behind_a_hash_of_the_device_id(
     clips: MadeClips, tmp_path: Path, balanced: Proxy
 ) -> None:

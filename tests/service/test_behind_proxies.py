@@ -1,4 +1,4 @@
-"""Many devices behind one nginx or HAProxy: none is lost for what another client does."""
+"""Many devices behind one nginx, HAProxy or Envoy: none is lost for what another client does."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def open_crowd(kind: str, folder: Path) -> AsyncIterator[Crowd]:
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+@pytest.mark.parametrize("kind", ["nginx", "haproxy", "envoy"])
 async def test_one_client_that_resets_harms_none_of_sixty_devices(
     kind: str, tmp_path: Path
 ) -> None:
