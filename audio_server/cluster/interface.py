@@ -224,6 +224,9 @@ class Nodes(Protocol):
     def owner(self, device_id: str) -> str | None:
         """Return the node that has a device, or had it last."""
 
+    def is_connected(self, device_id: str) -> bool:
+        """Whether a node has a device now."""
+
     async def ask(self, node: str, what: str, within_s: float, **facts: Any) -> list[Any]:
         """Return the parts of a node's answer, if there is never a silence of `within_s` before it
         is whole.

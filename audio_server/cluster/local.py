@@ -73,6 +73,10 @@ class Hub:
         found = self._find(device_id)
         return None if found is None else found.node
 
+    def is_connected(self, device_id: str) -> bool:
+        """Whether a node has a device now."""
+        return device_id in self._held
+
     def join(self, node: str, listener: Listener) -> None:
         """Add a node. Its name was never used before."""
         self._members[node] = Member(listener, Questions())

@@ -298,6 +298,8 @@ class FleetAnywhere:
             return IS_CONNECTED
         await self._collector.collect()  # its end, which would bring it back
         await self._gather("forgotten", device_id=device_id)
+        if self._nodes.is_connected(device_id):  # since the nodes were asked
+            return IS_CONNECTED
         return await self._inventory.forget(device_id, is_known=True)
 
     def _on_record(self, news: RecordNews) -> None:

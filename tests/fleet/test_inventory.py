@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 import trio
@@ -205,6 +206,28 @@ async def test_devices_of_workers_are_known_after_they_left(autojump_clock: Mock
         await trio.sleep(2 * COLLECT_S)
         assert [row["id"] for row in await at.fleet.away()] == ["b"]
         assert await at.fleet.row("a") is None
+
+
+async def test_a_device_that_connects_while_it_is_forgotten_stays_known(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with spread() as at, at.fleet.at_work():
+        with at.connected(1, "a"):
+            await trio.sleep(2 * COLLECT_S)
+        await trio.sleep(2 * COLLECT_S)
+        hub: Any = at.fleet._nodes
+        hub.store.put("a", 3)
+        gather = at.fleet._gather
+
+        async def gather_late(what: str, **facts: Any) -> list[Any]:
+            parts = await gather(what, **facts)
+            if what == "forgotten":
+                hub.claim(next(iter(at.fleet._agents)), "a", hub.clock_ns())
+            return parts
+
+        monkeypatch.setattr(at.fleet, "_gather", gather_late)
+        assert await at.fleet.forget("a") == IS_CONNECTED
+        assert hub.store.get("a") == 3
 
 
 async def test_what_a_worker_saw_is_not_lost_with_an_answer(autojump_clock: MockClock) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import trio
@@ -126,10 +126,13 @@ class Spread:
         """The process of a worker is gone."""
         self._lives[number].cancel()
 
-    def connected(self, worker: int, device_id: str, number: int = 1) -> Any:
-        """A device of a worker, with all its streams."""
+    @contextmanager
+    def connected(self, worker: int, device_id: str, number: int = 1) -> Iterator[Any]:
+        """A device of a worker, with all its streams, for the block."""
         self.hub.claim(self.nodes[worker], device_id, time.monotonic_ns())
-        return self.workers[worker].connected(device_id, number)
+        with self.workers[worker].connected(device_id, number) as link:
+            yield link
+        self.hub.release(self.nodes[worker], device_id)
 
 
 @asynccontextmanager
