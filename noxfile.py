@@ -204,6 +204,15 @@ BENCH_OPTIONS = ("--tls=both", "--json=benchmarks.json", "--svg=docs/performance
 
 
 @nox.session(default=False)
+def cluster(session: nox.Session) -> None:
+    """Kill nodes and engines under 1,000 devices; then a fleet of a million on paper."""
+    session.install("-r", lock_of("bench"))
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "-m", "benchmarks.cluster", *session.posargs)
+    session.run("python", "-m", "benchmarks.million")
+
+
+@nox.session(default=False)
 def protos(session: nox.Session) -> None:
     """Generate the modules of comms.proto again; fails if that changes the tree."""
     session.install("-r", lock_of("protos"))

@@ -16,7 +16,7 @@ from grpclib.const import Status
 from members import open_road
 from node_process import MODE, PLAY, STOP, NodeProcess, open_node
 
-MOVES = 100
+MOVES = 30
 
 
 class Pair(NamedTuple):
