@@ -14,6 +14,7 @@ when the steps end, and cancels them before that.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
@@ -38,6 +39,10 @@ CHUNK = 64
 LATE_CHUNK = 256
 """The same where a tick has passed by another one: sound that falls behind goes before all that
 devices say, and before those that connect."""
+
+WAKES = 10
+"""How many tasks that slept go on in a turn of the loop, after all sound that is due. Thousands of
+takes end at once after an announcement, and each resumes a clip: the work of several refills."""
 
 FULL = 64
 """Takes that share a tick before another tick is used: a wake from idle costs as much as a dozen
@@ -80,7 +85,7 @@ class TimerWheel:
     loop all steps whose ticks have passed are performed at once.
     """
 
-    __slots__ = ("_alarm", "_buckets", "_meter", "_per_s", "_ticks")
+    __slots__ = ("_alarm", "_buckets", "_meter", "_per_s", "_sleepers", "_ticks")
 
     def __init__(
         self, meter: Instrumentation | None = None, ticks_per_s: int = TICKS_PER_S
@@ -90,6 +95,7 @@ class TimerWheel:
         self._buckets: dict[int, _Bucket] = {}
         self._ticks: list[int] = []  # of the buckets: a heap
         self._alarm = trio.CancelScope()
+        self._sleepers: deque[Timer] = deque()  # whose time has come, and who wait their turn
 
     async def run(self) -> NoReturn:
         """Perform the steps that are due, for ever. Costs nothing without any.
@@ -98,11 +104,15 @@ class TimerWheel:
         first or with it.
         """
         while True:
-            first = self._ticks[0] if self._ticks else math.inf
-            self._alarm = trio.CancelScope(deadline=first / self._per_s)
-            with self._alarm:
-                await trio.sleep_forever()
+            if not self._sleepers:
+                first = self._ticks[0] if self._ticks else math.inf
+                self._alarm = trio.CancelScope(deadline=first / self._per_s)
+                with self._alarm:
+                    await trio.sleep_forever()
             await self._serve_due()
+            self._wake()
+            if self._sleepers:
+                await trio.lowlevel.checkpoint()
 
     def find_phase(self, when: float, period: int) -> int:
         """Return the best first tick, counted from `when`, for steps every `period` ticks.
@@ -179,6 +189,12 @@ class TimerWheel:
                 if bucket or tick < now:
                     await trio.lowlevel.checkpoint()
 
+    def _wake(self) -> None:
+        """Have the next sleepers go on."""
+        for _ in range(min(WAKES, len(self._sleepers))):
+            if (wake := self._sleepers.popleft().ended) is not None:  # not cancelled meanwhile
+                wake()
+
     def _serve_chunk(self, bucket: _Bucket, tick: int) -> None:
         now = trio.current_time()
         late_s = now - tick / self._per_s
@@ -197,8 +213,10 @@ class TimerWheel:
             drive.error = error
         if drive.ended is None:  # cancelled by its own step
             return
-        if when is None:
-            drive.ended()
+        if when is None and drive.step is never_again:
+            self._sleepers.append(drive)
+        elif when is None:
+            drive.ended()  # a take that found no room goes on at once: its sound is due
         else:
             self._put(drive, when)
 

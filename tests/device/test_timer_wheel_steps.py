@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.timer_wheel import FULL, TimerWheel
+from audio_server.device.timer_wheel import FULL, WAKES, TimerWheel
 
 
 async def test_a_step_is_done_at_the_times_that_it_asks_for(
@@ -124,3 +126,58 @@ async def test_a_full_tick_is_no_company(
         begin(phase)
     assert found[: 3 * FULL] == [2] * FULL + [1] * FULL + [0] * FULL
     assert found[3 * FULL :] == ([2, 1, 0] * FULL)[:FULL]
+
+
+class Turns(trio.abc.Instrument):
+    """Counts the turns of the loop."""
+
+    count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+async def test_a_crowd_that_ends_goes_on_in_slices_after_sound(
+    timer_wheel: TimerWheel, autojump_clock: MockClock
+) -> None:
+    """As many takes that end at once do: none of them delays a step that is due."""
+    turns = Turns()
+    woken: list[int] = []
+    served: list[tuple[int, int]] = []
+
+    async def sleeper() -> None:
+        await timer_wheel.sleep_until(1.0)
+        woken.append(turns.count)
+
+    def step(_now: float) -> float | None:
+        served.append((turns.count, len(woken)))
+        return None
+
+    for _ in range(100):
+        timer_wheel.start(1.0, step, lambda: None)
+    async with trio.open_nursery() as sleepers:
+        for _ in range(100):
+            sleepers.start_soon(sleeper)
+        trio.lowlevel.add_instrument(turns)
+    trio.lowlevel.remove_instrument(turns)
+    assert len(woken) == 100
+    assert max(Counter(woken).values()) == WAKES
+    assert [before for _, before in served] == [0] * 100
+    assert trio.current_time() == 1.0
+
+
+async def test_a_cancelled_task_is_not_woken_by_its_last_step(
+    timer_wheel: TimerWheel, autojump_clock: MockClock
+) -> None:
+    woken: list[int] = []
+
+    async def sleeper(number: int) -> None:
+        await timer_wheel.sleep_until(1.0)
+        woken.append(number)
+        sleepers.cancel_scope.cancel()  # while others, whose steps have ended too, wait their turn
+
+    async with trio.open_nursery() as sleepers:
+        for number in range(5 * WAKES):
+            sleepers.start_soon(sleeper, number)
+    assert 1 <= len(woken) <= 2 * WAKES  # the wheel may go on before the first that it woke
+    await timer_wheel.sleep_until(2)
