@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 import structlog
 
@@ -16,6 +17,8 @@ from audio_server.device.playback import Playback, PlaybackFailed
 from audio_server.device.player import Player
 from audio_server.device.profile import Profile, ProfileOf
 from audio_server.device.timer_wheel import LED_TICKS_PER_S, TimerWheel
+
+Happening: TypeAlias = tuple[DeviceEvent, tuple[object, ...]]
 
 log = structlog.get_logger()
 
@@ -35,6 +38,8 @@ class Context:
     ending: bool = False
     listeners: tuple[Listener, ...] = ()
     profile_of: ProfileOf | None = None
+    held: dict[str, list[Happening]] = field(init=False, default_factory=dict)
+    _held_for: str | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.timer_wheel = TimerWheel(self.meter)
@@ -53,12 +58,37 @@ class Context:
         self.listeners = tuple(one for one in self.listeners if one is not listener)
 
     def tell(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
-        """Report an event to the listeners."""
+        """Report an event to the listeners; those of the device that are held go first."""
+        if self.held:
+            if device_id == self._held_for:
+                self.held[device_id].append((kind, details))
+                return
+            self.tell_held(device_id)
         for listener in self.listeners:
             try:
                 listener.happened(device_id, kind, *details)
             except Exception:  # a faulty listener must not end the device
                 self._drop(listener)
+
+    def hold(self, device_id: str) -> None:
+        """Hold the events of a device from now on until `hold_no_more`, and tell them at
+        `tell_held`, which the caller calls soon, or before the next event of the device.
+
+        Where many devices begin at once, the sound of the last one waits for no listener.
+        """
+        self.held.setdefault(device_id, [])
+        self._held_for = device_id
+
+    def hold_no_more(self) -> None:
+        """Tell events at once again."""
+        device_id, self._held_for = self._held_for, None
+        if device_id is not None and not self.held[device_id]:
+            del self.held[device_id]
+
+    def tell_held(self, device_id: str) -> None:
+        """Report the events of a device that are held, in their order."""
+        for kind, details in self.held.pop(device_id, ()):
+            self.tell(device_id, kind, *details)
 
     def tell_changed(self, device_id: str) -> None:
         """Report that a visible property of a device has changed."""

@@ -342,19 +342,24 @@ class Device:
         return is_begun
 
     def begin_announcement(self, announcement: Announcement) -> bool:
-        """As `announce`, but the LEDs stay until `show_announcement` or the next change: where many
-        devices begin at once, no sound waits for frames and their answers."""
+        """As `announce`, but LEDs and listeners wait for `show_announcement` or the next change:
+        where many devices begin at once, no sound waits for frames, their answers and events."""
         if self._context.ending or CallKind.AUDIO not in self.attachments:
             return False
         announcer = self._announcer or Announcer(self.id, self._context, self._player, self.profile)
-        if announcer.announce(announcement):
+        self._context.hold(self.id)
+        try:
+            if not announcer.announce(announcement):
+                return False
             self._announcer = announcer
             self._need_no_greeting()
             return True
-        return False
+        finally:
+            self._context.hold_no_more()
 
     def show_announcement(self) -> None:
-        """Show that an announcement plays, if it still does."""
+        """Show that an announcement plays, if it still does, and tell the listeners of it."""
+        self._context.tell_held(self.id)
         if self._announcer is not None:
             self.display.show(self.state._replace(announcing=True))
 

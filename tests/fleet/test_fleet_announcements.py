@@ -12,6 +12,7 @@ from worker_stand import Spread, spread
 from audio_server.clips.clip import Clip
 from audio_server.device.announcing import WAITING_MAX, Hearing
 from audio_server.device.behaviour import Button, State
+from audio_server.device.events import DeviceEvent
 from audio_server.fleet import announcements
 from audio_server.fleet.announcements import Order, Reports
 
@@ -124,6 +125,63 @@ async def test_many_begin_in_slices() -> None:
                 await at.fleet.announce(None, Order("1", NOTE))
                 nursery.cancel_scope.cancel()
     assert turns - before >= 15
+
+
+async def test_the_sound_of_all_comes_before_any_event_of_it() -> None:
+    """Listeners cost as much as a tenth of a start."""
+    told: dict[str, list[DeviceEvent]] = {}
+    playing: list[int] = []
+
+    class Listener:
+        def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
+            told.setdefault(device_id, []).append(kind)
+            devices = at.devices.by_id.values()
+            playing.append(sum(one.source is NOTE for one in devices))
+
+        def changed(self, device_id: str) -> None:
+            return
+
+    async with standing() as at:
+        with ExitStack() as stack:
+            for number in range(35):
+                link = stack.enter_context(at.connected(f"d{number}", number))
+                await press(link, Button.PLAY)
+            at.devices.subscribe(Listener())
+            await at.fleet.announce(None, Order("1", NOTE))
+            assert playing[0] == 35
+            ended, started, made = (
+                DeviceEvent.TAKE_ENDED, DeviceEvent.TAKE_STARTED, DeviceEvent.ANNOUNCEMENT
+            )  # fmt: skip
+            assert {tuple(events[:3]) for events in told.values()} == {(ended, made, started)}
+            assert len(told) == 35
+
+
+async def test_an_event_of_a_device_comes_after_those_that_are_held() -> None:
+    told: list[tuple[DeviceEvent, object]] = []
+
+    class Listener:
+        def happened(self, device_id: str, kind: DeviceEvent, *details: object) -> None:
+            told.append((kind, details[0] if details else None))
+
+        def changed(self, device_id: str) -> None:
+            return
+
+    announcement = announcements.Announcements().begin(Order("1", NOTE))
+    async with standing() as at:
+        with at.connected("a") as link:
+            device = at.devices.by_id["a"]
+            at.devices.subscribe(Listener())
+            for _ in range(WAITING_MAX + 2):  # of which the last is refused, and tells nothing
+                device.begin_announcement(announcement)
+            assert told == []
+            await press(link, Button.STOP)
+            kinds = [kind for kind, _ in told]
+            first = kinds.index(DeviceEvent.PRESS)
+            assert kinds[:2] == [DeviceEvent.ANNOUNCEMENT, DeviceEvent.TAKE_STARTED]
+            assert kinds[:first].count(DeviceEvent.ANNOUNCEMENT) == WAITING_MAX + 1
+            before = len(told)
+            device.show_announcement()
+            assert [kind for kind, _ in told[before:]] == []
 
 
 # -- workers: with the clock of the machine, since threads prepare the sound
