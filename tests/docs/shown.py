@@ -17,6 +17,7 @@ NOT_RUN = {
     "helm": "so does it",
     "grpcurl": "it is no part of Debian; tests/health does the same with grpcio",
     "pw-record": "it needs a microphone",
+    "audio-server live radio https": "it needs a web radio; tests/client/test_live_url.py has one",
     "make": "it needs a compiler; tests/docs/test_examples.py builds it",
     "opusenc": "it need not be installed",
 }

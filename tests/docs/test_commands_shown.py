@@ -51,7 +51,7 @@ def home(tmp_path: Path, forks: Path) -> Path:
     ask = ASK.format(python=sys.executable, path=str(forks))
     programs = dict.fromkeys(PROGRAMS, ask) | {
         "python": f'#!/bin/sh\nexec {sys.executable} "$@"\n',
-        "parec": "#!/bin/sh\nexec head -c 960000 /dev/zero\n",
+        "parec": "#!/bin/sh\nexec head -c 96000 /dev/zero\n",
         "espeak-ng": f"#!/bin/sh\ncat >/dev/null\nexec cat {tmp_path / 'work' / SOUNDS[0]}\n",
     }
     for name, text in programs.items():

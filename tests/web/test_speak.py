@@ -12,6 +12,7 @@ from conftest import write_tone
 from fake_facts import device
 from fake_server import FakeServer
 from playwright.sync_api import Browser, expect, sync_playwright
+from test_fleet_page import context
 from web_server import WebServer
 
 HERTZ = 660
@@ -174,11 +175,16 @@ def test_a_page_says_why_it_has_no_microphone(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"viewport": NARROW}, {"forced_colors": "active"}, {"color_scheme": "dark"}],
-    ids=["narrow", "forced colours", "dark"],
+    ("name", "options"),
+    [
+        ("page", {}),
+        ("narrow", {"viewport": NARROW}),
+        ("forced", {"forced_colors": "active"}),
+        ("dark", {"color_scheme": "dark"}),
+    ],
 )
 def test_the_dialog_is_open_to_all(
+    name: str,
     options: dict[str, object],
     chromium: Browser,
     fake: FakeServer,
@@ -186,16 +192,18 @@ def test_the_dialog_is_open_to_all(
     screenshots: Path,
 ) -> None:
     fake.reset()
-    fake.put(device("opal-17", mode=3))
+    fake.put(*context())
+    fake.channels = [{"name": "radio", "mode": 5, "sending": False}]
     at = desk(chromium, fake, pages, **options)
     speak(at, "Record")
-    at.save(screenshots, f"speak-{'-'.join(options)}")
+    at.page.wait_for_function("() => document.querySelector('dialog .time').textContent === '0:01'")
+    at.page.screenshot(path=screenshots / f"speak-{name}.png")
     at.assert_open_to_all()
     box = at.page.locator("dialog").bounding_box()
     assert box is not None
     assert box["x"] >= 0
-    line = "(one) => getComputedStyle(one).borderTopWidth"
-    if "forced_colors" in options:
+    if name == "forced":
+        line = "(one) => getComputedStyle(one).borderTopWidth"
         assert at.page.locator("dialog meter").evaluate(line) == "1px"
 
 
