@@ -226,9 +226,9 @@ async def _run(
     hangups: bool = False,
 ) -> None:
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
-    access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
     live, meter = live_of(settings), (shared_registry := SharedRegistry()).row()
     shared = make_cluster(settings, guest.store, meter)
+    access_policy, certificates = AccessPolicy(settings, shared.records), CertificateWatch(settings)
     repository = await load_repository(settings, progress, shared.documents)
     ownership = Ownership(shared.cluster)
     guest = replace(guest, sources=(*live.channels, *guest.sources), store=ownership)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from cyclopts import App
 
 from audio_server.cli.live import forget, show, show_all
-from audio_server.cli.parameters import AsJson, DataFolder, DeviceId
+from audio_server.cli.parameters import AsJson, DeviceId, TokenPlace
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say, say_json, say_table
 from audio_server.settings.values import ConfigFile
 
 HELP = """List the devices of a running server, connected or away, or manage their tokens.
 
-Tokens are in a file; a server that runs follows it within a second.
+Tokens are in a file, or in the cluster that --cluster names; a server that runs
+follows within a second.
 """
 
 app = App(name="devices", help=HELP, help_formatter=HELP_FORMATTER)
@@ -29,7 +31,7 @@ HEADINGS = ("device", "enrolled")
 def enroll(
     device_id: DeviceId,
     /,
-    at: DataFolder | None = None,
+    at: TokenPlace | None = None,
     *,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -37,7 +39,13 @@ def enroll(
     """Give a device a token. It is printed now, and cannot be read later."""
     from audio_server.identity import tokens
 
-    token = tokens.enroll(_tokens(at), device_id)
+    at = at or TokenPlace()
+    if at.is_shared:
+        from audio_server.cli import shared_tokens
+
+        token = shared_tokens.enroll(at.settings(), device_id)
+    else:
+        token = tokens.enroll(_tokens(at), device_id)
     if as_json:
         say_json({"device_id": device_id, "token": token}, indent=None)
     else:
@@ -48,24 +56,36 @@ def enroll(
 def revoke(
     device_id: DeviceId,
     /,
-    at: DataFolder | None = None,
+    at: TokenPlace | None = None,
     *,
     config: ConfigFile = None,
 ) -> None:
     """Take a device's token away. If it is connected, it is dropped."""
     from audio_server.identity import tokens
 
-    tokens.revoke(_tokens(at), device_id)
+    at = at or TokenPlace()
+    if at.is_shared:
+        from audio_server.cli import shared_tokens
+
+        shared_tokens.revoke(at.settings(), device_id)
+    else:
+        tokens.revoke(_tokens(at), device_id)
 
 
 @app.command(name="list")
 def list_devices(
-    at: DataFolder | None = None, *, as_json: AsJson = False, config: ConfigFile = None
+    at: TokenPlace | None = None, *, as_json: AsJson = False, config: ConfigFile = None
 ) -> None:
     """List the devices that have a token."""
-    from audio_server.identity.tokens import read_tokens
+    from audio_server.identity.tokens import Enrolment, read_tokens
 
-    enrolments = read_tokens(_tokens(at)).values()
+    at = at or TokenPlace()
+    if at.is_shared:
+        from audio_server.cli import shared_tokens
+
+        enrolments: Collection[Enrolment] = shared_tokens.read(at.settings())
+    else:
+        enrolments = read_tokens(_tokens(at)).values()
     if as_json:
         rows = [{"device_id": one.device_id, "enrolled": one.enrolled_at} for one in enrolments]
         say_json(rows)
@@ -73,8 +93,8 @@ def list_devices(
         say_table([HEADINGS, *((one.device_id, one.enrolled_at) for one in enrolments)])
 
 
-def _tokens(at: DataFolder | None) -> Path:
+def _tokens(at: TokenPlace) -> Path:
     """Return the file of tokens."""
     from audio_server.identity.tokens import TOKENS_FILE
 
-    return (at or DataFolder()).data_folder() / TOKENS_FILE
+    return at.data_folder() / TOKENS_FILE

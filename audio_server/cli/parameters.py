@@ -17,8 +17,8 @@ from audio_server.clips.own_folder import make_own
 from audio_server.files.home import is_nowhere
 from audio_server.names import BadName, checked_tag
 from audio_server.settings.places import default_clips, default_data, own_clips
-from audio_server.settings.settings import BY_DEFAULT
-from audio_server.settings.values import Clips, Data, Loudness
+from audio_server.settings.settings import BY_DEFAULT, Settings
+from audio_server.settings.values import Clips, Cluster, Data, File, Loudness
 from audio_server.wire.device_ids import FORM, is_device_id
 
 STDIN = "-"
@@ -76,6 +76,31 @@ class DataFolder:
         if self.data is None or is_nowhere(self.data):
             raise CommandError("there is no data folder; name one with --data FOLDER")
         return self.data
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TokenPlace(DataFolder):
+    """Where the tokens of servers with these settings are."""
+
+    cluster: Annotated[Cluster, Parameter(help="Valkey or Redis of the servers, a URL.")] = None
+    cluster_password_file: Annotated[File, Parameter(help="File with the password for it.")] = None
+    cluster_ca: Annotated[File, Parameter(help="Authorities of its certificate (PEM).")] = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether they are in a cluster."""
+        return self.cluster is not None
+
+    def settings(self) -> Settings:
+        """Return the settings of a node of that cluster."""
+        return Settings(
+            clips=Path(),
+            data=None,
+            cluster=self.cluster,
+            cluster_password_file=self.cluster_password_file,
+            cluster_ca=self.cluster_ca,
+        )
 
 
 @Parameter(name="*")

@@ -62,12 +62,17 @@ async def receive(
 
 
 async def receive_clip(
-    name: str, parts: AsyncIterable[bytes], *, max_bytes: int, decoding: trio.CapacityLimiter
+    name: str,
+    parts: AsyncIterable[bytes],
+    *,
+    max_bytes: int,
+    decoding: trio.CapacityLimiter,
+    loudness: int | None = None,
 ) -> EncodedClip:
     """The sound of the file that comes, with the same bounds; see `receive_as`."""
 
     async def ingest(name: str, file: BinaryIO) -> EncodedClip:
-        async with open_decoder() as decoder:
+        async with open_decoder(loudness) as decoder:
             return await decoder.ingest(name, file, max_packets=_PACKETS_MAX)
 
     return await receive_as(ingest, name, parts, None, max_bytes=max_bytes, decoding=decoding)

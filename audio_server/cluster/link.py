@@ -30,7 +30,7 @@ from audio_server.cluster.engine_connection import (
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.primary import CONNECT_S, Primary
 from audio_server.cluster.replicas import Replicas
-from audio_server.errors import leaves
+from audio_server.errors import SetupError, leaves
 
 SILENCE_S = 1.5
 """How long it may owe an answer and send nothing."""
@@ -224,6 +224,16 @@ class Link:
             pause_s = min(PAUSE_MIN_S * 2**self._failures, PAUSE_MAX_S)
             self._failures = min(self._failures + 1, 10)
             await trio.sleep(pause_s * random.uniform(0.5, 1))
+
+    async def run_once(self, do: Callable[[Session], Awaitable[None]]) -> None:
+        """Call `do` with one session, in which no messages are heard. Raises `SetupError` with the
+        reason where the engine cannot be used; errors of `do` are in a group."""
+        try:
+            await self._run_once(do, lambda _: None)
+        except* (EngineFault, OSError, ClusterDown, trio.TooSlowError) as faults:
+            reasons = [_reason(one) for one in leaves(faults) if not isinstance(one, ClusterDown)]
+            reason = next(iter(reasons), "it has not answered in time")
+            raise SetupError(f"the cluster at {self._primary}", reason) from None
 
     def came_up(self, **facts: Any) -> None:
         """Log that a session is good, with these facts."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.instrumentation import Instrumentation
-from audio_server.cluster.interface import Cluster, Records
+from audio_server.cluster.interface import Cluster
 from audio_server.cluster.local import Hub, LocalCluster
 from audio_server.cluster.peers import NodeFacts
 from audio_server.device.instrumentation import Instrumentation as DeviceMeter
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from audio_server.cluster.engine_documents import EngineDocuments
     from audio_server.cluster.engine_nodes import EngineNodes
     from audio_server.cluster.link import Link
+    from audio_server.cluster.records import SharedRecords
     from audio_server.cluster.valkey import ValkeyCluster
 
 
@@ -28,7 +30,7 @@ class Shared(NamedTuple):
     """The cluster, and the rest that its nodes share; None where there are no others."""
 
     cluster: Cluster
-    records: Records | None = None
+    records: SharedRecords | None = None
     documents: EngineDocuments | None = None
 
 
@@ -36,7 +38,7 @@ class SharedHub(NamedTuple):
     """As `Shared`, for the workers of a machine."""
 
     hub: Hub
-    records: Records | None = None
+    records: SharedRecords | None = None
     documents: EngineDocuments | None = None
 
 
@@ -65,7 +67,7 @@ def make_hub(
 
 def _make_valkey(
     settings: Settings, meter: Instrumentation
-) -> tuple[ValkeyCluster, Records, EngineDocuments]:
+) -> tuple[ValkeyCluster, SharedRecords, EngineDocuments]:
     # Libraries that a server of one process does not need.
     from audio_server.cluster.engine_documents import EngineDocuments
     from audio_server.cluster.records import SharedRecords
@@ -84,6 +86,30 @@ def make_nodes(settings: Settings, node: str, facts: Callable[[], NodeFacts]) ->
 
     said = {"up": "other nodes can be reached", "down": "other nodes cannot be reached"}
     return EngineNodes(node, _make_link(settings, {}, **said), facts)
+
+
+def make_tokens(
+    settings: Settings,
+) -> tuple[SharedRecords | None, AbstractAsyncContextManager[None]]:
+    """Return the records with the tokens of a cluster, for a process that is no node, and the block
+    in which they are kept up with; None where no such tokens are needed. Reads files; raises
+    `SetupError`."""
+    if settings.cluster is None or settings.tokens == "off":
+        return None, nullcontext()
+    from audio_server.cluster.records import SharedRecords
+    from audio_server.cluster.records_link import following
+
+    records = SharedRecords()
+    return records, following(make_records_link(settings), records)
+
+
+def make_records_link(settings: Settings) -> Link:
+    """Return a link for records alone. Reads files; raises `SetupError`."""
+    from audio_server.cluster.scripts import read_scripts
+
+    said = {"up": "records of devices can be read", "down": "records of devices cannot be read"}
+    replicas = settings.cluster_replicas
+    return _make_link(settings, read_scripts(), replicas=replicas, **said)
 
 
 def _make_link(settings: Settings, scripts: Mapping[str, str], **options: Any) -> Link:

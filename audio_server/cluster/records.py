@@ -9,7 +9,8 @@ it reads when the next one begins. If the engine has lost changes, the nodes wri
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -70,15 +71,25 @@ class SharedRecords:
         """Have `changed` called after each change, also of this node's own."""
         self._followers.append(changed)
 
+    def follow_tokens(self, changed: Callable[[str], None]) -> None:
+        """Have `changed` called with each device whose enrolment has changed."""
+        self.follow(lambda news: changed(news.device_id) if news.is_token_changed else None)
+
     # As a part
 
     async def run(self, session: Session) -> None:
         """Read what was missed, then take changes until cancelled."""
-        self._session = session
-        try:
-            await self._read(session)
+        with self.using(session):
+            await self.read(session)
             self._is_whole = self.is_up = True
             await trio.sleep_forever()
+
+    @contextmanager
+    def using(self, session: Session) -> Iterator[None]:
+        """Make changes by a session for the block."""
+        self._session = session
+        try:
+            yield
         finally:
             self.is_up, self._session = False, None
             self._left_at = trio.current_time()
@@ -87,7 +98,8 @@ class SharedRecords:
         """Take a change of any node."""
         self._take(text)
 
-    async def _read(self, session: Session) -> None:
+    async def read(self, session: Session) -> None:
+        """Read the records that have changed since the last time. Raises `ClusterDown`."""
         has_all, *rows = await self._page(session, self._last[1])
         was_away = trio.current_time() - self._left_at > AWAY_MAX_S
         if self._last[1] and (was_away or has_all == "0"):

@@ -225,7 +225,11 @@ class SharedClips(Repository):
                 raise ClusterDown
         async with self._uploads:
             encoded = await receive_clip(
-                name, parts, max_bytes=self.max_bytes, decoding=self._decoding
+                name,
+                parts,
+                max_bytes=self.max_bytes,
+                decoding=self._decoding,
+                loudness=self.cache.loudness,
             )
         return await trio.to_thread.run_sync(clip_of, name, encoded)
 

@@ -5,19 +5,27 @@ Each setting adds a proof: with `tls_client_ca` and `tokens` a device needs both
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
+from typing import Protocol
 
 import structlog
 import trio
 
 from audio_server.errors import SetupError
-from audio_server.identity.authenticator import AllOf, Authenticator, Caller, Certificates, NoAuth
+from audio_server.identity.authenticator import (
+    AllOf,
+    Authenticator,
+    Caller,
+    Certificates,
+    NoAuth,
+    Tokens,
+)
 from audio_server.identity.tls import TlsError, server_context
 from audio_server.identity.tls_acceptor import TlsAcceptor
 from audio_server.identity.token_reloader import TokenReloader
-from audio_server.identity.tokens import TOKENS_FILE
+from audio_server.identity.tokens import TOKENS_FILE, Enrolment
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
 from audio_server.rpc.io.sockets import Transport
@@ -27,17 +35,33 @@ from audio_server.settings.addresses import is_loopback
 log = structlog.get_logger()
 
 
+class SharedTokens(Protocol):
+    """Enrolments that several servers share."""
+
+    @property
+    def tokens(self) -> Mapping[str, Enrolment]:
+        """Those that are known here, by device."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether all are."""
+
+    def follow_tokens(self, changed: Callable[[str], None]) -> None:
+        """Have `changed` called with each device whose enrolment has changed."""
+
+
 class AccessPolicy:
     """Admits connections by `secure`, and calls by `admit`; `at_work` must be entered.
 
-    Making one reads the files; raises `SetupError` for an unusable one.
+    Tokens are those of `shared`, or else of the file in the data folder. Making one reads the
+    files; raises `SetupError` for an unusable one.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, shared: SharedTokens | None = None) -> None:
         _check_proxies(settings)
         self._acceptor = _acceptor(settings)
-        self._watch = _watch(settings)
-        self._identity = _identity(settings, self._watch)
+        self._watch = None if shared is not None else _watch(settings)
+        self._identity = _identity(settings, _tokens(settings, self._watch, shared))
 
     def admit(self, call: Caller, device_id: str) -> AbstractContextManager[None]:
         """As `Authenticator.admit`."""
@@ -114,12 +138,23 @@ def _watch(settings: Settings) -> TokenReloader | None:
     return TokenReloader(settings.data / TOKENS_FILE)
 
 
-def _identity(settings: Settings, watch: TokenReloader | None) -> Authenticator:
+def _tokens(
+    settings: Settings, watch: TokenReloader | None, shared: SharedTokens | None
+) -> Tokens | None:
+    if settings.tokens == "off" or shared is None:
+        return None if watch is None else watch.tokens
+    tokens = Tokens(lambda: shared.is_up)
+    tokens.use(shared.tokens)
+    shared.follow_tokens(tokens.review)
+    return tokens
+
+
+def _identity(settings: Settings, tokens: Tokens | None) -> Authenticator:
     asked: list[Authenticator] = []
     if settings.tls_client_ca is not None:
         asked.append(Certificates())
-    if watch is not None:
-        asked.append(watch.tokens)
+    if tokens is not None:
+        asked.append(tokens)
     if len(asked) > 1:
         return AllOf(asked)
     return asked[0] if asked else NoAuth()

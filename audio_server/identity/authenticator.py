@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
@@ -77,18 +77,27 @@ class Certificates:
 
 class Tokens:
     """A token for each device, sent as `authorization: Bearer ...`; `use` replaces `enrolments`.
-    Before the first call of it no device is admitted."""
+    Before the first call of it no device is admitted.
 
-    def __init__(self) -> None:
+    While they are not `sure`, since a device may be enrolled elsewhere, refusals are UNAVAILABLE.
+    """
+
+    def __init__(self, sure: Callable[[], bool] = lambda: True) -> None:
         self._enrolments: Mapping[str, Enrolment] = {}
-        self._admitted: dict[trio.CancelScope, Enrolment] = {}
+        self._admitted: dict[str, list[tuple[trio.CancelScope, Enrolment]]] = {}
+        self._sure = sure
         self._nobody = Enrolment("", secrets.token_bytes(32), "")
 
     def use(self, enrolments: Mapping[str, Enrolment]) -> None:
         """Admit by these from now on; calls with a token that has become invalid end at once."""
         self._enrolments = enrolments
-        for scope, admitted in self._admitted.items():
-            now = enrolments.get(admitted.device_id)
+        for device_id in self._admitted:
+            self.review(device_id)
+
+    def review(self, device_id: str) -> None:
+        """End the calls of a device whose token has become invalid in the enrolments in use."""
+        now = self._enrolments.get(device_id)
+        for scope, admitted in self._admitted.get(device_id, ()):
             if now is None or now.token_hash != admitted.token_hash:
                 scope.cancel()
 
@@ -97,13 +106,19 @@ class Tokens:
         """Admit the call if it has the device's token."""
         enrolment = self._enrolments.get(device_id, self._nobody)
         if not _is_token(call, enrolment.token_hash):
+            if not self._sure():
+                reason = "the cluster is down: the device's token cannot be checked"
+                raise _refusal(call, device_id, reason, Status.UNAVAILABLE)
             raise _refusal(call, device_id, "the device's token is needed")
         with trio.CancelScope() as scope:
-            self._admitted[scope] = enrolment
+            admitted = self._admitted.setdefault(device_id, [])
+            admitted.append((scope, enrolment))
             try:
                 yield
             finally:
-                del self._admitted[scope]
+                admitted.remove((scope, enrolment))
+                if not admitted:
+                    del self._admitted[device_id]
         if scope.cancelled_caught:
             call.revoke()
             raise _refusal(call, device_id, "the device's token was revoked")

@@ -102,12 +102,17 @@ def enroll(path: Path, device_id: str) -> str:
         enrolments = read_tokens(path)
         if device_id in enrolments:
             raise TokenError(path, f"{device_id} is enrolled already; revoke it first")
-        # In hexadecimal: other alphabets have a hyphen, which a command takes for a flag's.
-        token = secrets.token_hex(_TOKEN_BYTES)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        enrolments[device_id] = Enrolment(device_id, hash_token(token), now)
+        token, enrolments[device_id] = new_token(device_id)
         _write(path, enrolments)
     return token
+
+
+def new_token(device_id: str) -> tuple[str, Enrolment]:
+    """Return a new token for a device, and the record of it."""
+    # In hexadecimal: other alphabets have a hyphen, which a command takes for a flag's.
+    token = secrets.token_hex(_TOKEN_BYTES)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return token, Enrolment(device_id, hash_token(token), now)
 
 
 def revoke(path: Path, device_id: str) -> None:

@@ -26,7 +26,7 @@ from audio_server.cluster.clip_list import put_clips
 from audio_server.cluster.group_list import GroupDocument
 from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
-from audio_server.cluster.opening import make_hub
+from audio_server.cluster.opening import make_hub, make_tokens
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.anywhere import FleetAnywhere
 from audio_server.fleet.inventory_store import InventoryStore
@@ -71,7 +71,10 @@ async def supervise(
     that takes time.
     """
     # Each worker has a policy of its own; here the files are checked, and followed for all.
-    access_policy, certificates = AccessPolicy(settings), CertificateWatch(settings)
+    access_policy, certificates = (
+        AccessPolicy(settings, make_tokens(settings)[0]),
+        CertificateWatch(settings),
+    )
     live = live_of(settings)
     workers = worker_count(settings.workers)
     resolved = await resolve(settings.host, settings.port)

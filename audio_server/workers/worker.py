@@ -16,8 +16,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -28,6 +28,7 @@ from audio_server.clips.clip import Clip
 from audio_server.cluster.clip_list import ClipList, Sounds
 from audio_server.cluster.group_list import FolderClips, GroupList, Members
 from audio_server.cluster.interface import ClusterDown, Listener, Question
+from audio_server.cluster.opening import make_tokens
 from audio_server.cluster.ownership import Ownership
 from audio_server.cluster.socket import SocketCluster
 from audio_server.device.audio_source import AudioSource
@@ -43,6 +44,7 @@ from audio_server.process.logs import configure_logs
 from audio_server.process.queued_stderr import queue_stderr
 from audio_server.process.standard_files import prepare_standard_files
 from audio_server.service.serving import serve_on
+from audio_server.settings import Settings
 from audio_server.settings.addresses import OFF
 from audio_server.workers.parent_watch import ABORT_S, follow_supervisor
 from audio_server.workers.sockets import listen
@@ -100,7 +102,7 @@ async def run_worker(
     clips, groups = ClipList(cluster, sounds), GroupList(cluster, sounds)
     live = FollowedChannels(settings.live, settings.live_patience_s, cluster)
     devices = make_devices(settings, live.channels, store=ownership, meter=meter)
-    access_policy = AccessPolicy(settings)
+    access_policy, policing = _access_policy(settings)
     server = make_server(settings, devices, ownership, access_policy, meter, stop)
     answers = Answers(devices, number, cluster.blob, records=settings.http != OFF)
 
@@ -124,7 +126,7 @@ async def run_worker(
     listener = Listener(ownership.moved, asked, told, reclaimed, live.fed)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(meter.at_work())
-        await stack.enter_async_context(access_policy.at_work())
+        await stack.enter_async_context(policing)
         await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
         nursery = await stack.enter_async_context(trio.open_nursery())
         await stack.enter_async_context(answers.at_work())
@@ -139,6 +141,19 @@ async def run_worker(
             await serving.start(serve_on, listeners, server, devices, stop, *times)
             cluster.tell("ready")
         nursery.cancel_scope.cancel()
+
+
+def _access_policy(settings: Settings) -> tuple[AccessPolicy, AbstractAsyncContextManager[None]]:
+    """Return the policy, and the block in which it keeps up with tokens."""
+    tokens, keeping_up = make_tokens(settings)
+    policy = AccessPolicy(settings, tokens)
+
+    @asynccontextmanager
+    async def policing() -> AsyncIterator[None]:
+        async with policy.at_work(), keeping_up:
+            yield
+
+    return policy, policing()
 
 
 def _using_groups(

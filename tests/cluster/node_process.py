@@ -105,9 +105,11 @@ class NodeProcess:
             self.lines += [json.loads(line) for line in lines if line.startswith(b"{")]
 
     @asynccontextmanager
-    async def device(self, device_id: str) -> AsyncIterator[DeviceOn]:
+    async def device(self, device_id: str, token: str | None = None) -> AsyncIterator[DeviceOn]:
         """A device that is on for the block, or until it is ended by the server."""
         metadata = {"device_id": device_id}
+        if token is not None:
+            metadata["authorization"] = f"Bearer {token}"
         stream = await trio.open_tcp_stream("127.0.0.1", self.port)
         async with channel_over(stream) as channel:
             untyped: Any = channel

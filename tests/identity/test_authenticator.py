@@ -126,6 +126,36 @@ class FakeHmac:
         return hmac.compare_digest(a, b)
 
 
+def test_while_devices_may_be_enrolled_elsewhere_a_refusal_is_not_final() -> None:
+    tokens = Tokens(lambda: False)
+    tokens.use({"kitchen": KITCHEN})
+    call, refused = (
+        FakeCall("Bearer wrong"),
+        "the cluster is down: the device's token cannot be checked",
+    )
+    for device_id in ("kitchen", "nobody"):
+        assert answer(tokens, call, device_id) == (Status.UNAVAILABLE, refused)
+
+
+async def test_a_token_that_is_taken_away_ends_the_calls_of_its_device_alone() -> None:
+    tokens, enrolments = Tokens(), {"kitchen": KITCHEN, "hall": HALL}
+    tokens.use(enrolments)
+
+    async def stay() -> None:
+        with tokens.admit(FakeCall(f"Bearer {TOKEN}"), "kitchen"):
+            tokens.review("kitchen")
+            await trio.lowlevel.checkpoint()
+            del enrolments["kitchen"]
+            for device_id in ("kitchen", "nobody"):
+                tokens.review(device_id)
+            await trio.sleep_forever()
+
+    with tokens.admit(FakeCall("Bearer token-of-the-hall"), "hall"):
+        with pytest.raises(GRPCError, match="was revoked"):
+            await stay()
+        await trio.lowlevel.checkpoint()
+
+
 def test_nobody_is_let_in_before_the_tokens_are_read() -> None:
     assert answer(Tokens(), FakeCall("Bearer "), "kitchen") is not None
 

@@ -31,8 +31,8 @@ __main__: cli
 app: assembly clips cluster device fleet identity metrics process service settings state web
 assembly: clips cluster device errors files fleet groups identity live metrics process rpc service
     settings
-cli: app client clips errors files groups identity judge names process rpc/terms settings state wire
-    workers
+cli: app client clips cluster errors files groups identity judge names process rpc/terms settings
+    state wire workers
 client: clips identity process rpc
 clips: files names wire
 cluster: clips cluster/terms device errors files groups identity rpc rpc/terms service settings wire
