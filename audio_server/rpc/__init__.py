@@ -25,8 +25,9 @@ From the wire up:
   its frames and by the clock.
 - `messages` and `inbound` make gRPC messages of DATA frames, `stream` is one call, `dispatch` maps
   frames to calls, `headers` reads requests, `statuses` maps errors to statuses.
-- `connection` holds the tasks of one connection; `server_connection` and `client` are its two
-  ends. `call` is the object that a handler of the server gets: grpclib's `Stream`.
+- `connection` holds the tasks of one connection, and its `intake`, which reads frames and keeps
+  deadlines; `server_connection` and `client_connection` are its two kinds. `call_runner` runs
+  handlers; each gets a `call`, which is grpclib's `Stream`. `client` has the channel for stubs.
 - `server` accepts connections, `admission` and `rate_limit` decide which, `limits` has every bound.
   `proxy_header` and `io.proxy_reader` find the client of one that a proxy for TCP has opened.
 

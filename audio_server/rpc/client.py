@@ -21,112 +21,22 @@ from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError
 from grpclib.metadata import USER_AGENT, decode_grpc_message, encode_metadata, encode_timeout
 from grpclib.stream import StreamIterator
-from h2 import events
 from h2.errors import ErrorCodes
-from h2.exceptions import ProtocolError
 
-from audio_server.rpc.connection import Connection, code_of
+from audio_server.rpc.client_connection import ClientConnection
 from audio_server.rpc.framing import frame_message
 from audio_server.rpc.headers import CONTENT_TYPE
-from audio_server.rpc.http2.frames import Frame
 from audio_server.rpc.io.tls import shake_hands
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.proxy_header import LOCAL
-from audio_server.rpc.statuses import status_of_http, status_of_reset
+from audio_server.rpc.statuses import status_of_http
 from audio_server.rpc.stream import RpcStream
 from audio_server.rpc.tls_errors import handshake_fault
 from audio_server.rpc.trusted_proxies import Network, is_within
 
 Metadata = Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]
 
-NO_GREETING = "no gRPC server is there, or one that asks for TLS or a certificate"
-
 _CODEC = ProtoCodec()
-
-
-class ClientConnection(Connection):
-    """One connection to a server; it opens the calls."""
-
-    __slots__ = ("last_welcome_id",)
-
-    client_side = True
-
-    def __init__(self, transport: trio.abc.Stream, *, limits: Limits) -> None:
-        super().__init__(transport, limits=limits)
-        self.last_welcome_id: int | None = None
-
-    def open(self, headers: list[tuple[str, str]]) -> RpcStream:
-        """Begin a call.
-
-        Raises `GRPCError`: UNAVAILABLE where the server takes no more calls, RESOURCE_EXHAUSTED
-        where it takes no metadata of this size.
-        """
-        if self.last_welcome_id is not None or self._finished:
-            raise GRPCError(Status.UNAVAILABLE, "the connection is closing")
-        if not self.http2.takes_header_list(headers):
-            reason = "the metadata is larger than the server takes"
-            raise GRPCError(Status.RESOURCE_EXHAUSTED, reason)
-        try:
-            stream_id = self.http2.open_stream(headers)
-        except ProtocolError:
-            # As many calls as the server allows are open, or the server broke the protocol.
-            reason = "the server takes no more calls on this connection"
-            raise GRPCError(Status.UNAVAILABLE, reason) from None
-        stream = self.streams[stream_id] = RpcStream(self, stream_id)
-        self.flush_soon()
-        return stream
-
-    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
-        match event:
-            case events.ResponseReceived():
-                if stream := self.streams.get(event.stream_id):
-                    stream.headers = event.headers
-                    stream.notify()
-                    self._expect_grpc(stream, dict(event.headers))
-            case events.TrailersReceived():
-                if stream := self.streams.get(event.stream_id):
-                    stream.trailers = event.headers
-            case _:
-                super()._on_event(event, calls)
-
-    def _expect_grpc(self, stream: RpcStream, headers: dict[bytes, bytes]) -> None:
-        """Refuse the answer of a plain web server: it speaks HTTP/2 too, but no gRPC."""
-        kind = headers.get(b"content-type", CONTENT_TYPE.encode())
-        if not kind.startswith(CONTENT_TYPE.encode()):
-            http_status = headers.get(b":status", b"")
-            reason = f"the server speaks no gRPC (HTTP {http_status.decode('latin-1')})"
-            stream.fail(GRPCError(status_of_http(http_status), reason))
-
-    def _fail_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
-        """A reset after the status only says "stop sending"."""
-        if not stream.remote_ended:
-            reason = f"the server has reset the call ({event.error_code})"
-            stream.fail(GRPCError(status_of_reset(event.error_code), reason))
-
-    def _end_calls(self, failure: GRPCError) -> None:
-        """The connection is over; a call that has its status keeps it."""
-        self._finished = True
-        if not self._frames.settled:
-            failure = GRPCError(failure.status, NO_GREETING)
-        for stream in list(self.streams.values()):
-            stream.drop()
-            if not stream.remote_ended:
-                stream.fail(failure)
-            stream.notify()
-
-    def _on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
-        super()._on_bad_stream(stream, error)
-        stream.reset_nowait(ErrorCodes.CANCEL)
-
-    def _on_goaway(self, frame: Frame) -> None:
-        """Calls that the server will not answer end; the others go on."""
-        super()._on_goaway(frame)
-        self.last_welcome_id = int.from_bytes(frame.payload[:4], "big") & 0x7FFFFFFF
-        for stream in list(self.streams.values()):
-            if stream.id > self.last_welcome_id:
-                code = code_of(frame)
-                reason = "the server is going away" + (f" ({code})" if code else "")
-                stream.fail(GRPCError(Status.UNAVAILABLE, reason))
 
 
 class Channel:

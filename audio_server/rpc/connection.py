@@ -1,9 +1,9 @@
 """One HTTP/2 connection on a trio stream: its tasks and its calls.
 
-One concern each: `ConnectionState` is the protocol without I/O, `Reader` and `WriteBuffer` carry
-bytes in and out, `PeerTimers` holds the deadlines of the peer, `Dispatcher` maps frames to calls,
-and `Connection` has the tasks between them and a transport. `ServerConnection` and
-`ClientConnection` hold the differences: which end opens calls, and the life of a call.
+A connection has one part for each concern: `ConnectionState` is the protocol without I/O, `Intake`
+reads frames and keeps the deadlines of the peer, `Dispatcher` maps frames to calls, `WriteBuffer`
+carries bytes out. `Connection` has the tasks between them and a transport. `ServerConnection` and
+`ClientConnection` are its two kinds: they differ in the end that opens calls.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import structlog
 import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
+from h2 import events
 from h2.errors import ErrorCodes
 
 from audio_server.rpc.dispatch import Dispatcher
 from audio_server.rpc.errors import PeerError, PeerSilentError
 from audio_server.rpc.http2.connection_state import ConnectionState
-from audio_server.rpc.http2.frames import Frame, FrameReader
+from audio_server.rpc.http2.frames import Frame, FrameReader, goaway_words
 from audio_server.rpc.http2.timers import PeerTimers
+from audio_server.rpc.intake import Intake
 from audio_server.rpc.io.epoll import Poller
 from audio_server.rpc.io.fair_queue import ReadScheduler
 from audio_server.rpc.io.peer import Peer
@@ -34,33 +36,17 @@ from audio_server.rpc.stream import RpcStream
 
 log = structlog.get_logger()
 
-_FRAMES_A_TURN = 16
-"""Frames taken from one peer before all others have had their turn: about a millisecond."""
-
-
+FINISHED = "the server ended the connection"
 CLOSED = "the peer closed the connection"
 
-_DEBUG_DATA_AT = 8
-"""Where in a GOAWAY the peer's own words begin (RFC 9113 section 6.8)."""
 
+class Connection:
+    """The common part of both ends. `run` serves it and closes the transport."""
 
-def code_of(goaway: Frame) -> str:
-    """The code of a GOAWAY by its name; empty for NO_ERROR."""
-    code = int.from_bytes(goaway.payload[4:_DEBUG_DATA_AT], "big")
-    try:
-        return ErrorCodes(code).name if code else ""
-    except ValueError:
-        return str(code)
-
-
-class Connection(Dispatcher):
-    """The common part of both ends. `run` serves it and closes the transport; the rest is for
-    streams."""
-
-    __slots__ = ("__weakref__", "_alarm", "_answers_waiting", "_closing", "_delay_s", "_finished",
-                 "_frames", "_is_accused", "_lingers", "_nursery", "_scheduler", "_source",
-                 "_timers", "_transport", "_was_busy", "_write_buffer", "peer",
-                 "reading_stopped", "reads")  # fmt: skip
+    __slots__ = ("__weakref__", "_answers_waiting", "_closing", "_dispatcher", "_intake",
+                 "_is_accused", "_lingers", "_nursery", "_scheduler", "_transport", "_was_busy",
+                 "_write_buffer", "http2", "limits", "peer", "reading_stopped",
+                 "streams")  # fmt: skip
 
     client_side = False
 
@@ -74,25 +60,24 @@ class Connection(Dispatcher):
         poller: Poller | None = None,
         peer: Peer | None = None,
     ) -> None:
-        super().__init__(ConnectionState(limits, client_side=self.client_side), limits)
+        self.http2 = ConnectionState(limits, client_side=self.client_side)
+        self.limits = limits
+        self.streams: dict[int, RpcStream] = {}
         self.peer = peer or Peer(transport)
         self.reading_stopped = False
         """Whether reading has ended, so that no window will open."""
-        self.reads = 0
-        """How often bytes of the peer have come."""
-        self._finished = False
         self._is_accused = False  # by a GOAWAY with an error, which is logged once
         self._lingers = False
         self._closing: trio.CancelScope | None = None
-        self._alarm = trio.CancelScope()
         self._transport = transport
-        self._frames = FrameReader(limits, client_side=self.client_side)
-        self._timers = PeerTimers(limits, self._frames, trio.current_time())
         self._scheduler = scheduler
-        self._source = Reader(transport, scheduler, poller)
+        self._dispatcher = Dispatcher(self.http2, self.streams)
+        frames = FrameReader(limits, client_side=self.client_side)
+        timers = PeerTimers(limits, frames, trio.current_time())
+        source = Reader(transport, scheduler, poller)
+        self._intake = Intake(source, frames, timers, self._dispatcher)
         self._write_buffer = WriteBuffer(self.http2.out, transport, batch_writer, self._on_drained)
         self._was_busy = False
-        self._delay_s = 0.0  # for how long the peer is not to be heard
         self._answers_waiting = 0
         self._nursery: trio.Nursery | None = None
 
@@ -106,7 +91,28 @@ class Connection(Dispatcher):
         """Return the other end (named as grpclib calls it)."""
         return self.peer
 
-    # For the streams
+    @property
+    def reads(self) -> int:
+        """How often bytes of the peer have come."""
+        return self._intake.reads
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """The application has `size` bytes that the peer sent: they may be sent anew."""
+        self.http2.consumed(stream_id, size)
+        self.flush_soon()
+
+    def ensure_window(self, stream_id: int, size: int) -> None:
+        """See to it that the peer may send `size` bytes on a stream."""
+        self.http2.ensure_window(stream_id, size)
+        self.flush_soon()
+
+    def release(self, stream: RpcStream) -> None:
+        """Forget a call that is over on the wire and has no task left."""
+        if stream.has_handler or self.http2.is_open(stream.id):
+            return
+        if self.streams.pop(stream.id, None) is not None:
+            stream.give_back_all()
+            self._intake.timers.called_at = trio.current_time()
 
     @property
     def is_busy(self) -> bool:
@@ -125,6 +131,9 @@ class Connection(Dispatcher):
     def write_now(self, frame: bytes) -> None:
         """Write a frame in this turn, while nothing waits in `http2.out`."""
         self._write_buffer.write_now(frame)
+
+    def call_over(self, stream: RpcStream) -> None:
+        """The handler of a call has returned."""
 
     def identified(self, stream: RpcStream) -> None:
         """The caller's id is known, and so is the peer."""
@@ -149,9 +158,6 @@ class Connection(Dispatcher):
         except Exception:
             log.exception("connection failed", peer=str(self.peer))
             self.abort("a fault of the server")
-
-    def _on_settled(self) -> None:
-        self._timers.called_at = trio.current_time()
 
     def note_dropped(self, reason: str) -> None:
         """We end the connection, for something that the peer did or did not do."""
@@ -178,10 +184,7 @@ class Connection(Dispatcher):
 
     def finish(self) -> None:
         """End the connection as if the peer had closed it: waiting bytes are still sent."""
-        self._finished = True
-        self._alarm.cancel()
-
-    # Tasks
+        self._intake.finish()
 
     async def run(self) -> None:
         """Serve the connection until it ends; every call of it has ended then.
@@ -205,8 +208,10 @@ class Connection(Dispatcher):
         """Read until there is nothing more to come; calls are started in `calls`."""
         try:
             self.flush_soon()
-            await self._read(calls)
-            self._note_end("the server ended the connection" if self._finished else CLOSED)
+            await self._intake.run(self, calls)
+            self._note_end(
+                "the server ended the connection" if self._intake.is_finished else CLOSED
+            )
         except PeerError as error:
             self._note_end(f"the peer broke HTTP/2: {error}")
             self._lingers = True
@@ -238,117 +243,56 @@ class Connection(Dispatcher):
         with trio.move_on_after(self.limits.close_timeout_s, shield=True) as self._closing:
             await self._write_buffer.end()
             if self._lingers and not self._write_buffer.broken:
-                await self._source.linger()
+                await self._intake.linger()
         self._write_buffer.close()
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._transport)
-        self._break_cycles()
-
-    def _break_cycles(self) -> None:
-        """Let reference counts free it all: old objects are never collected (`collector`)."""
+        # Reference counts free it all: old objects are never collected (`gc_policy`).
         self.http2.break_cycles()
         self.streams.clear()
         self._nursery = None
 
-    # Reading, and deadlines while nothing arrives
-
-    async def _read(self, calls: trio.Nursery) -> None:
-        """Read until the peer has closed or `finish` is called; keep deadlines meanwhile.
-
-        The alarm is not moved by each byte received, which would cost more than receiving: when it
-        rings, the deadlines are checked. Raises `PeerSilentError` when a sign of life is missing,
-        and `PeerError` when another deadline of the peer has passed.
-        """
-        while not self._finished:
-            self._alarm.deadline = self._timers.next_at(idle=self._may_idle)
-            with self._alarm:
-                await self._read_frames(calls)
-                return
-            self._alarm = trio.CancelScope()
-            if not self._finished:
-                self._do_what_is_due()
-
-    async def _read_frames(self, calls: trio.Nursery) -> None:
-        take = partial(self._take, calls)
-        while await self._source.read(take):
-            is_taken = False
-            while not is_taken:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                is_taken = self._take_frames(calls)
-            await self._pause()
-
-    def _take(self, calls: trio.Nursery, data: bytes) -> bool:
-        """Take bytes of the peer; False if they need more than a turn, or the peer must pause."""
-        self.reads += 1
-        self._timers.on_readable(trio.current_time())
-        was_settled = self._frames.settled
-        self._frames.add(data)
-        is_taken = self._take_frames(calls)
-        if self._frames.settled is not was_settled:  # or the alarm would ring for nothing
-            self._alarm.deadline = self._timers.next_at(idle=self._may_idle)
-        return is_taken and not self._delay_s
-
-    def _take_frames(self, calls: trio.Nursery) -> bool:
-        """Take so many frames as one turn is for; whether those were all."""
-        is_last = False
-        for _ in range(_FRAMES_A_TURN):
-            frame = self._frames.next()
-            if frame is not None:
-                self._watch(frame)
-                self._on_frame(frame, calls)
-            is_last = frame is None or self._frames.is_drained
-            if is_last:
-                self._watch_block()
-                break
-        self.flush_soon()
-        return is_last
-
-    def _watch_block(self) -> None:
-        if (due_at := self._timers.watch_block()) is not None:
-            self._alarm_at(due_at)
-
-    def _alarm_at(self, due_at: float) -> None:
-        """Check the deadlines at that time, at the latest."""
-        self._alarm.deadline = min(self._alarm.deadline, due_at)
-
-    async def _pause(self) -> None:
-        """Return when the peer may be heard again."""
-        delay_s, self._delay_s = self._delay_s, 0.0
-        if delay_s:
-            await trio.sleep(delay_s)
-
-    def _do_what_is_due(self) -> None:
-        if self._timers.check(trio.current_time(), idle=self._may_idle):
-            self.http2.ping()
-        self.flush_soon()
-
     @property
-    def _may_idle(self) -> bool:
+    def may_idle(self) -> bool:
         """Whether the connection is there for nothing just now."""
         return False
 
     # Acts of the peer
 
-    def _count_answer(self) -> None:
+    def on_event(self, event: events.Event, calls: trio.Nursery) -> None:
+        """See `End`."""
+
+    def on_reset(self, stream: RpcStream, event: events.StreamReset) -> None:
+        """See `End`."""
+        stream.fail(GRPCError(Status.CANCELLED, f"reset by the peer ({event.error_code})"))
+
+    def on_bad_stream(self, stream: RpcStream, error: GRPCError) -> None:
+        """See `End`."""
+        stream.fail(error)
+
+    def note_fault_reset(self) -> None:
+        """See `End`."""
+
+    def count_answer(self) -> None:
+        """See `End`."""
         self._answers_waiting += 1
         if self._answers_waiting > self.limits.max_waiting_answers:
             self.abort("the peer does not read")
 
-    def _watch(self, frame: Frame) -> None:
-        """Whether the peer keeps measure. Raises `PeerError` if not."""
+    def watch(self, frame: Frame) -> None:
+        """Raises `PeerError` for a peer that does not keep measure."""
 
-    def _on_goaway(self, frame: Frame) -> None:
+    def on_goaway(self, frame: Frame) -> None:
         """The peer opens no more calls; those that are open go on."""
         if frame.stream_id:
             raise PeerError(ErrorCodes.PROTOCOL_ERROR, "a GOAWAY on a stream")
-        code = code_of(frame)
+        code, text = goaway_words(frame)
         if code and not self._is_accused:
             self._is_accused = True
-            text = log_text(frame.payload[_DEBUG_DATA_AT:])
-            log.info("peer sent GOAWAY", peer=str(self.peer), code=code, text=text)
+            log.info("peer sent GOAWAY", peer=str(self.peer), code=code, text=log_text(text))
 
     def _on_drained(self) -> None:
         self._answers_waiting = 0
         if self._was_busy:
             self._was_busy = False
-            self._on_room()
+            self._dispatcher.on_room()

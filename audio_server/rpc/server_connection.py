@@ -1,7 +1,7 @@
-"""The server's end: requests become handlers in tasks of their own, with one edge round each.
+"""The server's end of a connection: it accepts requests, and bounds the acts of its client.
 
-An edge is where a fault stops: an error of a handler becomes that call's status, and an act of a
-peer ends at most its own connection.
+An edge is where a fault stops: an error of a handler becomes that call's status (`CallRunner`), and
+an act of a peer ends at most its own connection.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from collections.abc import Callable, Mapping
 import structlog
 import trio
 from grpclib.const import Handler, Status
-from grpclib.exceptions import GRPCError, ProtocolError
+from grpclib.exceptions import GRPCError
 from h2 import events
 from h2.errors import ErrorCodes
 
-from audio_server.rpc.call import ServerCall
+from audio_server.rpc.call_runner import CallRunner
 from audio_server.rpc.connection import Connection
 from audio_server.rpc.errors import MalformedRequestError, RefusedRequestError
 from audio_server.rpc.headers import Request, parse_request, refusal
-from audio_server.rpc.http2.connection_state import LAST_POSSIBLE_STREAM
 from audio_server.rpc.http2.flood_guard import FloodGuard
-from audio_server.rpc.http2.frames import ACK, PING, Frame
+from audio_server.rpc.http2.frames import ACK, LAST_POSSIBLE_STREAM, PING, Frame
 from audio_server.rpc.instrumentation import Instrumentation
 from audio_server.rpc.io.epoll import Poller
 from audio_server.rpc.io.fair_queue import CALLER, ReadScheduler
@@ -46,8 +45,8 @@ Services = Mapping[str, Handler]
 class ServerConnection(Connection):
     """One accepted connection. `run` serves it to its end; `drain` ends it politely."""
 
-    __slots__ = ("_accepted", "_client_leaves", "_complaints", "_disowned", "_flood_guard",
-                 "_meter", "_on_identified", "_refusing", "_services", "_unidentified",
+    __slots__ = ("_client_leaves", "_complaints", "_disowned", "_flood_guard", "_meter",
+                 "_on_identified", "_refusing", "_runner", "_services", "_unidentified",
                  "number")  # fmt: skip
 
     def __init__(
@@ -81,7 +80,7 @@ class ServerConnection(Connection):
         self._disowned = False
         self._complaints: tuple[str, ...] = ()
         self._flood_guard = FloodGuard(limits)
-        self._accepted: list[tuple[RpcStream, ServerCall, Handler]] = []
+        self._runner = CallRunner(self._meter, self.peer, limits.unread_s)
         self._unidentified = 0  # calls that have a handler
 
     def identified(self, stream: RpcStream) -> None:
@@ -101,7 +100,7 @@ class ServerConnection(Connection):
     @property
     def opened_at(self) -> float:
         """When it began, by trio's clock."""
-        return self._timers.started_at
+        return self._intake.timers.started_at
 
     async def drain(self, *, settle_s: float = SETTLE_S) -> None:
         """Tell the client to go, end its calls with UNAVAILABLE, then the connection.
@@ -142,31 +141,35 @@ class ServerConnection(Connection):
         if self._refusing or self._client_leaves:
             self.finish()
 
-    def _on_goaway(self, frame: Frame) -> None:
-        super()._on_goaway(frame)
+    def on_goaway(self, frame: Frame) -> None:
+        """End with the last call: the client opens no more."""
+        super().on_goaway(frame)
         self._client_leaves = True
         self._stop_if_done()
 
     @property
-    def _may_idle(self) -> bool:
+    def may_idle(self) -> bool:
+        """Whether there is no call."""
         return not self.streams
 
-    def _watch(self, frame: Frame) -> None:
-        self._flood_guard.note(frame, self._timers.received_at, answered=self.http2.spoke)
+    def watch(self, frame: Frame) -> None:
+        """Count a frame. Raises `PeerError` past a limit."""
+        self._flood_guard.note(frame, self._intake.timers.received_at, answered=self.http2.spoke)
         if frame.type == PING and not frame.flags & ACK:
             self.http2.spoke = False
 
-    def _on_event(self, event: events.Event, calls: trio.Nursery) -> None:
+    def on_event(self, event: events.Event, calls: trio.Nursery) -> None:
+        """Take a request."""
         if isinstance(event, events.RequestReceived):
             self._on_request(event, calls)
-            return
-        super()._on_event(event, calls)
-        if isinstance(event, events.StreamReset) and not event.remote_reset:
-            self._flood_guard.note_reset(self._timers.received_at)
+
+    def note_fault_reset(self) -> None:
+        """Count a reset of ours for a fault of the client."""
+        self._flood_guard.note_reset(self._intake.timers.received_at)
 
     def _on_request(self, event: events.RequestReceived, calls: trio.Nursery) -> None:
         stream_id = event.stream_id
-        self._delay_s = self._flood_guard.delay_s(stream_id, self._timers.received_at)
+        self._intake.delay_s = self._flood_guard.delay_s(stream_id, self._intake.timers.received_at)
         if self._refusing:
             self._meter.request_refused("draining")
             self.http2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
@@ -196,7 +199,7 @@ class ServerConnection(Connection):
 
     def _reset_for_fault(self, stream_id: int, code: ErrorCodes) -> None:
         self.http2.reset(stream_id, code)
-        self._flood_guard.note_reset(self._timers.received_at)
+        self.note_fault_reset()
 
     def log_peer_error(self, reason: str, **details: object) -> None:
         """One line per connection and reason, however often a peer repeats it."""
@@ -213,35 +216,21 @@ class ServerConnection(Connection):
         if request.deadline_s is not None:
             stream.scope.deadline = trio.current_time() + request.deadline_s
         self._note_unidentified()
-        self._accepted.append((stream, ServerCall(stream, request, method), method))
-        self._meter.call_begun(request.path)
         if self._scheduler is not None:
             self._scheduler.count(CALLER)
-        calls.start_soon(self._serve_call, name="call")
+        self._runner.start(stream, request, method, calls)
 
-    async def _serve_call(self) -> None:
-        """The edge round one request: of those that were accepted, the one that is next.
-
-        trio begins tasks in any order, and of two calls that come together the later one is to
-        be the newer to its handler too.
-        """
-        stream, call, method = self._accepted.pop(0)
-        status = Status.CANCELLED
-        try:
-            failure = await self._run_handler(call, stream, method)
-            status = Status.OK if failure is None else failure.status
-            await self._answer(call, failure)
-            await self._see_off(stream)
-        finally:
-            self._meter.call_ended(call._method_name, status)
-            stream.has_handler = False
-            self._note_identified(stream)
-            self.release(stream)
+    def call_over(self, stream: RpcStream) -> None:
+        """Forget a call whose handler has returned."""
+        self._note_identified(stream)
+        self.release(stream)
 
     def _note_unidentified(self) -> None:
         self._unidentified += 1
         if self._unidentified > self.limits.max_unidentified_calls:
-            self._alarm_at(self._timers.identities_due_at(self._timers.received_at))
+            self._intake.check_by(
+                self._intake.timers.identities_due_at(self._intake.timers.received_at)
+            )
 
     def _note_identified(self, stream: RpcStream) -> None:
         """A call is known to be a device's, or is over."""
@@ -249,65 +238,11 @@ class ServerConnection(Connection):
             stream.is_identified = True
             self._unidentified -= 1
             if self._unidentified <= self.limits.max_unidentified_calls:
-                self._timers.identities_settled()
-
-    async def _see_off(self, stream: RpcStream) -> None:
-        """Reset a stream whose status the peer does not take in time."""
-        with trio.move_on_after(self.limits.unread_s) as patience:
-            await stream.wait_sent()
-        if patience.cancelled_caught:
-            stream.reset_nowait(ErrorCodes.CANCEL)
-
-    async def _run_handler(
-        self, call: ServerCall, stream: RpcStream, method: Handler
-    ) -> GRPCError | None:
-        """Run a handler; return its failure as the status for the client."""
-        failure: GRPCError | None = None
-        try:
-            with stream.scope:
-                await trio.lowlevel.checkpoint_if_cancelled()  # a call reset by now never begins
-                await method.func(call)
-        except* GRPCError as group:
-            failure = _first(group)
-        except* Exception:
-            log.exception("handler failed", peer=str(self.peer), method=call._method_name)
-            failure = GRPCError(Status.UNKNOWN, "Internal Server Error")
-        if stream.failure is not None:
-            return stream.failure
-        if failure is None and stream.scope.cancelled_caught:
-            return GRPCError(Status.DEADLINE_EXCEEDED, "Deadline exceeded")
-        return failure
-
-    async def _answer(self, call: ServerCall, failure: GRPCError | None) -> None:
-        """Send the call's status, unless the handler has. Never blocks, so is never cancelled."""
-        if call._send_trailing_metadata_done or call._cancel_done:
-            return
-        try:
-            if failure is None:
-                await call.send_trailing_metadata()
-            else:
-                await call.send_trailing_metadata(
-                    status=failure.status, status_message=failure.message
-                )
-        except ProtocolError:
-            log.exception(
-                "handler broke its contract", peer=str(self.peer), method=call._method_name
-            )
-            await call.send_trailing_metadata(status=Status.INTERNAL)
+                self._intake.timers.identities_settled()
 
 
 def _detail(words: str | bytes) -> dict[str, object]:
     return {"detail": log_text(words)} if words else {}
-
-
-def _first(group: BaseExceptionGroup[GRPCError]) -> GRPCError:
-    """One error of a group, wherever in it: a call has one status."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, GRPCError)
-    # A copy: its traceback would keep the call that keeps it.
-    return GRPCError(error.status, error.message, error.details)
 
 
 async def serve_connection(

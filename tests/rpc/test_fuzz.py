@@ -17,7 +17,8 @@ from raw_peer import RawPeer, framed, request_headers
 from serving import echo, packet, service
 from trio.testing import MockClock
 
-from audio_server.rpc.client import ClientConnection, channel_over
+from audio_server.rpc.client import channel_over
+from audio_server.rpc.client_connection import ClientConnection
 from audio_server.rpc.limits import Limits
 from audio_server.rpc.server_connection import ServerConnection
 

@@ -219,7 +219,7 @@ async def test_sixteen_frames_of_a_peer_are_taken_in_a_turn(
     async with serving(echo) as served:
         await served.peer.open(1)
         await wait_all_tasks_blocked()
-        monkeypatch.setattr(type(served.connection), "_watch", count)
+        monkeypatch.setattr(type(served.connection), "watch", count)
         trio.lowlevel.add_instrument(turns := Turns())
         await served.peer.raw(DataFrame(1, data=framed(b"")).serialize() * 40)
         await wait_all_tasks_blocked()

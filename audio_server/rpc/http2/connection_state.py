@@ -10,109 +10,35 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from functools import lru_cache
 
-from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import FlowControlError, ProtocolError
-from h2.settings import SettingCodes
 from h2.stream import H2Stream, StreamInputs
-from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
-from hyperframe.frame import GoAwayFrame
 
-from audio_server.rpc.errors import PeerError
-from audio_server.rpc.http2.compact import slim
+from audio_server.rpc.http2.announced import DEFAULT_WINDOW_BYTES
+from audio_server.rpc.http2.answers import ACCEPTED, list_bytes
 from audio_server.rpc.http2.frames import (
     DATA,
     END_HEADERS,
     HEADERS,
     PING,
-    PREFACE,
     SETTINGS,
     Frame,
     frame_header,
+    goaway_frame,
     write_frame,
 )
+from audio_server.rpc.http2.h2_factory import break_cycles, new_h2, peer_error, preface
 from audio_server.rpc.http2.hardened import HardenedConnection
-from audio_server.rpc.http2.ordinary import (
-    DEFAULT_WINDOW_BYTES,
-    OrdinaryConnection,
-    OrdinaryStream,
-)
+from audio_server.rpc.http2.ordinary import OrdinaryConnection
+from audio_server.rpc.http2.ordinary_stream import OrdinaryStream
+from audio_server.rpc.http2.windows import take_credit, take_lack
 from audio_server.rpc.limits import Limits
 
-LAST_POSSIBLE_STREAM = 2**31 - 1
 _LARGEST_WINDOW = 2**31 - 1
 _INCREMENT = struct.Struct(">I")
-_FIELD_BYTES = 32
-"""Overhead of each header in a header list (RFC 9113 section 6.5.2)."""
-
-_ACCEPTED = Encoder().encode(
-    [
-        HeaderTuple(":status", "200"),
-        NeverIndexedHeaderTuple("content-type", "application/grpc+proto"),
-    ]
-)
-
-
-_REASONS = {
-    ErrorCodes.FLOW_CONTROL_ERROR: "a flow-control window was exceeded",
-    ErrorCodes.STREAM_CLOSED: "a frame on a closed stream",
-    ErrorCodes.FRAME_SIZE_ERROR: "a frame of a wrong size",
-    ErrorCodes.COMPRESSION_ERROR: "a header block that cannot be decoded",
-    ErrorCodes.ENHANCE_YOUR_CALM: "a header list that is too large",
-}
-
-
-def _peer_error(error: ProtocolError) -> PeerError:
-    """Return a phrase of ours for an error of h2: h2's own may name objects in memory."""
-    code = ErrorCodes(error.error_code)
-    reason = _REASONS.get(code, "a frame that HTTP/2 does not allow here")
-    return PeerError(code, reason, str(error))
-
-
-def _new_h2(limits: Limits, *, client_side: bool) -> HardenedConnection:
-    config = H2Configuration(
-        client_side=client_side,
-        header_encoding=None,
-        validate_inbound_headers=False,
-        normalize_inbound_headers=False,
-        validate_outbound_headers=False,
-        normalize_outbound_headers=False,
-    )
-    h2 = HardenedConnection(config)
-    slim(h2)
-    h2.local_settings.update({
-        SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams,
-        SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_block_bytes,
-        SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
-        SettingCodes.ENABLE_PUSH: 0,
-    })  # fmt: skip
-    h2.local_settings.acknowledge()
-    h2.decoder.max_header_list_size = limits.max_header_block_bytes
-    h2.initiate_connection()
-    if limits.stream_window_bytes < DEFAULT_WINDOW_BYTES:
-        h2.await_window(DEFAULT_WINDOW_BYTES, limits.stream_window_bytes)
-    h2.increment_flow_control_window(limits.connection_window_bytes - DEFAULT_WINDOW_BYTES)
-    if not client_side:
-        # Our frame reader has taken the preface; h2 waits for it all the same.
-        h2.incoming_buffer.add_data(PREFACE)
-    return h2
-
-
-@lru_cache(16)
-def _preface(limits: Limits) -> bytes:
-    """Return the first bytes of a server: they are the same for all its connections."""
-    h2 = _new_h2(limits, client_side=False)
-    _break_cycles(h2)
-    return h2.data_to_send()
-
-
-def _break_cycles(h2: HardenedConnection) -> None:
-    """Let go of the methods that refer to the connection."""
-    h2._frame_dispatch_table.clear()
 
 
 class ConnectionState:
@@ -132,24 +58,22 @@ class ConnectionState:
         """Whether headers or data were sent since this was last set to False."""
         self._core: OrdinaryConnection | HardenedConnection
         if client_side or limits.stream_window_bytes < DEFAULT_WINDOW_BYTES:
-            self._core = _new_h2(limits, client_side=client_side)
+            self._core = new_h2(limits, client_side=client_side)
             self._collect(self._core)
         else:
             self._core = OrdinaryConnection(limits)
-            self.out += _preface(limits)
+            self.out += preface(limits)
 
     @property
     def _h2(self) -> HardenedConnection:
         """h2's state, which is made when it is needed for the first time."""
         core = self._core
         if isinstance(core, OrdinaryConnection):
-            core = self._core = core.harden(_new_h2(self._limits, client_side=False))
+            core = self._core = core.harden(new_h2(self._limits, client_side=False))
         return core
 
     def _collect(self, h2: HardenedConnection) -> None:
         self.out += h2.data_to_send()
-
-    # Receiving
 
     def receive(self, frame: Frame) -> list[Event]:
         """Take one whole frame; acknowledgements that it needs are added to `out`.
@@ -169,7 +93,7 @@ class ConnectionState:
             # h2 has shut its state machine; the caller sends the GOAWAY.
             h2.clear_outbound_data_buffer()
             self._dead = True
-            raise _peer_error(error) from error
+            raise peer_error(error) from error
         self._collect(h2)
         return events
 
@@ -188,7 +112,7 @@ class ConnectionState:
             stream._inbound_window_manager.window_consumed(size)
         except FlowControlError as error:
             self._dead = True
-            raise _peer_error(error) from error
+            raise peer_error(error) from error
         return frame.payload
 
     def take_window(self, frame: Frame) -> bool:
@@ -236,29 +160,18 @@ class ConnectionState:
         stream = self._core.streams.get(stream_id)
         if stream is None or not stream.takes_data:
             return
-        window, shared = (
-            stream._inbound_window_manager,
-            self._core._inbound_flow_control_window_manager,
-        )
-        lacking = size - window.current_window_size
-        if lacking > 0:
-            window._bytes_processed = max(window._bytes_processed - lacking, 0)
+        shared = self._core._inbound_flow_control_window_manager
+        if lacking := take_lack(stream._inbound_window_manager, size):
             self._h2.increment_flow_control_window(lacking, stream_id)
-        lacking = min(size - shared.current_window_size, shared._bytes_processed)
-        if lacking > 0:  # never more than was consumed: the connection's window is a promise
-            shared._bytes_processed -= lacking
+        if lacking := take_credit(shared, size):
             self._h2.increment_flow_control_window(lacking)
         if isinstance(self._core, HardenedConnection):
             self._collect(self._core)
 
-    # Sending
-
     def takes_header_list(self, headers: Iterable[tuple[str, str]]) -> bool:
         """Whether the peer's SETTINGS_MAX_HEADER_LIST_SIZE allows it these headers."""
         limit = self._core.header_list_bytes
-        return limit is None or limit >= sum(
-            len(name) + len(value) + _FIELD_BYTES for name, value in headers
-        )
+        return limit is None or limit >= list_bytes(headers)
 
     def open_stream(self, headers: Iterable[tuple[str, str]]) -> int:
         """Begin a request (client side); its stream's id."""
@@ -294,11 +207,11 @@ class ConnectionState:
         """
         if self.is_open(stream_id):
             self.spoke = True
-            block = _ACCEPTED
+            block = ACCEPTED
             if not (isinstance(self._core, OrdinaryConnection) and self._core.accept(stream_id)):
                 h2 = self._h2
                 h2.streams[stream_id].state_machine.process_input(StreamInputs.SEND_HEADERS)
-                block = h2.encoder.take_size_updates() + _ACCEPTED
+                block = h2.encoder.take_size_updates() + ACCEPTED
             self.out += write_frame(HEADERS, END_HEADERS, stream_id, block)
 
     def window(self, stream_id: int, *, spare_bytes: int = 0) -> int:
@@ -378,16 +291,10 @@ class ConnectionState:
 
     def goaway(self, code: ErrorCodes, reason: str = "", *, last_stream_id: int) -> None:
         """Announce the end of the connection; h2 does not get to know."""
-        frame = GoAwayFrame(
-            0,
-            last_stream_id=last_stream_id,
-            error_code=code,
-            additional_data=reason.encode(),
-        )
-        self.out += frame.serialize()
+        self.out += goaway_frame(code, reason, last_stream_id)
 
     def break_cycles(self) -> None:
         """Release h2's objects: the connection is over."""
         self._dead = True
         if isinstance(self._core, HardenedConnection):
-            _break_cycles(self._core)
+            break_cycles(self._core)

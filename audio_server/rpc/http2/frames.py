@@ -19,6 +19,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_FRAME_BYTES = 16384
 """SETTINGS_MAX_FRAME_SIZE as it is without being advertised (RFC 9113 section 6.5.2)."""
 
+LAST_POSSIBLE_STREAM = 2**31 - 1
+
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = range(9)
 CONTINUATION = 9
 END_STREAM = ACK = 0x1
@@ -27,6 +29,8 @@ FRAME_HEADER_BYTES = 9
 _header_at = struct.Struct(">BHBBI").unpack_from
 _HEADER = struct.Struct(">IBI")
 """Size and kind together, flags, stream."""
+_GOAWAY = struct.Struct(">II")
+"""Last stream, code."""
 _WRONG_SIZE = "a frame of a wrong size"
 _SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 
@@ -52,6 +56,20 @@ def frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
 def write_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     """Return a whole frame."""
     return frame_header(len(payload), kind, flags, stream_id) + payload
+
+
+def goaway_words(goaway: Frame) -> tuple[str, bytes]:
+    """Return the code of a GOAWAY by its name, empty for NO_ERROR, and the peer's own words."""
+    code, words = int.from_bytes(goaway.payload[4:8], "big"), goaway.payload[8:]
+    try:
+        return ErrorCodes(code).name if code else "", words
+    except ValueError:
+        return str(code), words
+
+
+def goaway_frame(code: ErrorCodes, reason: str, last_stream_id: int) -> bytes:
+    """Return a GOAWAY (section 6.8)."""
+    return write_frame(GOAWAY, 0, 0, _GOAWAY.pack(last_stream_id, code) + reason.encode())
 
 
 class FrameReader:

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
-from h2.settings import SettingCodes
 from h2.stream import StreamInputs
 from h2.windows import WindowManager
 
+from audio_server.rpc.http2.announced import DEFAULT_WINDOW_BYTES, Announced, announced
 from audio_server.rpc.http2.frames import (
     ACK,
     DATA,
@@ -35,74 +35,20 @@ from audio_server.rpc.http2.frames import (
     Frame,
     write_frame,
 )
-from audio_server.rpc.http2.header_decoder import MAX_TABLE_BYTES, DynamicTable
+from audio_server.rpc.http2.header_decoder import DynamicTable
+from audio_server.rpc.http2.ordinary_stream import Life, OrdinaryStream, after
 from audio_server.rpc.limits import Limits
 
 if TYPE_CHECKING:
     from audio_server.rpc.http2.hardened import HardenedConnection
 
-DEFAULT_WINDOW_BYTES = 65535
-_LARGEST_WINDOW = 2**31 - 1
-_FRAME_BYTES = range(2**14, 2**24)
 _ENDED_MAX = 16
 """Calls of one connection that may end before h2 takes over: a device has three."""
 
-_SETTING = struct.Struct(">HI")
 _U32 = struct.Struct(">I")
 _STATUS_200 = b"\x88"
 _ANY_HEADERS = b"\x82"
 """A header block of one field that is in every table: h2 looks at no header of a request."""
-
-
-class _Life:
-    """The steps of a stream after its request; streams with the same steps share one object."""
-
-    __slots__ = ("is_accepted", "sends_data", "steps", "takes_data")
-
-    def __init__(self, *steps: StreamInputs) -> None:
-        self.steps = steps
-        self.is_accepted = StreamInputs.SEND_HEADERS in steps
-        self.takes_data = StreamInputs.RECV_END_STREAM not in steps
-        self.sends_data = StreamInputs.SEND_END_STREAM not in steps
-
-
-_BEGUN = _Life()
-
-
-@cache
-def _after(life: _Life, *steps: StreamInputs) -> _Life:
-    return _Life(*life.steps, *steps)
-
-
-class OrdinaryStream:
-    """One call that is open. Names are those of h2's streams."""
-
-    __slots__ = ("_inbound_window_manager", "life", "outbound_flow_control_window")
-
-    closed = False
-
-    def __init__(self, inbound_bytes: int, outbound_bytes: int) -> None:
-        self._inbound_window_manager = WindowManager(inbound_bytes)
-        self.outbound_flow_control_window = outbound_bytes
-        self.life = _BEGUN
-
-    @property
-    def takes_data(self) -> bool:
-        """Whether the client has not ended its side."""
-        return self.life.takes_data
-
-    @property
-    def sends_data(self) -> bool:
-        """Whether we have not ended ours."""
-        return self.life.sends_data
-
-
-class _Announced(NamedTuple):
-    """The values of a SETTINGS frame that mean something to a server."""
-
-    window_bytes: int = DEFAULT_WINDOW_BYTES
-    frame_bytes: int = _FRAME_BYTES.start
-    header_list_bytes: int | None = None
 
 
 class OrdinaryConnection:
@@ -128,18 +74,18 @@ class OrdinaryConnection:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._settings: Frame | None = None
-        self._take_announced(_Announced())
+        self._take_announced(Announced())
         self._table = DynamicTable()
         self._inbound_flow_control_window_manager = WindowManager(limits.connection_window_bytes)
-        self._ended: dict[int, tuple[_Life, int]] = {}  # and the newest stream at that time
+        self._ended: dict[int, tuple[Life, int]] = {}  # and the newest stream at that time
         self.highest_inbound_stream_id = 0
         self.outbound_flow_control_window = DEFAULT_WINDOW_BYTES
         self.streams: dict[int, OrdinaryStream] = {}
 
-    def _take_announced(self, announced: _Announced) -> None:
-        self._window_bytes = announced.window_bytes
-        self.max_outbound_frame_size = announced.frame_bytes
-        self.header_list_bytes = announced.header_list_bytes
+    def _take_announced(self, values: Announced) -> None:
+        self._window_bytes = values.window_bytes
+        self.max_outbound_frame_size = values.frame_bytes
+        self.header_list_bytes = values.header_list_bytes
 
     def receive(self, frame: Frame, out: bytearray) -> list[Event] | None:
         """Take one whole frame; its answer is added to `out`."""
@@ -160,11 +106,11 @@ class OrdinaryConnection:
     def _take_settings(self, frame: Frame, out: bytearray) -> list[Event] | None:
         if frame.flags & ACK:
             return []
-        announced = _announced(frame.payload) if self._settings is None else None
-        if announced is None:
+        values = announced(frame.payload) if self._settings is None else None
+        if values is None:
             return None
         self._settings = _shared(frame)
-        self._take_announced(announced)
+        self._take_announced(values)
         out += write_frame(SETTINGS, ACK, 0)
         return []
 
@@ -185,7 +131,7 @@ class OrdinaryConnection:
         )
         events: list[Event] = [RequestReceived(stream_id=stream_id, headers=headers)]
         if frame.flags & END_STREAM:
-            stream.life = _after(stream.life, StreamInputs.RECV_END_STREAM)
+            stream.life = after(stream.life, StreamInputs.RECV_END_STREAM)
             events.append(StreamEnded(stream_id=stream_id))
         return events
 
@@ -222,7 +168,7 @@ class OrdinaryConnection:
         stream = self.streams[stream_id]
         if stream.life.is_accepted or not stream.sends_data:
             return False
-        stream.life = _after(stream.life, StreamInputs.SEND_HEADERS)
+        stream.life = after(stream.life, StreamInputs.SEND_HEADERS)
         return True
 
     def end_answer(self, stream_id: int, headers: Sequence[tuple[str, str]]) -> bytes | None:
@@ -258,12 +204,12 @@ class OrdinaryConnection:
 
     def _step(self, stream_id: int, stream: OrdinaryStream, *steps: StreamInputs) -> None:
         """Take steps of which the last one ends a side; with both sides the stream is over."""
-        stream.life = _after(stream.life, *steps)
+        stream.life = after(stream.life, *steps)
         if not stream.takes_data and not stream.sends_data:
             self._end(stream_id, stream)
 
     def _end(self, stream_id: int, stream: OrdinaryStream, *steps: StreamInputs) -> None:
-        life = _after(stream.life, *steps)
+        life = after(stream.life, *steps)
         self._ended[stream_id] = life, self.highest_inbound_stream_id
         del self.streams[stream_id]
 
@@ -291,32 +237,9 @@ class OrdinaryConnection:
         return h2
 
 
-def _live(h2: HardenedConnection, stream_id: int, life: _Life) -> None:
+def _live(h2: HardenedConnection, stream_id: int, life: Life) -> None:
     for step in life.steps:
         h2.streams[stream_id].state_machine.process_input(step)
-
-
-@lru_cache(256)
-def _announced(payload: bytes) -> _Announced | None:
-    """Return the values of a client's first SETTINGS; None for values that are wrong, that come
-    twice, or that make our header table smaller."""
-    if len(payload) % _SETTING.size:
-        return None
-    pairs = list(_SETTING.iter_unpack(payload))
-    values = dict(pairs)
-    window_bytes = values.get(SettingCodes.INITIAL_WINDOW_SIZE, DEFAULT_WINDOW_BYTES)
-    frame_bytes = values.get(SettingCodes.MAX_FRAME_SIZE, _FRAME_BYTES.start)
-    if (
-        len(values) < len(pairs)
-        or values.get(SettingCodes.HEADER_TABLE_SIZE, MAX_TABLE_BYTES) < MAX_TABLE_BYTES
-        or values.get(SettingCodes.ENABLE_PUSH, 0) not in (0, 1)
-        or values.get(SettingCodes.ENABLE_CONNECT_PROTOCOL, 0) not in (0, 1)
-        or window_bytes > _LARGEST_WINDOW
-        or frame_bytes not in _FRAME_BYTES
-    ):
-        return None
-    header_list_bytes = values.get(SettingCodes.MAX_HEADER_LIST_SIZE)
-    return _Announced(window_bytes, frame_bytes, header_list_bytes)
 
 
 @lru_cache(256)
