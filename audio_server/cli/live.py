@@ -31,6 +31,10 @@ Offline = Annotated[
 ]
 Everything = Annotated[bool, Parameter(name="--all", help="Those that are away too.")]
 OfTag = Annotated[Tag | None, Parameter(name="--tag", help="Those with this tag.")]
+Errors = Annotated[bool, Parameter(name="--errors", help="Those with errors.")]
+LedsDiffer = Annotated[
+    bool, Parameter(name="--leds-differ", help="Those whose LEDs are others than those sent.")
+]
 Reverse = Annotated[bool, Parameter(name="--reverse")]
 
 
@@ -40,6 +44,9 @@ def show_all(
     offline: Offline = False,
     everything: Everything = False,
     tag: OfTag = None,
+    errors: Errors = False,
+    leds_differ: LedsDiffer = False,
+    firmware: str | None = None,
     search: str | None = None,
     sort: SortKey = "id",
     reverse: Reverse = False,
@@ -49,8 +56,10 @@ def show_all(
 
     Parameters
     ----------
+    firmware: str
+        Those with this firmware, as they name it.
     search: str
-        Words of id, name, tags, address, mode or clip.
+        Words of id, name, tags, address, mode, clip or firmware.
     sort: str
         The column to sort by.
     reverse: bool
@@ -58,7 +67,9 @@ def show_all(
     """
     if offline and everything:
         raise CommandError("give either --offline or --all")
-    query = {"tag": tag, "q": search}
+    query = {"tag": tag, "q": search, "firmware": firmware}
+    query["errors"] = "true" if errors else None
+    query["leds"] = "differ" if leds_differ else None
     query["state"] = "offline" if offline else "all" if everything else None
     document = ask(remote, lambda api: api.devices(**query))
     if as_json:

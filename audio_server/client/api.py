@@ -36,7 +36,7 @@ class Api:
 
     async def devices(self, **query: str | None) -> Document:
         """`rows` of the devices that are connected, and `now` by the server's clock; with a `query`
-        those that `state`, `tag` and `q` name."""
+        those that `state`, `tag`, `errors`, `leds`, `firmware` and `q` name."""
         given = {key: value for key, value in query.items() if value is not None}
         return await self._connection.ask("GET", "/api/devices", query=given, shape=shapes.Devices)
 

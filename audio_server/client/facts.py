@@ -41,6 +41,7 @@ def facts(row: Row, now: float | None = None) -> list[tuple[str, str]]:
         ("battery", percent(row.get("battery"))),
         ("errors", _errors(row)),
         ("LED corrections", str(row.get("corrections", NOTHING))),
+        ("firmware", printable(row.get("firmware") or NOTHING)),
         ("streams", printable(" ".join(row.get("streams") or [NOTHING]))),
     ]
 

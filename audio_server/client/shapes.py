@@ -60,6 +60,7 @@ class Device(TypedDict, total=False):
     last_error: str | None
     corrections: Count
     streams: list[str]
+    firmware: str | None
 
 
 class Devices(TypedDict):

@@ -118,6 +118,11 @@ class Attachment:
         if not self.has_ended:
             self._device.learn(self._device.report.erred(breach))
 
+    def note_firmware(self, firmware: str | None) -> None:
+        """Take note of the firmware that a call of the device names; None leaves it as it was."""
+        if firmware is not None:
+            self._devices.note_firmware(self._device, firmware)
+
     def end(self, kind: type[AttachmentEnded], why: str) -> None:
         """Cancel the block; it raises `kind`."""
         # Not an exception made here: the block's `Cancelled` keeps the frames that led to the

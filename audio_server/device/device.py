@@ -58,6 +58,7 @@ class Device:
         "came_ns",
         "connection",
         "display",
+        "firmware",
         "id",
         "last_press",
         "peer",
@@ -80,6 +81,7 @@ class Device:
         self.buttons: dict[Button, Action] = {}
         self.last_press: tuple[Button, float] | None = None
         self.report = Telemetry()
+        self.firmware: str | None = None
         self._presses = presses = PressQueue()
         self.display = Display(device_id, context, presses, state, profile.brightness)
         self._context = context

@@ -8,7 +8,7 @@ from typing import NamedTuple
 class Entry(NamedTuple):
     """Times are seconds since 1970. `connections`, `takes` and `errors` count from the first time
     that the device was seen; `leds` are those that it last confirmed, as six times `rrggbb`, or
-    None if it never confirmed any."""
+    None if it never confirmed any; `firmware` is the one that it named last."""
 
     first_seen: float
     last_seen: float
@@ -18,3 +18,4 @@ class Entry(NamedTuple):
     errors: int
     mode: int
     leds: str | None
+    firmware: str | None = None

@@ -220,6 +220,11 @@ class Devices:
         """Return when the device's mode is where it outlives the device."""
         await self._context.store.wait_durable(device_id)
 
+    def note_firmware(self, device: Device, firmware: str) -> None:
+        """A call of a device names its firmware."""
+        device.firmware = firmware
+        self._context.tell_changed(device.id)
+
     def is_attached(self, device_id: str, connection: int) -> bool:
         """Whether a device has a call open on a connection."""
         device = self._devices.get(device_id)

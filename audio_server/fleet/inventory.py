@@ -98,6 +98,7 @@ class Inventory:
             old.errors + new.errors,
             new.mode if is_newest else old.mode,
             (new.leds if is_newest else None) or old.leds,
+            (new.firmware if is_newest else None) or old.firmware,
         )
         self._store.put_entry(device_id, entry)
         self._review(device_id)
@@ -202,6 +203,7 @@ class Inventory:
             "last_error": None,
             "corrections": 0,
             "streams": [],
+            "firmware": entry.firmware,
         }
 
     # -- changes by an operator

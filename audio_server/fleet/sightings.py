@@ -45,6 +45,7 @@ class Sighting(NamedTuple):
     errors: int
     mode: int
     leds: str | None
+    firmware: str | None = None
 
 
 class _Seen:
@@ -179,4 +180,5 @@ def _sighting(device: Device, *, is_here: bool) -> Sighting:
         0,
         device.state.mode,
         None if leds is None else "".join(f"{colour >> 8:06x}" for colour in leds),
+        device.firmware,
     )

@@ -43,6 +43,7 @@ class Snapshot(NamedTuple):
     streams: tuple[str, ...]
     mode_name: str | None
     is_gone: bool
+    firmware: str | None
     playing: Playing | None
 
 
@@ -60,6 +61,7 @@ def take_snapshot(device: Device, mode_name: str | None) -> Snapshot:
         tuple(kind.value for kind in CallKind if kind in device.attachments),
         mode_name,
         False,
+        device.firmware,
         _playing(device),
     )
 
@@ -102,6 +104,7 @@ def facts(seen: Snapshot, worker: int | None = None) -> dict[str, Any]:
         "last_error": report.last_error,
         "corrections": report.corrections,
         "streams": list(seen.streams),
+        "firmware": seen.firmware,
     }
 
 

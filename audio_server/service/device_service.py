@@ -28,6 +28,7 @@ from audio_server.service.press_limiter import PRESSES, PressLimiter
 from audio_server.service.status_stream import StatusHandler
 from audio_server.wire.comms_grpc import DeviceServiceBase
 from audio_server.wire.device_ids import DeviceIdError, device_id_in
+from audio_server.wire.firmware import firmware_in
 
 log = structlog.get_logger()
 
@@ -94,6 +95,7 @@ class DeviceService(DeviceServiceBase):
         await self.claim(call, device_id)
         number = call.connection_number
         with self._devices.attach_status(device_id, number, call.scope, call.peer) as link:
+            link.note_firmware(firmware_in(call.metadata))
             await StatusHandler(call, link, self._devices.meter).run()
 
     async def _take_events(self, call: ServerCall, device_id: str) -> None:

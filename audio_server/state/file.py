@@ -39,6 +39,7 @@ from audio_server.state.on_disk import (
 )
 from audio_server.state.record import Record
 from audio_server.wire.device_ids import is_device_id
+from audio_server.wire.firmware import cleaned
 
 __all__ = ["SCHEMA", "StateDamaged", "StateFile", "StateLost", "StateUnusable", "set_aside"]
 
@@ -50,6 +51,7 @@ SCHEMA = (
     " last_seen REAL NOT NULL, address TEXT, connections INTEGER NOT NULL, takes INTEGER NOT NULL,"
     " errors INTEGER NOT NULL, mode INTEGER NOT NULL, leds TEXT) STRICT, WITHOUT ROWID",
     "CREATE TABLE tags (device_id TEXT PRIMARY KEY, tags TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    "ALTER TABLE devices ADD COLUMN firmware TEXT",
 )
 """The migrations of the file, oldest first; its `user_version` is the number of those done."""
 
@@ -216,8 +218,11 @@ class StateFile:
 
 
 def _entry(*values: Any) -> Entry:
-    """Return an entry of the inventory; LEDs that no server has written are unknown."""
+    """Return an entry of the inventory; LEDs that no server has written are unknown, and so is
+    firmware."""
     entry = Entry(*values)
+    if entry.firmware is not None:
+        entry = entry._replace(firmware=cleaned(entry.firmware))
     return entry if entry.leds is None or _LEDS.fullmatch(entry.leds) else entry._replace(leds=None)
 
 

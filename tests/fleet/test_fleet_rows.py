@@ -47,6 +47,7 @@ async def test_a_new_device(autojump_clock: MockClock) -> None:
                 "last_error": None,
                 "corrections": 0,
                 "streams": ["status", "events", "audio"],
+                "firmware": None,
             }
             assert await at.fleet.row("b") is None
 

@@ -18,6 +18,7 @@ declare namespace Api {
     connections: number;
     takes: number;
     errors_ever: number;
+    firmware: string | null;
     connected: boolean;
     address: string | null;
     worker?: number | null;
@@ -272,6 +273,6 @@ interface Drag {
 
 type Moved = (from: number, to: number) => void;
 type Chosen = (id: string, on: boolean, range: boolean) => void;
-type Filters = { state?: string; tag?: string; errors?: boolean; differ?: boolean };
+type Filters = { state?: string; tag?: string; firmware?: string; errors?: boolean; differ?: boolean };
 type Lit = Pick<Api.Device, "leds" | "confirmed">;
 type Span = { item: HTMLElement; at: number };

@@ -12,7 +12,7 @@ from audio_server.state.modes import open_modes
 from audio_server.state.record import Record
 
 LEDS = "ffffff0060ff" + 4 * "000000"
-KITCHEN = Entry(1_700_000_000.25, 1_700_000_060.5, "10.0.0.7:51234", 3, 12, 1, 2, LEDS)
+KITCHEN = Entry(1_700_000_000.25, 1_700_000_060.5, "10.0.0.7:51234", 3, 12, 1, 2, LEDS, "2.7.1 (b)")
 HALL = Entry(1_700_000_001.0, 1_700_000_002.0, None, 1, 0, 0, 0, None)
 
 
@@ -43,6 +43,27 @@ def test_a_file_from_before_there_was_an_inventory(path: Path) -> None:
     with StateFile(path) as file:
         file.write(Record(entries={"kitchen": KITCHEN}))
         assert file.read() == Record({"kitchen": 1}, {"kitchen": "Küche"}, {"kitchen": KITCHEN})
+
+
+def test_a_file_from_before_there_was_firmware(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as db:
+        for change in SCHEMA[:5]:
+            db.execute(change)
+        db.execute(
+            "INSERT INTO devices VALUES ('hall', 1700000001, 1700000002, NULL, 1, 0, 0, 0, NULL)"
+        )
+        db.execute("PRAGMA user_version = 5")
+    db.close()
+    with StateFile(path) as file:
+        file.write(Record(entries={"kitchen": KITCHEN}))
+        assert file.read().entries == {"hall": HALL, "kitchen": KITCHEN}
+
+
+def test_firmware_that_no_server_has_written_is_cleaned(path: Path) -> None:
+    with StateFile(path) as file:
+        file.write(Record(entries={"kitchen": KITCHEN._replace(firmware="\x1b[1m" + "x" * 900)}))
+        assert file.read().entries["kitchen"].firmware == "[1m" + "x" * 61
 
 
 def test_leds_that_no_server_has_written_are_unknown(path: Path) -> None:

@@ -44,6 +44,7 @@ def device(device_id: str, *, mode: int = 0, at: float | None = None, **facts: A
         "last_error": None,
         "corrections": 0,
         "streams": ["status", "events", "audio"],
+        "firmware": None,
         **facts,
     }
 

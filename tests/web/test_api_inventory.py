@@ -11,6 +11,7 @@ from asgi import HOST
 from trio.testing import MockClock
 
 from audio_server.device.behaviour import Action, Button
+from audio_server.device.takeover import CallKind
 from audio_server.fleet.sightings import COLLECT_S
 
 OURS = {"origin": f"http://{HOST}"}
@@ -158,3 +159,24 @@ async def test_a_wrong_group_says_so(
 ) -> None:
     answer = await api.ask("POST", f"/api/{path}", body, **OURS)
     assert (answer.status, error in answer.json["error"]) == (status, True), answer.text
+
+
+async def test_devices_are_found_by_errors_leds_and_firmware(api: Api) -> None:
+    with api.connected("hall"), api.connected("kitchen", 2):
+        hall, kitchen = api.devices.by_id["hall"], api.devices.by_id["kitchen"]
+        hall.attachments[CallKind.STATUS].note_firmware("2.7.1")
+        kitchen.attachments[CallKind.EVENTS].note_firmware(None)
+        kitchen.learn(kitchen.report.erred("it failed").answered(0.1, (0xFF, *[0] * 5), None))
+        hall.learn(hall.report.answered(0.1, hall.display.status.frame.leds, None))
+        assert await ids(api, "?errors=true") == ["kitchen"]
+        assert await ids(api, "?leds=differ") == ["kitchen"]
+        assert await ids(api, "?firmware=2.7.1") == ["hall"]
+        assert await ids(api, "?q=2.7") == ["hall"]
+        assert await ids(api, "?firmware=2.7.1&errors=true") == []
+        assert (await api.get("/api/devices/hall"))["firmware"] == "2.7.1"
+    await trio.sleep(2 * COLLECT_S)
+    assert await ids(api, "?state=offline&firmware=2.7.1") == ["hall"]
+    assert await ids(api, "?state=all&errors=1") == ["kitchen"]
+    assert await ids(api, "?state=all&leds=differ") == []  # they are away
+    for wrong in ("errors=x", "leds=same", f"firmware={'x' * 65}"):
+        assert (await api.ask("GET", f"/api/devices?{wrong}")).status == 400

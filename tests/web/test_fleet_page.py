@@ -364,6 +364,40 @@ def test_devices_that_are_away_are_grey_and_say_for_how_long(look: Look, fake: F
     expect(attic).to_contain_text(re.compile(r"away \d s"))
 
 
+def test_devices_of_a_firmware_are_a_link(look: Look, fake: FakeServer) -> None:
+    fake.put(device("old", firmware="2.9"), device("new", firmware="2.10"), device("none"))
+    fake.put_away(away("gone", firmware="2.9"))
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#firmware option")).to_have_text(["Any", "2.9", "2.10"])
+    at.page.select_option("#firmware", "2.9")
+    assert sorted(ids(at)) == ["gone", "old"]
+    assert at.evaluate("location.search") == "?firmware=2.9"
+    at.page.reload()
+    expect(at.page.locator("#rows .row")).to_have_count(2)
+    assert at.page.input_value("#firmware") == "2.9"
+    at.assert_open_to_all()
+    at.page.emulate_media(forced_colors="active")
+    at.assert_open_to_all()
+    at.page.set_viewport_size({"width": 320, "height": 640})
+    at.assert_open_to_all()
+    at.page.goto(f"{fake.url}/?firmware=3")  # of no device yet
+    expect(at.page.locator("#firmware")).to_have_value("3")
+    assert ids(at) == []
+
+
+@pytest.mark.parametrize("battery", [None, 0.5])
+def test_a_window_of_1200_px_scrolls_nothing_sideways(
+    look: Look, fake: FakeServer, battery: float | None
+) -> None:
+    names = [f"a-device-with-a-long-name-{number}" for number in range(40)]
+    fake.put(*(device(name, battery=battery, at=1.0) for name in names))
+    at = look(viewport={"width": 1200, "height": 700})
+    expect(at.page.locator("#rows .row").first).to_be_visible()
+    for part in ("document.getElementById('table')", "document.documentElement"):
+        assert at.evaluate(f"{part}.scrollWidth - {part}.clientWidth") <= 0
+    at.assert_open_to_all()
+
+
 def test_filters_are_a_link(look: Look, fake: FakeServer) -> None:
     fake.put(
         device("plays", at=1.0, tags=["lobby"]),

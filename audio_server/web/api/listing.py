@@ -53,14 +53,29 @@ def _fits(query: Listing) -> Callable[[Row], bool]:
             return False
         if query.tag is not None and query.tag not in row["tags"]:
             return False
+        if query.errors and not row["errors"]:
+            return False
+        if query.leds is not UNSET and not (row["connected"] and _differ(row)):
+            return False
+        if query.firmware is not UNSET and query.firmware != row["firmware"]:
+            return False
         text = _text(row) if words else ""
         return all(word in text for word in words)
 
     return fits
 
 
+def _differ(row: Row) -> bool:
+    """Whether a device confirmed other LEDs than it was sent; LED 0 is its own."""
+    if row["confirmed"] is None:
+        return False
+    pairs = zip(row["leds"][1:], row["confirmed"][1:], strict=True)
+    return any(sent[:7] != shown for sent, shown in pairs)
+
+
 def _text(row: Row) -> str:
     """Return the words of a row that can be searched for."""
     clip = row["playing"]["clip"] if row["playing"] else None
     parts = [row["id"], row["name"], row["address"], row["mode_name"], row["state"], clip]
+    parts.append(row["firmware"])
     return " ".join([*filter(None, parts), *row["tags"]]).lower()

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from audio_server.clips.peaks import POINTS_MAX
 from audio_server.device.events import DeviceEvent
 from audio_server.fleet.names import NAME_MAX, TAG, TAGS_MAX
+from audio_server.wire.firmware import FIRMWARE_MAX
 
 DEVICES_MAX = 100_000
 """How many devices a request may name."""
@@ -119,6 +120,9 @@ class Device(Struct):
     last_error: str | None
     corrections: Annotated[int, Meta(ge=0, description="how often its LEDs were put right")]
     streams: list[Literal["status", "events", "audio"]]
+    firmware: Annotated[
+        str | None, Meta(description="as metadata of its calls names it; null if they never did")
+    ]
 
 
 class Devices(Struct):
@@ -220,9 +224,18 @@ class Listing(Struct, forbid_unknown_fields=True):
         Meta(description="`offline` devices are away; all but `all` and `offline` are connected"),
     ] = "connected"
     tag: Annotated[Tag | None, Meta(description="with this tag alone")] = None
+    errors: Annotated[bool, Meta(description="with errors alone")] = False
+    leds: Annotated[
+        Literal["differ"] | UnsetType,
+        Meta(description="`differ`: connected, and their LEDs are others than those sent"),
+    ] = UNSET
+    firmware: Annotated[
+        Annotated[str, Meta(max_length=FIRMWARE_MAX)] | UnsetType,
+        Meta(description="with this firmware alone"),
+    ] = UNSET
     q: Annotated[
         Annotated[str, Meta(max_length=QUERY_MAX)] | None,
-        Meta(description="words of id, name, tags, address, mode or clip"),
+        Meta(description="words of id, name, tags, address, mode, clip or firmware"),
     ] = None
     limit: Annotated[
         Annotated[int, Meta(ge=1, le=ROWS_MAX)] | UnsetType,  # None would be "null" in a query

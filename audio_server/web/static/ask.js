@@ -42,6 +42,11 @@ export function toLogin() {
   return leaving;
 }
 
+// The user logs out: a request that is refused from now on shall not lead elsewhere.
+export function logOut() {
+  leaving ??= new Promise(() => {});
+}
+
 // The answer's JSON. Raises `Refusal`.
 /** @param {string} path @param {RequestInit & { json?: unknown }} options @returns {Promise<any>} */
 export async function ask(path, { method = "GET", json, ...options } = {}) {

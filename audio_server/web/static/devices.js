@@ -96,6 +96,14 @@ export class Devices {
     return [...tags].sort();
   }
 
+  // The firmware that any device has named, in the order of its numbers.
+  get firmwares() {
+    /** @type {Set<string>} */
+    const found = new Set();
+    for (const row of this.#rows.values()) if (row.firmware) found.add(row.firmware);
+    return [...found].sort(compare);
+  }
+
   /** @param {string} id */
   get(id) {
     return this.#rows.get(id);
@@ -158,9 +166,10 @@ export class Devices {
 }
 
 /** @param {Api.Device} row @param {Filters} filters */
-function passes(row, { state, tag, errors, differ }) {
+function passes(row, { state, tag, firmware, errors, differ }) {
   if (state && !STATES[state](row)) return false;
   if (tag && !row.tags.includes(tag)) return false;
+  if (firmware && row.firmware !== firmware) return false;
   if (errors && !row.errors) return false;
   return !differ || (row.connected && differs(row));
 }
@@ -171,7 +180,7 @@ export const isState = (state) => state in STATES;
 /** @param {Api.Device} row */
 function haystack(row) {
   const state = row.connected ? row.state : "away";
-  const parts = [row.name ?? "", row.id, ...row.tags, row.address, mode(row), state, row.playing?.clip ?? ""];
+  const parts = [row.name ?? "", row.id, ...row.tags, row.address, mode(row), state, row.playing?.clip ?? "", row.firmware ?? ""];
   if (row.errors) parts.push("errors");
   return parts.join(" ").toLowerCase();
 }

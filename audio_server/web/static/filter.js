@@ -1,4 +1,5 @@
-// Which devices are shown: by their state, a tag, errors, and LEDs that differ. The address keeps it.
+// Which devices are shown: by their state, a tag, their firmware, errors, and LEDs that differ. The
+// address keeps it.
 
 import { isState } from "./devices.js";
 import { byId, make } from "./dom.js";
@@ -7,6 +8,7 @@ export class Filter {
   /** @type {import("./devices.js").Devices} */
   #devices;
   #tag = "";
+  #firmware = "";
 
   /** @param {import("./devices.js").Devices} devices @param {() => void} changed */
   constructor(devices, changed) {
@@ -18,6 +20,10 @@ export class Filter {
       this.#tag = byId("tag").value;
       changed();
     });
+    byId("firmware").addEventListener("change", () => {
+      this.#firmware = byId("firmware").value;
+      changed();
+    });
   }
 
   // What is set alone.
@@ -26,6 +32,7 @@ export class Filter {
     const filters = {};
     if (byId("show").value) filters.state = byId("show").value;
     if (this.#tag) filters.tag = this.#tag;
+    if (this.#firmware) filters.firmware = this.#firmware;
     if (byId("with-errors").checked) filters.errors = true;
     if (byId("leds-differ").checked) filters.differ = true;
     return filters;
@@ -36,15 +43,17 @@ export class Filter {
     const state = kept.get("state") ?? "";
     byId("show").value = isState(state) ? state : "";
     this.#tag = kept.get("tag") ?? "";
+    this.#firmware = kept.get("firmware") ?? "";
     byId("with-errors").checked = kept.has("errors");
     byId("leds-differ").checked = kept.has("differ");
   }
 
   /** @param {URLSearchParams} kept */
   keep(kept) {
-    const { state, tag, errors, differ } = this.chosen;
+    const { state, tag, firmware, errors, differ } = this.chosen;
     if (state) kept.set("state", state);
     if (tag) kept.set("tag", tag);
+    if (firmware) kept.set("firmware", firmware);
     if (errors) kept.set("errors", "");
     if (differ) kept.set("differ", "");
   }
@@ -53,17 +62,23 @@ export class Filter {
     this.restore(new URLSearchParams());
   }
 
-  // The tags that there are. One that a link names is offered before a device has it.
+  // The tags and the firmware that there are. One that a link names is offered before a device has it.
   draw() {
-    const tags = this.#devices.tags;
-    if (this.#tag && !tags.includes(this.#tag)) tags.push(this.#tag);
-    const select = byId("tag");
-    byId("tags").hidden = tags.length === 0;
-    if (select.dataset.tags !== tags.join(" ")) {
-      select.dataset.tags = tags.join(" ");
-      const options = tags.map((tag) => make("option", { value: tag, text: tag }));
-      select.replaceChildren(make("option", { value: "", text: "Any" }), ...options);
-    }
-    select.value = this.#tag;
+    offer("tag", this.#devices.tags, this.#tag);
+    offer("firmware", this.#devices.firmwares, this.#firmware);
   }
+}
+
+/** @param {"tag" | "firmware"} id @param {string[]} values @param {string} chosen */
+function offer(id, values, chosen) {
+  if (chosen && !values.includes(chosen)) values.push(chosen);
+  const select = byId(id);
+  byId(`${id}s`).hidden = values.length === 0;
+  const offered = JSON.stringify(values);
+  if (select.dataset.offered !== offered) {
+    select.dataset.offered = offered;
+    const options = values.map((value) => make("option", { value, text: value }));
+    select.replaceChildren(make("option", { value: "", text: "Any" }), ...options);
+  }
+  select.value = chosen;
 }
