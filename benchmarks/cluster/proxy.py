@@ -33,16 +33,15 @@ class Proxy:
 
     async def _carry(self, near: trio.SocketStream) -> None:
         for node in sorted(self.nodes, key=self.connections.__getitem__):
+            self.connections[node] += 1  # before anything is awaited: others choose meanwhile
             try:
                 far = await trio.open_tcp_stream("127.0.0.1", node)
-            except OSError:
-                continue  # it is dead: the next one
-            self.connections[node] += 1
-            self.node_of[near.socket.getpeername()[1]] = node
-            try:
+                self.node_of[near.socket.getpeername()[1]] = node
                 async with far, trio.open_nursery() as nursery:
                     for source, sink in ((near, far), (far, near)):
                         nursery.start_soon(self._copy, source, sink, nursery)
+            except OSError:
+                continue  # it is dead: the next one
             finally:
                 self.connections[node] -= 1
             return
