@@ -24,13 +24,16 @@ import trio
 from audio_server.assembly import (
     Guest,
     LocalTakers,
+    counts_of,
     live_of,
     load_repository,
     make_devices,
+    make_own_fleet,
     make_server,
     modes_of,
     open_groups,
     open_ports,
+    over_nodes,
 )
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import at_once
@@ -43,7 +46,6 @@ from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
 from audio_server.fleet.interface import Fleet
 from audio_server.fleet.inventory_store import InventoryStore
-from audio_server.fleet.local import LocalFleet
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
@@ -53,7 +55,6 @@ from audio_server.process.sd_notify import keep_manager_informed
 from audio_server.process.sighup import put_off_hangups, reload_on_hangup
 from audio_server.service.serving import serve_on
 from audio_server.settings import Settings
-from audio_server.settings.addresses import OFF
 from audio_server.state.modes import open_modes
 from audio_server.web.context import Context
 from audio_server.web.server import open_pages
@@ -234,8 +235,8 @@ async def _run(
     guest = replace(guest, sources=(*live.channels, *guest.sources), store=ownership)
     devices = make_devices(settings, modes_of(repository.clips, guest), guest=guest, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(modes_of(clips, guest))))
-    fleet = LocalFleet(devices, inventory, shared.records, records=settings.http != OFF)
-    groups = await open_groups(settings, repository, fleet, config)
+    own = make_own_fleet(settings, devices, inventory, shared.records)
+    groups = await open_groups(settings, repository, own, config)
     groups.used_by(LocalTakers(devices, groups, guest.sources))
     listeners = await open_ports(settings)
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
@@ -243,6 +244,7 @@ async def _run(
         settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
     port: int = listeners[0].socket.getsockname()[1]
+    fleet = over_nodes(settings, own, shared.cluster, partial(counts_of, devices), port, stop)
     parts = repository, fleet, stop, shared_registry.text
     context = Context(settings, port, *parts, live.channels, live.recordings, groups=groups)
     reload = partial(_reload, access_policy, context)
@@ -262,8 +264,9 @@ async def _run(
         await stack.enter_async_context(fleet.at_work())
         await stack.enter_async_context(live.at_work())
         await stack.enter_async_context(open_pages(context))
-        renew = partial(_renew, access_policy, context)
-        await stack.enter_async_context(certificates.at_work(renew, meter.certificate_ends))
+        await stack.enter_async_context(
+            certificates.at_work(partial(_renew, access_policy, context), meter.certificate_ends)
+        )
         nursery = await stack.enter_async_context(trio.open_nursery())
         await nursery.start(
             serve_on, listeners, server, devices, stop, settings.grace_s, settings.drain_s

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import socket
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import Repository, open_repository
+from audio_server.cluster.interface import Cluster, Records
+from audio_server.cluster.opening import make_nodes
 from audio_server.cluster.ownership import ClaimingService, Ownership
+from audio_server.cluster.peers import NodeFacts
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour, Rules
 from audio_server.device.instrumentation import Instrumentation
@@ -23,7 +29,11 @@ from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
 from audio_server.files.home import is_nowhere
 from audio_server.fleet.event_log import EventLog
+from audio_server.fleet.history import NUMBERS
 from audio_server.fleet.interface import Fleet
+from audio_server.fleet.inventory_store import InventoryStore
+from audio_server.fleet.local import LocalFleet
+from audio_server.fleet.of_nodes import FleetOfNodes, OwnFleet
 from audio_server.groups.folders import Folders
 from audio_server.groups.groups import Groups, Takers
 from audio_server.groups.kept import KeptGroups
@@ -39,6 +49,9 @@ from audio_server.process.rlimits import most_connections
 from audio_server.rpc.server import Server
 from audio_server.service.services import all_services
 from audio_server.settings import LimitSettings, Settings
+from audio_server.settings.addresses import OFF
+
+COUNTED_S = 1.0
 
 if TYPE_CHECKING:
     from audio_server.cluster.engine_documents import EngineDocuments
@@ -232,3 +245,66 @@ def make_devices(
     lines = LogLimiter(EACH_DEVICE, ALL_DEVICES)
     devices.subscribe(EventLog(lines, presses=settings.log_level == "debug"))
     return devices
+
+
+def make_own_fleet(
+    settings: Settings,
+    devices: Devices,
+    inventory: InventoryStore | None,
+    records: Records | None,
+) -> LocalFleet:
+    """Return the fleet of the devices of this process; names and tags are in `records`, if they
+    are shared."""
+    is_alone = settings.cluster is None
+    keeps_history = settings.http != OFF or not is_alone  # other nodes have pages too
+    number = 0 if is_alone else random.randrange(1, NUMBERS)
+    return LocalFleet(devices, inventory, records, records=keeps_history, number=number)
+
+
+def over_nodes(
+    settings: Settings,
+    own: OwnFleet,
+    cluster: Cluster | None,
+    counts: Callable[[], Counts],
+    port: int,
+    stop: trio.Event,
+) -> OwnFleet:
+    """Return the fleet of all nodes that share an engine, of which this one has its `own`; without
+    an engine that alone. `counts` are those of its devices, `port` names it, `stop` is set when it
+    drains. Reads files; raises `SetupError`."""
+    if settings.cluster is None or cluster is None:
+        return own
+    facts = NodeReport(counts, f"{socket.gethostname()}:{port}", stop)
+    return FleetOfNodes(own, make_nodes(settings, cluster, facts), facts)
+
+
+class Counts(NamedTuple):
+    """How many devices a node has, and how many of them play, and cannot play."""
+
+    devices: int
+    playing: int
+    failing: int
+
+
+def counts_of(devices: Devices) -> Counts:
+    """Return the counts of the devices of this process."""
+    found = devices.by_id.values()
+    playing = sum(device.is_playing for device in found)
+    return Counts(len(found), playing, sum(bool(device.state.error) for device in found))
+
+
+class NodeReport:
+    """The facts of a node for its heartbeats; devices are counted once a second."""
+
+    def __init__(self, counts: Callable[[], Counts], name: str, stop: trio.Event) -> None:
+        self._counts = counts
+        self._stop = stop
+        self._facts = NodeFacts(name)
+        self._counted_at = -inf
+
+    def __call__(self) -> NodeFacts:
+        """Return them."""
+        if trio.current_time() - self._counted_at >= COUNTED_S:
+            self._counted_at = trio.current_time()
+            self._facts = self._facts._replace(**self._counts()._asdict())
+        return self._facts._replace(is_draining=self._stop.is_set())

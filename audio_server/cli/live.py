@@ -65,6 +65,8 @@ def show_all(
     reverse: bool
         Sort the other way round.
     """
+    from audio_server.client.outcome import absence
+
     if offline and everything:
         raise CommandError("give either --offline or --all")
     query = {"tag": tag, "q": search, "firmware": firmware}
@@ -77,6 +79,8 @@ def show_all(
     else:
         nothing = "there is no such device" if any(query.values()) else "no device is connected"
         _print_table(document, sort, reverse, nothing)
+    if error := absence(document):
+        raise error
 
 
 def _print_table(document: Document, key: str, backwards: bool, nothing: str) -> None:

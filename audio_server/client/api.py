@@ -36,9 +36,22 @@ class Api:
 
     async def devices(self, **query: str | None) -> Document:
         """`rows` of the devices that are connected, and `now` by the server's clock; with a `query`
-        those that `state`, `tag`, `errors`, `leds`, `firmware` and `q` name."""
+        those that `state`, `tag`, `errors`, `leds`, `firmware` and `q` name. `missing` are nodes of
+        a cluster whose devices are not there."""
         given = {key: value for key, value in query.items() if value is not None}
-        return await self._connection.ask("GET", "/api/devices", query=given, shape=shapes.Devices)
+        pages: list[Document] = []
+        while True:  # a cluster gives some at a time
+            page = await self._connection.ask(
+                "GET", "/api/devices", query=given, shape=shapes.Devices
+            )
+            pages.append(page)
+            if page.get("next") in (None, given.get("cursor")):
+                break
+            given["cursor"] = page["next"]
+        rows = {row["id"]: row for page in pages for row in page["rows"]}
+        missing = sorted({name for page in pages for name in page.get("missing", ())})
+        whole = {**pages[-1], "rows": list(rows.values())}
+        return {**whole, "missing": missing} if missing else whole
 
     async def device(self, device_id: str) -> Document:
         """The row of one device, which may be away."""

@@ -51,6 +51,7 @@ def _connected(row: Row, now: float) -> str:
         last = row.get("last_seen")
         return f"no, last seen {moment(last)} ({ago(now - last)} ago)" if last else "no"
     worker = f", worker {row['worker']}" if row.get("worker") else ""
+    worker += f", node {row['node']}" if row.get("node") else ""
     since = f"since {moment(row['since'])} ({ago(now - row['since'])})"
     return printable(f"{since} from {row.get('address')}{worker}")
 

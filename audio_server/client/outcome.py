@@ -38,11 +38,7 @@ def unheard(answer: Document) -> ServerError | None:
         for device_id, one in answer["devices"].items()
         if one["hearing"] != "heard"
     ]
-    if not named:
-        return None
-    more = len(named) - NAMED
-    text = "; ".join(named[:NAMED]) + (f"; and {more:,} more" if more > 0 else "")
-    return ServerError(printable(text))
+    return _named(named, answer)
 
 
 _HEARINGS = {
@@ -55,11 +51,27 @@ _HEARINGS = {
 
 
 def failure(answer: Document) -> ServerError | None:
-    """Return the message about devices that were not reached."""
+    """Return the message about devices and nodes that were not reached."""
     reasons = dict.fromkeys(answer.get("gone", ()), "no such device is connected")
     reasons |= answer.get("failed", {})
-    if not reasons:
+    return _named([f"{device_id}: {reason}" for device_id, reason in reasons.items()], answer)
+
+
+def absence(answer: Document) -> ServerError | None:
+    """Return the message about nodes whose devices are not in an answer."""
+    missing = answer.get("missing")
+    if not missing:
         return None
-    named = [f"{device_id}: {reason}" for device_id, reason in list(reasons.items())[:NAMED]]
-    more = len(reasons) - len(named)
-    return ServerError(printable("; ".join(named) + (f"; and {more:,} more" if more else "")))
+    return ServerError(
+        printable(f"no answer from {', '.join(missing)}: devices there are left out")
+    )
+
+
+def _named(named: list[str], answer: Document) -> ServerError | None:
+    """Return a message that names the first ones, and the nodes that are missing."""
+    parts = named[:NAMED]
+    if (more := len(named) - NAMED) > 0:
+        parts.append(f"and {more:,} more")
+    if missing := answer.get("missing"):
+        parts.append(f"no answer from {', '.join(missing)}")
+    return ServerError(printable("; ".join(parts))) if parts else None

@@ -97,13 +97,21 @@ class Overview:
     def _summary(self, rows: list[Row]) -> Text:
         playing = sum(row.get("state") == "playing" for row in rows)
         wrong = sum(row.get("state") == "error" for row in rows)
+        count = len(rows)
+        if (counts := self._watched.counts) is not None:
+            count, playing, wrong = counts["connected"], counts["playing"], counts["failing"]
         text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(f"{len(rows):,} device{'' if len(rows) == 1 else 's'}", style="bold")
+        text.append(f"{count:,} device{'' if count == 1 else 's'}", style="bold")
+        if count > len(rows):
+            text.append(f", {len(rows):,} shown")
         text.append(f", {playing:,} playing", style="green" if playing else "")
         text.append(f", {wrong:,} in error" if wrong else "", style="bold red")
         return text.append(f"   {self._order}   {self._url}", style="dim")
 
     def _foot(self) -> Text:
+        if self._watched.lost is None and self._watched.missing:
+            line = printable(f"no answer from {', '.join(self._watched.missing)}")
+            return Text(line, style="bold yellow", no_wrap=True, overflow="ellipsis", end="")
         if self._watched.lost is None:
             return Text(KEYS, style="dim", no_wrap=True, overflow="ellipsis", end="")
         line = f"{printable(self._watched.lost)}; looking for it"

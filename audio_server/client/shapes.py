@@ -42,6 +42,7 @@ class Device(TypedDict, total=False):
     connected: bool
     address: str | None
     worker: Count | None
+    node: str | None
     tags: list[str]
     first_seen: Number | None
     last_seen: Number | None
@@ -64,10 +65,12 @@ class Device(TypedDict, total=False):
 
 
 class Devices(TypedDict):
-    """All rows."""
+    """All rows, or some of them."""
 
     rows: list[Device]
     now: Number
+    next: NotRequired[str | None]
+    missing: NotRequired[list[str]]
 
 
 class Forgotten(TypedDict):
@@ -76,12 +79,22 @@ class Forgotten(TypedDict):
     id: str
 
 
+class Counts(TypedDict):
+    """How many devices a cluster has."""
+
+    connected: Count
+    playing: Count
+    failing: Count
+
+
 class Changes(TypedDict, total=False):
-    """Rows that have changed, and ids of devices that have gone."""
+    """Rows that have changed, and ids of devices that have gone; of a cluster, more."""
 
     rows: list[Device]
     gone: list[str]
     now: Number
+    counts: Counts
+    missing: list[str]
 
 
 class Event(TypedDict):
@@ -105,6 +118,7 @@ class Outcomes(TypedDict):
     done: Count
     gone: NotRequired[list[str]]
     failed: NotRequired[dict[str, str]]
+    missing: NotRequired[list[str]]
 
 
 class Announced(Outcomes):
@@ -126,6 +140,7 @@ class Announcement(TypedDict):
     id: str
     over: bool
     devices: dict[str, Heard]
+    missing: NotRequired[list[str]]
 
 
 class Sound(TypedDict):

@@ -14,6 +14,10 @@ class Watched:
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
         self.lost: str | None = None
+        self.counts: dict[str, int] | None = None
+        """Of all devices of a cluster, of which only some are in `rows`."""
+        self.missing: list[str] = []
+        """Nodes of a cluster that give no answer."""
         self._ahead_s = 0.0
 
     def feed(self, event: str, document: dict[str, Any]) -> None:
@@ -25,6 +29,8 @@ class Watched:
         self.rows.update({row["id"]: row for row in document.get("rows", ())})
         for device_id in document.get("gone", ()):
             self.rows.pop(device_id, None)
+        if "counts" in document:
+            self.counts, self.missing = document["counts"], document.get("missing", [])
         self._ahead_s = document.get("now", time.time()) - time.time()
         self.lost = None
 

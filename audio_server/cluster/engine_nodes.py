@@ -19,9 +19,9 @@ from audio_server.cluster.engine_clock import EngineClock
 from audio_server.cluster.engine_connection import Word
 from audio_server.cluster.engine_offers import Offers, offer
 from audio_server.cluster.engine_questions import EngineQuestions
-from audio_server.cluster.interface import ClusterDown, Question
+from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.link import Link, Session
-from audio_server.cluster.peers import UNKNOWN_NODES, Around, NodeFacts
+from audio_server.cluster.peers import UNKNOWN_NODES, Around, NodeFacts, TimedQuestion
 from audio_server.cluster.valkey import BEAT_S, NODES
 
 SILENT_S = 3.0
@@ -32,6 +32,9 @@ FACTS_MS = 10_000
 
 LOOK_S = 1.0
 """How long the engine may take to say which nodes there are."""
+
+OFFER_S = 3.0
+"""How long a blob may take to be offered."""
 
 BATCH = 200
 """Keys that are read at a time."""
@@ -56,14 +59,14 @@ class EngineNodes:
         self._clock = clock or EngineClock()
         self._session: Session | None = None
         self._questions = EngineQuestions(node, self._publish, self._on_question)
-        self._asked: Callable[[Question], None] = _refuse
+        self._asked: Callable[[TimedQuestion], None] = _refuse
         self._names: dict[str, str] = {}
         self._around = Around({}, ())
         self._looked_at = -trio.current_time()
         self._offers = Offers()
 
     @asynccontextmanager
-    async def joined(self, asked: Callable[[Question], None]) -> AsyncIterator[None]:
+    async def joined(self, asked: Callable[[TimedQuestion], None]) -> AsyncIterator[None]:
         """Tell of the node, and have `asked` called with questions to it, for the block."""
         self._asked = asked
         async with trio.open_nursery() as nursery:
@@ -110,7 +113,7 @@ class EngineNodes:
         if message[0] == b"message":
             self._questions.hear(message[2], self._clock.latest())
 
-    def _on_question(self, question: Question) -> None:
+    def _on_question(self, question: TimedQuestion) -> None:
         self._asked(question)
 
     def _publish(self, heard: Callable[[Any], None], node: str, data: bytes) -> None:
@@ -187,7 +190,7 @@ class EngineNodes:
     @asynccontextmanager
     async def offering(self, blobs: Mapping[str, bytes]) -> AsyncIterator[None]:
         """Have other nodes find blobs."""
-        with suppress(ClusterDown):
+        with trio.move_on_after(OFFER_S), suppress(ClusterDown):
             for sha, data in blobs.items():
                 await offer(self._command, sha, data)
         yield
@@ -203,7 +206,7 @@ def _batched(items: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-def _refuse(question: Question) -> None:
+def _refuse(question: TimedQuestion) -> None:
     question.end(is_answered=False)
 
 

@@ -15,7 +15,8 @@ import msgspec
 import structlog
 import trio
 
-from audio_server.cluster.interface import ClusterDown, NoAnswer, Question, TooLate
+from audio_server.cluster.interface import ClusterDown, NoAnswer, TooLate
+from audio_server.cluster.peers import TimedQuestion
 
 ASKED_MAX = 1024
 """Questions of a node that may wait for their answers."""
@@ -76,10 +77,11 @@ class _Asked:
 
 @dataclass(slots=True, eq=False)
 class _Question:
-    """A `Question` of another node."""
+    """A `TimedQuestion` of another node."""
 
     what: str
     facts: Mapping[str, Any]
+    left_s: float
     _number: int
     _asker: str
     _questions: EngineQuestions
@@ -108,7 +110,7 @@ class _Question:
 class EngineQuestions:
     """Those of one node and to it. `asked` is called with each that it is to answer."""
 
-    def __init__(self, node: str, publish: Publish, asked: Callable[[Question], None]) -> None:
+    def __init__(self, node: str, publish: Publish, asked: Callable[[TimedQuestion], None]) -> None:
         self._node = node
         self._publish = publish
         self._heard = asked
@@ -169,9 +171,10 @@ class EngineQuestions:
                 asked.hear(message.part)
 
     def _on_ask(self, ask: _Ask, now_s: float) -> None:
-        if now_s > ask.until_s:
+        left_s = ask.until_s - now_s
+        if left_s <= 0:
             return  # it was told to have failed
-        question = _Question(ask.what, ask.facts, ask.number, ask.asker, self)
+        question = _Question(ask.what, ask.facts, left_s, ask.number, ask.asker, self)
         self._answering += 1
         if self._answering > ANSWERED_MAX:
             question.end(is_answered=False)

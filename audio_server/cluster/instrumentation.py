@@ -9,6 +9,9 @@ class Instrumentation:
     def cluster_is(self, *, up: bool) -> None:
         """The state that nodes share can be reached, or cannot."""
 
+    def cluster_nodes(self, count: int) -> None:
+        """So many nodes share the cluster, with this one; 0 while it cannot be reached."""
+
     def acknowledged_from_memory(self) -> None:
         """A press was acknowledged while its mode is only in memory."""
 

@@ -35,11 +35,13 @@ class Shared(NamedTuple):
 
 
 class SharedHub(NamedTuple):
-    """As `Shared`, for the workers of a machine."""
+    """As `Shared`, for the workers of a machine, which are nodes of the hub; `cluster` is the
+    engine's."""
 
     hub: Hub
     records: SharedRecords | None = None
     documents: EngineDocuments | None = None
+    cluster: Cluster | None = None
 
 
 def make_cluster(settings: Settings, store: ModeStore | None, meter: Instrumentation) -> Shared:
@@ -62,7 +64,7 @@ def make_hub(
     from audio_server.cluster.machine import MachineHub
 
     cluster, records, documents = _make_valkey(settings, meter)
-    return SharedHub(MachineHub(cluster, devices), records, documents)
+    return SharedHub(MachineHub(cluster, devices), records, documents, cluster)
 
 
 def _make_valkey(
@@ -79,13 +81,15 @@ def _make_valkey(
     return ValkeyCluster(link, meter, parts=[records, documents]), records, documents
 
 
-def make_nodes(settings: Settings, node: str, facts: Callable[[], NodeFacts]) -> EngineNodes:
-    """Return the other nodes of the engine's cluster, as `node` asks them, on a link of its own;
-    `facts` are told to them. Reads files; raises `SetupError`."""
+def make_nodes(settings: Settings, cluster: Cluster, facts: Callable[[], NodeFacts]) -> EngineNodes:
+    """Return the other nodes of the engine's `cluster`, as this one asks them, on a link of its
+    own; `facts` are told to them. Reads files; raises `SetupError`."""
     from audio_server.cluster.engine_nodes import EngineNodes
+    from audio_server.cluster.valkey import ValkeyCluster
 
+    assert isinstance(cluster, ValkeyCluster)
     said = {"up": "other nodes can be reached", "down": "other nodes cannot be reached"}
-    return EngineNodes(node, _make_link(settings, {}, **said), facts)
+    return EngineNodes(cluster.node, _make_link(settings, {}, **said), facts)
 
 
 def make_tokens(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
+from audio_server.cluster.interface import Question
+
 UNKNOWN_NODES = "cluster"
 """Stands among the missing nodes for those that nobody can name: the cluster cannot be reached."""
 
@@ -34,12 +36,24 @@ class Around(NamedTuple):
     """Names of those that have been silent lately, or all where the cluster cannot be reached."""
 
 
+class TimedQuestion(Question, Protocol):
+    """A question of another node."""
+
+    @property
+    def left_s(self) -> float:
+        """How long after it was read it may be obeyed, at most."""
+
+
 class Peers(Protocol):
     """The other nodes. Nothing here waits longer than it is told to, whatever hangs."""
 
     @property
     def node(self) -> str:
         """The id of this node."""
+
+    def joined(self, asked: Callable[[TimedQuestion], None]) -> AbstractAsyncContextManager[None]:
+        """Tell the others of this node, and have `asked` called with their questions, for the
+        block."""
 
     async def around(self, max_age_s: float = 0.0) -> Around:
         """Return the nodes as they were known `max_age_s` ago at most."""

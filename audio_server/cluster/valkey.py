@@ -128,12 +128,15 @@ class ValkeyCluster:
         asked_at = self._clock()
         engine_us, nodes = await session.call(BEAT, NODES, self.node)
         self._time.heard(int(engine_us), asked_at)
+        self._meter.cluster_nodes(int(nodes))
         return int(nodes)
 
     def _set_session(self, session: Session | None) -> None:
         self._session = session
         self.is_up.value = session is not None
         self._meter.cluster_is(up=session is not None)
+        if session is None:
+            self._meter.cluster_nodes(0)
 
     async def _keep_rows(self, session: Session) -> None:
         """Reclaim the devices that are here, now and once a day."""

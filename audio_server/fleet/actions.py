@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 
@@ -24,6 +24,8 @@ APPLIED_S = 2.0
 BATCH = 10
 """Devices that an action reaches between two checkpoints."""
 
+PRESSED_AT_ONCE = 10
+
 NO_AUDIO = Outcome("failed", "it has no audio stream open")
 NO_CLIP = Outcome("failed", "there is no such clip")
 STOPPING = Outcome("failed", "the server is stopping")
@@ -42,6 +44,24 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
         await press.applied.wait()
         await devices.wait_durable(device_id)
     return DONE if press.applied.is_set() and devices.by_id.get(device_id) is device else GONE
+
+
+async def press_each(
+    press: Callable[[str, Button], Awaitable[Outcome]], device_ids: Iterable[str], button: Button
+) -> Outcomes:
+    """Press a button of each device with `press`, a few at a time. A cancel leaves those that
+    follow as they are."""
+    outcomes: dict[str, Outcome] = {}
+    left = iter(device_ids)
+
+    async def press_next() -> None:
+        for device_id in left:
+            outcomes[device_id] = await press(device_id, button)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(PRESSED_AT_ONCE):
+            nursery.start_soon(press_next)
+    return outcomes
 
 
 async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:

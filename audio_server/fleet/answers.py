@@ -5,11 +5,10 @@ Nothing is said unasked, so nothing piles up where the other end does not read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeAlias
 
-import structlog
 import trio
 
 from audio_server.clips.clip import Clip
@@ -19,16 +18,12 @@ from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
 from audio_server.fleet import actions
 from audio_server.fleet.announcements import Announcements, Order
+from audio_server.fleet.answering import Answering, Parts
 from audio_server.fleet.change_tracker import ChangeTracker
 from audio_server.fleet.history import History
 from audio_server.fleet.sightings import Sighting, Sightings
 from audio_server.fleet.snapshot import Snapshot, facts
 from audio_server.fleet.subscribers import BATCH
-
-log = structlog.get_logger()
-
-Parts: TypeAlias = AsyncGenerator[Any, None]
-
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
 """Returns the blob of a SHA-256, as `Cluster.blob` does."""
@@ -51,8 +46,7 @@ class Answers:
         self._sightings = Sightings(devices)
         self._unheard: list[Sighting] = []
         self._seen_number = 0
-        self._nursery: trio.Nursery | None = None
-        self._answers: Mapping[str, Callable[..., Parts]] = {
+        answers: Mapping[str, Callable[..., Parts]] = {
             "ping": self._ping,
             "changes": self._changes,
             "rows": self._rows,
@@ -68,33 +62,17 @@ class Answers:
             "seen": self._seen_lately,
             "forgotten": self._forgotten,
         }
+        self._answering = Answering(answers)
         if records:
             devices.subscribe(self._history)
 
-    @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
+    def at_work(self) -> AbstractAsyncContextManager[None]:
         """Answer for the block."""
-        async with trio.open_nursery() as self._nursery:
-            yield
-            self._nursery.cancel_scope.cancel()
+        return self._answering.at_work()
 
     def asked(self, question: Question) -> None:
         """Answer a question soon."""
-        assert self._nursery is not None
-        self._nursery.start_soon(self._answer, question)
-
-    async def _answer(self, question: Question) -> None:
-        """Answer one question. This is the edge where faults of an answer end."""
-        is_answered = False
-        try:
-            async with aclosing(self._answers[question.what](**question.facts)) as parts:
-                async for part in parts:
-                    question.add(part)
-                    await question.wait_room()
-            is_answered = True
-        except* Exception:
-            log.exception("answer failed", asked=question.what)
-        question.end(is_answered=is_answered)
+        self._answering.asked(question)
 
     # -- queries
 

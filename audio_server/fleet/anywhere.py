@@ -18,6 +18,7 @@ import trio
 from audio_server.cluster.interface import NoAnswer, Nodes, RecordNews, Records
 from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button
+from audio_server.fleet.actions import press_each
 from audio_server.fleet.agent import Agent
 from audio_server.fleet.announcements import Order, Report, Reports
 from audio_server.fleet.broadcast import Broadcast
@@ -37,6 +38,7 @@ from audio_server.fleet.interface import (
 )
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.inventory_store import InventoryStore
+from audio_server.fleet.listing import Keys, Page, Wanted, keys_of, page_of, rows_for
 from audio_server.fleet.local import LOOK_S
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import checked_name
@@ -171,8 +173,10 @@ class FleetAnywhere:
         """Whether the number of subscribers is at its bound."""
         return self._broadcast.is_full or self._subscribers.is_full
 
-    def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
-        """Give server-sent events for the block."""
+    def watching(
+        self, wanted: Wanted | None = None
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
+        """Give server-sent events for the block, of all devices."""
         return self._broadcast.watching()
 
     def following(
@@ -191,6 +195,20 @@ class FleetAnywhere:
         if rows:
             return rows[0]
         return self._inventory.row(device_id) if self._inventory.knows(device_id) else None
+
+    async def rows_of(self, device_ids: Sequence[str]) -> Sequence[Row]:
+        """Return some devices: of those that have just gone their last rows."""
+        rows = {row["id"]: row for row in await self.rows()}
+        found = [rows.get(one) or await self.row(one) for one in device_ids]
+        return [row for row in found if row is not None]
+
+    async def listed(self, wanted: Wanted) -> Page:
+        """Return the rows that are wanted."""
+        return await page_of(await rows_for(self, wanted), wanted)
+
+    async def keys(self, wanted: Wanted) -> Keys:
+        """Return the keys of the rows that are wanted."""
+        return await keys_of(await rows_for(self, wanted), wanted)
 
     async def away(self) -> Sequence[Row]:
         """Return the devices of the inventory that are away."""
@@ -229,6 +247,11 @@ class FleetAnywhere:
             return GONE
         facts = {"device_id": device_id, "button": button.name}
         return (await agent.act("press", PRESS_S, [device_id], **facts))[device_id]
+
+    async def press_each(self, device_ids: Sequence[str] | None, button: Button) -> Outcomes:
+        """Press a button of several devices."""
+        chosen = [row["id"] for row in await self.rows()] if device_ids is None else device_ids
+        return await press_each(self.press, chosen, button)
 
     async def play(self, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
         """Play a clip or a live channel."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import trio
 
 from audio_server.device.behaviour import Button
 from audio_server.fleet.announcements import Order, Reports
+
+if TYPE_CHECKING:
+    from audio_server.fleet.listing import Keys, Page, Wanted
 
 Row: TypeAlias = dict[str, Any]
 """A device in types of JSON; `snapshot.facts` documents the keys."""
@@ -54,6 +57,23 @@ class NoListener:
         """Return at once."""
 
 
+class OutcomesOfNodes(dict[str, Outcome]):
+    """`Outcomes` of several nodes. `missing` are the names of those whose devices are left out, for
+    they gave no answer."""
+
+    missing: Sequence[str] = ()
+
+
+def missing_of(outcomes: Outcomes) -> Sequence[str]:
+    """Return the names of the nodes that are missing in outcomes."""
+    return outcomes.missing if isinstance(outcomes, OutcomesOfNodes) else ()
+
+
+class NotReached(Exception):
+    """Nothing can be said of a device: a node that may have it gives no answer. `str()` is the
+    reason."""
+
+
 IS_CONNECTED = Outcome("failed", "it is connected; only devices that are away can be forgotten")
 DONE = Outcome("done")
 GONE = Outcome("gone")
@@ -86,13 +106,27 @@ class Fleet(Protocol):
         """Return the ids of all devices that have a tag, connected or not."""
 
     async def row(self, device_id: str) -> Row | None:
-        """Return one device, also one that is away; None for an unknown id."""
+        """Return one device, also one that is away; None for an unknown id. Raises `NotReached`
+        where another node may have it that does not answer."""
 
-    def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
+    async def rows_of(self, device_ids: Sequence[str]) -> Sequence[Row]:
+        """Return these devices, also those that are away; unknown ids are left out."""
+
+    async def listed(self, wanted: Wanted) -> Page:
+        """Return the rows that are wanted. A fleet of several nodes always sets a limit."""
+
+    async def keys(self, wanted: Wanted) -> Keys:
+        """Return the keys of the rows that are wanted."""
+
+    def watching(
+        self, wanted: Wanted | None = None
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Give server-sent events: `all` with all rows, then `changes`, with rows that changed
         and the ids of devices that are gone. Of very many rows `all` has the first, and `changes`
         right after it the others. `away` has rows of absent devices that an operator changed, and
-        `forgotten` ids. They end with `run`, and for a subscriber that is too slow."""
+        `forgotten` ids. They end with `run`, and for a subscriber that is too slow.
+
+        A fleet of several nodes gives the rows that are wanted, and no others: see `windows`."""
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
         """Return the latest events of one device or of all (None), oldest first."""
@@ -104,6 +138,10 @@ class Fleet(Protocol):
 
     async def press(self, device_id: str, button: Button) -> Outcome:
         """Press a button as the device itself would; return when the press is applied."""
+
+    async def press_each(self, device_ids: Sequence[str] | None, button: Button) -> Outcomes:
+        """Press a button of some devices or of all (None) that are connected, a few at a time;
+        return when that is applied. A cancel is as for `play`."""
 
     async def play(self, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
         """Play a clip now, by its mode, or by its name or title in the clips of each device, or

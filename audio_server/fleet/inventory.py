@@ -188,6 +188,7 @@ class Inventory:
             "connected": False,
             "address": entry.address,
             "worker": None,
+            "node": None,
             "since": entry.last_seen,
             "mode": entry.mode,
             "mode_name": None,

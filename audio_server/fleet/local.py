@@ -15,7 +15,7 @@ from audio_server.device.registry import Devices
 from audio_server.fleet import actions
 from audio_server.fleet.announcements import Announcements, Order, Reports
 from audio_server.fleet.broadcast import Broadcast
-from audio_server.fleet.change_tracker import ChangeTracker
+from audio_server.fleet.change_tracker import BATCH, ChangeTracker
 from audio_server.fleet.history import History
 from audio_server.fleet.interface import (
     IS_CONNECTED,
@@ -28,6 +28,7 @@ from audio_server.fleet.interface import (
 )
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.inventory_store import InventoryStore
+from audio_server.fleet.listing import Keys, Page, Wanted, keys_of, page_of, rows_for
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import checked_name
 from audio_server.fleet.sightings import COLLECT_S, Sightings
@@ -41,7 +42,8 @@ class LocalFleet:
     """A `Fleet`. Without `inventory` names, tags and the devices seen last as long as the process;
     they are collected while it is `at_work`. With `shared` names and tags are those of all nodes.
 
-    It keeps a history of events, unless `records` is false.
+    It keeps a history of events, unless `records` is false. `number` is a part of the numbers of
+    events, which tells those of several nodes apart.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class LocalFleet:
         shared: Records | None = None,
         *,
         records: bool = True,
+        number: int = 0,
     ) -> None:
         self._devices = devices
         self._inventory = Inventory(inventory, shared)
@@ -59,7 +62,7 @@ class LocalFleet:
         self._broadcast = Broadcast(self._inventory)
         self._look = ChangeTracker(devices)
         self._merge = Merge()
-        self._history = History(self._look)
+        self._history = History(self._look, number)
         self._announcements = Announcements()
         self._tag_listener: TagListener = NoListener()
         if records:
@@ -109,8 +112,10 @@ class LocalFleet:
         """Whether the number of subscribers is at its bound."""
         return self._broadcast.is_full or self._history.is_full
 
-    def watching(self) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
-        """Give server-sent events for the block."""
+    def watching(
+        self, wanted: Wanted | None = None
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
+        """Give server-sent events for the block, of all devices."""
         return self._broadcast.watching()
 
     async def rows(self) -> Sequence[Row]:
@@ -141,6 +146,23 @@ class LocalFleet:
             return self._row(seen)
         return self._inventory.row(device_id) if self._inventory.knows(device_id) else None
 
+    async def rows_of(self, device_ids: Sequence[str]) -> Sequence[Row]:
+        """Return some devices, a few at a time."""
+        rows = []
+        for number, device_id in enumerate(device_ids, 1):
+            rows.append(await self.row(device_id))
+            if number % BATCH == 0:
+                await trio.lowlevel.checkpoint()
+        return [row for row in rows if row is not None]
+
+    async def listed(self, wanted: Wanted) -> Page:
+        """Return the rows that are wanted."""
+        return await page_of(await rows_for(self, wanted), wanted)
+
+    async def keys(self, wanted: Wanted) -> Keys:
+        """Return the keys of the rows that are wanted."""
+        return await keys_of(await rows_for(self, wanted), wanted)
+
     def _row(self, seen: Snapshot) -> Row:
         return self._inventory.live_row(seen.device_id, facts(seen))
 
@@ -159,6 +181,11 @@ class LocalFleet:
     async def press(self, device_id: str, button: Button) -> Outcome:
         """Press a button."""
         return await actions.press(self._devices, device_id, button)
+
+    async def press_each(self, device_ids: Sequence[str] | None, button: Button) -> Outcomes:
+        """Press a button of several devices."""
+        chosen = list(self._devices.by_id) if device_ids is None else device_ids
+        return await actions.press_each(self.press, chosen, button)
 
     async def play(self, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
         """Play a clip or a live channel."""

@@ -89,6 +89,7 @@ def facts(seen: Snapshot, worker: int | None = None) -> dict[str, Any]:
         "connected": not seen.is_gone,
         "address": None if seen.peer is None else str(seen.peer),
         "worker": worker,
+        "node": None,
         "since": epoch_s(seen.since),
         "mode": state.mode,
         "mode_name": seen.mode_name,

@@ -123,6 +123,10 @@ CLUSTER_UP = gauge(
     "audio_server_cluster_up",
     "1 while the state that servers share can be reached; without --cluster always.",
 )
+CLUSTER_NODES = gauge(
+    "audio_server_cluster_nodes",
+    "Servers that share the cluster, with this one; 0 while it cannot be reached, or without one.",
+)
 MEMORY_ACKS = counter(
     "audio_server_cluster_memory_acks_total",
     "Presses that were acknowledged while the cluster had not kept their mode.",
@@ -178,6 +182,7 @@ FAMILIES = (
     CALLS_OPEN,
     CALLS,
     CLUSTER_UP,
+    CLUSTER_NODES,
     MEMORY_ACKS,
     PROVISIONAL,
     LOOP_LAG,

@@ -41,6 +41,7 @@ _TAKES, _LED_FAULTS = _places(of.TAKES), _places(of.LED_FAULTS)
 _REFUSED, _DROPPED = _places(of.CONNECTIONS_REFUSED), _places(of.CONNECTIONS_DROPPED)
 _REQUESTS, _CALLS_OPEN = _places(of.REQUESTS_REFUSED), _places(of.CALLS_OPEN)
 _CLUSTER_UP = of.start_of(of.CLUSTER_UP)
+_CLUSTER_NODES = of.start_of(of.CLUSTER_NODES)
 _MEMORY_ACKS, _PROVISIONAL = of.start_of(of.MEMORY_ACKS), of.start_of(of.PROVISIONAL)
 _WORKER_ENDS = _places(of.WORKER_ENDS)
 _CALLS = of.places(of.CALLS)
@@ -112,6 +113,10 @@ class Metrics(RpcMeter, DeviceMeter, ClusterMeter):
 
     def cluster_is(self, *, up: bool) -> None:
         self._numbers[_CLUSTER_UP] = float(up)
+
+    def cluster_nodes(self, count: int) -> None:
+        """So many nodes share the cluster, with this one."""
+        self._numbers[_CLUSTER_NODES] = float(count)
 
     def acknowledged_from_memory(self) -> None:
         self._add(_MEMORY_ACKS)

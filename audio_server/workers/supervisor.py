@@ -19,7 +19,7 @@ from typing import Literal, NoReturn
 import structlog
 import trio
 
-from audio_server.assembly import live_of, load_repository, open_groups
+from audio_server.assembly import Counts, live_of, load_repository, open_groups, over_nodes
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.cluster.clip_list import put_clips
@@ -87,11 +87,13 @@ async def supervise(
         registry_fd = stack.enter_context(nameless_file())
         shared_registry = SharedRegistry(workers, registry_fd)
         meter = shared_registry.row()
-        hub, records, documents = make_hub(settings, store, meter, meter)
+        hub, records, documents, cluster = make_hub(settings, store, meter, meter)
         repository = await load_repository(settings, progress, documents)
         await put_clips(hub, repository.clips)
-        fleet = FleetAnywhere(hub, inventory, records)
-        groups = await open_groups(settings, repository, fleet, config)
+        own_fleet = FleetAnywhere(hub, inventory, records)
+        counts = partial(_counts, shared_registry)
+        fleet = over_nodes(settings, own_fleet, cluster, counts, port, stop)
+        groups = await open_groups(settings, repository, own_fleet, config)
         group_document = GroupDocument(hub)
         await group_document.put(groups.members, groups.clips)
         stack.enter_context(offering(live.channels, hub.feeds))
@@ -100,7 +102,7 @@ async def supervise(
         start = partial(
             WorkerProcess,
             hub=hub,
-            include=fleet.including,
+            include=own_fleet.including,
             boot=WorkerConfig(settings, workers, registry_fd).pack(),
             ended=meter.worker_ended,
         )
@@ -131,8 +133,12 @@ async def supervise(
             open_pages(context),
             following,
         ):
-            await _keep(pool, context, fleet.collect_all, registry_fd, task_status)
+            await _keep(pool, context, own_fleet.collect_all, registry_fd, task_status)
     log.info("stopped")
+
+
+def _counts(shared_registry: SharedRegistry) -> Counts:
+    return Counts(*shared_registry.devices(), failing=0)
 
 
 @asynccontextmanager

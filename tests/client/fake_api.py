@@ -62,6 +62,8 @@ class FakeServer:
         self.past: list[dict[str, Any]] = []
         self.streamed: list[tuple[str, dict[str, Any]]] = []
         self.stays = False
+        self.page: int | None = None
+        self.missing: list[str] = []
         self.asked: list[tuple[str, str, Any]] = []
         self.sent: list[tuple[str, bytes]] = []
         self.heard: list[dict[str, Any]] = []
@@ -101,7 +103,11 @@ class FakeServer:
         if path.endswith("/sound"):
             return Response(SOUND)
         if path == "/api/devices":
-            return said({"now": NOW, "rows": self.rows})
+            at = int(request.query_params.get("cursor", 0))
+            rows, more = self.rows[at:][: self.page], self.page and at + self.page
+            listed = {"now": NOW, "rows": rows}
+            listed |= {"missing": self.missing} if self.missing else {}
+            return said(listed | ({"next": str(more)} if more and more < len(self.rows) else {}))
         if request.method == "GET":
             return said(row[path.rpartition("/")[2]])
         return said(self.answer)

@@ -32,6 +32,33 @@ def test_devices_are_listed_in_columns(fake: FakeServer, run: Run) -> None:
     assert ten.startswith("device-10  bell 0:01/0:12")
 
 
+def test_devices_of_a_cluster_are_listed_page_by_page(fake: FakeServer, run: Run) -> None:
+    fake.rows = [row(f"d{number}") for number in range(5)]
+    fake.page = 2
+    assert [line.split()[0] for line in run("devices").out.splitlines()[1:]] == [
+        "d0", "d1", "d2", "d3", "d4",
+    ]  # fmt: skip
+    assert [query for _, _, query in fake.asked] == [{}, {"cursor": "2"}, {"cursor": "4"}]
+    fake.missing = ["b\x1b:50052"]
+    status, out, err = run("devices")
+    assert (status, len(out.splitlines())) == (1, 6)
+    assert err == "audio-server: no answer from b\\x1b:50052: devices there are left out\n"
+    fake.rows, fake.page = [row("hall", node="b:50052")], None
+    assert "node b:50052" in run("devices", "show", "hall").out
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["play bell --all", "stop --all", "press mode --all", "announce bell --all", "tag lobby --all"],
+)
+def test_nodes_that_gave_no_answer_are_named(fake: FakeServer, run: Run, command: str) -> None:
+    fake.answer = {"id": "a", "done": 7, "gone": [], "failed": {}, "missing": ["b:1", "cluster"]}
+    status, out, err = run(*command.split())
+    assert status == 1
+    assert "7 devices" in out
+    assert err == "audio-server: no answer from b:1, cluster\n"
+
+
 def test_devices_for_programs(fake: FakeServer, run: Run) -> None:
     fake.rows = [row("hall")]
     document = json.loads(run("devices", "--json").out)

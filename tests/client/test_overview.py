@@ -158,3 +158,14 @@ def test_leds_are_drawn_as_bright_as_they_are() -> None:
 )
 def test_a_clip_is_called_as_the_server_calls_it(clip: str | None, title: str) -> None:
     assert mode({"mode": 1, "mode_name": clip}) == f"1 {title}".rstrip()
+
+
+def test_a_cluster_is_counted_and_its_missing_nodes_named() -> None:
+    watched = watching(row("hall"))
+    counts = {"connected": 12_345, "playing": 67, "failing": 8, "nodes": 3}
+    watched.feed("changes", {"rows": [], "gone": [], "counts": counts, "missing": ["b:1"]})
+    lines = drawn(watched)
+    assert lines[0].startswith("12,345 devices, 1 shown, 67 playing, 8 in error")
+    assert lines[-1].startswith("no answer from b:1")
+    watched.feed("changes", {"rows": [], "gone": [], "counts": counts, "missing": []})
+    assert "no answer" not in drawn(watched)[-1]

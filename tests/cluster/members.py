@@ -34,10 +34,14 @@ class Meter(Instrumentation):
     def __init__(self) -> None:
         self.is_up = False
         self.from_memory = 0
+        self.nodes = 0
         self.provisional = 0
 
     def cluster_is(self, *, up: bool) -> None:
         self.is_up = up
+
+    def cluster_nodes(self, count: int) -> None:
+        self.nodes = count
 
     def acknowledged_from_memory(self) -> None:
         self.from_memory += 1

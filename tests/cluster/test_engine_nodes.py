@@ -29,6 +29,7 @@ async def test_nodes_know_each_other_by_their_heartbeats(engine: EngineProcess) 
             b.facts = NodeFacts("b:2", 7, 0, 1, True)
             await a.wait_around({b.id: b.facts}, ())
             assert a.nodes.name_of(b.id) == "b:2"
+            await until(lambda: a.member.meter.nodes == 2)
         assert await a.nodes.around() == ({}, ())  # it has said farewell
 
 

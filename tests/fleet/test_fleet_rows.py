@@ -33,6 +33,7 @@ async def test_a_new_device(autojump_clock: MockClock) -> None:
                 "connected": True,
                 "address": PEER,
                 "worker": None,
+                "node": None,
                 "mode": 0,
                 "mode_name": "clip 0",
                 "state": "idle",

@@ -22,6 +22,7 @@ declare namespace Api {
     connected: boolean;
     address: string | null;
     worker?: number | null;
+    node?: string | null;
     since: number;
     mode: number;
     mode_name: string | null;
@@ -45,6 +46,11 @@ declare namespace Api {
     gone: string[];
     away?: Device[];
     forgotten?: string[];
+    /** Of a cluster: how many there are that were asked for, and how many of them may come. */
+    found?: number;
+    limit?: number;
+    counts?: { connected: number; playing: number; failing: number; nodes: number };
+    missing?: string[];
   }
 
   /** By its kind an event has more facts, of which these are shown. */
@@ -96,6 +102,7 @@ declare namespace Api {
     done: number;
     gone: string[];
     failed: Record<string, string>;
+    missing?: string[];
   }
 
   interface Announced extends Outcomes {
@@ -161,6 +168,7 @@ interface Elements {
   clear: HTMLButtonElement;
   clip: HTMLSelectElement;
   clips: ListOf<HTMLElement>;
+  cluster: HTMLElement;
   cone: SVGElement;
   count: HTMLElement;
   "device-id": HTMLElement;

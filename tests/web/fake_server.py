@@ -45,6 +45,8 @@ class FakeServer:
         """As at the start: no devices, five clips, and nobody needs a token."""
         self.devices: dict[str, Json] = {}
         self.away: dict[str, Json] = {}
+        self.cluster: Json = {}  # what is told of all devices, of which these are a window
+        self.followed: list[str] = []  # the queries of those that follow devices
         self.clips = [clip(mode, name) for mode, name in enumerate(CLIPS)]
         self.channels: list[Json] = []
         self.recordings: list[Json] = []
@@ -121,7 +123,7 @@ class FakeServer:
             trio.from_thread.run_sync(act, *args, trio_token=self._token)
 
     def _rows(self, rows: Any, gone: Any = ()) -> Json:
-        return {"now": time.time(), "rows": list(rows), "gone": list(gone)}
+        return {"now": time.time(), "rows": list(rows), "gone": list(gone), **self.cluster}
 
     def _send(self, topic: str, name: str, data: Json) -> None:
         for listener, wanted in list(self._listeners.items()):
@@ -244,6 +246,7 @@ class FakeServer:
         return answer
 
     async def _changes(self, websocket: WebSocket) -> None:
+        self.followed.append(websocket.url.query)
         await self._tell(websocket, "devices", _event("all", self._rows(self.devices.values())))
 
     async def _follow(self, websocket: WebSocket) -> None:

@@ -206,7 +206,7 @@ async def test_who_hears_nothing_for_long_is_told_so(api: Api, autojump_clock: A
 async def test_a_stream_ends_with_what_it_tells(api: Api, monkeypatch: Any) -> None:
     """As it does for whoever is too slow, and when the server stops."""
     told, channel = trio.open_memory_channel[bytes](1)
-    monkeypatch.setattr(api.context.fleet, "watching", lambda: nullcontext(channel))
+    monkeypatch.setattr(api.context.fleet, "watching", lambda _: nullcontext(channel))
     async with listening(api.app, "/api/devices/changes") as events:
         await events.next_text()
         await told.send(b"event: all\ndata: {}\n\n")
@@ -259,8 +259,8 @@ async def test_a_page_gets_the_same_events_over_a_websocket(api: Api) -> None:
             assert (await page.next())["text"].startswith(":")
             told = event_of((await page.next())["text"])
             assert (told[0], [row["id"] for row in told[1]["rows"]]) == ("all", ["a"])
-            name, data = await program.next()
-            assert (name, data["rows"]) == (told[0], told[1]["rows"])
+            name, data = await program.next()  # a moment later, perhaps
+            assert (name, [row["id"] for row in data["rows"]]) == ("all", ["a"])
 
 
 async def test_a_page_of_a_device_hears_of_it_alone(api: Api) -> None:

@@ -510,3 +510,40 @@ def test_ten_thousand_are_interactive_within_three_seconds(look: Look, fake: Fak
     expect(at.page.locator("#rows .row")).to_have_count(1)
     assert time.monotonic() - began < 9  # within 3 s where nothing else runs
     assert at.evaluate("document.querySelectorAll('*').length") < 1500
+
+
+def wait_followed(fake: FakeServer, query: str) -> None:
+    """Return when the page follows these devices."""
+    for _ in range(1500):
+        if fake.followed[-1] == query:
+            return
+        time.sleep(0.01)
+    raise AssertionError(fake.followed)
+
+
+def test_a_cluster_shows_the_first_ones_and_what_is_missing(look: Look, fake: FakeServer) -> None:
+    counts = {"connected": 12_000, "playing": 34, "failing": 0, "nodes": 3}
+    fake.cluster = {"found": 12_000, "limit": 3, "counts": counts, "missing": ["b:50052"]}
+    fake.put(*(device(f"d{number}", node="a:50051") for number in range(3)))
+    at = look(viewport=WIDE)
+    expect(at.page.locator("#cluster")).to_have_text(
+        "No answer from b:50052: devices there are not shown. "
+        "The first 3 of 12,000 in this order: search or filter to see others."
+    )
+    expect(at.page.locator("#count")).to_have_text("12,000 connected · 34 playing · 3 nodes")
+    expect(row(at, "d1").locator(".c-address")).to_have_attribute(
+        "title", re.compile("node a:50051")
+    )
+    at.page.fill("#search", "d1")
+    at.page.click("#heads >> text=Mode")
+    wait_followed(fake, "q=d1&sort=mode")
+    at.page.fill("#search", "")
+    wait_followed(fake, "sort=mode")
+    expect(at.page.locator("#rows .row")).to_have_count(3)
+    fake.drop("d2")
+    expect(at.page.locator("#rows .row")).to_have_count(2)  # it is beyond the window
+    fake.cluster |= {"found": 2, "missing": []}
+    fake.drop("d1")
+    expect(at.page.locator("#cluster")).to_have_text("")
+    expect(row(at, "d1")).to_contain_text("away")  # the window is whole, so it has left
+    fake.cluster = {}

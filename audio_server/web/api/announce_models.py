@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from audio_server.clips.speech import TEXT_MAX
 from audio_server.device.announcing import PRIORITY_MAX, PRIORITY_MIN
-from audio_server.web.api.models import Which
+from audio_server.web.api.models import Missing, Which
 
 WAIT_MAX_S = 25
 """How long a request may wait for announcements: less than the 30 s of common proxies."""
@@ -29,6 +29,7 @@ class Announced(Struct):
     done: Annotated[int, Meta(ge=0, description="on how many devices it plays, or waits")]
     gone: Annotated[list[str], Meta(description="ids of those that are not connected")]
     failed: Annotated[dict[str, str], Meta(description="why it cannot be played, by id")]
+    missing: Missing = UNSET
 
 
 Hearing = Literal[
@@ -54,6 +55,7 @@ class Announcement(Struct):
     seconds: float
     over: Annotated[bool, Meta(description="whether it is over on all of them")]
     devices: Annotated[dict[str, Heard], Meta(description="by id")]
+    missing: Missing = UNSET
 
 
 class Announce(Struct, forbid_unknown_fields=True):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import trio
+from msgspec import UNSET
 
 from audio_server.clips.clip import Clip
 from audio_server.clips.naming import clean_title, title_of, title_of_file
@@ -15,7 +17,7 @@ from audio_server.clips.sounds import with_chime
 from audio_server.clips.speech import speak
 from audio_server.device.announcing import Hearing
 from audio_server.fleet.announcements import KEPT, Order, Reports
-from audio_server.fleet.interface import Fleet
+from audio_server.fleet.interface import Fleet, missing_of
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.web.api import announce_models as shapes
 from audio_server.web.api import models
@@ -43,7 +45,7 @@ ONE_OF: Final = "give exactly one of clip, say and sound"
 NO_SOUND: Final = f"there is no such sound: it is kept for {SOUND_KEPT_S / 60:.0f} minutes"
 NO_ANNOUNCEMENT: Final = f"there is no such announcement: the last {KEPT} are known"
 NO_SPEECH: Final = "this server speaks no text: tts_command is off"
-NO_ANSWER: Final = "its worker gave no answer"
+NO_ANSWER: Final = "its worker or node gave no answer"
 
 
 class Sounds:
@@ -85,6 +87,7 @@ class _Made:
     name: str
     seconds: float
     outcomes: FleetOutcomes = field(default_factory=dict)
+    missing: Sequence[str] = ()
     is_made: bool = False
 
 
@@ -147,13 +150,15 @@ class AnnouncementOperations:
         order = Order(number, sound, wanted.priority)
         try:
             outcomes = await self._fleet.announce(device_ids, order)
+            made.missing = missing_of(outcomes)
             if isinstance(wanted.devices, models.Group):  # those of it that are away are left out
                 outcomes = {key: one for key, one in outcomes.items() if one.result != "gone"}
             made.outcomes = outcomes
         finally:
             made.is_made = True
         done = summed_up(made.outcomes)
-        return shapes.Announced(number, seconds, done.done, done.gone, done.failed)
+        missing = list(made.missing) or UNSET
+        return shapes.Announced(number, seconds, done.done, done.gone, done.failed, missing)
 
     async def _sound_of(self, wanted: shapes.Announce) -> Clip:
         given = [one for one in (wanted.clip, wanted.say, wanted.sound) if one is not None]
@@ -205,7 +210,8 @@ class AnnouncementOperations:
             raise Problem(404, NO_ANNOUNCEMENT)
         devices = _heard(made.outcomes, await self._fleet.reports(number))
         over = made.is_made and all(one.hearing not in _OPEN for one in devices.values())
-        return shapes.Announcement(number, made.name, made.seconds, over, devices)
+        missing = list(made.missing) or UNSET
+        return shapes.Announcement(number, made.name, made.seconds, over, devices, missing)
 
 
 _OPEN: Final = {hearing.value for hearing in Hearing if not hearing.is_over}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import trio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from audio_server.web.api.models import DEVICES_MAX
 from audio_server.web.api.operation import Problem
@@ -106,7 +106,7 @@ def _decoded(data: bytearray, kind: type) -> Any:
         raise Problem(400, "the body is not JSON that fits: it is nested too deeply") from error
 
 
-def read_query(request: Request, kind: type) -> Any:
+def read_query(request: HTTPConnection, kind: type) -> Any:
     """The parameters as a `kind`. Raises `Problem`."""
     names = [name for name, _ in request.query_params.multi_items()]
     if len(names) != len(set(names)):

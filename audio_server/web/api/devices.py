@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import trio
+from msgspec import UNSET
 from starlette.responses import Response
 
 from audio_server.clips.errors import NoSuchClip
 from audio_server.device.behaviour import Button
 from audio_server.fleet.broadcast import WATCHERS_MAX
-from audio_server.fleet.interface import Event, Fleet, Row
-from audio_server.fleet.interface import Outcome as FleetOutcome
+from audio_server.fleet.interface import Event, Fleet, Row, missing_of
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
+from audio_server.fleet.listing import cursor_of
 from audio_server.web.api import models
 from audio_server.web.api.channels import Channels
 from audio_server.web.api.events import EventStream
-from audio_server.web.api.listing import listed
+from audio_server.web.api.listing import wanted_by, window_of
 from audio_server.web.api.operation import (
     EVENTS,
     JSON_IDS_BYTES,
@@ -36,8 +37,6 @@ BATCH: Final = 100
 MODE_DIGITS: Final = 4
 """Of the number of a mode."""
 
-PRESSED_AT_ONCE: Final = 10
-
 Which: TypeAlias = str | Sequence[str] | models.Group
 
 UNKNOWN: Final = "no such device is connected"
@@ -51,10 +50,13 @@ NOT_THERE: Final = {404: UNKNOWN}
 SEE_CLIPS: Final = "`audio-server clips list` shows them"
 NO_ROOM: Final = {503: FULL}
 NOT_KEPT: Final = {503: "the cluster is down, and keeps no names and tags"}
+NOT_REACHED: Final = {503: "a node that may have it gives no answer"}
 CHANGES: Final = Content(
     EVENTS,
     "`all`: `rows` of all devices; then `changes`: `rows` that have changed, and ids that are "
-    "`gone`; `now` is the server's clock. The server ends it for a slow client; then begin again.",
+    "`gone`; `now` is the server's clock. With `--cluster`: the first rows that the parameters ask "
+    "for, then their changes and what is new among the first; `found`, `counts` of all devices, "
+    "and nodes that are `missing`. The server ends it for a slow client; then begin again.",
 )
 HAPPENING: Final = Content(EVENTS, "with `follow`: `event`, each an Event")
 
@@ -71,13 +73,16 @@ class DeviceOperations:
     @Operation("GET", "/api/devices", models.Devices, query=models.Listing)
     async def list_devices(self, asked: ApiRequest) -> Response:
         """All devices that are connected, or those that the parameters ask for."""
-        query = asked.query
-        rows = [] if query.state == "offline" else list(await self._fleet.rows())
-        if query.state in ("all", "offline"):
-            rows += map(self._with_mode_name, await self._fleet.away())
-        page = await listed(rows, query)
-        more = {"found": page.found, "next": page.next}
-        return await _answer_list("rows", page.rows, now=round(time.time(), 3), **more)
+        wanted = wanted_by(asked.query)
+        page = await self._fleet.listed(wanted)
+        rows = (self._named(row) for row in page.rows)
+        more: dict[str, Any] = {"found": page.found, "next": cursor_of(page.last, wanted.sort)}
+        if page.missing:
+            more["missing"] = page.missing
+        return await _answer_list("rows", rows, now=round(time.time(), 3), **more)
+
+    def _named(self, row: Row) -> Row:
+        return row if row["mode_name"] else self._with_mode_name(row)
 
     def _with_mode_name(self, row: Row) -> Row:
         """Return the row of a device that is away with the name of its mode, which is that of the
@@ -90,22 +95,22 @@ class DeviceOperations:
             row["mode_name"] = self._channels.names[channel]
         return row
 
-    @Operation("GET", "/api/devices/changes", CHANGES, problems=NO_ROOM)
+    @Operation("GET", "/api/devices/changes", CHANGES, query=models.Watching, problems=NO_ROOM)
     async def watch_devices(self, asked: ApiRequest) -> Response:
         """All devices, and then each change, as server-sent events."""
         if self._fleet.is_full:
             raise Problem(503, full_reason())
-        return EventStream(self._fleet.watching(), bytes)
+        return EventStream(self._fleet.watching(window_of(asked.query)), bytes)
 
-    @Operation("GET", DEVICE, models.Device, problems=NOT_THERE)
+    @Operation("GET", DEVICE, models.Device, problems=NOT_THERE | NOT_REACHED)
     async def get_device(self, asked: ApiRequest) -> Row:
         """A device, also one that is away."""
         row = await self._fleet.row(asked.named("id"))
         if row is None:
             raise Problem(404, UNKNOWN)
-        return row if row["mode_name"] else self._with_mode_name(row)
+        return self._named(row)
 
-    @Operation("GET", f"{DEVICE}/events", models.Events, problems=NOT_THERE)
+    @Operation("GET", f"{DEVICE}/events", models.Events, problems=NOT_THERE | NOT_REACHED)
     async def list_events_of_device(self, asked: ApiRequest) -> models.Events | Response:
         """The latest events of a device."""
         await self.get_device(asked)
@@ -167,7 +172,7 @@ class DeviceOperations:
         f"{DEVICE}/press",
         models.Device,
         body=models.Press,
-        problems=NOT_THERE | {409: "the device did not do it"},
+        problems=NOT_THERE | NOT_REACHED | {409: "the device did not do it"},
     )
     async def press_button(self, asked: ApiRequest) -> Row:
         """Press a button, as the device itself would; answers when that has had its effect."""
@@ -247,11 +252,7 @@ class DeviceOperations:
     async def press_buttons(self, asked: ApiRequest) -> models.Outcomes:
         """Press a button of several devices; answers when that has had its effect on all."""
         which, button = asked.body.devices, Button[asked.body.button.upper()]
-        device_ids = self._chosen(which)
-        if device_ids is None:
-            device_ids = [row["id"] for row in await self._fleet.rows()]
-        outcomes = await press_each(self._fleet, device_ids, button)
-        return summed_up(outcomes, which)
+        return summed_up(await self._fleet.press_each(self._chosen(which), button), which)
 
     @Operation(
         "POST",
@@ -288,27 +289,10 @@ def chosen(fleet: Fleet, which: Which) -> Sequence[str] | None:
     return None if isinstance(which, str) else tuple(dict.fromkeys(which))
 
 
-async def press_each(
-    fleet: Fleet, device_ids: Sequence[str], button: Button
-) -> dict[str, FleetOutcome]:
-    """Press a button of each device, a few at a time. A cancel leaves those that follow as they
-    are."""
-    outcomes: dict[str, FleetOutcome] = {}
-    left = iter(device_ids)
-
-    async def press() -> None:
-        for device_id in left:
-            outcomes[device_id] = await fleet.press(device_id, button)
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(PRESSED_AT_ONCE):
-            nursery.start_soon(press)
-    return outcomes
-
-
 def summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:
-    """Sum outcomes up: a count of successes, and each failure. Devices of a group that are away
-    are no failures."""
+    """Sum outcomes up: a count of successes, each failure, and the nodes that are missing. Devices
+    of a group that are away are no failures."""
+    missing = list(missing_of(outcomes)) or UNSET
     gone = [device_id for device_id, one in outcomes.items() if one.result == "gone"]
     if isinstance(which, models.Group):
         outcomes = {key: one for key, one in outcomes.items() if one.result != "gone"}
@@ -318,10 +302,10 @@ def summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:
         for device_id, one in outcomes.items()
         if one.result == "failed"
     }
-    return models.Outcomes(len(outcomes) - len(gone) - len(failed), gone, failed)
+    return models.Outcomes(len(outcomes) - len(gone) - len(failed), gone, failed, missing)
 
 
-async def _answer_list(name: str, items: Iterable[object], **more: float | str | None) -> Response:
+async def _answer_list(name: str, items: Iterable[object], **more: Any) -> Response:
     """An object with a long list, written a few at a time."""
     encoder, body = msgspec.json.Encoder(), bytearray()
     for number, item in enumerate(items):

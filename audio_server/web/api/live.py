@@ -16,12 +16,22 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketState
 
 from audio_server.fleet.interface import Fleet
+from audio_server.web.api.bodies import read_query
 from audio_server.web.api.devices import full_reason, worded
 from audio_server.web.api.events import cancel_when_gone, next_text
+from audio_server.web.api.listing import window_of
+from audio_server.web.api.models import Watching
+from audio_server.web.api.operation import Problem
 
 RESTARTED: Final = 1012
 FULL: Final = 4003
 """Codes of a close: the page begins again at once, or later and with the reason on display."""
+
+UNKNOWN: Final = 1008
+"""Code of a close for parameters that are not understood."""
+
+REASON_MAX: Final = 100
+"""Characters of the reason of a close, which has 123 bytes at most."""
 
 BEGIN: Final = ": here it begins\n\n"
 
@@ -43,9 +53,14 @@ class LiveEvents:
         ]
 
     async def watch(self, websocket: WebSocket) -> None:
-        """Tell of all devices, then of changes."""
+        """Tell of the devices that the query asks for, then of changes."""
         if await self._accept(websocket):
-            await tell(websocket, self._fleet.watching(), bytes)
+            try:
+                wanted = window_of(read_query(websocket, Watching))
+            except Problem as problem:
+                await websocket.close(UNKNOWN, str(problem)[:REASON_MAX])
+                return
+            await tell(websocket, self._fleet.watching(wanted), bytes)
 
     async def follow(self, websocket: WebSocket) -> None:
         """Send the events of all devices, or of the device that the query names."""

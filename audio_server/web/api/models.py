@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from audio_server.clips.peaks import POINTS_MAX
 from audio_server.device.events import DeviceEvent
+from audio_server.fleet.listing import Sort
 from audio_server.fleet.names import NAME_MAX, TAG, TAGS_MAX
 from audio_server.wire.firmware import FIRMWARE_MAX
 
@@ -48,6 +49,15 @@ class Group(Struct, forbid_unknown_fields=True):
 
 Which = Annotated[
     Ids | Literal["all"] | Group, Meta(description='ids of devices, "all", or those with a tag')
+]
+
+
+Missing = Annotated[
+    list[str] | UnsetType,
+    Meta(
+        description="nodes of the cluster that gave no answer in time, of which nothing is here; "
+        "`cluster` where it cannot be reached"
+    ),
 ]
 
 
@@ -102,6 +112,7 @@ class Device(Struct):
     connected: bool
     address: str | None
     worker: Annotated[int | None, Meta(description="the process that has it, with --workers")]
+    node: Annotated[str | None, Meta(description="the node that has it, with --cluster")]
     since: Annotated[Time, Meta(description="when it connected; when it was last seen, if away")]
     mode: Annotated[int, Meta(ge=0)]
     mode_name: Annotated[str | None, Meta(description="its clip; null for a mode without one")]
@@ -132,6 +143,7 @@ class Devices(Struct):
     now: Time
     found: Annotated[int, Meta(ge=0, description="how many there are, with those not listed here")]
     next: Annotated[str | None, Meta(description="the `cursor` of the devices that follow")]
+    missing: Missing = UNSET
 
 
 class Forgotten(Struct):
@@ -205,6 +217,7 @@ class Outcomes(Struct):
     done: Annotated[int, Meta(ge=0, description="to how many devices it was done")]
     gone: Annotated[list[str], Meta(description="ids of those that are not connected")]
     failed: Annotated[dict[str, str], Meta(description="why it failed, by id")]
+    missing: Missing = UNSET
 
 
 # -- requests
@@ -216,8 +229,8 @@ class Rename(Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(extra_json_schema=NAME)] | None
 
 
-class Listing(Struct, forbid_unknown_fields=True):
-    """The devices to list; without parameters all that are connected."""
+class Found(Struct, forbid_unknown_fields=True):
+    """The devices that are asked for; without parameters all that are connected."""
 
     state: Annotated[
         Literal["connected", "offline", "all", "playing", "idle", "paused", "announcing", "error"],
@@ -237,11 +250,24 @@ class Listing(Struct, forbid_unknown_fields=True):
         Annotated[str, Meta(max_length=QUERY_MAX)] | None,
         Meta(description="words of id, name, tags, address, mode, clip or firmware"),
     ] = None
+    sort: Annotated[Sort, Meta(description="devices without such a value come last")] = "id"
+    backwards: bool = False
+
+
+class Listing(Found, forbid_unknown_fields=True):
+    """The devices to list; without parameters all that are connected."""
+
     limit: Annotated[
         Annotated[int, Meta(ge=1, le=ROWS_MAX)] | UnsetType,  # None would be "null" in a query
-        Meta(description="how many, in the order of their ids; without it all"),
+        Meta(description="how many; without it all, or 500 with `--cluster`, where no more are"),
     ] = UNSET
     cursor: Annotated[str | None, Meta(description="`next` of the answer before")] = None
+
+
+class Watching(Found, forbid_unknown_fields=True):
+    """The devices to follow, where a cluster has more than 500; without one all are followed."""
+
+    limit: Annotated[int, Meta(ge=1, le=500)] = 500
 
 
 class Press(Struct, forbid_unknown_fields=True):

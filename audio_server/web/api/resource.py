@@ -22,7 +22,7 @@ from audio_server.clips.errors import (
     UploadTooSlow,
 )
 from audio_server.clips.speech import CannotSpeak
-from audio_server.fleet.interface import NotKept
+from audio_server.fleet.interface import NotKept, NotReached
 from audio_server.fleet.names import BadName
 from audio_server.web.api.bodies import BodyRoom, read_json, read_query
 from audio_server.web.api.operation import ApiRequest, Operation, Problem
@@ -41,6 +41,7 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (CannotSpeak, 503),
     (ClipError, 422),
     (BadName, 422),
+    (NotReached, 503),
     (NotKept, 503),
 )
 """Errors that are the fault of a request, and the status that says so; the first that fits."""

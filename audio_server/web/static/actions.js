@@ -91,10 +91,12 @@ export async function rename(id, name) {
 }
 
 /** @param {Api.Outcomes} outcomes @param {(done: number) => string} words @returns {Said} */
-export function said({ done, gone = [], failed = {} }, words) {
+export function said({ done, gone = [], failed = {}, missing = [] }, words) {
   const parts = [words(done)];
   const reasons = Object.entries(failed);
   if (gone.length) parts.push(`${many(gone.length, "device")} not connected`);
   if (reasons.length) parts.push(`${reasons.length} failed (${reasons[0].join(": ")})`);
-  return { text: `${parts.join("; ").replace(/\.$/, "")}.`, well: gone.length + reasons.length === 0 };
+  if (missing.length) parts.push(`no answer from ${missing.join(", ")}`);
+  const well = gone.length + reasons.length + missing.length === 0;
+  return { text: `${parts.join("; ").replace(/\.$/, "")}.`, well };
 }

@@ -45,6 +45,13 @@ export class Connection {
     return this.#isAway;
   }
 
+  // Follows another stream from now on.
+  /** @param {string} path */
+  follow(path) {
+    this.#path = path;
+    this.#follow();
+  }
+
   // Something has come from the server, by whatever way.
   heard() {
     this.#heardAt = performance.now();

@@ -29,6 +29,7 @@ const STATES = {
 };
 
 export class Devices {
+  isFiltered = false;  // whether only devices come that a filter or a search lets through
   /** @type {Map<string, Api.Device>} */
   #rows = new Map();
   /** @type {string[] | null} */
@@ -36,19 +37,26 @@ export class Devices {
   /** @type {unknown[]} */
   #asked = [];
   #ahead_s = 0;       // of the server's clock before this browser's
+  /** @type {Api.Changes | null} */
+  #window = null;     // of a cluster: only the rows that were asked for come, and how many there are
 
   // An event of `/api/devices/changes`.
   /** @param {Api.Changes} changes @param {boolean} all */
-  take({ now, rows, gone, away = [], forgotten = [] }, all) {
+  take(changes, all) {
+    const { now, rows, gone, away = [], forgotten = [] } = changes;
     if (now) this.#ahead_s = now - Date.now() / 1000;
     if (all) this.#rows.clear();
+    if (all || changes.counts) this.#window = changes.counts ? changes : null;
     this.takeAway(away);
     for (const row of rows) {
       const known = this.#rows.get(row.id);
       if (!this.#keepsOrder(row, known)) this.#found = null;
       this.#rows.set(row.id, row);
     }
-    for (const id of gone) this.#leave(id);
+    for (const id of gone) {
+      if (this.isCut || this.isFiltered) this.#rows.delete(id);  // it may be beyond the window
+      else this.#leave(id);
+    }
     for (const id of forgotten) this.#rows.delete(id);
     if (all || gone.length || forgotten.length) this.#found = null;
   }
@@ -82,7 +90,18 @@ export class Devices {
     return this.#rows.size;
   }
 
+  // Whether only some of the devices that were asked for are here.
+  get isCut() {
+    return this.#window !== null && (this.#window.found ?? 0) > (this.#window.limit ?? 0);
+  }
+
+  // What a cluster says of all its devices; null without one.
+  get window() {
+    return this.#window;
+  }
+
   get connected() {
+    if (this.#window?.counts) return this.#window.counts.connected;
     let connected = 0;
     for (const row of this.#rows.values()) if (row.connected) connected += 1;
     return connected;

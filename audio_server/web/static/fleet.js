@@ -10,14 +10,16 @@ import { Row } from "./row.js";
 import { Rows } from "./rows.js";
 import { Selection } from "./selection.js";
 import { about } from "./shell.js";
-import { count } from "./words.js";
+import { count, many } from "./words.js";
 
 /** @type {Record<string, string>} */
 const COLUMNS = {
   name: "Device", leds: "LEDs", mode: "Mode", plays: "Plays", press: "Last press", lead: "Lead",
   round: "Round trip", battery: "Battery", errors: "Errors", address: "Address", since: "Connected",
 };
+const CHANGES = "/api/devices/changes";
 const TICK_MS = 250;
+const ASK_MS = 300;  // after the last key, so that a search is asked for once
 const WHOLE_MS = 2000;  // after which all devices have been told, which takes several events
 const AWAY_AT_ONCE = 5000;  // devices that are away in one answer
 const RESORT_MS = 500;  // the order follows the news at most this often, so that rows can be hit
@@ -32,6 +34,9 @@ class Fleet {
   #told = false;      // whether the devices have been told yet
   #isAway = false;
   #round = 0;         // how often all devices were told
+  #query = "";        // which devices of a cluster are followed
+  /** @type {number | undefined} */
+  #asking;
   /** @type {number | undefined} */
   #timer;
   #drawn = 0;
@@ -44,7 +49,7 @@ class Fleet {
     this.#restore();
     setInterval(() => this.#tick(), TICK_MS);
     about();
-    this.connection = new Connection("/api/devices/changes", {
+    this.connection = new Connection(CHANGES, {
       take: (name, data) => this.#take(data, name === "all"),
       changed: (isAway, words) => this.#away(isAway, words),
     });
@@ -96,6 +101,7 @@ class Fleet {
   #search() {
     this.#draw();
     this.rows.toTop();
+    this.#askWindow();
   }
 
   #restore() {
@@ -122,6 +128,7 @@ class Fleet {
     this.#backwards = turns && key === this.#order && !this.#backwards;
     this.#order = key;
     this.#draw();
+    this.#askWindow();
   }
 
   #found() {
@@ -135,14 +142,55 @@ class Fleet {
   #take(data, all) {
     this.#devices.take(data, all);
     this.#told = true;
+    this.#drawWindow();
+    if (all) this.#askWindow();
     if (all) setTimeout(() => this.#forget(), WHOLE_MS);
     if (all) this.#askAway();
     this.#selection.drop([...data.gone, ...(data.forgotten ?? [])]);
     this.#drawSoon();
   }
 
-  // Those that are away are asked for, some thousands at a time, after those that are connected.
+  // A cluster tells of the first devices that are asked for, and of no others.
+  #askWindow() {
+    if (!this.#devices.isCut && !this.#query) return;  // all are here, to be found and sorted
+    clearTimeout(this.#asking);
+    this.#asking = setTimeout(() => {
+      const query = this.#wanted();
+      if (query === this.#query) return;
+      this.#query = query;
+      this.#devices.isFiltered = /(^|&)(state|tag|errors|leds|firmware|q)=/.test(query);
+      this.connection.follow(query ? `${CHANGES}?${query}` : CHANGES);
+    }, ASK_MS);
+  }
+
+  #wanted() {
+    const { state, tag, firmware, errors, differ } = this.#filter.chosen;
+    const query = new URLSearchParams();
+    if (state && state !== "connected") query.set("state", state === "away" ? "offline" : state);
+    if (tag) query.set("tag", tag);
+    if (firmware) query.set("firmware", firmware);
+    if (errors) query.set("errors", "true");
+    if (differ) query.set("leds", "differ");
+    const words = byId("search").value.trim();
+    if (words) query.set("q", words);
+    query.set("sort", this.#order);
+    if (this.#backwards) query.set("backwards", "true");
+    return String(query);
+  }
+
+  #drawWindow() {
+    const { window, isCut } = this.#devices, missing = window?.missing ?? [];
+    const parts = [];
+    if (missing.length) parts.push(`No answer from ${missing.join(", ")}: devices there are not shown.`);
+    if (isCut && window) parts.push(`The first ${count(window.limit ?? 0)} of ${count(window.found ?? 0)} in this order: search or filter to see others.`);
+    setText(byId("cluster"), parts.join(" "));
+    byId("cluster").classList.toggle("bad", missing.length > 0);
+  }
+
+  // Those that are away are asked for, some thousands at a time, after those that are connected. Of a
+  // cluster the first ones are asked for, where its window is whole.
   async #askAway() {
+    if (this.#devices.isCut || this.#devices.isFiltered) return;
     const round = this.#round += 1;
     /** @type {string | null} */
     let cursor = "";
@@ -153,7 +201,7 @@ class Fleet {
         if (round !== this.#round) return;
         this.#devices.takeAway(rows);
         this.#drawSoon();
-        cursor = next;
+        cursor = this.#devices.window ? null : next;
       }
     } catch (error) {
       this.connection.failed(error);
@@ -215,12 +263,14 @@ class Fleet {
   /** @param {number} found */
   #drawCount(found) {
     const rows = [...this.#devices.values()];
-    const playing = rows.filter((row) => row.playing).length;
-    const failing = rows.filter((row) => row.state === "error").length;
-    const { connected } = this.#devices;
+    const counts = this.#devices.window?.counts;
+    const playing = counts?.playing ?? rows.filter((row) => row.playing).length;
+    const failing = counts?.failing ?? rows.filter((row) => row.state === "error").length;
+    const { connected } = this.#devices, away = rows.filter((row) => !row.connected).length;
     const parts = [`${count(connected)} connected`, `${count(playing)} playing`];
     if (failing) parts.push(`${count(failing)} cannot play`);
-    if (connected < rows.length) parts.push(`${count(rows.length - connected)} away`);
+    if (away) parts.push(`${count(away)} away`);
+    if (counts) parts.push(many(counts.nodes, "node"));
     if (found !== rows.length) parts.push(`${count(found)} found`);
     setText(byId("count"), this.#told ? parts.join(" · ") : "");
     setText(byId("match"), `Select ${found === rows.length ? "all" : "the"} ${count(found)}`);
@@ -230,7 +280,7 @@ class Fleet {
 
   /** @param {number} found */
   #drawEmpty(found) {
-    const empty = byId("empty"), nobody = this.#devices.size === 0;
+    const empty = byId("empty"), nobody = this.#devices.size === 0 && !this.#devices.isFiltered;
     empty.hidden = found > 0 || !this.#told;
     byId("table").hidden = found === 0;
     if (empty.hidden || empty.dataset.nobody === String(nobody)) return;

@@ -129,6 +129,7 @@ class Page {
       Streams: row.streams.join(", ") || "none",
     };
     if (typeof row.worker === "number") facts.Worker = String(row.worker);
+    if (row.node) facts.Node = row.node;
     if (row.last_error) facts["Last error"] = row.last_error;
     /** @param {[string, string]} fact */
     const fact = ([name, value]) => make("div", {}, make("dt", { text: name }), make("dd", { text: value }));

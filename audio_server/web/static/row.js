@@ -91,7 +91,8 @@ export class Row {
     const tags = device.tags.length ? `, tags: ${device.tags.join(", ")}` : "";
     setAttribute(this.link, "title", (device.name ? `${device.name} (${device.id})` : device.id) + tags);
     setAttribute(this.check, "aria-label", `Select ${device.name ?? device.id}`);
-    const worker = device.worker === null || device.worker === undefined ? "" : `, worker ${device.worker}`;
+    const { worker: number, node } = device;
+    const worker = node ? `, node ${node}` : typeof number === "number" ? `, worker ${number}` : "";
     setText(this.#cells.address, device.address ?? NONE);
     setAttribute(this.#cells.address, "title", `${device.address ?? "no address"}${worker}`);
     const seen = device.last_seen ?? device.since;

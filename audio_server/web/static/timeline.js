@@ -36,7 +36,7 @@ export class Timeline {
     }
     this.#sort(events.length);
     this.#forget();
-    this.#lanes.draw([...this.#seen.values()].sort((a, b) => a.seq - b.seq));
+    this.#lanes.draw([...this.#seen.values()].sort((a, b) => a.at - b.at || a.seq - b.seq));
     byId("nothing").hidden = this.#seen.size > 0;
   }
 

@@ -1,0 +1,197 @@
+"""The answers of a node to the other nodes of its cluster: about its own fleet, and acts on it.
+
+The questions are the methods of `Fleet`, so a node may be one process or several.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from math import inf
+from typing import Any, TypeAlias
+
+import msgspec
+import trio
+
+from audio_server.clips.clip import Clip
+from audio_server.cluster.peers import TimedQuestion
+from audio_server.device.behaviour import Button
+from audio_server.fleet.announcements import Order
+from audio_server.fleet.answering import Answering, Parts
+from audio_server.fleet.interface import Event, Fleet, Outcomes, Row
+from audio_server.fleet.listing import Keys, Wanted, keys_of, rows_for
+from audio_server.fleet.row_news import is_news
+
+LOOK_S = 0.25
+"""How often rows are compared that another node follows."""
+
+RECENT_S = 1.0
+"""How old the rows may be among which nodes that watch are given the first ones."""
+
+ROWS_AT_ONCE = 50
+OUTCOMES_AT_ONCE = 1000
+"""In one part of an answer."""
+
+Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""Returns the blob of a SHA-256, as `Peers.offered` does."""
+
+
+class NodeAnswers:
+    """Those of the node whose devices `fleet` has. `fetch` gets the sound of announcements."""
+
+    def __init__(self, fleet: Fleet, fetch: Fetch) -> None:
+        self._fleet = fleet
+        self._fetch = fetch
+        self._recent = RecentRows(fleet)
+        answers: Mapping[str, Callable[..., Parts]] = {
+            "keys": self._keys,
+            "rows": self._rows,
+            "follow": self._follow,
+            "events": self._events,
+            "follow_events": self._follow_events,
+            "press": self._press,
+            "press_each": self._press_each,
+            "play": self._play,
+            "stop": self._stop,
+            "announce": self._announce,
+            "reports": self._reports,
+            "forget": self._forget,
+        }
+        self._answering = Answering(answers)
+
+    def at_work(self) -> AbstractAsyncContextManager[None]:
+        """Answer for the block."""
+        return self._answering.at_work()
+
+    def asked(self, question: TimedQuestion) -> None:
+        """Answer a question soon, and by its deadline or never."""
+        self._answering.asked(question, question.left_s)
+
+    # -- queries
+
+    async def keys(self, wanted: Wanted, *, recent: bool = False) -> Keys:
+        """Return the keys of the rows that are wanted, which may be as of a moment ago."""
+        if not recent:
+            return await self._fleet.keys(wanted)
+        return await keys_of(await self._recent.rows(wanted), wanted)
+
+    async def _keys(self, wanted: list[Any], recent: bool) -> Parts:
+        yield await self.keys(msgspec.convert(wanted, Wanted), recent=recent)
+
+    async def _rows(self, device_ids: list[str]) -> Parts:
+        for some in _some(device_ids, ROWS_AT_ONCE):
+            yield await self._fleet.rows_of(some)
+
+    async def _follow(self, device_ids: list[str], for_s: float) -> Parts:
+        """Give the rows that change, for a while."""
+        until = trio.current_time() + for_s
+        rows = await self._fleet.rows_of(device_ids)
+        if left := [row for row in rows if not row["connected"]]:  # since the window was chosen
+            yield left
+        shown: dict[str, Row] = {row["id"]: row for row in rows}
+        while trio.current_time() < until:
+            await trio.sleep(LOOK_S)
+            rows = await self._fleet.rows_of(device_ids)
+            news = [row for row in rows if is_news(shown.get(row["id"]), row)]
+            shown |= {row["id"]: row for row in news}
+            for some in _some(news, ROWS_AT_ONCE):
+                yield some
+
+    async def _events(self, device_id: str | None) -> Parts:
+        for some in _some(await self._fleet.events(device_id), ROWS_AT_ONCE):
+            yield some
+
+    async def _follow_events(
+        self, device_id: str | None, after: int | None, recent_s: float, for_s: float
+    ) -> Parts:
+        """Give events as they happen, for a while; first those after the one with the number
+        `after`, or else those of the last `recent_s`."""
+        until, since = trio.current_time() + for_s, time.time() - recent_s
+        with self._fleet.following(device_id) as events:
+            last = -1 if after is None else after
+            for event in await self._fleet.events(device_id):
+                if event["at"] >= since if after is None else event["seq"] > last:
+                    last = event["seq"]
+                    yield [event]
+            while (happened := await _next_event(events, until)) is not None:
+                if happened["seq"] > last:
+                    yield [happened]
+
+    # -- actions
+
+    async def _press(self, device_id: str, button: str) -> Parts:
+        yield {device_id: await self._fleet.press(device_id, Button[button])}
+
+    async def _press_each(self, device_ids: list[str] | None, button: str) -> Parts:
+        for some in _parts(await self._fleet.press_each(device_ids, Button[button])):
+            yield some
+
+    async def _play(self, device_ids: list[str] | None, clip: int | str) -> Parts:
+        for some in _parts(await self._fleet.play(device_ids, clip)):
+            yield some
+
+    async def _stop(self, device_ids: list[str] | None) -> Parts:
+        for some in _parts(await self._fleet.stop(device_ids)):
+            yield some
+
+    async def _announce(
+        self,
+        device_ids: list[str] | None,
+        number: str,
+        name: str,
+        sha: str,
+        sound_bytes: int,
+        priority: int,
+    ) -> Parts:
+        frames = await self._fetch(sha)
+        sound = await trio.to_thread.run_sync(Clip.from_frames, name, frames, None, sound_bytes)
+        for some in _parts(await self._fleet.announce(device_ids, Order(number, sound, priority))):
+            yield some
+
+    async def _reports(self, number: str) -> Parts:
+        reports = await self._fleet.reports(number)
+        for some in _some(list(reports.items()), OUTCOMES_AT_ONCE):
+            yield dict(some)
+
+    async def _forget(self, device_id: str) -> Parts:
+        yield {device_id: await self._fleet.forget(device_id)}
+
+
+class RecentRows:
+    """The rows of a fleet, made anew after `RECENT_S`: many that watch cost as much as one."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._rows: dict[tuple[bool, bool], tuple[float, list[Row]]] = {}
+        self._turn = trio.Lock()
+
+    async def rows(self, wanted: Wanted) -> list[Row]:
+        """Return all rows among which the wanted ones are."""
+        which = wanted.includes_connected, wanted.includes_away
+        async with self._turn:
+            made_at, rows = self._rows.get(which, (-inf, []))
+            if trio.current_time() - made_at > RECENT_S:
+                rows = await rows_for(self._fleet, wanted)
+                self._rows = {which: (trio.current_time(), rows)}
+            return rows
+
+
+async def _next_event(events: trio.MemoryReceiveChannel[Event], until: float) -> Event | None:
+    with trio.move_on_at(until):
+        try:
+            return await events.receive()
+        except trio.EndOfChannel:
+            return None
+    return None
+
+
+def _some(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Yield items in lists of bounded length."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _parts(outcomes: Outcomes) -> Iterator[dict[str, Any]]:
+    for some in _some(list(outcomes.items()), OUTCOMES_AT_ONCE):
+        yield dict(some)

@@ -1,0 +1,133 @@
+"""One question to all nodes of a cluster: whoever answers in time, and the names of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from audio_server.cluster.interface import NoAnswer, TooLate
+from audio_server.cluster.peers import Around, Peers
+
+LATE_S = 3.0
+"""How long a node that was too late is not asked again by those that watch: one that hangs counts
+as missing by then."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """The parts of each node's answer, by its id, and the names of the nodes without one."""
+
+    parts: dict[str, list[Any]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def all(self) -> Iterable[Any]:
+        """Yield the parts of all answers."""
+        for parts in self.parts.values():
+            yield from parts
+
+
+class NodesAround:
+    """Asks the nodes of `peers`, and this one too, which needs no question."""
+
+    def __init__(self, peers: Peers) -> None:
+        self.peers = peers
+        self._late: dict[str, float] = {}
+
+    @property
+    def node(self) -> str:
+        """The id of this node."""
+        return self.peers.node
+
+    async def ask_all(
+        self,
+        what: str,
+        within_s: float,
+        here: Callable[[], Awaitable[list[Any]]],
+        *,
+        max_age_s: float = 0.0,
+        offered: Mapping[str, bytes] | None = None,
+        **facts: Any,
+    ) -> Answers:
+        """Ask all nodes, and call `here` for this one's answer, within `within_s` but for that.
+        The others find blobs that are `offered`.
+
+        With `max_age_s` the nodes may be as they were known so long ago, and those that were too
+        late a moment ago are left out.
+        """
+        answers = Answers()
+        until = trio.current_time() + within_s
+
+        async def ask_others() -> None:
+            around = await self.peers.around(max_age_s)
+            answers.missing.extend(around.missing)
+            asked = dict.fromkeys(self._to_ask(around, answers, max_age_s), facts)
+            await self._offer_and_ask(offered, asked, what, until, answers)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_others)
+            answers.parts[self.node] = await here()
+        return answers
+
+    def _to_ask(self, around: Around, answers: Answers, max_age_s: float) -> Collection[str]:
+        now = trio.current_time()
+        self._late = {node: at for node, at in self._late.items() if at + LATE_S > now}
+        left_out = self._late if max_age_s else {}
+        answers.missing.extend(self.peers.name_of(one) for one in around.living if one in left_out)
+        return [node for node in around.living if node not in left_out]
+
+    async def ask_some(
+        self,
+        what: str,
+        within_s: float,
+        facts: Mapping[str, Mapping[str, Any]],
+        hear: Callable[[str, Any], None] | None = None,
+        *,
+        offered: Mapping[str, bytes] | None = None,
+    ) -> Answers:
+        """Ask some other nodes, each with facts of its own. With `hear` each part of an answer is
+        told with the node's id, as it comes."""
+        answers = Answers()
+        until = trio.current_time() + within_s
+        await self._offer_and_ask(offered, facts, what, until, answers, hear)
+        return answers
+
+    async def _offer_and_ask(
+        self,
+        offered: Mapping[str, bytes] | None,
+        facts: Mapping[str, Mapping[str, Any]],
+        what: str,
+        until: float,
+        answers: Answers,
+        hear: Callable[[str, Any], None] | None = None,
+    ) -> None:
+        if offered and facts:
+            async with self.peers.offering(offered):
+                await self._ask(facts, what, until, answers, hear)
+        else:
+            await self._ask(facts, what, until, answers, hear)
+
+    async def _ask(
+        self,
+        facts: Mapping[str, Mapping[str, Any]],
+        what: str,
+        until: float,
+        answers: Answers,
+        hear: Callable[[str, Any], None] | None = None,
+    ) -> None:
+        async def ask(node: str) -> None:
+            told = None if hear is None else lambda part: hear(node, part)
+            try:
+                left_s = max(0.0, until - trio.current_time())
+                answers.parts[node] = await self.peers.ask(node, what, left_s, told, **facts[node])
+            except TooLate:
+                self._late[node] = trio.current_time()
+                answers.missing.append(self.peers.name_of(node))
+            except NoAnswer:
+                answers.missing.append(self.peers.name_of(node))
+
+        async with trio.open_nursery() as nursery:
+            for node in facts:
+                nursery.start_soon(ask, node)
