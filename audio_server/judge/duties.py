@@ -22,6 +22,7 @@ class Duty(Enum):
     TAKES = "short takes, takes that are cut and takes that pause end no call"
     EVENT = "an event names a button, and the act of its user"
     LOCK_STEP = "a device sends no event before the one before it is acknowledged"
+    PINGS = "a device sends PINGs sparingly: with the server silent, 10 s apart at least"
     ALONE = "a call that ends alone ends none of the others, or all come again"
     RETURN = "a device comes back when its connection is lost"
     PATIENCE = "a device that is answered ABORTED waits for a second at least"

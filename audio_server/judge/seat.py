@@ -17,6 +17,9 @@ from audio_server.judge.findings import Findings
 from audio_server.rpc.call import ServerCall
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent
 
+TOO_MANY_PINGS = "too_many_pings"
+"""In the reason of the end of a connection, as gRPC's C core has it."""
+
 RECEIVED_MAX = 1000
 """Messages of a call, and events of a device, that are kept: a device may send without end."""
 
@@ -96,6 +99,7 @@ class Seat:
             yield
         finally:
             opened.close()
+            self._judge_pings(opened)
             if self.calls.get(opened.kind) is opened:
                 del self.calls[opened.kind]
             self._changed()
@@ -116,6 +120,12 @@ class Seat:
             )
         opened.unacknowledged += 1
         self.findings.judge(Duty.EVENT, _breach_of(event))
+
+    def _judge_pings(self, opened: OpenCall) -> None:
+        """The limits of the connection count PINGs, and end it for too many of them."""
+        pinged = TOO_MANY_PINGS in getattr(opened.call.peer, "end_reason", "")
+        breach = "sent PINGs so often that its connection was ended (too_many_pings)"
+        self.findings.judge(Duty.PINGS, breach if pinged else None)
 
     def _changed(self) -> None:
         self.changes.value += 1

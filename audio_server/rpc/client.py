@@ -125,6 +125,11 @@ class ClientCall(StreamIterator[Any]):
         if end or not self._cardinality.client_streaming:
             self._opened.end_local()
 
+    def ping(self) -> None:
+        """Send a PING on the connection of the call; its answer is not waited for."""
+        self._connection.http2.ping()
+        self._connection.flush_soon()
+
     async def end(self) -> None:
         """Say that no more messages follow."""
         self._opened.end_local()

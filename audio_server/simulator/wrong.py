@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import trio
 from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 
 from audio_server.simulator import events
 from audio_server.simulator.messages import WHITE, device_event, leds_set, state_answer
@@ -22,6 +23,7 @@ from audio_server.wire.comms_pb2 import (
 )
 
 MINUTES_S = 600.0
+PING_S = 0.2
 
 
 class NoAudioCall(Session):
@@ -192,6 +194,24 @@ class WaitsForNoAck(Session):
     async def _send_events(self, stream: Stream) -> None:
         while True:
             await stream.send_message(device_event(await self._owner.next_event()))
+
+
+class PingsAllTheTime(Session):
+    """Sends PINGs all the time, also while the server is silent."""
+
+    async def _attend(self, call: events.Call, stream: Stream) -> GRPCError:
+        if call is not events.Call.EVENTS:
+            return await super()._attend(call, stream)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ping, stream)
+            end = await super()._attend(call, stream)
+            nursery.cancel_scope.cancel()
+        return end
+
+    async def _ping(self, stream: Stream) -> None:
+        while True:
+            await trio.sleep(PING_S)
+            stream.ping()
 
 
 class LosesHeart(Session):

@@ -75,6 +75,7 @@ WRONG = {
         Duty.LOCK_STEP,
         "sent an event before the one before it was acknowledged",
     ),
+    wrong.PingsAllTheTime: (Duty.PINGS, "sent PINGs so often that its connection was ended"),
     wrong.LosesHeart: (
         Duty.ALONE,
         "ended its other calls with status, and did not open them again",

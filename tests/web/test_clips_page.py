@@ -241,6 +241,26 @@ def test_who_is_not_logged_in_logs_in_and_comes_back(
     at.forgive("40")  # 401 without login, 404 for a device that is not there
 
 
+def test_a_logout_is_not_overtaken_by_a_request_that_is_refused(
+    look: Look, fake: FakeServer
+) -> None:
+    fake.needs_login = True
+    at = look("/clips", viewport=WIDE)
+    at.page.fill("#token", "right")
+    at.page.click("text=Log in")
+    expect(at.page.locator(".clip")).to_have_count(5)
+    expect(at.page.locator("#logout")).to_be_visible()
+    at.page.context.clear_cookies()
+    stay = "logout.addEventListener('submit', (event) => event.preventDefault())"
+    at.page.evaluate(f"{{ const logout = document.getElementById('logout'); {stay}; }}")
+    with at.page.expect_response(lambda answer: answer.status == 401):
+        at.page.evaluate("document.querySelector('#logout button').click()")
+        at.page.evaluate("document.getElementById('reload').click()")
+    at.page.wait_for_timeout(300)  # a page that leads to the login by itself would be there
+    assert at.page.url == f"{fake.url}/clips"
+    at.forgive("40")
+
+
 @pytest.mark.parametrize("path", ["/clips", "/devices/opal-17"])
 def test_nobody_is_shut_out(look: Look, fake: FakeServer, path: str, screenshots: Path) -> None:
     fake.put(device("opal-17", mode=3, at=3.0))
