@@ -26,6 +26,8 @@ from audio_server.web.app import PAGES
 from audio_server.web.files import Files
 from audio_server.web.security_headers import SecurityHeaders
 
+JUDGE = "audio-server judge --host 127.0.0.1 --port 50051"
+
 
 class FakeServer:
     """Answers as the server does, from what a test has put into it, and notes what it is asked.
@@ -178,7 +180,11 @@ class FakeServer:
     def _answers(self) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
         """Method, path and what is answered: JSON, or a response."""
         return [
-            ("GET", "/api/about", lambda *_: {"version": "1", "login": self.needs_login}),
+            (
+                "GET",
+                "/api/about",
+                lambda *_: {"version": "1", "login": self.needs_login, "judge": JUDGE},
+            ),
             ("GET", "/api/devices", self._absent),
             ("GET", "/api/devices/{id}", self._device),
             ("DELETE", "/api/devices/{id}", self._forgotten),

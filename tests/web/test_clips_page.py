@@ -204,6 +204,29 @@ def test_a_device_that_is_away_says_when_it_was_seen_and_is_tagged(
     at.assert_open_to_all()
 
 
+def test_breaches_are_shown_with_the_command_of_the_judge(look: Look, fake: FakeServer) -> None:
+    fake.put(device("opal-17"))
+    fake.happen("opal-17", "refused", "refused LEDs: ok")
+    at = look("/devices/opal-17")
+    expect(at.page.locator("#breaches li")).to_have_text(["refused LEDs: ok"])
+    expect(at.page.locator("#no-breach")).to_be_hidden()
+    fake.happen("opal-17", "refused", "refused LEDs: ok")
+    fake.happen("opal-17", "refused", "an event that waited for no ack")
+    lines = ["refused LEDs: ok (2 times)", "an event that waited for no ack"]
+    expect(at.page.locator("#breaches li")).to_have_text(lines)
+    command = "audio-server judge --host 127.0.0.1 --port 50051 opal-17"
+    expect(at.page.locator("#judge-command")).to_have_text(command)
+    at.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    at.page.click("#copy")
+    expect(at.page.locator("#copy")).to_have_text("Copied")
+    assert at.evaluate("navigator.clipboard.readText()") == command
+    at.assert_open_to_all()
+    at.page.emulate_media(forced_colors="active")
+    at.assert_open_to_all()
+    at.page.set_viewport_size({"width": 320, "height": 640})
+    at.assert_open_to_all()
+
+
 def test_a_device_that_is_not_known_is_shown_when_it_comes(look: Look, fake: FakeServer) -> None:
     at = look("/devices/opal-17")
     expect(at.page.locator("#unknown")).to_contain_text("is known")

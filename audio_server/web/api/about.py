@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
@@ -10,6 +11,7 @@ import msgspec
 from starlette.responses import Response
 
 from audio_server.process.cores import worker_count
+from audio_server.settings import Settings
 from audio_server.web.api import models
 from audio_server.web.api.announcements import AnnouncementOperations
 from audio_server.web.api.channels import ChannelOperations
@@ -56,6 +58,7 @@ class AboutOperations:
             worker_count(self._context.settings.workers),
             self._login,
             self._context.closed_because,
+            judge_command(self._context.settings, self._context.port),
         )
 
     @Operation("GET", "/api/openapi.json", DOCUMENT)
@@ -65,6 +68,15 @@ class AboutOperations:
             document = openapi([*operations_of(self), *self._others], version())
             self._document = msgspec.json.encode(document)
         return Response(self._document, media_type="application/json")
+
+
+def judge_command(settings: Settings, port: int) -> str:
+    """Return the command of a judge at the address of this server, which has to be stopped then."""
+    words = ["audio-server", "judge", "--host", settings.host, "--port", str(port)]
+    files = ("--tls-cert", settings.tls_cert), ("--tls-key", settings.tls_key)
+    for flag, file in (*files, ("--tls-client-ca", settings.tls_client_ca)):
+        words += [] if file is None else [flag, str(file)]
+    return shlex.join(words)
 
 
 @cache

@@ -77,6 +77,9 @@ class About(Struct):
     reason: Annotated[
         str | None, Meta(description="why no page can be a device here; null where it can")
     ]
+    judge: Annotated[
+        str, Meta(description="the command that judges devices in the place of this server")
+    ]
 
 
 class Playing(Struct):

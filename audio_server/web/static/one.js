@@ -9,6 +9,7 @@ import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { prompt } from "./dialog.js";
 import { button, byId, make, notice, setText } from "./dom.js";
+import { Findings } from "./findings.js";
 import { lamps, light } from "./lamps.js";
 import { about } from "./shell.js";
 import { speak } from "./speak.js";
@@ -26,6 +27,7 @@ class Page {
   #lamps = byId("leds").appendChild(lamps());
   #take = new Take(this.#devices, byId("bar"), byId("time"));
   #timeline = new Timeline(() => this.#devices.now);
+  #findings = new Findings();
   /** @type {number | undefined} */
   #timer;
   /** @type {Api.Device | null} */
@@ -38,7 +40,7 @@ class Page {
     setText(byId("name"), this.#id);
     this.#listen();
     this.clips = new ClipMenu(byId("clip"), () => this.#enable());
-    about();
+    about().then((facts) => facts?.judge && this.#findings.command(facts.judge, this.#id));
     this.connection = new Connection(`/api/events?device=${encodeURIComponent(this.#id)}&follow=1`, {
       take: (_, event) => this.#happened(event),
       changed: (isAway, words) => this.#followed(isAway, words),
@@ -72,11 +74,13 @@ class Page {
     if (this.#isUnknown) return;
     const past = await ask(`${deviceAt(this.#id)}/events`).catch(() => null);
     this.#timeline.add(past?.events ?? []);
+    this.#findings.add(past?.events ?? []);
   }
 
   /** @param {Api.Event} event */
   #happened(event) {
     this.#timeline.add([event]);
+    this.#findings.add([event]);
     this.#timer ??= setTimeout(() => this.#look(), SOON_MS);
   }
 
