@@ -19,6 +19,9 @@ with that of a resampler before it. More than 10 ms is sound that was cut off.""
 _PACKET_MAX_BYTES = 16 << 20
 """Room for the pictures that tags may hold."""
 
+_LIVE_PACKET_MAX_BYTES = 1 << 20
+"""The same for sound that comes from a network."""
+
 _HEAD_MIN_BYTES = 19
 
 
@@ -95,7 +98,7 @@ class OpusStream:
 
     def _packets_of(self, page: Page) -> Iterator[bytes]:
         if page.flags & FIRST:
-            self._link = _Link(page)
+            self._link = _Link(page, _LIVE_PACKET_MAX_BYTES)
         elif self._link is None:
             raise NotPlainOpus
         else:
@@ -108,8 +111,9 @@ class OpusStream:
 class _Link:
     """One logical stream, page by page."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, packet_max_bytes: int = _PACKET_MAX_BYTES) -> None:
         self.head = page.body
+        self._packet_max_bytes = packet_max_bytes
         self.has_sound = False
         self._serial = page.serial
         self._number = page.number
@@ -146,7 +150,7 @@ class _Link:
                     yield bytes(part)
                 part = bytearray()
         is_open = page.laces[-1:] == b"\xff" and part is not None
-        self._part = part if is_open and len(part or b"") <= _PACKET_MAX_BYTES else None
+        self._part = part if is_open and len(part or b"") <= self._packet_max_bytes else None
 
     def _begun(self, page: Page) -> bytearray | None:
         """The packet that the page goes on with; None where its beginning was lost."""

@@ -17,7 +17,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audio_server.clips.opus import is_sendable, is_well_formed
 from audio_server.device.live_channel import ChannelBusy, LiveChannel
-from audio_server.web.api.channels import AHEAD_S, BUSY, FASTER, UNKNOWN
+from audio_server.live.pace import AHEAD_S, FASTER
+from audio_server.web.api.channels import BUSY, UNKNOWN
 from audio_server.web.context import Context
 from audio_server.web.origins import is_own_origin, peer_of
 from audio_server.wire.audio import PACKET_MS

@@ -13,7 +13,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from audio_server.clips.ogg import opus_bytes
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.live_channel import LiveChannel
-from audio_server.web.api.channels import AHEAD_S, BUSY, NOT_OPUS, UNKNOWN
+from audio_server.live.pace import AHEAD_S
+from audio_server.web.api.channels import BUSY, NOT_OPUS, UNKNOWN
 from audio_server.wire.audio import unframe_packet
 
 OURS = {"origin": f"http://{HOST}"}

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.live_channel import LiveChannel
-from audio_server.web.api.channels import AHEAD_S, BUSY, UNKNOWN
+from audio_server.live.pace import AHEAD_S
+from audio_server.web.api.channels import BUSY, UNKNOWN
 from audio_server.web.microphones import (
     ENDING,
     NO_PACKET,

@@ -10,8 +10,9 @@ import trio
 
 from audio_server.clips.ogg_opus import NotPlainOpus, OpusStream
 from audio_server.device.live_channel import ChannelBusy, LiveChannel
+from audio_server.live.pace import Pace
 from audio_server.web.api import channel_models as shapes
-from audio_server.web.api.bodies import Parts, sent_file
+from audio_server.web.api.bodies import SILENT_S, Parts, sent_file
 from audio_server.web.api.operation import ApiRequest, Content, Operation, Problem
 from audio_server.web.context import Context
 from audio_server.web.origins import peer_of
@@ -19,11 +20,6 @@ from audio_server.wire.audio import PACKET_MS
 
 SOUND: Final = "Opus in Ogg: mono, 48 kHz, 20 ms a packet; in real time"
 OPUS: Final = Content("application/octet-stream", SOUND, None)
-
-AHEAD_S: Final = 0.5
-FASTER: Final = 1.001
-"""Sound may come so much before its time, and so much faster: a file that is sent as fast as it can
-be is slowed down, and the clock of a live source is not."""
 
 UNKNOWN: Final = "there is no such channel; the setting live names them"
 BUSY: Final = "sound is sent to the channel already"
@@ -107,10 +103,13 @@ class ChannelOperations:
 
 async def _send(channel: LiveChannel, parts: Parts) -> int:
     """Send all parts, in real time at most; return how many packets there were."""
-    stream, packets, begun = OpusStream(), 0, trio.current_time()
+    stream, packets, pace = OpusStream(), 0, Pace()
     async for part in parts:
+        if trio.current_time() > pace.heard_at + SILENT_S:
+            raise Problem(408, f"no sound came for {SILENT_S:.0f} s")
+        await pace.took(len(part))
         for packet in stream.push(part):
-            await trio.sleep_until(begun + (packets * PACKET_MS / 1000 - AHEAD_S) / FASTER)
+            await pace.next()
             channel.put(packet)
             packets += 1
     if not packets:
