@@ -31,6 +31,7 @@ from audio_server.device.behaviour import Action, Behaviour, Button, Effect, Sta
 from audio_server.device.context import Context
 from audio_server.device.display import Display
 from audio_server.device.events import DeviceEvent
+from audio_server.device.moved_modes import with_moved_modes
 from audio_server.device.playback import PlaybackFailed, Position, Stalled
 from audio_server.device.press_queue import Press, PressQueue, fault_of
 from audio_server.device.profile import Profile
@@ -214,11 +215,12 @@ class Device:
     def use(self, profile: Profile) -> None:
         """Have other clips and rules from the next press on, and another lead from the next take
         on; the take goes on."""
+        before, clips = self._beneath, self.profile.clips
         self.profile = profile
         self._player.use_pace(profile.pace)
         self.display.use_brightness(profile.brightness)
-        before = self._beneath
-        state, effect = self._behaviour.on_clips_changed(profile.rules, before)
+        moved = with_moved_modes(before, clips, profile.clips)
+        state, effect = self._behaviour.on_clips_changed(profile.rules, moved)
         if self._announcer is not None:
             self._announcer.profile = profile
             state = self._announcer.fit_clips(state)

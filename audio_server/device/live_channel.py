@@ -1,15 +1,6 @@
 """A live channel: sound that comes in real time, framed once, for any number of devices.
 
-Packets are put at the edge of a ring; each take has a place in it, a little more than the lead
-behind the edge when it begins, so that its first burst is there to be sent. From then on the clock
-of the player moves the place and the source moves the edge, and the two drift apart:
-
-- where the place meets the edge, a packet of silence is sent in the place of sound;
-- where it was too far behind for `LOOK` packets in a row, so many packets are left out;
-- a device that did not read for long goes on at the edge.
-
-Whole packets are put in and left out, and counted: a source that is 500 ppm fast loses one packet
-of 20 ms in 40 s.
+Packets are put at the edge of a ring, in which each take has a place (`live_take`).
 """
 
 from __future__ import annotations
@@ -23,28 +14,17 @@ from typing import Protocol
 
 import trio
 
-from audio_server.device.audio_source import NoSound, SourceEnded
-from audio_server.wire.audio import PACKET_MS, SILENCE, frame_packet, unframe_packet
+from audio_server.device.live_take import LiveTake, Run
+from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
 
 RING = 500
 """Packets that are kept: 10 s, more than any lead."""
 
-MARGIN = 2
-"""Packets between a place and the edge right after a refill: the jitter of a source."""
-
-SLACK = 3
-"""Packets by which a place may be further behind."""
-
-LOOK = 100
-
-BEHIND_MAX = 250
-"""A place that is further behind belongs to a device that did not read: it goes to the edge."""
-
-REFILL = 5
-"""Packets that a take sends in a wake: each waits for a tenth of a second at most."""
+RUNS = 8
+"""Runs of packets that are kept joined: takes that are served in one tick mostly ask for the same
+few."""
 
 _PACKET_S = PACKET_MS / 1000
-_SILENT = frame_packet(SILENCE)
 
 
 class ChannelBusy(Exception):
@@ -88,6 +68,7 @@ class LiveChannel:
         self._is_sending = False
         self._gone_at = -inf
         self._listeners: tuple[ChannelListener, ...] = ()
+        self._runs: dict[tuple[int, int], Run] = {}
 
     def subscribe(self, listener: ChannelListener) -> None:
         """Call `listener` from now on."""
@@ -168,6 +149,17 @@ class LiveChannel:
         """Return a packet that is kept, framed."""
         return self._frames[number - self.oldest]
 
+    def run(self, place: int, count: int) -> Run:
+        """Return kept packets, which all takes that ask for them share."""
+        key = place, count
+        if (run := self._runs.get(key)) is None:
+            if len(self._runs) >= RUNS:
+                self._runs.clear()
+            first = place - self.oldest
+            frames = tuple(islice(self._frames, first, first + count))
+            run = self._runs[key] = Run(frames, b"".join(frames))
+        return run
+
     def slice(self, start: int, stop: int) -> bytes:
         """Return kept packets by their numbers; devices have takes of their own (`begin_take`)."""
         first = self.oldest
@@ -176,85 +168,3 @@ class LiveChannel:
     def begin_take(self, lead_s: float) -> LiveTake:
         """Return the source of one take, which sends its first `lead_s` at once."""
         return LiveTake(self, round(lead_s / _PACKET_S))
-
-
-class LiveTake:
-    """The place of one device in a channel, an `AudioSource`. A position has what it had when it is
-    asked for again; those before it are forgotten."""
-
-    packets = None
-    refill = REFILL
-
-    def __init__(self, channel: LiveChannel, lead: int) -> None:
-        self.name = channel.name
-        self._channel = channel
-        self._behind = lead + MARGIN
-        self._place: int | None = None
-        self._start = 0
-        self._made: list[bytes] = []
-        self._looked = 0
-        self._least: float = inf
-
-    def slice(self, start: int, stop: int) -> bytes:
-        """Return the packets of positions. Raises `SourceEnded`, and `NoSound` at the beginning."""
-        self._channel.is_asked = True
-        if self._place is None and self._channel.is_over:
-            raise NoSound(f"no sound is sent to {self.name}")
-        del self._made[: start - self._start]
-        self._start = start
-        if not self._made and self._is_over():
-            raise SourceEnded
-        while len(self._made) < stop - start:
-            self._made.append(self._next())
-        frames = b"".join(self._made[: stop - start])
-        return _begun(frames, self._made[0]) if start == 0 else frames
-
-    @property
-    def is_ready(self) -> bool:
-        """As that of the channel."""
-        return self._channel.is_ready
-
-    async def wait_ready(self) -> None:
-        """As that of the channel."""
-        await self._channel.wait_ready()
-
-    def _is_over(self) -> bool:
-        channel, place = self._channel, self._place
-        return place is not None and place >= channel.edge and channel.is_over
-
-    def _next(self) -> bytes:
-        channel = self._channel
-        place = self._place = self._fitted(channel.edge)
-        if place >= channel.edge:
-            channel.inserted += 1
-            return _SILENT
-        self._place = place + 1
-        return channel.frame(place)
-
-    def _fitted(self, edge: int) -> int:
-        """Return the place of the next packet, which is mostly the one after the last."""
-        channel, place = self._channel, self._place
-        if place is None:
-            return max(channel.oldest, edge - self._behind)
-        if edge - place > BEHIND_MAX:
-            to = edge - self._behind
-        else:
-            to = place + self._too_far(edge - place - 1)
-        to = max(to, channel.oldest)  # another programme has begun
-        channel.left_out += to - place
-        return to
-
-    def _too_far(self, behind: int) -> int:
-        """Return by how many packets the place was too far behind all the time."""
-        self._least = min(self._least, behind)
-        self._looked += 1
-        if self._looked < LOOK:
-            return 0
-        excess = self._least - MARGIN
-        self._looked, self._least = 0, inf
-        return int(excess) if excess > SLACK else 0
-
-
-def _begun(frames: bytes, first: bytes) -> bytes:
-    """Return frames with `is_start` on the first."""
-    return frame_packet(unframe_packet(first), is_start=True) + frames[len(first) :]

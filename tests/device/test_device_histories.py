@@ -198,10 +198,14 @@ class World:
         assert device is None or device.state.playing is None
         for heard in self.everything:
             assert is_grammatical(heard.sink.flags), heard.sink.flags
-            for take in takes(heard.sink.packets):
+            for take in self.takes_of(heard):
                 check_pace(take, steady=not heard.stalled)
         for told in self.announced:
             self._check_announced(told)
+
+    def takes_of(self, heard: Heard) -> list[list[Sent]]:
+        """The takes of clips."""
+        return takes(heard.sink.packets)
 
     def _check_announced(self, told: Told) -> None:
         """It was waiting or playing, and came to one end; if that was the end of its sound, all of

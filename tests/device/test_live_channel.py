@@ -9,14 +9,15 @@ from itertools import pairwise
 import pytest
 import trio
 from announcements import Told
-from fake_sink import FakeSink, is_grammatical
+from fake_sink import FakeSink, Sent, is_grammatical, parse
 from kit import Connection, running
 from stage import Stage
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.behaviour import Button, Rules
 from audio_server.device.leds import ERROR, IDLE, PLAYING
-from audio_server.device.live_channel import MARGIN, REFILL, ChannelBusy, LiveChannel
+from audio_server.device.live_channel import ChannelBusy, LiveChannel
+from audio_server.device.live_take import MARGIN, REFILL
 from audio_server.device.playback import ClipUnreadable
 from audio_server.device.registry import Devices
 from audio_server.wire.audio import SILENCE
@@ -26,6 +27,10 @@ PACKET_S = 0.02
 
 def packet(number: int) -> bytes:
     return b"\xf8" + number.to_bytes(4, "big")
+
+
+def number_of(sent: Sent) -> int:
+    return int.from_bytes(sent.data[1:], "big")
 
 
 def numbers(sink: FakeSink) -> list[int]:
@@ -109,6 +114,48 @@ async def test_an_hour_of_a_source_whose_clock_drifts(
         fixed, other = other, fixed
     assert off - 10 < fixed < off + 10
     assert other <= 2 * MARGIN
+
+
+@pytest.mark.parametrize("drift", [4000e-6, -4000e-6])
+async def test_the_corrections_of_a_day(autojump_clock: MockClock, drift: float) -> None:
+    """Eight times the drift for three hours asks for as many corrections as 500 ppm for a day: none
+    is forgotten, none is made twice, and the delay at the end is that of the beginning."""
+    channel = LiveChannel("radio")
+    with channel.sending():
+        for number in range(100):
+            channel.put(packet(number))
+        take, sent, behind = channel.begin_take(0.3), 0, []
+        for tenth in range(3 * 36_000):
+            while channel.edge < 100 + tenth * 5 * (1 + drift):
+                channel.put(packet(channel.edge))
+            stop = 15 + tenth * 5
+            frames, sent = take.slice(sent, stop), stop
+            if not tenth % 100 or tenth > 107_000:
+                newest = [one for one in parse(frames) if one.data != SILENCE][-1:]
+                behind += [channel.edge - number_of(one) for one in newest]
+    off = 3 * 3600 * 50 * 4000e-6
+    fixed, other = channel.left_out, channel.inserted
+    if drift < 0:
+        fixed, other = other, fixed
+    assert off - 10 < fixed < off + 10
+    assert other <= 2 * MARGIN
+    assert max(behind) < 15
+
+
+async def test_takes_of_one_tick_share_what_they_are_sent(autojump_clock: MockClock) -> None:
+    channel = LiveChannel("radio")
+    with channel.sending():
+        for number in range(100):
+            channel.put(packet(number))
+        takes = [channel.begin_take(0.3) for _ in range(3)]
+        first = [take.slice(0, 15) for take in takes]
+        for number in range(100, 105):
+            channel.put(packet(number))
+        second = [take.slice(15, 20) for take in takes]
+    assert first[0] == first[1] == first[2]
+    assert second[0] is second[1] is second[2]
+    assert takes[0].slice(16, 20) == second[0][-len(second[0]) * 4 // 5 :]
+    assert takes[0].slice(17, 18) + takes[0].slice(18, 20) == takes[1].slice(17, 20)
 
 
 async def test_a_channel_that_ends_ends_its_takes(
