@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -42,6 +42,7 @@ from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.live.recorder import recording
 from audio_server.live.recordings import Recordings, packets_of
+from audio_server.live.sources import reading
 from audio_server.metrics.metrics import Metrics
 from audio_server.process.addresses import open_listeners
 from audio_server.process.log_limiter import ALL_DEVICES, EACH_DEVICE, LogLimiter
@@ -95,26 +96,34 @@ class Live:
     packets_max: int | None
     """The length of a recording; None where channels are not recorded."""
 
-    def at_work(self) -> AbstractAsyncContextManager[None]:
-        """Record the channels for the block, if the settings say so."""
-        if self.recordings is None or self.packets_max is None or not self.channels:
-            return nullcontext()
-        return recording(self.channels, self.recordings, self.packets_max)
+    urls: Mapping[str, str]
+    """The sources of channels that have one, by the name of the channel."""
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Record the channels for the block, and read their sources, as the settings say."""
+        async with AsyncExitStack() as stack:
+            if self.recordings is not None and self.packets_max is not None and self.channels:
+                record = recording(self.channels, self.recordings, self.packets_max)
+                await stack.enter_async_context(record)
+            if self.urls:
+                await stack.enter_async_context(reading(self.channels, self.urls))
+            yield
 
 
 def live_of(settings: Settings) -> Live:
     """Return the live channels that the settings name. Raises `SetupError` where they are to be
     recorded and there is no folder for that."""
-    channels = [LiveChannel(name, settings.live_patience_s) for name in settings.live]
+    channels = [LiveChannel(name, settings.live_patience_s) for name in settings.channels]
+    urls = dict(settings.live_sources)
     if settings.data is None or is_nowhere(settings.data):
         if settings.record:
             raise SetupError("--record", "there is no data folder; name one with --data FOLDER")
-        return Live(channels, None, None)
+        return Live(channels, None, None, urls)
     keep_s = settings.record_days * 24 * 3600
     recordings = Recordings(settings.data / "recordings", settings.record_mib << 20, keep_s)
-    return Live(
-        channels, recordings, packets_of(settings.record_minutes) if settings.record else None
-    )
+    packets_max = packets_of(settings.record_minutes) if settings.record else None
+    return Live(channels, recordings, packets_max, urls)
 
 
 async def load_repository(

@@ -62,6 +62,8 @@ def _meaning(argument: Argument) -> str:
 def _values(argument: Argument) -> str:
     """What may be given."""
     kinds = list(getattr(argument.hint, "__args__", ())) or [argument.hint]
+    if argument.name == "--live-sources":
+        return "a table of names and URLs, or a text of `NAME=URL` with blanks between"
     if getattr(argument.hint, "__origin__", None) is tuple:
         return "a list, or a text with commas between"
     if choices := argument.get_choices():

@@ -35,6 +35,9 @@ FILE_MAX_BYTES = 1024 * 1024
 LISTS = frozenset({"trusted_proxies", "live"})
 """Settings that may be written as lists in the file."""
 
+TABLES = frozenset({"live_sources"})
+"""Settings that may be written as tables in the file, each value a text without blanks."""
+
 SWITCHES = frozenset({"record"})
 """Settings that are true or false."""
 
@@ -131,6 +134,8 @@ def _flat(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _text(path: Path, name: str, value: Any) -> str:
     """A plain value, or the parts of a rate or a list."""
+    if name in TABLES and isinstance(value, dict):
+        value = " ".join(f"{key}={one}" for key, one in value.items())
     if name in SWITCHES and isinstance(value, bool):
         return str(value).lower()
     has_parts = name in LISTS or name.startswith(TABLE)

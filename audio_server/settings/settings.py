@@ -39,6 +39,7 @@ from audio_server.settings.values import (
     PlayWhilePlaying,
     Port,
     ProxyProtocol,
+    Sources,
     StopGoes,
     TokenUse,
     TtsCommand,
@@ -103,6 +104,10 @@ class Settings:
     live_patience_s: Annotated[float, seconds(0, 300)] = 5.0
     """How long a live channel whose sound has ended sends silence, 0 to 300 s, before it ends on
     devices; sound that comes meanwhile goes on."""
+
+    live_sources: Sources = ()
+    """URLs that the server itself reads for live channels, as NAME=URL with blanks between: each
+    channel is there with the others, and its stream is opened again when it breaks off."""
 
     record: bool = False
     """Keep the sound of live channels as it is sent, in `recordings` of the data folder."""
@@ -206,6 +211,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.clips is BY_DEFAULT:
             object.__setattr__(self, "clips", default_clips(self.data))
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """The names of all live channels, in the order of their modes."""
+        return tuple(dict.fromkeys((*self.live, *(name for name, _ in self.live_sources))))
 
     @property
     def tts_argv(self) -> Sequence[str]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
+from audio_server.clips.web_address import is_web
 from audio_server.cluster.engine import parse_engine
 from audio_server.files.home import expanded, is_nowhere
 from audio_server.rpc.rate_limit import Rate
@@ -154,12 +155,29 @@ def _network(text: str) -> Network:
 def _channels(_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in tokens[0].value.split(",")))
     for name in names:
-        if not _CHANNEL.fullmatch(name):
-            form = "1 to 32 letters (a-z), digits, dots, hyphens and underscores"
-            raise ValueError(f'"{name}": a channel has {form}, and begins with a letter or a digit')
-        if name == RECORDINGS:
-            raise ValueError(f'"{name}" is no name for a channel: it is a command of `live`')
+        _check_channel(name)
     return names
+
+
+def _check_channel(name: str) -> None:
+    if not _CHANNEL.fullmatch(name):
+        form = "1 to 32 letters (a-z), digits, dots, hyphens and underscores"
+        raise ValueError(f'"{name}": a channel has {form}, and begins with a letter or a digit')
+    if name == RECORDINGS:
+        raise ValueError(f'"{name}" is no name for a channel: it is a command of `live`')
+
+
+def _sources(_: Any, tokens: Sequence[Token]) -> tuple[tuple[str, str], ...]:
+    sources: dict[str, str] = {}
+    for part in tokens[0].value.split():
+        name, equals, url = part.partition("=")
+        if not equals:
+            raise ValueError(f'"{part}" is not NAME=URL')
+        _check_channel(name)
+        if not is_web(url):
+            raise ValueError(f"{name}: the source has to be a URL of http or https")
+        sources[name] = url
+    return tuple(sources.items())
 
 
 def _cluster(_: Any, tokens: Sequence[Token]) -> str:
@@ -200,6 +218,10 @@ Networks = Annotated[
 Channels = Annotated[
     tuple[str, ...],
     Parameter(converter=_channels, n_tokens=1, show_default=False, metavar="NAME,..."),
+]
+Sources = Annotated[
+    tuple[tuple[str, str], ...],
+    Parameter(converter=_sources, n_tokens=1, show_default=False, metavar='"NAME=URL ..."'),
 ]
 TtsCommand = Annotated[str, Parameter(validator=_command)]
 Cluster = Annotated[

@@ -100,7 +100,7 @@ async def run_worker(
     cluster = SocketCluster(stream)
     ownership, sounds = Ownership(cluster), Sounds(cluster)
     clips, groups = ClipList(cluster, sounds), GroupList(cluster, sounds)
-    live = FollowedChannels(settings.live, settings.live_patience_s, cluster)
+    live = FollowedChannels(settings.channels, settings.live_patience_s, cluster)
     devices = make_devices(settings, live.channels, store=ownership, meter=meter)
     access_policy, policing = _access_policy(settings)
     server = make_server(settings, devices, ownership, access_policy, meter, stop)

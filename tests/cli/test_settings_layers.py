@@ -39,6 +39,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "tts_command": ("off", "piper --model 'a b'", "espeak-ng -v de --stdin --stdout"),
     "live": ("radio", "radio,hall", "a.b-c_1"),
     "live_patience_s": ("0", "2.5", "300"),
+    "live_sources": ("a=http://a/", "a=https://b/s?x=1,2 b=http://c/", "c=http://me:pw@c/"),
     "record": ("true", "false", "true"),
     "record_minutes": ("1", "30", "59"),
     "record_days": ("1", "7", "3650"),
@@ -68,6 +69,8 @@ def value_of(settings: Settings, name: str, like: str) -> object:
         return like == "true"
     if name == "loudness":
         return None if like == "off" else int(like)
+    if name == "live_sources":
+        return tuple(tuple(part.split("=", 1)) for part in like.split())
     if name == "live":
         return tuple(like.split(","))
     if isinstance(value, tuple):
@@ -184,6 +187,10 @@ def test_a_switch_and_a_list_in_the_file(serve, fail, tmp_path) -> None:
     settings = serve("--config", "settings.toml")
     assert (settings.record, settings.live) == (True, ("radio", "hall"))
     assert serve("--record").record
+    (tmp_path / "settings.toml").write_text('live_sources = {lobby = "https://a/b"}\n')
+    settings = serve("--config", "settings.toml", "--live", "radio")
+    assert settings.live_sources == (("lobby", "https://a/b"),)
+    assert settings.channels == ("radio", "lobby")
     (tmp_path / "settings.toml").write_text("port = true\n")
     assert "invalid value for port: True" in fail("--config", "settings.toml")
 
