@@ -80,6 +80,11 @@ app.command(
     name="restore",
     help="Put a backup in the place of a data folder.",
 )
+app.command(
+    "audio_server.cli.state:app",
+    name="state",
+    help="Bring the state of a server into a cluster.",
+)
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
 app.command("audio_server.cli.judge:judge", name="judge", help="Judge devices that connect to it.")
 app.command("audio_server.cli.proto:proto", name="proto", help="Print comms.proto.")

@@ -126,3 +126,9 @@ class ClipsFolder(DataFolder):
             raise ClipError(folder, why_fixed(folder) or "cannot be changed")
         make_own(own)
         return own
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StatePlace(TokenPlace, ClipsFolder):
+    """The state of a server with these settings, and the cluster that it names."""

@@ -54,10 +54,16 @@ class EngineDocuments:
 
     async def run(self, session: Session) -> None:
         """Have a session until cancelled."""
-        self._session = session
-        self._renewed(None)
-        try:
+        with self.using(session):
+            self._renewed(None)
             await trio.sleep_forever()
+
+    @contextmanager
+    def using(self, session: Session) -> Iterator[None]:
+        """Use a session for the block."""
+        self._session = session
+        try:
+            yield
         finally:
             self._session = None
 

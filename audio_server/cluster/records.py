@@ -18,7 +18,16 @@ import trio
 
 from audio_server.cluster.interface import ClusterDown, ClusterSlow, RecordNews, RecordResult
 from audio_server.cluster.link import Session
-from audio_server.cluster.scripts import ENROLL, FORGET, RECORDS, RENAME, RESTORE, REVOKE, TAG
+from audio_server.cluster.scripts import (
+    ENROLL,
+    FORGET,
+    IMPORT_RECORD,
+    RECORDS,
+    RENAME,
+    RESTORE,
+    REVOKE,
+    TAG,
+)
 from audio_server.identity.tokens import Enrolment
 from audio_server.wire.device_ids import is_device_id
 
@@ -242,6 +251,23 @@ class SharedRecords:
     async def revoke(self, device_id: str) -> RecordResult:
         """Take a device's token away; `gone` where it has none."""
         return await self._change(REVOKE, device_id)
+
+    async def put(
+        self,
+        device_id: str,
+        name: str | None,
+        tags: Collection[str],
+        enrolment: Enrolment | None,
+    ) -> RecordResult:
+        """Write what another server has known of a device: those parts that are not empty."""
+        secret = ("", "")
+        if enrolment is not None:
+            secret = enrolment.token_hash.hex(), enrolment.enrolled_at
+        return await self._change(IMPORT_RECORD, device_id, name or "", " ".join(tags), *secret)
+
+    async def has_some(self, session: Session) -> bool:
+        """Whether there is any record. Raises `ClusterDown`."""
+        return len(await session.call(RECORDS, INDEX, 0, 1, "", 0)) > 1
 
     async def _change(self, script: str, device_id: str, *args: str | int) -> RecordResult:
         session = self._session

@@ -161,7 +161,7 @@ class SharedClips(Repository):
     async def _here(self) -> Sequence[Listed]:
         """Return the clips in force."""
         if self._listed is None:
-            self._listed = await trio.to_thread.run_sync(_listed, self.loaded)
+            self._listed = await trio.to_thread.run_sync(listed_of, self.loaded)
         return self._listed
 
     async def _play(self, listed: Sequence[Listed], document: Document) -> None:
@@ -269,7 +269,8 @@ def _explained() -> Iterator[None]:
         raise ClipsUnavailable("clips", str(error)) from None
 
 
-def _listed(loaded: Sequence[Loaded]) -> list[Listed]:
+def listed_of(loaded: Sequence[Loaded]) -> list[Listed]:
+    """Return the clips of a folder with the hashes of their frames. Takes a while."""
     return [
         Listed(as_text(one.file), sha256(one.clip.frames).hexdigest(), one.clip) for one in loaded
     ]

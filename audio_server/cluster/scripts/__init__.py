@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-CLAIM, PUT_MODE, RELEASE, RECLAIM, BEAT, PUT_DOCUMENT, PUT_BLOB = ROWS = (
+CLAIM, PUT_MODE, RELEASE, RECLAIM, BEAT, PUT_DOCUMENT, PUT_BLOB, IMPORT_MODE = ROWS = (
     "claim",
     "put_mode",
     "release",
@@ -13,8 +13,9 @@ CLAIM, PUT_MODE, RELEASE, RECLAIM, BEAT, PUT_DOCUMENT, PUT_BLOB = ROWS = (
     "beat",
     "put_document",
     "put_blob",
+    "import_mode",
 )
-RECORDS, RENAME, TAG, FORGET, ENROLL, REVOKE, RESTORE = OF_RECORDS = (
+RECORDS, RENAME, TAG, FORGET, ENROLL, REVOKE, RESTORE, IMPORT_RECORD = OF_RECORDS = (
     "records",
     "rename",
     "tag",
@@ -22,6 +23,7 @@ RECORDS, RENAME, TAG, FORGET, ENROLL, REVOKE, RESTORE = OF_RECORDS = (
     "enroll",
     "revoke",
     "restore",
+    "import_record",
 )
 
 
