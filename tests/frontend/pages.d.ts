@@ -163,6 +163,7 @@ interface Elements {
   "announce-all": HTMLButtonElement;
   all: HTMLInputElement;
   bar: HTMLElement;
+  breaches: HTMLElement;
   buffered: HTMLElement;
   cap: SVGElement;
   clear: HTMLButtonElement;
@@ -170,6 +171,7 @@ interface Elements {
   clips: ListOf<HTMLElement>;
   cluster: HTMLElement;
   cone: SVGElement;
+  copy: HTMLButtonElement;
   count: HTMLElement;
   "device-id": HTMLElement;
   doing: HTMLElement;
@@ -179,10 +181,14 @@ interface Elements {
   facts: ListOf<HTMLElement>;
   files: HTMLInputElement;
   filters: HTMLFieldSetElement;
+  firmware: HTMLSelectElement;
+  firmwares: HTMLElement;
   forget: HTMLButtonElement;
   heads: ListOf<HTMLElement>;
   hidden: HTMLElement;
   id: HTMLElement;
+  "judge-command": HTMLElement;
+  judging: HTMLElement;
   known: HTMLElement;
   lanes: HTMLElement;
   leds: HTMLElement;
@@ -195,6 +201,7 @@ interface Elements {
   match: HTMLButtonElement;
   moved: HTMLElement;
   name: HTMLElement;
+  "no-breach": HTMLElement;
   nothing: HTMLElement;
   notice: HTMLElement;
   play: HTMLButtonElement;
