@@ -6,6 +6,7 @@ takes Opus in Ogg.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterable
 from typing import Any, cast
@@ -56,7 +57,9 @@ async def _read(url: str) -> None:
 
 
 async def _end_with_server(scope: trio.CancelScope) -> None:
-    await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
+    # Not through the buffer: a read that is left to itself would hold its lock, and the
+    # interpreter, which takes that when it ends, would abort.
+    await trio.to_thread.run_sync(os.read, sys.stdin.fileno(), 1, abandon_on_cancel=True)
     scope.cancel()
 
 

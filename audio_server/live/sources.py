@@ -97,7 +97,7 @@ class Source:
             env=environment,
             start_new_session=True,  # Ctrl-C is for the server
         )
-        self._said = b""
+        is_opus, self._said = True, b""
         try:
             assert process.stdin is not None
             async with trio.open_nursery() as nursery:
@@ -107,7 +107,7 @@ class Source:
                 try:
                     await self._hear(process)
                 except NotPlainOpus:
-                    self._said = b"it gave no Opus"
+                    is_opus, self._said = False, b"it gave no Opus"
                     process.kill()
                 with trio.move_on_after(END_S):
                     await process.wait()
@@ -116,6 +116,8 @@ class Source:
             process.kill()
             with trio.CancelScope(shield=True):
                 await process.wait()
+        if is_opus and not process.returncode:
+            return "its sound has ended"
         lines = self._said.decode(errors="replace").split("\n")
         return next(
             (line for line in reversed(lines) if line.strip()), f"status {process.returncode}"

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 
 from audio_server.clips.folder import default_clips
 from audio_server.clips.ogg import opus_bytes
+from audio_server.clips.ogg_opus import read_opus
 from audio_server.device.live_channel import LiveChannel
 from audio_server.live import sources
 from audio_server.live.sources import Source, reading
@@ -84,7 +86,7 @@ async def test_a_source_that_falls_silent_has_gone_and_comes_back(sound: str) ->
     [
         ("sys.stdout.write('no sound at all')", "it gave no Opus"),
         ("sys.exit(3)", "status 3"),
-        ("print('one\\ntwo', file=sys.stderr)", "two"),
+        ("sys.exit('one\\ntwo')", "two"),
     ],
 )
 async def test_other_processes_are_a_line_in_the_log(code: str, reason: str) -> None:
@@ -120,7 +122,8 @@ async def test_no_process_is_left(sound: str, tmp_path: Path) -> None:
 
 async def test_a_stream_of_the_web_is_heard() -> None:
     """By the process that a server starts."""
-    body = TONE.read_bytes()
+    with TONE.open("rb") as file:
+        body = opus_bytes([one.data for one in islice(read_opus(file), 100)])
 
     async def serve(stream: trio.SocketStream) -> None:
         await stream.receive_some()
@@ -129,11 +132,13 @@ async def test_a_stream_of_the_web_is_heard() -> None:
         await stream.aclose()
 
     channel = LiveChannel("lobby")
-    with capture_logs(), trio.fail_after(WITHIN_S):
+    with capture_logs() as logs, trio.fail_after(WITHIN_S):
         async with trio.open_nursery() as nursery:
             (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
             nursery.start_soon(trio.serve_listeners, serve, [listener])
             port = listener.socket.getsockname()[1]
             async with reading([channel], {"lobby": f"http://127.0.0.1:{port}/tone.opus"}):
                 await until(lambda: channel.edge >= 100)
+                await until(lambda: reasons(logs))  # type: ignore[arg-type]
+                assert reasons(logs)[0] == "its sound has ended"  # type: ignore[arg-type]
             nursery.cancel_scope.cancel()
