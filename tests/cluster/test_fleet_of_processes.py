@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import trio
 from engine import EngineProcess
 from members import PATIENCE_S, until
@@ -41,8 +42,8 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def open_served(engine: EngineProcess, folder: Path) -> AsyncIterator[Served]:
-    flags = ("--http", "127.0.0.1:0", "--cluster", engine.url)
+async def open_served(engine: EngineProcess, folder: Path, *more: str) -> AsyncIterator[Served]:
+    flags = ("--http", "127.0.0.1:0", "--cluster", engine.url, *more)
     async with open_node(folder, *flags) as node:
         url = (await node.wait("pages"))["url"].rstrip("/")
         await node.wait("cluster is up")
@@ -53,8 +54,11 @@ async def open_served(engine: EngineProcess, folder: Path) -> AsyncIterator[Serv
 
 
 @asynccontextmanager
-async def open_two(engine: EngineProcess, folder: Path) -> AsyncIterator[tuple[Served, Served]]:
-    async with open_served(engine, folder) as a, open_served(engine, folder) as b:
+async def open_two(
+    engine: EngineProcess, folder: Path, *more: str
+) -> AsyncIterator[tuple[Served, Served]]:
+    """Two nodes; `more` are flags of the second one."""
+    async with open_served(engine, folder) as a, open_served(engine, folder, *more) as b:
         with trio.fail_after(PATIENCE_S):
             for one in (a, b):
                 async with one.api.changes() as changes:
@@ -106,11 +110,12 @@ async def test_a_device_hands_over_while_the_page_of_either_shows_it(
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["processes", "workers"])
 async def test_what_is_asked_of_one_node_is_done_by_all(
-    engine: EngineProcess, tmp_path: Path
+    engine: EngineProcess, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     async with (
-        open_two(engine, tmp_path) as (a, b),
+        open_two(engine, tmp_path, *more) as (a, b),
         a.node.device("x") as x,
         b.node.device("y") as y,
     ):
