@@ -35,6 +35,9 @@ TRIM_S = 3600.0
 END_S = 2.0
 """How long a stopping server waits for the last write."""
 
+CLOSE_S = 0.5
+"""How long the close of a file is waited for, after a cancel too."""
+
 HEAD_BYTES, PAGE_BYTES = 256, 7
 """Room in a file for its heads, and for the part of a page that belongs to a packet."""
 
@@ -170,7 +173,8 @@ class Recorder:
             await self._write_all(file)
         finally:
             self._recordings.running = frozenset(self._recordings.running) - {name}
-            file.close()
+            with trio.move_on_after(CLOSE_S, shield=True):  # on a disk that hangs it waits too
+                await _in_thread(self._threads, file.close)
             seconds = round(file.packets * 0.02, 1)
             log.info("recording ends", channel=self._channel.name, recording=name, seconds=seconds)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -22,12 +23,19 @@ from audio_server.wire.audio import PACKET_MS
 
 SUFFIX = ".opus"
 _STAMP = "%Y%m%dT%H%M%SZ"
-_NAME = re.compile(r"([a-z0-9][a-z0-9._-]*)-(\d{8}T\d{6}Z)\.opus")
+_NAME = re.compile(r"([a-z0-9][a-z0-9._-]*)-([0-9]{8}T[0-9]{6}Z)\.opus")
 _SAMPLES_A_S = 48_000
 
 
 class NoSuchRecording(Exception):
     """There is no recording of that name."""
+
+
+class FolderUnusable(Exception):
+    """The folder of recordings cannot be read or changed; `str()` is the reason, in one line."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the folder of recordings cannot be used ({error.strerror or '?'})")
 
 
 class Recording(NamedTuple):
@@ -85,24 +93,37 @@ class Recordings:
         """The names of the recordings that are being written."""
 
     def all(self) -> list[Recording]:
-        """Return all recordings, the newest first."""
-        entries = sorted(self._entries(), reverse=True)
+        """Return all recordings, the newest first. Raises `FolderUnusable`."""
+        try:
+            entries = sorted(self._entries(), reverse=True)
+        except OSError as error:
+            raise FolderUnusable(error) from error
         return [self._recording(entry) for entry in entries]
 
     def open(self, name: str) -> BinaryIO:
         """Open a recording to read it. Raises `NoSuchRecording`."""
+        # Without a wait: a pipe of that name would hold the thread until another program wrote.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            fd = os.open(self.folder / _checked(name), os.O_RDONLY | os.O_NOFOLLOW)
+            fd = os.open(self.folder / _checked(name), flags)
         except OSError:
             raise NoSuchRecording from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise NoSuchRecording
         return os.fdopen(fd, "rb")
 
     def delete(self, name: str) -> None:
-        """Delete a recording. Raises `NoSuchRecording`."""
+        """Delete a recording. Raises `NoSuchRecording` and `FolderUnusable`."""
+        path = self.folder / _checked(name)
         try:
-            (self.folder / _checked(name)).unlink()
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise NoSuchRecording
+            path.unlink()
         except FileNotFoundError:
             raise NoSuchRecording from None
+        except OSError as error:
+            raise FolderUnusable(error) from error
 
     def begin(self, channel: str) -> RecordingFile:
         """Begin a recording of a channel."""
@@ -168,8 +189,12 @@ def _begun(stamp: str) -> float:
 
 
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not (match := _NAME.fullmatch(name)):
         raise NoSuchRecording
+    try:
+        _begun(match[2])
+    except ValueError:
+        raise NoSuchRecording from None
     return name
 
 

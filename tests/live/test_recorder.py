@@ -214,3 +214,25 @@ async def test_a_folder_that_cannot_be_made_is_a_line_in_the_log(
             await trio.sleep(5)
     assert "recording failed" in {line["event"] for line in logs}
     assert studio.channel.edge == 500
+
+
+async def test_a_file_is_closed_in_a_thread_since_its_disk_may_hang(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    closed = trio.Event()
+
+    async def run(threads: object, work: Callable[..., object], *args: object) -> object:
+        if getattr(work, "__name__", "") == "close":
+            work(*args)
+            closed.set()
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+        return work(*args)
+
+    monkeypatch.setattr(recorder, "_in_thread", run)
+    async with studio.recorded():
+        await studio.send(500)
+        await trio.sleep(1)
+        begun = trio.current_time()
+    assert closed.is_set()
+    assert trio.current_time() - begun < 5

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
 
 import pytest
+import trio
 from api_kit import Api, an_api
 from asgi import HOST
 
@@ -105,6 +110,63 @@ async def test_other_names(api: Api, method: str, after: str, other: str) -> Non
     assert refused.status == 404
     if other == MISSING:
         assert refused.json == {"error": NO_RECORDING}
+
+
+ODD = "radio-20260101T000000Z.opus"
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_link(path: Path) -> None:
+    path.symlink_to(TONE)
+
+
+@pytest.mark.parametrize("make", [make_folder, make_pipe, make_link])
+@pytest.mark.parametrize(
+    ("method", "after"), [("GET", "/sound"), ("DELETE", ""), ("POST", "/clip")]
+)
+async def test_other_kinds_of_files(
+    api: Api, recordings: Recordings, make: Callable[[Path], None], method: str, after: str
+) -> None:
+    recordings.folder.mkdir()
+    make(recordings.folder / ODD)
+    path, body = f"/api/recordings/{ODD}{after}", {} if method == "POST" else b""
+    with trio.fail_after(5):
+        refused = await api.ask(method, path, body, **OURS)
+    assert (refused.status, refused.json) == (404, {"error": NO_RECORDING})
+    assert [path.name for path in recordings.folder.iterdir()] == [ODD]
+
+
+@pytest.mark.parametrize("stamp", ["99999999T999999Z", "\u0661\u0661260101T000000Z"])
+async def test_a_file_with_no_time_in_its_name_is_no_recording(
+    api: Api, recordings: Recordings, stamp: str
+) -> None:
+    recordings.folder.mkdir()
+    (recordings.folder / f"radio-{stamp}.opus").write_bytes(TONE.read_bytes())
+    path = f"/api/recordings/radio-{quote(stamp)}.opus/clip"
+    assert (await api.ask("POST", path, {}, **OURS)).status == 404
+    assert (await api.get("/api/recordings"))["recordings"] == []
+
+
+async def test_a_folder_that_cannot_be_read_or_changed(
+    api: Api, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "unlink", fail)
+    monkeypatch.setattr(os, "scandir", fail)
+    refused = await api.ask("DELETE", f"/api/recordings/{name}", **OURS)
+    reason = "the folder of recordings cannot be used (Read-only file system)"
+    assert (refused.status, refused.json) == (503, {"error": reason})
+    refused = await api.ask("GET", "/api/recordings")
+    assert (refused.status, refused.json) == (503, {"error": reason})
 
 
 async def test_a_server_that_keeps_nothing_has_none() -> None:

@@ -11,7 +11,7 @@ import trio
 from starlette.responses import Response
 
 from audio_server.clips.naming import clean_title
-from audio_server.live.recordings import NoSuchRecording, Recording, Recordings
+from audio_server.live.recordings import FolderUnusable, NoSuchRecording, Recording, Recordings
 from audio_server.web.api import models
 from audio_server.web.api import recording_models as shapes
 from audio_server.web.api.at_once import AtOnce
@@ -25,6 +25,7 @@ RECORDING: Final = "/api/recordings/{name}"
 UNKNOWN: Final = {404: "no such recording"}
 NO_RECORDING: Final = "there is no such recording"
 BUSY: Final = "too many recordings are being listened to"
+UNUSABLE: Final = {503: "the folder of recordings cannot be used"}
 RUNNING: Final = "it is being written; end its sound first"
 
 
@@ -38,12 +39,15 @@ class RecordingOperations:
         self._listeners = AtOnce(LISTENERS_MAX, BUSY)
         self._looking = trio.CapacityLimiter(1)
 
-    @Operation("GET", "/api/recordings", shapes.Recordings)
+    @Operation("GET", "/api/recordings", shapes.Recordings, problems=UNUSABLE)
     async def list_recordings(self, asked: ApiRequest) -> shapes.Recordings:
         """All recordings of live channels, the newest first."""
         if self._recordings is None:
             return shapes.Recordings([])
-        found = await trio.to_thread.run_sync(self._recordings.all, limiter=self._looking)
+        try:
+            found = await trio.to_thread.run_sync(self._recordings.all, limiter=self._looking)
+        except FolderUnusable as error:
+            raise Problem(503, str(error)) from error
         running = self._recordings.running
         return shapes.Recordings([_shape(one, one.name in running) for one in found])
 
@@ -54,7 +58,12 @@ class RecordingOperations:
         file = await self._open(asked.named("name"))
         return answer_part(asked.request, _OpenFile(file, self._listeners), SOUND.media_type)
 
-    @Operation("DELETE", RECORDING, shapes.Deleted, problems=UNKNOWN | {409: "it is being written"})
+    @Operation(
+        "DELETE",
+        RECORDING,
+        shapes.Deleted,
+        problems=UNKNOWN | UNUSABLE | {409: "it is being written"},
+    )
     async def delete_recording(self, asked: ApiRequest) -> shapes.Deleted:
         """Delete a recording."""
         name, recordings = asked.named("name"), self._recordings
@@ -66,6 +75,8 @@ class RecordingOperations:
             await trio.to_thread.run_sync(recordings.delete, name)
         except NoSuchRecording:
             raise Problem(404, NO_RECORDING) from None
+        except FolderUnusable as error:
+            raise Problem(503, str(error)) from error
         return shapes.Deleted(name)
 
     @Operation(
