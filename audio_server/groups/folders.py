@@ -40,6 +40,10 @@ class Folders:
             found[path] = await load_files(folder, cache=self._cache, known=known, processes=1)
         return found
 
+    def in_force(self, paths: Collection[str]) -> Mapping[str, Sequence[Loaded]]:
+        """Return those of these folders that are in force."""
+        return {path: self._loaded[path] for path in paths if path in self._loaded}
+
     def use(self, found: Mapping[str, Sequence[Loaded]]) -> None:
         """Have these folders in force, and no others."""
         self._loaded = found

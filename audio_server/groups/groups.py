@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 import trio
@@ -25,6 +25,9 @@ from audio_server.groups.folders import Folders
 from audio_server.groups.kept import KeptGroups
 from audio_server.groups.overrides import NONE, Overrides, Tables, overrides_of
 from audio_server.groups.tables import GROUPS_MAX, read_tables
+
+FolderClips: TypeAlias = Mapping[str, Sequence[Loaded]]
+"""The clips of folders, by the paths as settings have them."""
 
 log = structlog.get_logger()
 
@@ -140,21 +143,16 @@ class Groups:
             in_file = await self._read_file()
             self._kept = await trio.to_thread.run_sync(self._kept_in.read)
             tables = _merged(in_file, self._kept)
-            found = dict(await self._folders.read(_paths(in_file)))
-            self._folders.use(found)
-            for path in _paths(tables) - found.keys():
-                try:
-                    found |= await self._folders.read([path])
-                except ClipError as error:
-                    log.warning("clips of a group left out", error=str(error))
-            self._take(in_file, tables, found)
+            self._take(in_file, tables, await self._read_folders(in_file, tables))
 
     async def reload(self) -> None:
-        """Read the settings file and all folders again. Raises `SetupError` and `ClipError`, and
-        then nothing has changed."""
+        """Read the settings file and all folders again. Raises the errors of `open`, and then
+        nothing has changed; of a folder that is left out the clips from before stay."""
         async with self._change:
             in_file = await self._read_file()
-            await self._change_to(in_file, self._kept)
+            tables = _merged(in_file, self._kept)
+            self._take(in_file, tables, await self._read_folders(in_file, tables))
+            await self._takers.take()
 
     async def reload_and_tell(self) -> None:
         """As `reload`, for a caller that cannot be answered: the outcome is logged."""
@@ -188,7 +186,7 @@ class Groups:
                 kept[name] = overrides
             if len(kept) > GROUPS_MAX:
                 raise GroupRefused(f"at most {GROUPS_MAX} groups have settings; remove one")
-            await self._change_to(self._in_file, kept, keep=True)
+            await self._change_to(kept, overrides)
 
     def retag(self, device_id: str) -> None:
         """Have a device take its profile: its tags have changed."""
@@ -204,21 +202,30 @@ class Groups:
             return Tables()
         return await trio.to_thread.run_sync(read_tables, self._config)
 
-    async def _change_to(
-        self, in_file: Tables, kept: Mapping[str, Overrides], *, keep: bool = False
-    ) -> None:
-        tables = _merged(in_file, kept)
-        found = await self._folders.read(_paths(tables))
-        if keep:
+    async def _read_folders(self, in_file: Tables, tables: Tables) -> FolderClips:
+        found = dict(await self._folders.read(_paths(in_file)))
+        for path in _paths(tables) - found.keys():
             try:
-                await trio.to_thread.run_sync(self._kept_in.write, kept)
-            except OSError as error:
-                raise GroupRefused(f"the group cannot be kept: {error.strerror}") from error
+                found |= await self._folders.read([path])
+            except ClipError as error:
+                log.warning("clips of a group left out", error=str(error))
+                found |= self._folders.in_force([path])
+        return found
+
+    async def _change_to(self, kept: Mapping[str, Overrides], changed: Overrides | None) -> None:
+        """Read the folder that the changed group names, and no other one: it may be gone."""
+        tables = _merged(self._in_file, kept)
+        own = {changed.clips} if changed is not None and changed.clips is not None else set()
+        found = {**self._folders.in_force(_paths(tables)), **await self._folders.read(own)}
+        try:
+            await trio.to_thread.run_sync(self._kept_in.write, kept)
+        except OSError as error:
+            raise GroupRefused(f"the group cannot be kept: {error.strerror}") from error
         self._kept = kept
-        self._take(in_file, tables, found)
+        self._take(self._in_file, tables, found)
         await self._takers.take()
 
-    def _take(self, in_file: Tables, tables: Tables, found: Mapping[str, Sequence[Loaded]]) -> None:
+    def _take(self, in_file: Tables, tables: Tables, found: FolderClips) -> None:
         self._in_file, self._tables = in_file, tables
         self._folders.use(found)
 
@@ -227,8 +234,10 @@ class Groups:
             return
         try:
             folder = expanded(overrides.clips).resolve()
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise GroupRefused(f"clips: {error}") from error
+        except (OSError, RuntimeError) as error:  # links that lead to themselves
+            raise GroupRefused(f"clips: {overrides.clips} is no folder") from error
         roots = [root.resolve() for root in self._roots()]
         if not any(folder.is_relative_to(root) for root in roots):
             places = " or ".join(map(str, roots)) or "the settings file alone"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from group_folders import MakeFolder
+from structlog.testing import capture_logs
 
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip_reader import Loaded
@@ -221,3 +223,34 @@ async def test_other_tags_are_told_where_groups_have_settings(house: House) -> N
     await house.groups.put("lobby", Overrides(lead_ms=60))
     house.groups.retag("x")
     assert house.told == ["all", "x"]
+
+
+async def test_a_folder_that_leads_to_itself_is_refused(house: House) -> None:
+    own = house.home / "own"
+    own.mkdir()
+    (own / "loop").symlink_to("loop")
+    await house.groups.open()
+    for path in (own / "loop", own / "loop" / "clips"):
+        with pytest.raises((GroupRefused, ClipError)):
+            await house.groups.put("lobby", Overrides(clips=str(path)))
+
+
+async def test_a_folder_that_is_gone_holds_up_no_other_group(
+    house: House, make_folder: MakeFolder
+) -> None:
+    (house.home / "own").mkdir()
+    folder = make_folder("own/hall", bell=3)
+    house.tags.tags = {"x": ["hall"], "y": ["lobby"]}
+    await house.groups.open()
+    await house.groups.put("hall", Overrides(clips=str(folder)))
+    shutil.rmtree(folder)
+    await house.groups.put("lobby", Overrides(lead_ms=100))
+    assert house.groups.of("y") == Overrides(lead_ms=100)
+    house.config.write_text("[groups.attic]\nlead_ms = 150\n")
+    with capture_logs() as logs:
+        await house.groups.reload()
+    assert [line["event"] for line in logs] == ["clips of a group left out"]
+    assert house.groups.is_in_file("attic")
+    assert house.names_of("x") == ["bell"]  # from memory
+    with pytest.raises(ClipError):
+        await house.groups.put("hall", Overrides(clips=str(folder), lead_ms=200))
