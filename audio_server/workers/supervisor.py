@@ -211,7 +211,8 @@ class WorkerTakers(Takers):
     async def take(self) -> None:
         """Have all devices take their profiles."""
         async with self._turn:
-            self._retagged = trio.Event()
+            if self._retagged.is_set():  # else `run` waits for this one
+                self._retagged = trio.Event()
             try:
                 await self._document.put(self._groups.members, self._groups.clips)
                 await self._pool.change("groups")
