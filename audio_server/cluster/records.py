@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import trio
@@ -72,6 +72,8 @@ class SharedRecords:
         self._versions: dict[str, int] = {}
         self._blank: OrderedDict[str, int] = OrderedDict()
         self._last: tuple[str, int] = ("", 0)
+        self._read_to = 0  # all records up to that version are here; later news may have come too
+        self._owed: Literal["", "anew", "restore"] = ""  # of a session that broke meanwhile
         self._left_at = 0.0
         self._session: Session | None = None
         self._followers: list[Callable[[RecordNews], None]] = []
@@ -100,6 +102,8 @@ class SharedRecords:
         try:
             yield
         finally:
+            if self.is_up:
+                self._read_to = self._last[1]
             self.is_up, self._session = False, None
             self._left_at = trio.current_time()
 
@@ -109,17 +113,21 @@ class SharedRecords:
 
     async def read(self, session: Session) -> None:
         """Read the records that have changed since the last time. Raises `ClusterDown`."""
-        has_all, *rows = await self._page(session, self._last[1])
+        has_all, *rows = await self._page(session, self._read_to)
         was_away = trio.current_time() - self._left_at > AWAY_MAX_S
-        if self._last[1] and (was_away or has_all == "0"):
-            if not was_away:
+        if self._last[1] and not self._owed and (was_away or has_all == "0"):
+            self._owed = "anew" if was_away else "restore"
+        if self._owed:
+            if self._owed == "restore":
                 await self._restore(session)
             await self._read_anew(session)
+            self._owed = ""
             return
         while rows:
             for row in rows:
                 self._take(row, is_late=not self._is_whole)
-            _, *rows = await self._page(session, self._version_of(rows[-1]))
+            self._read_to = self._version_of(rows[-1])
+            _, *rows = await self._page(session, self._read_to)
 
     async def _read_anew(self, session: Session) -> None:
         """Read all records, and drop those that are no longer there."""

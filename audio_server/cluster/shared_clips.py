@@ -51,6 +51,9 @@ PUBLISH_S = 1.5
 """How long a node that has never had the clips of the cluster leaves it to others to put theirs:
 an engine that has lost them gets them back from a node that plays them."""
 
+SLOW_S = 1.0
+"""Pause after which a node tries again whose clips the engine did not give in time."""
+
 TRIES = 5
 AGAIN_S = 0.2
 """How often clips are fetched that change meanwhile, and the pause between."""
@@ -124,6 +127,9 @@ class SharedClips(Repository):
                 await trio.sleep(PUBLISH_S)
             async with self._change:
                 await self._adopt_or_publish()
+        except ClusterSlow:  # the session goes on, and may have no other news
+            await trio.sleep(SLOW_S)
+            self._news.set()
         except ClusterDown:
             return  # with the next session there is news
         except (ClipTooLarge, _Missing, msgspec.MsgspecError) as error:

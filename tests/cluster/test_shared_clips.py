@@ -27,7 +27,7 @@ from audio_server.clips.repository import at_once
 from audio_server.cluster import clip_store, engine_documents, shared_clips
 from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.engine_documents import EngineDocuments
-from audio_server.cluster.interface import Document, Listener
+from audio_server.cluster.interface import ClusterSlow, Document, Listener
 from audio_server.cluster.link import Link
 from audio_server.cluster.scripts import read_scripts
 from audio_server.cluster.shared_clips import SharedClips
@@ -44,6 +44,7 @@ Logs = list[MutableMapping[str, Any]]
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_clips, "PAUSE_MAX_S", 0.05)
     monkeypatch.setattr(shared_clips, "AGAIN_S", 0.01)
+    monkeypatch.setattr(shared_clips, "SLOW_S", 0.01)
     monkeypatch.setattr(shared_clips, "PUBLISH_S", 0.5)
 
 
@@ -58,11 +59,14 @@ class Documents(EngineDocuments):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fetched = 0
+        self.fetched = self.slow = 0
         self.before_put: Any = None
 
     async def blob(self, sha: str) -> bytes:
         self.fetched += 1
+        if self.slow:
+            self.slow -= 1
+            raise ClusterSlow
         return await super().blob(sha)
 
     async def put_document(self, *args: Any) -> int:
@@ -233,6 +237,16 @@ async def test_a_slow_engine_is_given_a_second(engine: EngineProcess, tmp_path: 
             engine.go_on()
         await until(lambda: a.documents.is_up)
         assert a.titles() == ["home 3", "bell 5"]
+
+
+async def test_a_node_that_is_not_given_a_clip_in_time_tries_again(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    async with open_two(engine, tmp_path) as (a, b):
+        b.documents.slow = 2
+        await a.clips.upload("new.opus", body(7))
+        await b.wait("home 3", "bell 5", "new 7")
+        assert b.documents.slow == 0
 
 
 async def test_a_cut_node_plays_the_old_clips_until_it_is_back(
