@@ -67,7 +67,16 @@ class _Asked:
     hear: Callable[[Any], None]
     room_bytes: int
     is_answered: bool = False
+    error: Exception | None = None
     over: trio.Event = field(default_factory=trio.Event)
+
+    def take(self, part: Any) -> None:
+        """Have a part heard; an error ends the question, not the link on which all come."""
+        try:
+            self.hear(part)
+        except Exception as error:
+            self.error = error
+            self.over.set()
 
     def end(self, is_answered: bool) -> None:
         if not self.over.is_set():
@@ -129,7 +138,8 @@ class EngineQuestions:
         hear: Callable[[Any], None] | None,
         facts: Mapping[str, Any],
     ) -> list[Any]:
-        """Ask a node; see `Peers.ask`. `until_s` is the deadline in the engine's clock."""
+        """Ask a node; see `Peers.ask`. `until_s` is the deadline in the engine's clock. An error of
+        `hear` is raised here."""
         if len(self._asked) >= ASKED_MAX:
             raise NoAnswer
         parts: list[Any] = []
@@ -144,6 +154,11 @@ class EngineQuestions:
                 await asked.over.wait()
         finally:
             del self._asked[number]
+        if asked.error is not None:
+            try:
+                raise asked.error
+            finally:
+                asked.error = None  # its traceback leads here
         if patience.cancelled_caught:
             raise TooLate
         if not asked.is_answered:
@@ -168,7 +183,7 @@ class EngineQuestions:
             if asked.room_bytes < 0:
                 asked.end(False)
             elif not asked.over.is_set():
-                asked.hear(message.part)
+                asked.take(message.part)
 
     def _on_ask(self, ask: _Ask, now_s: float) -> None:
         left_s = ask.until_s - now_s

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+import structlog
 import trio
 
 from audio_server.cluster.interface import ClusterDown
@@ -21,6 +22,8 @@ SLACK_S = 1.0
 RECENT_S = 3.0
 """The events that a node tells first where it is asked for the first time: a device has come to it
 since the last round, or it has been started."""
+
+log = structlog.get_logger()
 
 
 class EventsOfNodes:
@@ -66,19 +69,24 @@ class EventsOfNodes:
     async def _follow(
         self, device_id: str | None, send: trio.MemorySendChannel[Event], life: trio.CancelScope
     ) -> None:
+        """Follow for one subscriber. This is the edge where its faults end."""
+
         def tell(event: Event) -> None:
             try:
                 send.send_nowait(event)
-            except trio.WouldBlock:
+            except (trio.WouldBlock, trio.BrokenResourceError):
                 life.cancel()  # it is too slow, and may begin anew
 
         with life, send:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._follow_others, device_id, tell)
-                with self._own.following(device_id) as events:
-                    async for event in events:
-                        tell(event)
-                nursery.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._follow_others, device_id, tell)
+                    with self._own.following(device_id) as events:
+                        async for event in events:
+                            tell(event)
+                    nursery.cancel_scope.cancel()
+            except* Exception:
+                log.exception("events of other nodes cannot be told")
 
     async def _follow_others(self, device_id: str | None, tell: Any) -> NoReturn:
         last: dict[str, int] = {}

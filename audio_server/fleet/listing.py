@@ -142,6 +142,10 @@ def _follows(after: Key, backwards: bool) -> Callable[[Key], bool]:
 
 # -- cursors
 
+_TEXT_KEY: msgspec.json.Decoder[Key] = msgspec.json.Decoder(tuple[list[str] | None, str])
+_NUMBER_KEY: msgspec.json.Decoder[Key] = msgspec.json.Decoder(tuple[list[float] | None, str])
+"""Decoders: a key of another kind cannot be compared with those of the list."""
+
 
 def cursor_of(key: Key | None, sort: Sort) -> str | None:
     """Return the text that stands for a key: of a list by ids it is the id."""
@@ -158,9 +162,10 @@ def key_at(cursor: str | None, sort: Sort) -> Key | None:
         return [cursor], cursor
     try:
         data = base64.urlsafe_b64decode(cursor.encode("ascii"))
-        return msgspec.json.decode(data, type=tuple[list[str | float] | None, str])
+        key: Key = (_TEXT_KEY if sort in _TEXTS else _NUMBER_KEY).decode(data)
     except (ValueError, msgspec.DecodeError):
         raise ValueError("the cursor is none of this list") from None
+    return key
 
 
 # -- order
@@ -196,6 +201,8 @@ _SORTS: dict[Sort, Callable[[Row], Any]] = {
     "address": lambda row: row["address"],
     "since": lambda row: -row["since"],
 }
+_TEXTS: tuple[Sort, ...] = ("id", "name", "plays", "address")
+
 assert set(_SORTS) == set(get_args(Sort))
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import msgspec
+import structlog
 import trio
 
 from audio_server.fleet.broadcast import WATCHERS_MAX
@@ -33,6 +34,8 @@ LEFT_PAUSE_S = 0.5
 
 BEHIND_MAX = 40
 """Events that may wait for one that watches; one with more is disconnected."""
+
+log = structlog.get_logger()
 
 
 class Windows:
@@ -66,8 +69,12 @@ class Windows:
             life.cancel()
 
     async def _follow(self, window: _Window, life: trio.CancelScope) -> None:
+        """Follow a window. This is the edge where its faults end."""
         with life, window.send:
-            await window.run()
+            try:
+                await window.run()
+            except* Exception:
+                log.exception("devices of other nodes cannot be shown")
 
     async def run(self) -> NoReturn:
         """Serve windows until cancelled; a cancel closes all."""
@@ -100,7 +107,7 @@ class _Window:
                     continue
                 with trio.move_on_after(FOLLOWED_S + SLACK_S) as following:
                     await self._follow_rows(nodes, following)
-        except* trio.WouldBlock:
+        except* (trio.WouldBlock, trio.BrokenResourceError):
             pass  # it begins anew with all rows of its window
 
     def _tell_page(self, page: Page, counts: Mapping[str, int]) -> None:

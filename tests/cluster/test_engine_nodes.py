@@ -128,6 +128,17 @@ async def test_parts_are_heard_as_they_come(engine: EngineProcess) -> None:
             question.end(is_answered=True)
 
 
+async def test_an_error_of_a_listener_is_its_own(engine: EngineProcess) -> None:
+    def hear(part: Any) -> None:
+        raise trio.WouldBlock
+
+    async with peer(engine.url, "a:1") as a, peer(engine.url, "b:2") as b:
+        b.answer = echo
+        with pytest.raises(trio.WouldBlock):
+            await a.nodes.ask(b.id, "echo", 20.0, hear, of=1)
+        assert await a.nodes.ask(b.id, "echo", 20.0, of=1) == [1, {"and": None}]
+
+
 async def test_no_answer_in_time_is_too_late_and_what_comes_then_is_dropped(
     engine: EngineProcess,
 ) -> None:

@@ -33,11 +33,16 @@ class Asked:
         self.left_s = left_s
         self.over = trio.Event()
         self.is_answered = False
+        self.error: Exception | None = None
         self._hear = hear
 
     def add(self, part: Any) -> None:
         if not self.over.is_set():
-            self._hear(_carried(part))
+            try:
+                self._hear(_carried(part))
+            except Exception as error:
+                self.error = error
+                self.over.set()
 
     def end(self, *, is_answered: bool) -> None:
         self.is_answered = is_answered
@@ -138,6 +143,8 @@ class MemoryPeers:
             self.between.nodes[node].asked(question)
         with trio.move_on_after(within_s) as patience:
             await question.over.wait()
+        if question.error is not None:
+            raise question.error
         if patience.cancelled_caught:
             question.over.set()
             raise TooLate

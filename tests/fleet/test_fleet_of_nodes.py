@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import trio
 from fleet_kit import CLIPS, next_event, press
 from node_stand import Nodes, open_nodes
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from audio_server.cluster.peers import UNKNOWN_NODES
@@ -15,8 +17,9 @@ from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button, State
 from audio_server.fleet import of_nodes
 from audio_server.fleet.announcements import Order
-from audio_server.fleet.interface import NotReached, missing_of
+from audio_server.fleet.interface import DONE, NotReached, missing_of
 from audio_server.fleet.listing import Wanted
+from audio_server.fleet.node_answers import NodeAnswers
 from audio_server.fleet.of_nodes import ACT_S
 from audio_server.fleet.rows_of_nodes import KEYS_S
 
@@ -171,6 +174,29 @@ async def test_whoever_reads_too_slowly_begins_anew(autojump_clock: MockClock) -
                 told = [one async for one in events]
                 assert 10 < len(told) < 50
             assert not nodes["a"].fleet.is_full
+
+
+async def test_a_node_of_another_version_ends_what_watches_it_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async def odd(*_: object, **__: object) -> AsyncIterator[Any]:
+        yield [[7]]
+
+    for what in ("_keys", "_follow_events"):
+        monkeypatch.setattr(NodeAnswers, what, odd)
+    with capture_logs() as logs:
+        async with open_nodes("a", "b") as nodes:
+            fleet = nodes["a"].fleet
+            with nodes.connected(("a", "x"), ("b", "y")):
+                with fleet.watching() as rows, fleet.following(None) as events:
+                    with trio.fail_after(30):
+                        assert [one async for one in rows] == []
+                        assert "y" not in [one["device"] async for one in events]
+                assert await fleet.press("x", Button.MODE) == DONE
+    assert {line["event"] for line in logs if line["log_level"] == "error"} == {
+        "devices of other nodes cannot be shown",
+        "events of other nodes cannot be told",
+    }
 
 
 # -- what is done
