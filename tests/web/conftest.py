@@ -6,11 +6,8 @@ made does not hold; there the product is a process of its own.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
-import wave
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,22 +15,11 @@ import pytest
 from browser import FLAGS, WITHIN_MS, DevicePage, Look, MakePage, Watched
 from fake_server import FakeServer
 from playwright.sync_api import Browser, expect, sync_playwright
+from tone_files import write_tone
 from web_server import WebServer
 
-RATE_HZ = 48_000
 TONES = (("hum", 440, 0.6), ("doorbell", 880, 8.0), ("chime", 1320, 8.0))
 """Title, pitch and length (s) of the clips."""
-
-
-def write_tone(path: Path, hertz: float, length_s: float) -> None:
-    """A WAV file of a tone."""
-    moments = (index / RATE_HZ for index in range(round(RATE_HZ * length_s)))
-    samples = array("h", (round(16000 * math.sin(math.tau * hertz * t)) for t in moments))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes(samples.tobytes())
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from browser import FLAGS, WITHIN_MS, DevicePage, Watched
-from conftest import write_tone
 from fake_facts import device
 from fake_server import FakeServer
 from playwright.sync_api import Browser, expect, sync_playwright
 from test_fleet_page import context
+from tone_files import write_tone
 from web_server import WebServer
 
 HERTZ = 660
