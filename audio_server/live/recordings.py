@@ -26,6 +26,10 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"([a-z0-9][a-z0-9._-]*)-([0-9]{8}T[0-9]{6}Z)\.opus")
 _SAMPLES_A_S = 48_000
 
+SHARE_MIN_BYTES = 64 * 1024
+"""The least that a recording takes of the bound, so that a sender that comes and goes does not fill
+the folder with small files."""
+
 
 class NoSuchRecording(Exception):
     """There is no recording of that name."""
@@ -149,13 +153,13 @@ class Recordings:
         """Delete recordings that are too old, and those for which there is no room beside
         `more_bytes`; return whether there is room now."""
         entries = sorted(self._entries())
-        total = sum(entry.size_bytes for entry in entries) + more_bytes
+        total = sum(_share(entry.size_bytes) for entry in entries) + more_bytes
         oldest = time.time() - self._keep_s
         for begun, name, size_bytes in entries:
             if name not in self.running and (begun < oldest or total > self._max_bytes):
                 with suppress(OSError):
                     (self.folder / name).unlink()
-                    total -= size_bytes
+                    total -= _share(size_bytes)
         return total <= self._max_bytes
 
     def mend(self) -> None:
@@ -196,6 +200,11 @@ def _checked(name: str) -> str:
     except ValueError:
         raise NoSuchRecording from None
     return name
+
+
+def _share(size_bytes: int) -> int:
+    """Return the part of the bound that a recording takes."""
+    return max(size_bytes, SHARE_MIN_BYTES)
 
 
 def _mend(path: Path, size: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from audio_server.clips.ogg import LAST, last_page, read_pages
 from audio_server.clips.ogg_opus import read_opus
-from audio_server.live.recordings import NoSuchRecording, Recordings
+from audio_server.live.recordings import SHARE_MIN_BYTES, NoSuchRecording, Recordings
 
 MIB = 1 << 20
 PACKETS = [b"\xf8" + number.to_bytes(4, "big") * 30 for number in range(1000)]
@@ -118,6 +118,15 @@ def test_the_oldest_give_way_and_one_that_is_written_does_not(recordings: Record
     assert [one.name for one in recordings.all()] == [names[7], names[3]]
     assert not recordings.has_room(MIB)
     assert [one.name for one in recordings.all()] == [names[3]]
+
+
+def test_small_recordings_are_bounded_in_number(recordings: Recordings) -> None:
+    for _ in range(40):
+        file = recordings.begin("radio")
+        file.write(PACKETS[:1], is_end=True)
+        file.close()
+        assert recordings.has_room(0)
+    assert len(recordings.all()) == MIB // SHARE_MIN_BYTES
 
 
 def test_old_recordings_are_deleted(tmp_path: Path) -> None:
