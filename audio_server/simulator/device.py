@@ -175,9 +175,14 @@ class VirtualDevice:
         """One connection, from first to last: why it ended ("": switched off), and was it any."""
         self.link.value = Link.CONNECTING
         self.emit(events.Connecting())
-        with trio.CancelScope() as self._scope:
+        with trio.CancelScope() as scope:
+            self._scope = scope
             try:
                 async with self._open_channel() as channel:
+                    # Switched off just as it had opened. A cancel that leaves the block from inside
+                    # would leave a cycle from Python 3.12 on (`process.socket_errors`).
+                    if scope.cancel_called:
+                        return "", False
                     reason = await self._talk(channel)
             except OSError as error:
                 reason = _why(error)
