@@ -27,6 +27,7 @@ from audio_server.cluster.engine_connection import (
     Refused,
     Word,
 )
+from audio_server.cluster.eviction import unsafe_policy
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.primary import CONNECT_S, Primary
 from audio_server.cluster.replicas import Replicas
@@ -184,7 +185,7 @@ class Link:
     """Sessions with the primary of `engine`, one after the other.
 
     `password` and `tls` are for the engine; with `replicas` so many of them confirm modes. The log
-    says `up` and `down` of it.
+    says `up` and `down` of it, and where it `warns` also how the engine is set wrongly.
     """
 
     def __init__(
@@ -197,6 +198,7 @@ class Link:
         replicas: int = 0,
         up: str = "cluster is up",
         down: str = "cluster is down",
+        warns: bool = True,
     ) -> None:
         self._up, self._down = up, down
         self._primary = Primary(engine, password, tls)
@@ -205,6 +207,8 @@ class Link:
         self._reasons: set[str] = set()
         self._failures = 0
         self._last: tuple[str, str] | None = None
+        self._warns = warns
+        self._policy: str | None = None
 
     async def run(
         self,
@@ -258,6 +262,8 @@ class Link:
                 place = await self._primary.find()
                 connection = await self._primary.connect(nursery, place, pushed)
                 await self._end_last(connection)
+                if self._warns:
+                    await self._look_at_eviction(connection)
                 shas = await self._load_scripts(connection)
                 replicas = None
                 if self._replicas:
@@ -279,6 +285,16 @@ class Link:
             await connection.ask("CLIENT", "KILL", "ID", number, "ADDR", address)
         facts = dict(fact.partition("=")[::2] for fact in (await connection.ask(*INFO)).split())
         self._last = facts["id"], facts["addr"]
+
+    async def _look_at_eviction(self, connection: EngineConnection) -> None:
+        """Warn of an engine that may drop what is to stay, once until it is set otherwise."""
+        policy = await unsafe_policy(connection)
+        if policy is not None and policy != self._policy:
+            remedy = "set it to noeviction or volatile-ttl"
+            risk = "a full engine drops names, tokens and clips"
+            facts = {"maxmemory_policy": policy, "risk": risk, "remedy": remedy}
+            log.warning("engine may drop state", engine=str(self._primary), **facts)
+        self._policy = policy
 
     async def _load_scripts(self, connection: EngineConnection) -> Mapping[str, str]:
         """Load the scripts and return their hashes."""

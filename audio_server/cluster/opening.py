@@ -89,7 +89,7 @@ def make_nodes(settings: Settings, cluster: Cluster, facts: Callable[[], NodeFac
 
     assert isinstance(cluster, ValkeyCluster)
     said = {"up": "other nodes can be reached", "down": "other nodes cannot be reached"}
-    return EngineNodes(cluster.node, _make_link(settings, {}, **said), facts)
+    return EngineNodes(cluster.node, _make_link(settings, {}, warns=False, **said), facts)
 
 
 def make_tokens(

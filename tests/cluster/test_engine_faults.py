@@ -315,6 +315,41 @@ async def test_a_full_engine_counts_as_down(own_engine: EngineProcess, logs: Log
     assert warnings(logs)[0].startswith("OOM")
 
 
+@pytest.mark.parametrize(
+    ("memory", "policy", "is_warned_of"),
+    [
+        ("100mb", "allkeys-lru", True),
+        ("100mb", "allkeys-random", True),
+        ("100mb", "volatile-ttl", False),
+        ("100mb", "noeviction", False),
+        ("0", "allkeys-lru", False),
+    ],
+)
+async def test_an_engine_that_may_drop_state_is_warned_of(
+    own_engine: EngineProcess, logs: Logs, memory: str, policy: str, is_warned_of: bool
+) -> None:
+    own_engine.ask("CONFIG", "SET", "maxmemory", memory, "maxmemory-policy", policy)
+    async with member(own_engine.url) as node:
+        for _ in range(2):  # the second session has nothing new to say
+            own_engine.ask("CLIENT", "KILL", "TYPE", "pubsub")
+            await node.wait_up(False)
+            await node.wait_up()
+    policies = [
+        line["maxmemory_policy"] for line in logs if line["event"] == "engine may drop state"
+    ]
+    assert policies == [policy] * is_warned_of
+
+
+async def test_an_engine_that_does_not_tell_its_policy_is_used(
+    own_engine: EngineProcess, logs: Logs
+) -> None:
+    own_engine.ask("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
+    own_engine.ask("ACL", "SETUSER", "default", "-info")
+    async with member(own_engine.url) as node:
+        assert (await node.cluster.claim("x", 0)).epoch
+    assert "engine may drop state" not in [line["event"] for line in logs]
+
+
 async def test_scripts_that_the_engine_has_forgotten_are_loaded_again(
     engine: EngineProcess,
 ) -> None:
