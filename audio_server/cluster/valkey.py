@@ -20,7 +20,7 @@ import structlog
 import trio
 from trio_util import AsyncValue
 
-from audio_server.cluster.engine_time import EngineTime
+from audio_server.cluster.engine_clock import EngineClock
 from audio_server.cluster.instrumentation import Instrumentation
 from audio_server.cluster.interface import Claimed, ClusterDown, Listener
 from audio_server.cluster.known import Known, KnownDevices, age_us
@@ -72,7 +72,7 @@ class ValkeyCluster:
         self._link = link
         self._meter = meter or Instrumentation()
         self._clock = clock
-        self._time = EngineTime(clock)
+        self._engine_clock = EngineClock(clock)
         self._listener = Listener()
         self._session: Session | None = None
         self._known = KnownDevices(self._meter.provisional_devices)
@@ -102,6 +102,9 @@ class ValkeyCluster:
             except ClusterDown:
                 return
 
+    def _now_us(self) -> int:
+        return round(self._engine_clock.nearest() * 1e6)
+
     # Sessions
 
     async def _begin(self, session: Session) -> None:
@@ -127,7 +130,7 @@ class ValkeyCluster:
         """Show that the node lives, and return how many nodes do. Raises `ClusterDown`."""
         asked_at = self._clock()
         engine_us, nodes = await session.call(BEAT, NODES, self.node)
-        self._time.heard(int(engine_us), asked_at)
+        self._engine_clock.told(asked_at, int(engine_us) / 1e6)
         self._meter.cluster_nodes(int(nodes))
         return int(nodes)
 
@@ -221,7 +224,7 @@ class ValkeyCluster:
 
     def _claim_args(self, known: Known, waited_us: int) -> tuple[str | int, ...]:
         facts = known.epoch, known.mode, int(known.is_here)
-        return (self.node, waited_us, self._time.now_us(), *facts)
+        return (self.node, waited_us, self._now_us(), *facts)
 
     def _on_claimed(self, device_id: str, answer: Any) -> Claimed | ClusterDown | None:
         if isinstance(answer, ClusterDown):
@@ -347,7 +350,7 @@ class ValkeyCluster:
         hear = partial(self._on_reclaimed, device_id, session, self._unconfirmed.newest(device_id))
         args: tuple[str | int, ...] = (
             self.node,
-            self._time.now_us(),
+            self._now_us(),
             *known.facts(self._clock()),
         )
         try:

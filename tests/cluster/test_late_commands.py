@@ -10,7 +10,7 @@ import trio
 from engine import EngineProcess
 from members import Member, Road, member, open_road, until
 
-from audio_server.cluster.engine_time import EngineTime
+from audio_server.cluster.engine_clock import EngineClock
 from audio_server.device.attachment import Superseded
 
 
@@ -103,15 +103,15 @@ async def test_a_session_ends_no_connection_of_another_node(engine: EngineProces
 
 def test_the_time_of_the_engine_is_known_as_well_as_its_quickest_answer() -> None:
     here = [100.0]
-    time = EngineTime(lambda: here[0])
-    time.heard(5_000_000, asked_at=99.0)  # its clock is 5 to 6 s
-    assert time.now_us() == 5_000_000
+    clock = EngineClock(lambda: here[0])
+    clock.told(99.0, 5.0)  # its clock is 5 to 6 s
+    assert clock.nearest() == 5.0
     here[0] = 110.0
-    time.heard(15_900_000, asked_at=109.9)  # 15.9 to 16.0 s
-    assert time.now_us() == 15_900_000
+    clock.told(109.9, 15.9)  # 15.9 to 16.0 s
+    assert clock.nearest() == pytest.approx(15.9)
     here[0] = 120.0
-    time.heard(25_000_000, asked_at=118.0)  # 25 to 27 s: nothing new
-    assert time.now_us() == 25_900_000
+    clock.told(118.0, 25.0)  # 25 to 27 s: nothing new
+    assert clock.nearest() == pytest.approx(25.9)
     here[0] = 130.0
-    time.heard(1_000_000, asked_at=129.9)  # it was set back
-    assert time.now_us() == 1_000_000
+    clock.told(129.9, 1.0)  # it was set back
+    assert clock.nearest() == 1.0
