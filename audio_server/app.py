@@ -30,6 +30,7 @@ from audio_server.assembly import (
     make_devices,
     make_own_fleet,
     make_server,
+    measuring,
     modes_of,
     open_groups,
     open_ports,
@@ -253,7 +254,7 @@ async def _run(
             await stack.enter_async_context(listener)
         if hangups:  # the process is the server's own
             await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
-        await stack.enter_async_context(meter.at_work())
+        await stack.enter_async_context(measuring(devices, meter))
         await stack.enter_async_context(access_policy.at_work())
         if hangups:
             await stack.enter_async_context(reload_on_hangup(reload, stop))

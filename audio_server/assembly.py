@@ -302,6 +302,21 @@ def counts_of(devices: Devices) -> Counts:
     return Counts(len(found), playing, sum(bool(device.state.error) for device in found))
 
 
+@asynccontextmanager
+async def measuring(devices: Devices, meter: Metrics) -> AsyncIterator[None]:
+    """Measure the loop, and count the devices that cannot play, for the block."""
+
+    async def count() -> None:
+        while True:
+            meter.devices_failing(counts_of(devices).failing)
+            await trio.sleep(COUNTED_S)
+
+    async with meter.at_work(), trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        yield
+        nursery.cancel_scope.cancel()
+
+
 class NodeReport:
     """The facts of a node for its heartbeats; devices are counted once a second."""
 

@@ -43,6 +43,9 @@ class Instrumentation:
     def device_taken_over(self) -> None:
         """A newer call has ended a connection's calls of a device, here or at another worker."""
 
+    def devices_failing(self, count: int) -> None:
+        """So many devices cannot play, by the last count."""
+
     def take_begun(self) -> None:
         """A playback begins on a device."""
 

@@ -24,6 +24,7 @@ _FINE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 DEVICES = gauge("audio_server_devices_connected", "Devices that are connected.")
 PLAYING = gauge("audio_server_devices_playing", "Devices that have a take.")
+FAILING = gauge("audio_server_devices_failing", "Devices that cannot play their clip.")
 ARRIVALS = counter(
     "audio_server_device_arrivals_total", "Devices that connected while not connected."
 )
@@ -164,6 +165,7 @@ COLLECTIONS = histogram(
 FAMILIES = (
     DEVICES,
     PLAYING,
+    FAILING,
     ARRIVALS,
     RECONNECTS,
     TAKEOVERS,

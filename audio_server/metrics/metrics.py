@@ -32,6 +32,7 @@ def _places(family: Family) -> Mapping[str, int]:
 
 
 _DEVICES, _PLAYING = of.start_of(of.DEVICES), of.start_of(of.PLAYING)
+_FAILING = of.start_of(of.FAILING)
 _ARRIVALS, _RECONNECTS = of.start_of(of.ARRIVALS), of.start_of(of.RECONNECTS)
 _TAKEOVERS = of.start_of(of.TAKEOVERS)
 _PACKETS, _BYTES = of.start_of(of.PACKETS), of.start_of(of.SOUND_BYTES)
@@ -165,6 +166,9 @@ class Metrics(RpcMeter, DeviceMeter, ClusterMeter):
 
     def device_taken_over(self) -> None:
         self._add(_TAKEOVERS)
+
+    def devices_failing(self, count: int) -> None:
+        self._numbers[_FAILING] = float(count)
 
     def take_begun(self) -> None:
         self._add(_PLAYING)

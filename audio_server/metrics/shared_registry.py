@@ -43,12 +43,13 @@ class SharedRegistry:
         """Return a count that the loop of a worker keeps raising."""
         return self._rows[number][of.BEATS_AT]
 
-    def devices(self) -> tuple[int, int]:
-        """Return how many devices are connected, and how many of them play, in all processes."""
-        places = of.start_of(of.DEVICES), of.start_of(of.PLAYING)
+    def devices(self) -> tuple[int, int, int]:
+        """Return how many devices are connected, how many of them play, and how many cannot, in all
+        processes."""
+        places = [of.start_of(family) for family in (of.DEVICES, of.PLAYING, of.FAILING)]
         alive = [row for row in self._rows if is_alive(int(row[of.PID_AT]))]
-        connected, playing = (int(sum(row[at] for row in alive)) for at in places)
-        return connected, playing
+        connected, playing, failing = (int(sum(row[at] for row in alive)) for at in places)
+        return connected, playing, failing
 
     def text(self) -> str:
         """All of it, for Prometheus."""

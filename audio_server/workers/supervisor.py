@@ -138,7 +138,7 @@ async def supervise(
 
 
 def _counts(shared_registry: SharedRegistry) -> Counts:
-    return Counts(*shared_registry.devices(), failing=0)
+    return Counts(*shared_registry.devices())
 
 
 @asynccontextmanager

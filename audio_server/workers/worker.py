@@ -23,7 +23,7 @@ from functools import partial
 import structlog
 import trio
 
-from audio_server.assembly import make_devices, make_server
+from audio_server.assembly import make_devices, make_server, measuring
 from audio_server.clips.clip import Clip
 from audio_server.cluster.clip_list import ClipList, Sounds
 from audio_server.cluster.group_list import FolderClips, GroupList, Members
@@ -125,7 +125,7 @@ async def run_worker(
     told, reclaimed = (lambda order: orders[order]()), ownership.reclaimed
     listener = Listener(ownership.moved, asked, told, reclaimed, live.fed)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(meter.at_work())
+        await stack.enter_async_context(measuring(devices, meter))
         await stack.enter_async_context(policing)
         await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
         nursery = await stack.enter_async_context(trio.open_nursery())

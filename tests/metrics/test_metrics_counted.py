@@ -11,7 +11,9 @@ from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from audio_server.assembly import measuring
 from audio_server.clips.clip import Clip
+from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.rpc.limits import Limits
 from audio_server.service.status_stream import ANSWER_S
 from audio_server.wire.comms_pb2 import AudioPacket, DeviceStatusResponse
@@ -144,6 +146,29 @@ async def test_a_clip_that_cannot_be_read_fails(
             await device.press(PLAY)
             await wait_all_tasks_blocked()
         assert (context.read("devices_playing"), takes(context)) == (0, {"failed": 1})
+
+
+async def test_devices_that_cannot_play_are_counted_in_all_processes(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise OSError
+
+    shared_registry = SharedRegistry(workers=1)
+    async with (
+        open_house(100) as context,
+        context.device() as device,
+        device.listening(),
+        measuring(context.devices, shared_registry.row(0)),
+        measuring(context.devices, shared_registry.row(1)),
+    ):
+        monkeypatch.setattr(Clip, "slice", refuse)
+        await device.press(PLAY)
+        await trio.sleep(1.1)
+        assert shared_registry.devices() == (0, 0, 2)
+        await device.press(STOP)
+        await trio.sleep(1.1)
+        assert shared_registry.devices() == (0, 0, 0)
 
 
 # -- presses and LEDs
