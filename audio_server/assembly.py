@@ -145,7 +145,8 @@ async def load_repository(
     from audio_server.cluster.shared_clips import SharedClips
 
     own = repository.folder, repository.cache, repository.loaded
-    return SharedClips(*own, documents, max_bytes=settings.max_upload_mib << 20)
+    max_bytes = settings.max_upload_mib << 20
+    return SharedClips(*own, documents, cluster=settings.cluster or "", max_bytes=max_bytes)
 
 
 async def open_groups(

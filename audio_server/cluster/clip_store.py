@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -30,11 +30,17 @@ class _Entry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ClipStore:
-    """The clips in `documents`. Those that were fetched once are read from `cache`."""
+    """The clips in `documents`. Those that were fetched once are read from `cache`.
 
-    def __init__(self, documents: EngineDocuments, cache: Cache) -> None:
+    The last list of `cluster`, named as in the settings, is kept there too, for a node that begins
+    without the engine. Without a name there is only `put` and `fetch`.
+    """
+
+    def __init__(self, documents: EngineDocuments, cache: Cache, cluster: str = "") -> None:
         self._documents = documents
         self._cache = cache
+        self._list = f"{sha256(cluster.encode()).hexdigest()}.list"
+        self._cached: set[str] = set()
 
     async def put(self, listed: Sequence[Listed], before: int) -> Document:
         """Put a list in the place of version `before`, and return it.
@@ -57,23 +63,54 @@ class ClipStore:
         Raises `KeyError` for one that is missing, `ClusterDown`, and `msgspec.MsgspecError` for a
         document of another kind.
         """
+        return await self._listed(document.data, here, self._fetch_clip)
+
+    def keep(self, document: Document, listed: Sequence[Listed]) -> None:
+        """Keep a document and its clips for `last`. Takes a while."""
+        for one in listed:
+            self._keep(one.sha, one.clip)
+        self._cache.write(self._list, document.data)
+
+    async def last(self, here: Sequence[Listed]) -> list[Listed]:
+        """Return the clips of the last document that was kept, of which some may be `here`.
+
+        Raises `KeyError` where there is none or a clip of it is missing, and
+        `msgspec.MsgspecError`.
+        """
+        data = await trio.to_thread.run_sync(self._cache.read, self._list)
+        if data is None:
+            raise KeyError(self._list)
+        return await self._listed(data, here, self._cached_clip)
+
+    async def _listed(
+        self, data: bytes, here: Sequence[Listed], find: Callable[[_Entry], Awaitable[Clip]]
+    ) -> list[Listed]:
+        """Return the clips of a list, each from `here` or else as `find` finds it."""
         known = {one.sha: one.clip for one in here}
         listed = []
-        for entry in msgspec.msgpack.decode(document.data, type=list[_Entry]):
+        for entry in msgspec.msgpack.decode(data, type=list[_Entry]):
             if (clip := known.get(entry.sha)) is None:
-                clip = known[entry.sha] = await self._fetch_clip(entry)
+                clip = known[entry.sha] = await find(entry)
             clip = await trio.to_thread.run_sync(named, clip, entry.file)
             listed.append(Listed(entry.file, entry.sha, clip))
         return listed
 
-    async def _fetch_clip(self, entry: _Entry) -> Clip:
-        """Return a clip, cached or fetched. Raises `KeyError`."""
+    async def _cached_clip(self, entry: _Entry) -> Clip:
+        """Return a clip that is cached. Raises `KeyError`."""
         clip = await trio.to_thread.run_sync(self._look_up, entry)
         if clip is None:
+            raise KeyError(entry.file)
+        return clip
+
+    async def _fetch_clip(self, entry: _Entry) -> Clip:
+        """Return a clip, cached or fetched. Raises `KeyError`."""
+        try:
+            return await self._cached_clip(entry)
+        except KeyError:
             frames = await self._documents.blob(entry.sha)
-            args = entry.file, frames, entry.source, entry.sound_bytes
-            clip = await trio.to_thread.run_sync(Clip.from_frames, *args)
-            await trio.to_thread.run_sync(self._keep, entry.sha, clip)
+        args = entry.file, frames, entry.source, entry.sound_bytes
+        clip = await trio.to_thread.run_sync(Clip.from_frames, *args)
+        await trio.to_thread.run_sync(self._keep, entry.sha, clip)
         return clip
 
     def _look_up(self, entry: _Entry) -> Clip | None:
@@ -81,11 +118,15 @@ class ClipStore:
         if encoded is None:
             return None
         clip, sha = clip_of(entry.file, encoded)
-        return clip if sha == entry.sha else None
+        if sha != entry.sha:
+            return None
+        self._cached.add(sha)
+        return clip
 
     def _keep(self, sha: str, clip: Clip) -> None:
-        if clip.source is not None:
+        if clip.source is not None and sha not in self._cached:
             self._cache.put(key_of(sha), EncodedClip(list(clip.sound()), clip.source))
+            self._cached.add(sha)
 
 
 def key_of(sha: str) -> str:

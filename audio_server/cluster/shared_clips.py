@@ -48,8 +48,8 @@ START_S = 5.0
 """How long a node that begins waits for the clips of the cluster; then it plays its own."""
 
 PUBLISH_S = 1.5
-"""How long a node that has never had the clips of the cluster leaves it to others to put theirs:
-an engine that has lost them gets them back from a node that plays them."""
+"""How long a node that does not play the clips of the cluster leaves it to others to put theirs: an
+engine that has lost them gets them back from a node that plays them."""
 
 SLOW_S = 1.0
 """Pause after which a node tries again whose clips the engine did not give in time."""
@@ -66,7 +66,8 @@ class _Missing(Exception):
 
 
 class SharedClips(Repository):
-    """A `Repository` whose clips are those of a cluster; until it has them, those of a folder.
+    """A `Repository` whose clips are those of `cluster`; until it has them, those that it had last,
+    or else those of a folder.
 
     Changes raise `ClipsUnavailable` while the cluster cannot keep them, and `ClipsChanged` where
     another node was faster.
@@ -79,13 +80,15 @@ class SharedClips(Repository):
         loaded: Sequence[Loaded],
         documents: EngineDocuments,
         *,
+        cluster: str,
         max_bytes: int = UPLOAD_MAX_MIB << 20,
     ) -> None:
         super().__init__(folder, cache, loaded, max_bytes=max_bytes)
         self._documents = documents
-        self._store = ClipStore(documents, cache)
+        self._store = ClipStore(documents, cache, cluster)
         self._document = Document(0, b"")
         self._listed: Sequence[Listed] | None = None
+        self._are_of_cluster = False
         self._news = trio.Event()
         self._has_begun = trio.Event()
         documents.follow(self._on_news)
@@ -96,8 +99,10 @@ class SharedClips(Repository):
         within `START_S`."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow)
-            with trio.move_on_after(START_S):
+            with trio.move_on_after(START_S) as patience:
                 await self._has_begun.wait()
+            if patience.cancelled_caught:
+                await self._play_last()
             yield
             nursery.cancel_scope.cancel()
 
@@ -123,7 +128,7 @@ class SharedClips(Repository):
                 if await self._adopt():
                     return
             self._has_begun.set()
-            if not self._document.version:
+            if not self._are_of_cluster:
                 await trio.sleep(PUBLISH_S)
             async with self._change:
                 await self._adopt_or_publish()
@@ -136,6 +141,19 @@ class SharedClips(Repository):
             log.error("clips of the cluster not taken", reason=str(error))
         except Exception:
             log.exception("clips of the cluster not taken")
+
+    async def _play_last(self) -> None:
+        """Play the clips that the cluster had when it was last reached."""
+        async with self._change:
+            if self._document.version:
+                return  # they have come meanwhile
+            try:
+                listed = await self._store.last(await self._here())
+            except (KeyError, msgspec.MsgspecError):
+                log.warning("clips of the cluster not known here", plays="the folder")
+                return
+            await self._show_listed(listed)
+            log.info("clips taken that the cluster had last", clips=len(listed))
 
     async def _adopt_or_publish(self) -> None:
         while not await self._adopt():
@@ -171,11 +189,16 @@ class SharedClips(Repository):
         return self._listed
 
     async def _play(self, listed: Sequence[Listed], document: Document) -> None:
-        loaded = [Loaded(one.file, key_of(one.sha), one.clip) for one in listed]
-        await self._show(loaded)
-        self._listed, self._document = listed, document
-        keys = {one.key for one in loaded}
+        """Play the clips of a document, and keep them for a start without the engine."""
+        await self._show_listed(listed)
+        self._document = document
+        await trio.to_thread.run_sync(self._store.keep, document, listed)
+        keys = {key_of(one.sha) for one in listed}
         await trio.to_thread.run_sync(self.cache.trim, keys)
+
+    async def _show_listed(self, listed: Sequence[Listed]) -> None:
+        await self._show([Loaded(one.file, key_of(one.sha), one.clip) for one in listed])
+        self._listed, self._are_of_cluster = listed, True
 
     # -- changes
 

@@ -114,7 +114,8 @@ async def player(
     fill(folder, files)
     kept = Cache(cache or folder / "cache")
     documents = Documents()
-    clips = SharedClips(folder, kept, await load_files(folder, cache=kept), documents)
+    loaded = await load_files(folder, cache=kept)
+    clips = SharedClips(folder, kept, loaded, documents, cluster=url)
     cluster = ValkeyCluster(Link(parse_engine(url), read_scripts()), parts=[documents])
     node = Player(cluster, documents, clips)
     async with cluster.joined(Listener()), clips.at_work():
@@ -221,6 +222,33 @@ async def test_clips_play_on_while_the_engine_is_down(
         assert a.titles() == ["home 3", "bell 5"]
     async with player(own_engine.url, tmp_path / "a") as a:  # after START_S
         assert a.titles() == ["home 3", "bell 5"]
+
+
+async def test_a_node_that_begins_without_the_engine_plays_what_the_cluster_had_last(
+    own_engine: EngineProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    """The node that has changed a clip, one that has fetched it, and one that never had it."""
+    async with (
+        player(own_engine.url, tmp_path / "a", home=3, bell=5) as a,
+        player(own_engine.url, tmp_path / "b", mine=1) as b,
+    ):
+        await a.wait("home 3", "bell 5")
+        await published(own_engine)
+        await a.clips.replace("home", body(9))
+        await b.wait("home 9", "bell 5")
+    own_engine.kill()
+    monkeypatch.setattr(shared_clips, "START_S", 0.2)
+    async with (
+        player(own_engine.url, tmp_path / "a") as a,
+        player(own_engine.url, tmp_path / "b") as b,
+        player(own_engine.url, tmp_path / "c", mine=1) as c,
+        player("redis://127.0.0.1:1", tmp_path / "b") as of_another_cluster,
+    ):
+        assert a.titles() == b.titles() == ["home 9", "bell 5"]
+        assert c.titles() == of_another_cluster.titles() == ["mine 1"]
+        assert sum(line["event"] == "clips of the cluster not known here" for line in logs) == 2
+        own_engine.start()  # without its rows: of those who have clips, none begins with its folder
+        await c.wait("home 9", "bell 5")
 
 
 async def test_a_slow_engine_is_given_a_second(engine: EngineProcess, tmp_path: Path) -> None:
