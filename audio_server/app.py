@@ -253,7 +253,9 @@ async def _run(
         for listener in listeners:
             await stack.enter_async_context(listener)
         if hangups:  # the process is the server's own
-            await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
+            await stack.enter_async_context(
+                collecting(meter, partial(groups.shortest_lead_s, settings.lead_ms))
+            )
         await stack.enter_async_context(measuring(devices, meter))
         await stack.enter_async_context(access_policy.at_work())
         if hangups:

@@ -153,7 +153,7 @@ async def open_groups(
     settings: Settings, repository: Repository, fleet: Fleet, config: Path | None
 ) -> Groups:
     """Return the groups of a server; their clips share memory with those of the fleet. `config` is
-    the settings file. Raises `SetupError` and `ClipError`."""
+    the settings file. Raises `SetupError`."""
     data = None if is_nowhere(settings.data) else settings.data
     folders = Folders(repository.cache, lambda: repository.loaded)
     repository.share(lambda: folders.loaded)

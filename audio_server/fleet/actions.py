@@ -28,8 +28,13 @@ PRESSED_AT_ONCE = 10
 
 NO_AUDIO = Outcome("failed", "it has no audio stream open")
 NO_CLIP = Outcome("failed", "there is no such clip")
+NO_CHANNEL = Outcome("failed", "there is no such live channel")
 STOPPING = Outcome("failed", "the server is stopping")
 TOO_MANY = Outcome("failed", "too many announcements wait there")
+
+LIVE = "live/"
+"""The beginning of the name of a live channel, where a clip of the same name is not meant: clips
+are files, and have no such name."""
 
 
 async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
@@ -65,8 +70,9 @@ async def press_each(
 
 
 async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int | str) -> Outcomes:
-    """Play a clip, by its mode, or by its name or title in the clips of each device, or the live
-    channel of that name, on some devices or on all (None)."""
+    """Play a clip on some devices or on all (None), by its mode, or by its name or title in the
+    clips of each device; where those have none, the live channel of that name. A name that begins
+    with `LIVE` is that of a channel."""
     found: dict[Profile, int | None] = {}
 
     def play(device: Device) -> Outcome:
@@ -74,7 +80,7 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int | s
         if device.profile not in found:
             found[device.profile] = _mode_of(clip, clips)
         if (mode := found[device.profile]) is None:
-            return NO_CLIP
+            return NO_CHANNEL if str(clip).startswith(LIVE) else NO_CLIP
         if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
         devices.tell(device.id, DeviceEvent.ACTION, "play", clips[mode].name)
@@ -87,10 +93,16 @@ def _mode_of(clip: int | str, sources: Sequence[AudioSource]) -> int | None:
     """Return the mode of a clip or a live channel: it may differ between two devices."""
     if isinstance(clip, int):
         return clip if 0 <= clip < len(sources) else None
-    for mode in reversed(range(len(sources))):  # channels are behind the clips
-        if sources[mode].packets is None and sources[mode].name == clip:
-            return mode
-    return mode_called(clip, [source.name for source in sources])
+    clips = [mode for mode, source in enumerate(sources) if source.packets is not None]
+    endless = [mode for mode, source in enumerate(sources) if source.packets is None]
+    if clip.startswith(LIVE):
+        name = clip.removeprefix(LIVE)
+        return next((mode for mode in endless if sources[mode].name == name), None)
+    for modes in (clips, endless):
+        found = mode_called(clip, [sources[mode].name for mode in modes])
+        if found is not None:
+            return modes[found]
+    return None
 
 
 async def stop(devices: Devices, device_ids: Sequence[str] | None) -> Outcomes:

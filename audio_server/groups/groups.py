@@ -23,8 +23,14 @@ from audio_server.errors import SetupError
 from audio_server.files.home import NOWHERE, expanded
 from audio_server.groups.folders import Folders
 from audio_server.groups.kept import KeptGroups
-from audio_server.groups.overrides import NONE, Overrides, Tables, overrides_of
-from audio_server.groups.tables import GROUPS_MAX, read_tables
+from audio_server.groups.overrides import (
+    NONE,
+    Overrides,
+    Tables,
+    overrides_of,
+    shortest_lead_s,
+)
+from audio_server.groups.tables import DEVICES, GROUPS, GROUPS_MAX, read_tables
 
 FolderClips: TypeAlias = Mapping[str, Sequence[Loaded]]
 """The clips of folders, by the paths as settings have them."""
@@ -112,6 +118,11 @@ class Groups:
         """Whether a group is one of the settings file."""
         return name in self._in_file.groups
 
+    def shortest_lead_s(self, fleet_ms: int) -> float:
+        """Return the shortest lead of a device, in seconds, where the fleet's is `fleet_ms`."""
+        own = (*self._tables.groups.values(), *self._tables.devices.values())
+        return shortest_lead_s(fleet_ms, own)
+
     @property
     def clips(self) -> Mapping[str, Sequence[Clip]]:
         """The clips of each folder that is in force."""
@@ -137,8 +148,8 @@ class Groups:
         self._takers = takers
 
     async def open(self) -> None:
-        """Read all for the first time. Raises `SetupError`, and `ClipError` for a folder that the
-        settings file names; a folder that only the API named is left out, with a warning."""
+        """Read all for the first time. Raises `SetupError`, for a folder that the settings file
+        names too; a folder that only the API named is left out, with a warning."""
         async with self._change:
             in_file = await self._read_file()
             self._kept = await trio.to_thread.run_sync(self._kept_in.read)
@@ -146,8 +157,9 @@ class Groups:
             self._take(in_file, tables, await self._read_folders(in_file, tables))
 
     async def reload(self) -> None:
-        """Read the settings file and all folders again. Raises the errors of `open`, and then
-        nothing has changed; of a folder that is left out the clips from before stay."""
+        """Read the settings file and all folders again. Raises `SetupError` as `open` does, and
+        then nothing has changed: no file describes a part of its tables, and a server that starts
+        with it refuses it too. Of a folder that is left out the clips from before stay."""
         async with self._change:
             in_file = await self._read_file()
             tables = _merged(in_file, self._kept)
@@ -160,7 +172,7 @@ class Groups:
             return
         try:
             await self.reload()
-        except (SetupError, ClipError) as error:
+        except SetupError as error:
             log.error("groups not reloaded", error=str(error))
         except Exception:
             log.exception("groups not reloaded")
@@ -203,7 +215,12 @@ class Groups:
         return await trio.to_thread.run_sync(read_tables, self._config)
 
     async def _read_folders(self, in_file: Tables, tables: Tables) -> FolderClips:
-        found = dict(await self._folders.read(_paths(in_file)))
+        found = dict[str, Sequence[Loaded]]()
+        for path, table in _tables_by_path(in_file).items():
+            try:
+                found |= await self._folders.read([path])
+            except ClipError as error:
+                raise SetupError(self._config or "", f"[{table}] clips: {error}") from error
         for path in _paths(tables) - found.keys():
             try:
                 found |= await self._folders.read([path])
@@ -263,6 +280,13 @@ def no_groups() -> Groups:
 def _merged(in_file: Tables, kept: Mapping[str, Overrides]) -> Tables:
     """A group of the file counts in the place of a kept one of its name."""
     return Tables(groups={**kept, **in_file.groups}, devices=in_file.devices)
+
+
+def _tables_by_path(tables: Tables) -> dict[str, str]:
+    """Return each folder that is named, with the first of the tables that name it."""
+    named = [(own.clips, f"{GROUPS}.{name}") for name, own in tables.groups.items()]
+    named += [(own.clips, f"{DEVICES}.{name}") for name, own in tables.devices.items()]
+    return {path: table for path, table in reversed(named) if path is not None}
 
 
 def _paths(tables: Tables) -> set[str]:

@@ -66,3 +66,9 @@ def overrides_of(tables: Tables, device_id: str, tags: Iterable[str]) -> Overrid
     layers = [groups[tag] for tag in sorted(tags) if tag in groups]
     own = tables.devices.get(device_id)
     return nearest(layers if own is None else [own, *layers])
+
+
+def shortest_lead_s(fleet_ms: int, own: Iterable[Overrides]) -> float:
+    """Return the shortest lead, in seconds, of devices with the fleet's lead or with one of these
+    settings."""
+    return min([fleet_ms, *(one.lead_ms for one in own if one.lead_ms is not None)]) / 1000

@@ -34,7 +34,7 @@ import gc
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ class Meter(Protocol):
 class Collector:
     """Collects the garbage of this process; `run` does so for as long as the server serves."""
 
-    def __init__(self, meter: Meter, pauses: Pauses) -> None:
+    def __init__(self, meter: Meter, pauses: Callable[[], Pauses]) -> None:
         self._meter = meter
         self._pauses = pauses
         self._block_s = _BLOCK_S
@@ -159,7 +159,7 @@ class Collector:
         since_s = trio.current_time() - self._last_s
         if since_s < FULL_EVERY_S:
             return
-        allowed_s = self._pauses.allowed_s(playing=self._meter.playing() > 0, since_s=since_s)
+        allowed_s = self._pauses().allowed_s(playing=self._meter.playing() > 0, since_s=since_s)
         if self.expected_s() <= allowed_s:
             self._collect()
         elif unexplained_bytes() > 2 * self._last_bytes + _SLACK_BYTES:
@@ -202,13 +202,14 @@ def _resident_bytes() -> int:
 
 
 @asynccontextmanager
-async def collecting(meter: Meter, lead_s: float) -> AsyncIterator[None]:
-    """Collect garbage as long as the block lasts, in the pauses that a lead of sound allows.
+async def collecting(meter: Meter, lead_s: Callable[[], float]) -> AsyncIterator[None]:
+    """Collect garbage as long as the block lasts, in the pauses that a lead of sound allows: the
+    shortest of all devices, as `lead_s` returns it.
 
     The objects of its beginning are frozen until it ends.
     """
     translate_without_cycles()
-    collector = Collector(meter, pauses_for(lead_s))
+    collector = Collector(meter, lambda: pauses_for(lead_s()))
     collector.freeze()
     try:
         async with trio.open_nursery() as nursery:

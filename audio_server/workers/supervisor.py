@@ -120,7 +120,7 @@ async def supervise(
         groups.used_by(takers)
         hangups = reload_on_hangup(partial(_reload, pool, context), stop)
         following = certificates.at_work(partial(_renew, pool, context), meter.certificate_ends)
-        garbage = collecting(meter, settings.lead_ms / 1000)
+        garbage = collecting(meter, lambda: settings.lead_ms / 1000)  # it has no devices
         async with (
             meter.at_work(),
             _running(takers.run),

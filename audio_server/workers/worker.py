@@ -34,7 +34,7 @@ from audio_server.cluster.socket import SocketCluster
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.registry import Devices
 from audio_server.fleet.answers import Answers
-from audio_server.groups.overrides import NONE, Overrides
+from audio_server.groups.overrides import NONE, Overrides, shortest_lead_s
 from audio_server.groups.profiles import Profiles
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.live.feed import FollowedChannels
@@ -109,10 +109,10 @@ async def run_worker(
     def use(clips: Sequence[Clip]) -> None:
         devices.change_clips([*clips, *live.channels] if live.channels else clips)
 
-    use_groups = _using_groups(devices, live.channels)
+    grouped = _Grouped(devices, live.channels, settings.lead_ms)
     news = {
         "clips": partial(clips.fetch, use),
-        "groups": partial(groups.fetch, use_groups),
+        "groups": partial(groups.fetch, grouped.use),
     }
 
     def asked(question: Question) -> None:
@@ -127,7 +127,7 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(measuring(devices, meter))
         await stack.enter_async_context(policing)
-        await stack.enter_async_context(collecting(meter, settings.lead_ms / 1000))
+        await stack.enter_async_context(collecting(meter, grouped.shortest_lead_s))
         nursery = await stack.enter_async_context(trio.open_nursery())
         await stack.enter_async_context(answers.at_work())
         await stack.enter_async_context(cluster.joined(listener))
@@ -135,7 +135,7 @@ async def run_worker(
         if live.channels:
             nursery.start_soon(live.run)
         await clips.fetch(use)
-        await groups.fetch(use_groups)
+        await groups.fetch(grouped.use)
         async with trio.open_nursery() as serving:
             times = settings.grace_s, settings.drain_s
             await serving.start(serve_on, listeners, server, devices, stop, *times)
@@ -156,20 +156,28 @@ def _access_policy(settings: Settings) -> tuple[AccessPolicy, AbstractAsyncConte
     return policy, policing()
 
 
-def _using_groups(
-    devices: Devices, sources: Sequence[AudioSource]
-) -> Callable[[Members, FolderClips], None]:
-    """Return a function that gives settings of groups to devices, which take them at once."""
-    profiles, members = Profiles(lambda: devices.profile, sources), dict[str, Overrides]()
+class _Grouped:
+    """The devices of a worker with the settings of their groups; the fleet's lead is `lead_ms`."""
 
-    def use(newest: Members, folders: FolderClips) -> None:
-        nonlocal members
-        members = dict(newest)
-        profiles.use(folders)
-        devices.change_profiles()
+    def __init__(self, devices: Devices, sources: Sequence[AudioSource], lead_ms: int) -> None:
+        self._devices = devices
+        self._lead_ms = lead_ms
+        self._profiles = Profiles(lambda: devices.profile, sources)
+        self._members: Members = {}
+        devices.use_profiles(lambda device_id: self._profiles.of(self._of(device_id)))
 
-    devices.use_profiles(lambda device_id: profiles.of(members.get(device_id, NONE)))
-    return use
+    def _of(self, device_id: str) -> Overrides:
+        return self._members.get(device_id, NONE)
+
+    def use(self, members: Members, folders: FolderClips) -> None:
+        """Have devices take these settings at once."""
+        self._members = members
+        self._profiles.use(folders)
+        self._devices.change_profiles()
+
+    def shortest_lead_s(self) -> float:
+        """Return the shortest lead of a device, in seconds."""
+        return shortest_lead_s(self._lead_ms, set(self._members.values()))
 
 
 async def _take_news(fetch: Callable[[], Awaitable[None]], question: Question) -> None:

@@ -89,6 +89,47 @@ def test_devices_are_sorted(fake: FakeServer, run: Run, flags: list[str], order:
     assert [line[0] for line in lines[1:]] == order.split()
 
 
+@pytest.mark.parametrize(
+    ("flags", "query"),
+    [
+        ("--errors", {"errors": "true"}),
+        ("--leds-differ", {"leds": "differ"}),
+        ("--firmware 2.7.1", {"firmware": "2.7.1"}),
+        ("--tag lobby", {"tag": "lobby"}),
+        ("--search Küche", {"q": "Küche"}),
+        ("--offline", {"state": "offline"}),
+        ("--all", {"state": "all"}),
+        ("--all --errors --firmware 2", {"state": "all", "errors": "true", "firmware": "2"}),
+        ("--offline --leds-differ", {"state": "offline", "leds": "differ"}),
+    ],
+)
+def test_devices_are_filtered_by_the_server(
+    fake: FakeServer, run: Run, flags: str, query: dict[str, str]
+) -> None:
+    fake.rows = [row("hall")]
+    assert run("devices", *flags.split()).status == 0
+    assert fake.asked == [("GET", "/api/devices", query)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("--offline --all", "give either --offline or --all"),
+        ("--tag a+b", "a tag has 1 to 32 letters"),
+        ("--errors=maybe", "maybe"),
+        ("--firmware", "--firmware"),
+        ("--leds differ", "--leds"),
+    ],
+)
+def test_a_wrong_filter_is_one_line_and_asks_nothing(
+    fake: FakeServer, run: Run, flags: str, told: str
+) -> None:
+    status, out, err = run("devices", *flags.split())
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert told in err
+    assert fake.asked == []
+
+
 def test_a_device_is_shown(fake: FakeServer, run: Run) -> None:
     fake.rows = [playing("hall", battery=0.8, errors=1, last_error="late", worker=2)]
     facts = dict(line.split(maxsplit=1) for line in run("devices", "show", "hall").out.splitlines())

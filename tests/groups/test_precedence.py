@@ -10,7 +10,15 @@ from msgspec import structs
 from audio_server.device.behaviour import Rules
 from audio_server.device.pace import Pace
 from audio_server.device.profile import Profile
-from audio_server.groups.overrides import NAMES, NONE, Overrides, Tables, nearest, overrides_of
+from audio_server.groups.overrides import (
+    NAMES,
+    NONE,
+    Overrides,
+    Tables,
+    nearest,
+    overrides_of,
+    shortest_lead_s,
+)
 from audio_server.groups.profiles import Profiles
 
 VALUES = {
@@ -106,3 +114,9 @@ def test_devices_with_the_same_settings_share_a_profile() -> None:
 def test_a_folder_that_is_not_there_leaves_the_clips_of_the_fleet() -> None:
     profiles = Profiles(lambda: FLEET)
     assert profiles.of(one("clips", "gone")).clips is FLEET.clips
+
+
+def test_the_shortest_lead_is_that_of_a_group_or_the_fleets() -> None:
+    assert shortest_lead_s(300, []) == 0.3
+    assert shortest_lead_s(300, [NONE, one("lead_ms", 2000)]) == 0.3
+    assert shortest_lead_s(300, [one("lead_ms", 60), one("lead_ms", 2000)]) == 0.06

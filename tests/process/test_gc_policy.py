@@ -75,7 +75,7 @@ async def test_young_objects_are_collected_twice_a_second(autojump_clock: MockCl
 
     gc.callbacks.append(note)
     try:
-        async with collecting(FakeMeter(), LEAD_S):
+        async with collecting(FakeMeter(), lambda: LEAD_S):
             await trio.sleep(4.5 * EVERY_S)
         await trio.sleep(EVERY_S)
     finally:
@@ -93,7 +93,7 @@ def test_a_collection_that_comes_by_itself_is_never_a_full_one() -> None:
 
 async def test_old_cycles_are_freed_within_two_minutes(autojump_clock: MockClock) -> None:
     meter = FakeMeter()
-    async with collecting(meter, LEAD_S):
+    async with collecting(meter, lambda: LEAD_S):
         cycles = [Cycle() for _ in range(2_000)]
         await trio.sleep(2 * EVERY_S)  # they are old now
         del cycles
@@ -120,7 +120,7 @@ async def test_a_full_collection_is_as_short_as_what_plays_allows(
     devices: int, blocks: int, collected: int, memory: SimpleNamespace, autojump_clock: MockClock
 ) -> None:
     meter = FakeMeter(devices)
-    async with collecting(meter, LEAD_S):
+    async with collecting(meter, lambda: LEAD_S):
         memory.blocks = blocks
         await trio.sleep(A_MINUTE_S)
     assert len(meter.pauses_s) == collected
@@ -130,7 +130,7 @@ async def test_it_waits_for_a_quiet_moment(
     memory: SimpleNamespace, autojump_clock: MockClock
 ) -> None:
     meter = FakeMeter(devices=1)
-    async with collecting(meter, LEAD_S):
+    async with collecting(meter, lambda: LEAD_S):
         memory.blocks = 400_000
         await trio.sleep(2 * A_MINUTE_S)
         assert meter.pauses_s == []
@@ -143,7 +143,7 @@ async def test_an_hour_without_one_allows_a_longer_pause(
     memory: SimpleNamespace, autojump_clock: MockClock
 ) -> None:
     meter = FakeMeter()
-    async with collecting(meter, LEAD_S):
+    async with collecting(meter, lambda: LEAD_S):
         memory.blocks = 1_500_000  # 900 ms
         await trio.sleep(Pauses().overdue_after_s - EVERY_S)
         assert meter.pauses_s == []
@@ -155,7 +155,7 @@ async def test_memory_that_doubles_is_collected_whatever_plays(
     memory: SimpleNamespace, autojump_clock: MockClock
 ) -> None:
     meter = FakeMeter(devices=2_000)
-    async with collecting(meter, LEAD_S):
+    async with collecting(meter, lambda: LEAD_S):
         memory.blocks, memory.resident = 2_000_000, 450_000_000
         await trio.sleep(A_MINUTE_S)
         assert meter.pauses_s == []
@@ -174,7 +174,7 @@ async def test_what_one_took_is_expected_of_the_next(
         gc_policy, "time", SimpleNamespace(thread_time=lambda: next(worked), perf_counter=lambda: 0)
     )
     meter = FakeMeter(devices=1)
-    async with collecting(meter, LEAD_S):
+    async with collecting(meter, lambda: LEAD_S):
         memory.blocks = 48_000  # 29 ms are expected, 60 are measured: a slow machine
         await trio.sleep(A_MINUTE_S)
         assert len(meter.pauses_s) == 1
@@ -195,7 +195,7 @@ async def test_freed_memory_goes_back_the_rarer_the_longer_it_takes(
 
     monkeypatch.setattr(gc_policy, "trim_heap", trim)
     monkeypatch.setattr(gc_policy, "time", SimpleNamespace(perf_counter=lambda: clock.s))
-    async with collecting(FakeMeter(), LEAD_S):
+    async with collecting(FakeMeter(), lambda: LEAD_S):
         await trio.sleep(3.75)
         assert trims_s == [0.5, 1.5, 2.5, 3.5]
         took_s = 0.01
@@ -208,11 +208,28 @@ def test_a_short_lead_allows_short_pauses(lead_s: float, playing_s: float) -> No
     assert pauses_for(lead_s).playing_s == pytest.approx(playing_s)
 
 
+async def test_a_lead_that_becomes_shorter_shortens_pauses(
+    memory: SimpleNamespace, autojump_clock: MockClock
+) -> None:
+    """A group gets a lead of 60 ms: a pause of 12 ms would be heard there."""
+    meter, lead_s = FakeMeter(devices=1), LEAD_S
+    async with collecting(meter, lambda: lead_s):
+        memory.blocks = 20_000
+        await trio.sleep(A_MINUTE_S)
+        assert len(meter.pauses_s) == 1
+        lead_s = 0.06
+        await trio.sleep(A_MINUTE_S)
+        assert len(meter.pauses_s) == 1
+        lead_s = 2.0
+        await trio.sleep(2 * EVERY_S)
+        assert len(meter.pauses_s) == 2
+
+
 async def test_a_small_heap_tells_nothing_of_a_large_one(
     memory: SimpleNamespace, autojump_clock: MockClock
 ) -> None:
     meter = FakeMeter(devices=1)
-    async with collecting(meter, LEAD_S):
+    async with collecting(meter, lambda: LEAD_S):
         memory.blocks = 10_000
         await trio.sleep(A_MINUTE_S)
         assert len(meter.pauses_s) == 1
@@ -223,7 +240,7 @@ async def test_a_small_heap_tells_nothing_of_a_large_one(
 
 async def test_what_is_there_at_the_start_is_frozen_until_the_end() -> None:
     before = gc.get_freeze_count()
-    async with collecting(FakeMeter(), LEAD_S):
+    async with collecting(FakeMeter(), lambda: LEAD_S):
         assert gc.get_freeze_count() > 10_000
     assert gc.get_freeze_count() <= before
     assert sys.getallocatedblocks() > 0

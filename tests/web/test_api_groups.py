@@ -159,6 +159,30 @@ async def test_a_clip_is_played_by_its_name_in_each_folder(api: Api, home: Path)
             assert answer == {"done": done, "gone": [], "failed": reason}, clip
 
 
+async def test_of_a_clip_and_a_live_channel_of_one_name_the_devices_own_modes_decide(
+    api: Api, home: Path
+) -> None:
+    radio = home / "data" / "lobby" / "2-radio.opus"
+    radio.write_bytes(opus_bytes([SILENCE] * 50))
+    await change(api, "PUT", "/api/groups/lobby", {"clips": str(home / "data" / "lobby")})
+    with ExitStack() as stack:
+        for number, device_id in enumerate("ab", 1):
+            stack.enter_context(api.connected(device_id, number))
+        stack.enter_context(api.context.channels[0].sending())
+        await tag(api, "a")
+        a, b = (api.devices.by_id[one] for one in "ab")
+        for sound, playing in (
+            ({"clip": "radio"}, ["2-radio", "radio"]),
+            ({"live": "radio"}, ["radio", "radio"]),
+            ({"clip": "2-radio"}, ["2-radio", "radio"]),
+        ):
+            answer = await change(api, "POST", "/api/play", {"devices": "all", **sound})
+            assert answer == {"done": 2, "gone": [], "failed": {}}
+            assert [one.source and one.source.name for one in (a, b)] == playing, sound
+        refused = await change(api, "POST", "/api/play", {"devices": "all", "clip": "live/x"}, 404)
+        assert "live/x: there is no such clip" in refused["error"]  # type: ignore[index]
+
+
 async def test_a_mode_can_be_played_by_its_number() -> None:
     async with an_api() as api:
         with api.connected("a"):

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from audio_server.clips.errors import NoSuchClip
 from audio_server.device.behaviour import Button
+from audio_server.fleet.actions import LIVE
 from audio_server.fleet.broadcast import WATCHERS_MAX
 from audio_server.fleet.interface import Event, Fleet, Row, missing_of
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
@@ -221,21 +222,21 @@ class DeviceOperations:
         if (wanted.clip is None) == (wanted.live is None):
             raise Problem(422, ONE_OF)
         if wanted.live is not None:
-            return self._channels.playable(wanted.live)
+            return LIVE + self._channels.playable(wanted.live)
         return self._clip_of(wanted.clip or "")
 
     def _clip_of(self, name: str) -> int | str:
         """Return a mode, or a name where it is looked for in the clips of each device: they may be
-        those of groups."""
+        those of groups. A live channel of that name is played where a device has no such clip."""
         by_name = bool(self._groups.clips)
         try:
             found = self._repository.find(name)
             return found.name if by_name else found.mode
         except NoSuchClip as error:
-            if name in self._channels.by_name:
-                return self._channels.playable(name)
             if self._groups.has_clip(name):
                 return name
+            if name in self._channels.by_name:
+                return self._channels.playable(name)
             mode, modes = mode_in(name), len(self._repository.clips) + len(self._channels.names)
             if mode is None or not (by_name or mode < modes):
                 raise Problem(404, f"{error}, and no such mode; {SEE_CLIPS}") from error
