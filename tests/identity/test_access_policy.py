@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import trio
+from fake_calls import FakeCall
+from grpclib.exceptions import GRPCError
 
 from audio_server.errors import SetupError
 from audio_server.identity.access_policy import AccessPolicy
+from audio_server.identity.tokens import Enrolment, hash_token
 from audio_server.settings import LimitSettings
 
 
@@ -47,6 +51,39 @@ def test_a_server_in_the_open_says_what_it_does_not_ask(address, settings, logge
 def test_a_server_of_this_machine_alone_says_nothing(host, settings, logged) -> None:
     AccessPolicy(settings()).warn([(host, 50051)])
     assert logged == []
+
+
+class SharedTokens:
+    """Those that some servers share, in memory."""
+
+    is_up = True
+
+    def __init__(self, **tokens: str) -> None:
+        self.tokens = {name: Enrolment(name, hash_token(text), "") for name, text in tokens.items()}
+        self._changed: list[Callable[[str], None]] = []
+
+    def follow_tokens(self, changed: Callable[[str], None]) -> None:
+        self._changed.append(changed)
+
+    def revoke(self, device_id: str) -> None:
+        del self.tokens[device_id]
+        for changed in self._changed:
+            changed(device_id)
+
+
+async def test_a_token_that_another_server_takes_away_ends_calls_here(settings) -> None:
+    shared = SharedTokens(kitchen="secret-of-the-kitchen", hall="secret-of-the-hall")
+    policy = AccessPolicy(settings(tokens="required"), shared)
+
+    async def stay() -> None:
+        with policy.admit(FakeCall("Bearer secret-of-the-kitchen"), "kitchen"):
+            shared.revoke("kitchen")
+            await trio.lowlevel.checkpoint()
+
+    with policy.admit(FakeCall("Bearer secret-of-the-hall"), "hall"):
+        with pytest.raises(GRPCError, match="was revoked"):
+            await stay()
+        await trio.lowlevel.checkpoint()
 
 
 async def test_how_long_a_handshake_may_take(settings, autojump_clock) -> None:

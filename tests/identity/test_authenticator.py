@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 import trio
+from fake_calls import FakeCall
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from multidict import MultiDict
 
 from audio_server.identity.authenticator import (
     AllOf,
@@ -28,32 +26,6 @@ HALL = Enrolment("hall", hash_token("token-of-the-hall"), "")
 
 
 Ends = dict[str, tuple[Status, str | None]]
-
-
-class FakePeer:
-    def __init__(self, names: Sequence[str]) -> None:
-        self._subject = tuple((("commonName", name),) for name in names)
-
-    def cert(self) -> dict[str, Any] | None:
-        return {"subject": self._subject} if self._subject else None
-
-
-class FakeCall:
-    """A call with these headers, over TLS with these common names."""
-
-    def __init__(self, *authorizations: str, names: Sequence[str] = ()) -> None:
-        pairs = [("device_id", "x"), *(("authorization", value) for value in authorizations)]
-        self.metadata = MultiDict(pairs)
-        self.peer = FakePeer(names)
-        self.complaints: list[str] = []
-        self.disowned = False
-
-    def revoke(self) -> None:
-        self.disowned = True
-
-    def log_peer_error(self, reason: str, **details: object) -> None:
-        assert set(details) == {"device"}
-        self.complaints.append(reason)
 
 
 @pytest.fixture
