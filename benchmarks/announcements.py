@@ -1,10 +1,12 @@
 """Announcements to all devices at once: when the first packet is there for each.
 
-`python -m benchmarks.announcements --devices 500,1000,2000 [--tls] [--idle]`
+`python -m benchmarks.announcements --devices 500,1000,2000 [--nodes 2] [--tls] [--idle]`
 
 The server runs on a core of its own. The devices play a clip, or with --idle nothing; then one
 request announces another clip on all, and each device notes when the `is_start` of it comes. Times
-are from the request's first byte, the way of the request through the HTTP server included.
+are from the request's first byte, the way of the request through the HTTP server included. With
+--nodes so many servers share an engine (`redis-server`) and that core; devices are spread over
+them, and the first one is asked.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ import statistics
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from audio_server.identity.dev_certs import make_dev_certs
 from benchmarks import proc
+from benchmarks.cluster.processes import open_engine
 from benchmarks.frames import Button, opening
 from benchmarks.link import Link, Plain, Tls, client_context
 from benchmarks.machine import Cores, available_cores, raise_file_limit
@@ -63,9 +67,9 @@ class Listener(Player):
 class Crowd:
     """All devices, on one epoll loop of this process."""
 
-    def __init__(self, address: tuple[str, int], *, tls: bool) -> None:
+    def __init__(self, addresses: Sequence[tuple[str, int]], *, tls: bool) -> None:
         self.tally = Tally()
-        self._address = address
+        self._addresses = addresses
         self._context = client_context() if tls else None
         self._poll = select.epoll()
         self._devices: dict[int, tuple[Link, Listener]] = {}
@@ -79,20 +83,21 @@ class Crowd:
         """Have so many devices in all."""
         while len(self._devices) < count:
             for _ in range(min(_CONNECTING, count - len(self._devices))):
-                self._open(f"bench-{len(self._devices)}")
+                self._open(len(self._devices))
             deadline = time.monotonic() + 20
             while not all(one.ready for one in self.listeners):
                 self.read(0.05)
                 if time.monotonic() > deadline:
                     raise SystemExit("devices did not get ready in time")
 
-    def _open(self, device_id: str) -> None:
-        client = socket.create_connection(self._address, timeout=5)
+    def _open(self, number: int) -> None:
+        address = self._addresses[number % len(self._addresses)]
+        client = socket.create_connection(address, timeout=5)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setblocking(False)
         listener = Listener(self.tally)
         scheme = "https" if self._context else "http"
-        listener.out += opening(device_id, f"{HOST}:{self._address[1]}", scheme)
+        listener.out += opening(f"bench-{number}", f"{HOST}:{address[1]}", scheme)
         link = Tls(client, self._context) if self._context else Plain(client)
         self._devices[client.fileno()] = link, listener
         self._poll.register(client.fileno(), select.EPOLLIN)
@@ -163,27 +168,32 @@ class Command:
 
 class Round(NamedTuple):
     """One announcement: seconds to the first packet of each device; then, until that of the last,
-    the server's CPU and the seconds in which it could have run but others had its core."""
+    the servers' CPU and the seconds in which they could have run but others had their core."""
 
     firsts: Sequence[float]
     cpu_s: float
     waited_s: float
 
 
-def measure(crowd: Crowd, command: Command, pid: int) -> Round:
+def measure(crowd: Crowd, command: Command, pids: Sequence[int]) -> Round:
     """Announce once."""
     before = [len(one.started) for one in crowd.listeners]
     crowd.tally.firsts = array("d")
-    cpu_s, waited_s = proc.cpu_s(pid), proc.waited_s(pid)
+    from_cpu_s, from_waited_s = _spent(pids)
     sent = command.send()
     while len(crowd.tally.firsts) < len(before) and time.monotonic() < sent + ROUND_S:
         crowd.read(0.001)
-    cpu_s, waited_s = proc.cpu_s(pid) - cpu_s, proc.waited_s(pid) - waited_s
+    until_cpu_s, until_waited_s = _spent(pids)
     crowd.read(sent + ROUND_S - time.monotonic())
     if (done := command.answer()) != len(before):
         raise SystemExit(f"{done} of {len(before)} devices took the announcement")
     pairs = zip(crowd.listeners, before, strict=True)
-    return Round([one.started[count] - sent for one, count in pairs], cpu_s, waited_s)
+    firsts = [one.started[count] - sent for one, count in pairs]
+    return Round(firsts, until_cpu_s - from_cpu_s, until_waited_s - from_waited_s)
+
+
+def _spent(pids: Sequence[int]) -> tuple[float, float]:
+    return sum(map(proc.cpu_s, pids)), sum(map(proc.waited_s, pids))
 
 
 def row(devices: int, rounds: Sequence[Round], late_ms: float) -> str:
@@ -204,17 +214,43 @@ def row(devices: int, rounds: Sequence[Round], late_ms: float) -> str:
     return json.dumps(figures)
 
 
+class Node(NamedTuple):
+    """A server: its address for devices, that of its pages, and its process."""
+
+    address: tuple[str, int]
+    http: tuple[str, int]
+    pid: int
+
+
 @contextmanager
 def serving(
-    folder: Path, devices: int, core: Sequence[int], *, tls: bool
-) -> Iterator[tuple[tuple[str, int], tuple[str, int], int]]:
-    """Start the server; give its address for devices, that of its pages, and its process."""
+    folder: Path, devices: int, core: Sequence[int], *, tls: bool, engine: str | None = None
+) -> Iterator[Node]:
+    """Start a server, which is a node of `engine` if there is one."""
     with socket.create_server((HOST, 0)) as probe:
         http = (HOST, int(probe.getsockname()[1]))
     args = ["--http", f"{http[0]}:{http[1]}", "--limits.max-unauthenticated", "1000"]
+    if engine is not None:
+        args += ["--cluster", engine]
     setup = Setup(folder, devices, LEAD_MS, args=args, tls=tls)
     with running(OURS, setup, core) as server:
-        yield server.address, http, server.pid
+        yield Node(server.address, http, server.pid)
+
+
+@contextmanager
+def serving_together(
+    count: int, folder: Path, devices: int, core: Sequence[int], *, tls: bool
+) -> Iterator[list[Node]]:
+    """Start so many servers, which share an engine where there are several."""
+    with ExitStack() as stack:
+        engine = None
+        if count > 1:
+            (folder / "engine").mkdir()
+            engine = stack.enter_context(open_engine(folder / "engine")).url
+        start = partial(serving, folder, devices, core, tls=tls, engine=engine)
+        nodes = [stack.enter_context(start()) for _ in range(count)]
+        time.sleep(SETTLE_S if count > 1 else 0.0)  # until each has heard the others' heartbeats
+        yield nodes
 
 
 def main() -> None:
@@ -222,6 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--devices", default="500,1000,2000")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--nodes", type=int, default=1, help="servers that share an engine")
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--idle", action="store_true", help="the devices play nothing before it")
     asked = parser.parse_args()
@@ -234,16 +271,18 @@ def main() -> None:
         make_clips(folder, CLIP_S)
         if asked.tls:
             make_dev_certs(folder / CERTS, (), ())
-        with serving(folder, counts[-1], cores.server, tls=asked.tls) as (address, http, pid):
-            crowd = Crowd(address, tls=asked.tls)
+        args = asked.nodes, folder, counts[-1], cores.server
+        with serving_together(*args, tls=asked.tls) as nodes:
+            crowd = Crowd([node.address for node in nodes], tls=asked.tls)
+            pids = [node.pid for node in nodes]
             for count in counts:
                 crowd.connect(count)
                 if not asked.idle:
                     crowd.press(Button.PLAY, within_s=2.0)
                 crowd.read(SETTLE_S)
                 crowd.tally.clear()
-                command = Command(http)
-                rounds = [measure(crowd, command, pid) for _ in range(asked.rounds)]
+                command = Command(nodes[0].http)
+                rounds = [measure(crowd, command, pids) for _ in range(asked.rounds)]
                 late = spread_runs(crowd.tally.run_lateness, crowd.tally.run_packets)
                 print(row(count, rounds, lateness_ms(late, 0.999)), flush=True)
 

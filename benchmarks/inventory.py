@@ -104,7 +104,7 @@ def main() -> None:
         args += ["--limits.max-unauthenticated", "1000"]
         setup = Setup(folder, asked.devices, LEAD_MS, args=args)
         with running(OURS, setup, cores.server) as server:
-            crowd = Crowd(server.address, tls=False)
+            crowd = Crowd([server.address], tls=False)
             crowd.connect(asked.devices)
             crowd.press(Button.PLAY, within_s=2.0)
             crowd.read(SETTLE_S)

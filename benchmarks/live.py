@@ -114,7 +114,7 @@ def main() -> None:
         lead = ["--lead-ms", str(asked.lead_ms)]
         setup = Setup(folder, asked.devices, asked.lead_ms, args=[*args, *lead], tls=asked.tls)
         with running(OURS, setup, cores.server) as server:
-            crowd = Crowd(server.address, tls=asked.tls)
+            crowd = Crowd([server.address], tls=asked.tls)
             crowd.connect(asked.devices)
             sender = Sender(pages, packets)
             sender.start()
