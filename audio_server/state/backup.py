@@ -58,6 +58,7 @@ def back_up(target: Path, data: Path, clips: Path | None, settings: Path | None)
                 file.flush()
                 os.fsync(fd)
             os.link(part, target)  # unlike a rename, never in place of another file
+            _flush(target.parent)
         finally:
             part.unlink()
 
@@ -128,25 +129,40 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
 
 def restore(backup: Path, data: Path) -> Path | None:
     """Put the content of a backup in the place of a data folder; return the former one's new name,
-    if there was one. Raises `SetupError`, with the folder as it was, for a file that is no backup
-    and for a folder that a server uses."""
+    if there was one. It is on the disk then: a power cut leaves the folder as it was before or as
+    it is after, or, in the moment between two renames, under its new name alone. Raises
+    `SetupError`, with the folder as it was, for a file that is no backup and for a folder that a
+    server uses."""
     with _explained(data), ExitStack() as stack:
         data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = Path(mkdtemp(prefix=".restore.", suffix=".part", dir=data.parent))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         _unpack(backup, part)
         stack.enter_context(not_in_use(data / STATE_FILE))
-        if not os.path.lexists(data):
-            part.rename(data)
-            return None
-        former = data.with_name(f"{data.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
-        data.rename(former)
-        try:
-            part.rename(data)
-        except BaseException:
-            former.rename(data)
-            raise
+        former = _swap(part, data)
+        _flush(data.parent)
         return former
+
+
+def _swap(part: Path, data: Path) -> Path | None:
+    """Have `part` be the data folder, and return the new name of the former one."""
+    if not os.path.lexists(data):
+        part.rename(data)
+        return None
+    former = data.with_name(f"{data.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+    data.rename(former)
+    try:
+        part.rename(data)
+    except BaseException:
+        former.rename(data)
+        raise
+    return former
+
+
+def _flush(path: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    with OpenFolder(path) as folder:
+        folder.flush()
 
 
 def _unpack(backup: Path, folder: Path) -> None:
@@ -165,6 +181,9 @@ def _unpack(backup: Path, folder: Path) -> None:
                     os.fsync(file.fileno())
             if tar.offset == 0:
                 raise ValueError("it is empty")
+        for path in (folder / CLIPS, folder):
+            if path.exists():
+                _flush(path)
         if (folder / STATE_FILE).exists():
             with closing(sqlite3.connect(folder / STATE_FILE)) as database:
                 _check(database, backup)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from audio_server.errors import SetupError
+from audio_server.files.folders import OpenFolder
 from audio_server.state.backup import SETTINGS_FILE, back_up, copy_of_state, restore
 from audio_server.state.file import StateFile
 from audio_server.state.on_disk import StateUnusable, log_of
@@ -108,6 +109,30 @@ def test_there_and_back(data: Path, tmp_path: Path) -> None:
         found = file.read()
     assert (found.modes, found.names) == ({"kitchen": 3}, {"kitchen": "The Kitchen"})
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, set[str]]]:
+    """The folders that are flushed to the disk, each with the names that it has then."""
+    folders: list[tuple[str, set[str]]] = []
+    monkeypatch.setattr(
+        OpenFolder, "flush", lambda self: folders.append((self.path.name, self.names()))
+    )
+    return folders
+
+
+def test_names_are_on_the_disk_before_it_is_said_to_be_done(
+    data: Path, tmp_path: Path, flushed: list[tuple[str, set[str]]]
+) -> None:
+    back_up(tmp_path / "kept.tar", data, data / "clips", None)
+    assert [name for name, names in flushed if "kept.tar" in names] == [tmp_path.name]
+    flushed.clear()
+    former = restore(tmp_path / "kept.tar", data)
+    assert former is not None
+    clips, part, parent = flushed
+    assert clips == ("clips", {"0-bell.opus"})
+    assert part[1] == {"state.db", "http-token", "tokens.json", "clips"}
+    assert parent[1] >= {"data", former.name}
 
 
 def test_in_a_new_place(data: Path, tmp_path: Path) -> None:
