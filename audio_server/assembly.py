@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,7 +28,6 @@ from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
 from audio_server.files.home import is_nowhere
 from audio_server.fleet.event_log import EventLog
-from audio_server.fleet.history import NUMBERS
 from audio_server.fleet.interface import Fleet
 from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.local import LocalFleet
@@ -267,8 +265,7 @@ def make_own_fleet(
     are shared."""
     is_alone = settings.cluster is None
     keeps_history = settings.http != OFF or not is_alone  # other nodes have pages too
-    number = 0 if is_alone else random.randrange(1, NUMBERS)
-    return LocalFleet(devices, inventory, records, records=keeps_history, number=number)
+    return LocalFleet(devices, inventory, records, records=keeps_history)
 
 
 def over_nodes(
@@ -278,14 +275,15 @@ def over_nodes(
     counts: Callable[[], Counts],
     port: int,
     stop: trio.Event,
+    workers: int = 0,
 ) -> OwnFleet:
     """Return the fleet of all nodes that share an engine, of which this one has its `own`; without
     an engine that alone. `counts` are those of its devices, `port` names it, `stop` is set when it
-    drains. Reads files; raises `SetupError`."""
+    drains, and it has so many `workers`. Reads files; raises `SetupError`."""
     if settings.cluster is None or cluster is None:
         return own
     facts = NodeReport(counts, f"{socket.gethostname()}:{port}", stop)
-    return FleetOfNodes(own, make_nodes(settings, cluster, facts), facts)
+    return FleetOfNodes(own, make_nodes(settings, cluster, facts), facts, 1 + workers)
 
 
 class Counts(NamedTuple):

@@ -42,6 +42,9 @@ BATCH = 200
 _facts = msgspec.msgpack.Decoder(NodeFacts)
 
 
+NUMBERS = "as:numbers"
+
+
 class EngineNodes:
     """The `Peers` of a node over `link`. `facts` are told with each heartbeat."""
 
@@ -160,6 +163,10 @@ class EngineNodes:
         self._names = {node: name for node, name in self._names.items() if node in beats}
         missing = (self.name_of(node) for node in beats if node not in living)
         return Around(living, tuple(sorted(missing)))
+
+    async def numbers(self, count: int) -> int:
+        """Return the first of `count` new numbers. Raises `ClusterDown`."""
+        return int(await self._command("INCRBY", NUMBERS, count)) - count
 
     async def homes(self, device_ids: Iterable[str]) -> Mapping[str, str]:
         """Return the node of each device that is connected. Raises `ClusterDown`."""

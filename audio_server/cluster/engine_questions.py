@@ -15,7 +15,7 @@ import msgspec
 import structlog
 import trio
 
-from audio_server.cluster.interface import ClusterDown, NoAnswer, TooLate
+from audio_server.cluster.interface import ClusterDown, Incompatible, NoAnswer, TooLate
 from audio_server.cluster.peers import TimedQuestion
 
 ASKED_MAX = 1024
@@ -54,6 +54,8 @@ class _Part(msgspec.Struct, tag="part", array_like=True):
 class _End(msgspec.Struct, tag="end", array_like=True):
     number: int
     is_answered: bool
+    is_known: bool = True
+    """Whether the node knows such a question; older ones do not say so."""
 
 
 _decoder = msgspec.msgpack.Decoder(_Ask | _Part | _End)
@@ -78,7 +80,9 @@ class _Asked:
             self.error = error
             self.over.set()
 
-    def end(self, is_answered: bool) -> None:
+    def end(self, is_answered: bool, is_known: bool = True) -> None:
+        if not is_known:
+            self.error = Incompatible()
         if not self.over.is_set():
             self.is_answered = is_answered
             self.over.set()
@@ -110,6 +114,12 @@ class _Question:
         if not self._is_over:
             self._is_over = True
             self._questions.answered(self._asker, _encode(_End(self._number, is_answered)))
+
+    def refuse(self) -> None:
+        """End the answer, and have the other node know why."""
+        if not self._is_over:
+            self._is_over = True
+            self._questions.answered(self._asker, _encode(_End(self._number, False, False)))
 
     async def wait_room(self) -> None:
         """Return when the engine has taken most of the parts before."""
@@ -177,7 +187,7 @@ class EngineQuestions:
         elif (asked := self._asked.get(message.number)) is None:
             return
         elif isinstance(message, _End):
-            asked.end(message.is_answered)
+            asked.end(message.is_answered, message.is_known)
         else:
             asked.room_bytes -= len(data)
             if asked.room_bytes < 0:

@@ -49,6 +49,11 @@ class TooLate(NoAnswer):
     """The node is there, but does not answer in time."""
 
 
+class Incompatible(NoAnswer):
+    """The node is of another version: it does not know the question, or its answer is not
+    understood."""
+
+
 class Question(Protocol):
     """A question to a node, which answers with any number of parts and then an end."""
 
@@ -65,6 +70,9 @@ class Question(Protocol):
 
     def end(self, *, is_answered: bool) -> None:
         """End the answer, which has failed otherwise."""
+
+    def refuse(self) -> None:
+        """End the answer to a question that only another version knows."""
 
     async def wait_room(self) -> None:
         """Return when one more part may be given."""

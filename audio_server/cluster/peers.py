@@ -58,6 +58,9 @@ class Peers(Protocol):
     async def around(self, max_age_s: float = 0.0) -> Around:
         """Return the nodes as they were known `max_age_s` ago at most."""
 
+    async def numbers(self, count: int) -> int:
+        """Return the first of `count` numbers that no other node has. Raises `ClusterDown`."""
+
     def name_of(self, node: str) -> str:
         """Return the name of a node that was seen; its id where it has none."""
 

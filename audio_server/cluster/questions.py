@@ -39,6 +39,10 @@ class Asked:
         self.is_answered = is_answered
         self.over.set()
 
+    def refuse(self) -> None:
+        """Take the end of an answer that there is not."""
+        self.end(is_answered=False)
+
     async def wait_room(self) -> None:
         """Let other tasks run."""
         await trio.lowlevel.checkpoint()

@@ -52,6 +52,9 @@ class _Question:
     def end(self, *, is_answered: bool) -> None:
         self.link.send("end", self.number, is_answered)
 
+    def refuse(self) -> None:
+        self.end(is_answered=False)
+
     async def wait_room(self) -> None:
         await self.link.wait_room()
 

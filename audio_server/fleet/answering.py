@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from inspect import signature
 from math import inf
 from typing import Any, TypeAlias
 
+import msgspec
 import structlog
 import trio
 
@@ -43,12 +45,20 @@ class Answering:
         """Answer one question. This is the edge where faults of an answer end."""
         is_answered = False
         try:
+            answer = self._answers[question.what]
+            signature(answer).bind(**question.facts)
+        except (LookupError, TypeError):
+            question.refuse()
+            return
+        try:
             with trio.move_on_at(until):
-                async with aclosing(self._answers[question.what](**question.facts)) as parts:
+                async with aclosing(answer(**question.facts)) as parts:
                     async for part in parts:
                         question.add(part)
                         await question.wait_room()
                 is_answered = True
+        except* msgspec.ValidationError:
+            question.refuse()
         except* Exception:
             log.exception("answer failed", asked=question.what)
         question.end(is_answered=is_answered)

@@ -24,6 +24,7 @@ from audio_server.fleet.announcements import Order, Report, Reports
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import Changes, EncodedRow
 from audio_server.fleet.collector import Collector
+from audio_server.fleet.event_numbers import EventNumbers, in_order
 from audio_server.fleet.history import KEPT, LATEST
 from audio_server.fleet.interface import (
     DONE,
@@ -64,7 +65,8 @@ class FleetAnywhere:
         self._broadcast = Broadcast(self._inventory)
         self._inventory.follow(self._on_record)
         self._merge = Merge()
-        self._subscribers = Subscribers(lambda _, event: event)
+        self.numbers = EventNumbers()
+        self._subscribers = Subscribers(lambda _, event: self._numbered(event))
         self._agents: dict[str, Agent] = {}
         self._collector = Collector(nodes, self._agents, self._inventory)
         self._tag_listener: TagListener = NoListener()
@@ -235,8 +237,12 @@ class FleetAnywhere:
     async def events(self, device_id: str | None) -> Sequence[Event]:
         """Return the latest events."""
         batches = await self._gather("events", device_id=device_id)
-        told = sorted((one for batch in batches for one in batch), key=lambda one: one["at"])
-        return told[-(LATEST if device_id is None else KEPT) :]
+        told = sorted((one for batch in batches for one in batch), key=in_order)
+        latest = told[-(LATEST if device_id is None else KEPT) :]
+        return [self._numbered(one) for one in latest]
+
+    def _numbered(self, event: Event) -> Event:
+        return {**event, "seq": self.numbers.of_all(event["seq"])}
 
     # -- actions
 

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from audio_server.cluster.interface import ClusterDown
+from audio_server.fleet.event_numbers import PROCESSES
 from audio_server.fleet.interface import Event, Fleet
 from audio_server.fleet.nodes_around import NodesAround
 from audio_server.fleet.subscribers import BEHIND_MAX, SUBSCRIBERS_MAX
@@ -89,19 +90,19 @@ class EventsOfNodes:
                 log.exception("events of other nodes cannot be told")
 
     async def _follow_others(self, device_id: str | None, tell: Any) -> NoReturn:
-        last: dict[str, int] = {}
+        last: dict[str, dict[int, int]] = {}  # of each process of a node
         recent_s = 0.0
 
         def hear(node: str, events: list[Event]) -> None:
             for event in events:
-                last[node] = event["seq"]
+                last.setdefault(node, {})[event["seq"] % PROCESSES] = event["seq"]
                 tell(event)
 
         while True:
             asked = {
                 node: {
                     "device_id": device_id,
-                    "after": last.get(node),
+                    "after": last.get(node, {}),
                     "recent_s": recent_s,
                     "for_s": FOLLOWED_S,
                 }

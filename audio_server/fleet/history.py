@@ -22,6 +22,7 @@ import trio
 from audio_server.device.device import Device
 from audio_server.device.events import DeviceEvent
 from audio_server.fleet.change_tracker import ChangeTracker
+from audio_server.fleet.event_numbers import PROCESSES, EventNumbers, next_after
 from audio_server.fleet.event_text import details_of, text_of
 from audio_server.fleet.interface import Event
 from audio_server.fleet.snapshot import Snapshot
@@ -35,9 +36,6 @@ GONE_MAX = 1_000
 
 CLOCK_SET_S = 0.05
 
-NUMBERS = 512
-"""More than there are processes that number events; a worker is one of 1 to 256."""
-
 Entry: TypeAlias = tuple[Any, ...]
 """Number, time of the loop, kind and details."""
 
@@ -45,13 +43,16 @@ Entry: TypeAlias = tuple[Any, ...]
 class History:
     """The events of one process; `worker` is its number. `run` must be running for subscribers.
 
-    `look` learns which devices have changed.
+    `look` learns which devices have changed. `numbers` are those of the cluster's events.
     """
 
-    def __init__(self, look: ChangeTracker, worker: int = 0) -> None:
+    def __init__(
+        self, look: ChangeTracker, worker: int = 0, numbers: EventNumbers | None = None
+    ) -> None:
         self._look = look
         self._worker = worker
-        self._last = int(1000 * time.time())  # so that a server started again numbers on
+        self._numbers = numbers or EventNumbers()
+        self._last = next_after(0, time.time())  # so that a server started again numbers on
         self._offset_s = 0.0
         self._entries: dict[str, list[Entry]] = {}
         self._room = KEPT
@@ -76,8 +77,9 @@ class History:
             details = details[1:]
         self._look.touch(device_id)
         if (entries := self._entries.get(device_id)) is not None:
-            self._last += 1
-            entry = (self._last, trio.current_time(), kind, *details)
+            now = trio.current_time()
+            self._last = next_after(self._last, self._epoch_offset_s() + now)
+            entry = (self._last, now, kind, *details)
             entries.append(entry)
             if len(entries) > self._room:
                 del entries[: -self._room]
@@ -142,7 +144,7 @@ class History:
     def _told(self, device_id: str, entry: Entry) -> Event:
         number, at, kind, *details = entry
         return {
-            "seq": number * NUMBERS + self._worker,
+            "seq": self._numbers.of_all(number * PROCESSES + self._worker),
             "at": round(self._epoch_offset_s() + at, 3),
             "device": device_id,
             "kind": kind.value,

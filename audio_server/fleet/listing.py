@@ -162,7 +162,7 @@ def key_at(cursor: str | None, sort: Sort) -> Key | None:
         return [cursor], cursor
     try:
         data = base64.urlsafe_b64decode(cursor.encode("ascii"))
-        key: Key = (_TEXT_KEY if sort in _TEXTS else _NUMBER_KEY).decode(data)
+        key: Key = (_TEXT_KEY if sort in TEXTS else _NUMBER_KEY).decode(data)
     except (ValueError, msgspec.DecodeError):
         raise ValueError("the cursor is none of this list") from None
     return key
@@ -201,7 +201,8 @@ _SORTS: dict[Sort, Callable[[Row], Any]] = {
     "address": lambda row: row["address"],
     "since": lambda row: -row["since"],
 }
-_TEXTS: tuple[Sort, ...] = ("id", "name", "plays", "address")
+TEXTS: tuple[Sort, ...] = ("id", "name", "plays", "address")
+"""Orders whose keys are texts; those of the others are numbers."""
 
 assert set(_SORTS) == set(get_args(Sort))
 

@@ -16,6 +16,7 @@ from audio_server.fleet import actions
 from audio_server.fleet.announcements import Announcements, Order, Reports
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import BATCH, ChangeTracker
+from audio_server.fleet.event_numbers import EventNumbers
 from audio_server.fleet.history import History
 from audio_server.fleet.interface import (
     IS_CONNECTED,
@@ -42,8 +43,7 @@ class LocalFleet:
     """A `Fleet`. Without `inventory` names, tags and the devices seen last as long as the process;
     they are collected while it is `at_work`. With `shared` names and tags are those of all nodes.
 
-    It keeps a history of events, unless `records` is false. `number` is a part of the numbers of
-    events, which tells those of several nodes apart.
+    It keeps a history of events, unless `records` is false; `numbers` are those of the events.
     """
 
     def __init__(
@@ -53,7 +53,6 @@ class LocalFleet:
         shared: Records | None = None,
         *,
         records: bool = True,
-        number: int = 0,
     ) -> None:
         self._devices = devices
         self._inventory = Inventory(inventory, shared)
@@ -62,7 +61,8 @@ class LocalFleet:
         self._broadcast = Broadcast(self._inventory)
         self._look = ChangeTracker(devices)
         self._merge = Merge()
-        self._history = History(self._look, number)
+        self.numbers = EventNumbers()
+        self._history = History(self._look, 0, self.numbers)
         self._announcements = Announcements()
         self._tag_listener: TagListener = NoListener()
         if records:

@@ -19,6 +19,7 @@ from audio_server.cluster.peers import TimedQuestion
 from audio_server.device.behaviour import Button
 from audio_server.fleet.announcements import Order
 from audio_server.fleet.answering import Answering, Parts
+from audio_server.fleet.event_numbers import PROCESSES
 from audio_server.fleet.interface import Event, Fleet, Outcomes, Row
 from audio_server.fleet.listing import Keys, Wanted, keys_of, rows_for
 from audio_server.fleet.row_news import is_news
@@ -103,19 +104,29 @@ class NodeAnswers:
             yield some
 
     async def _follow_events(
-        self, device_id: str | None, after: int | None, recent_s: float, for_s: float
+        self, device_id: str | None, after: dict[int, int], recent_s: float, for_s: float
     ) -> Parts:
-        """Give events as they happen, for a while; first those after the one with the number
-        `after`, or else those of the last `recent_s`."""
+        """Give events as they happen, for a while; first those after the ones with the numbers
+        `after`, one of each process, and of other processes those of the last `recent_s`."""
         until, since = trio.current_time() + for_s, time.time() - recent_s
+        last = dict(after)
+
+        def is_fresh(event: Event, *, is_late: bool) -> bool:
+            process = event["seq"] % PROCESSES
+            if process in last:
+                is_new = event["seq"] > last[process]
+            else:
+                is_new = not is_late or event["at"] >= since
+            if is_new:
+                last[process] = event["seq"]
+            return bool(is_new)
+
         with self._fleet.following(device_id) as events:
-            last = -1 if after is None else after
             for event in await self._fleet.events(device_id):
-                if event["at"] >= since if after is None else event["seq"] > last:
-                    last = event["seq"]
+                if is_fresh(event, is_late=True):
                     yield [event]
             while (happened := await _next_event(events, until)) is not None:
-                if happened["seq"] > last:
+                if is_fresh(happened, is_late=False):
                     yield [happened]
 
     # -- actions

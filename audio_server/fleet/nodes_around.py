@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 import trio
 
-from audio_server.cluster.interface import NoAnswer, TooLate
+from audio_server.cluster.interface import Incompatible, NoAnswer, TooLate
 from audio_server.cluster.peers import Around, Peers
+from audio_server.fleet.node_parts import checker_of
 
 LATE_S = 3.0
 """How long a node that was too late is not asked again by those that watch: one that hangs counts
 as missing by then."""
 
+INCOMPATIBLE = "incompatible version"
+
+WARNED_MAX = 1_000
+"""Nodes of another version that are remembered."""
+
+log = structlog.get_logger()
+
 
 @dataclass(slots=True)
 class Answers:
-    """The parts of each node's answer, by its id, and the names of the nodes without one."""
+    """The parts of each node's answer, by its id, and the names of the nodes without one, with the
+    reason where it is another than silence."""
 
     parts: dict[str, list[Any]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+    """Why a node is missing, by its id."""
 
     def all(self) -> Iterable[Any]:
         """Yield the parts of all answers."""
@@ -35,6 +48,7 @@ class NodesAround:
     def __init__(self, peers: Peers) -> None:
         self.peers = peers
         self._late: dict[str, float] = {}
+        self._incompatible: OrderedDict[str, None] = OrderedDict()
 
     @property
     def node(self) -> str:
@@ -118,10 +132,16 @@ class NodesAround:
         hear: Callable[[str, Any], None] | None = None,
     ) -> None:
         async def ask(node: str) -> None:
-            told = None if hear is None else lambda part: hear(node, part)
+            check = checker_of(what, facts[node])
+            told = None if hear is None else lambda part: hear(node, check(part))
             try:
                 left_s = max(0.0, until - trio.current_time())
-                answers.parts[node] = await self.peers.ask(node, what, left_s, told, **facts[node])
+                parts = await self.peers.ask(node, what, left_s, told, **facts[node])
+                answers.parts[node] = [check(part) for part in parts]
+            except Incompatible:
+                answers.faults[node] = f"has an {INCOMPATIBLE}"
+                answers.missing.append(f"{self.peers.name_of(node)} ({INCOMPATIBLE})")
+                self._warn(node)
             except TooLate:
                 self._late[node] = trio.current_time()
                 answers.missing.append(self.peers.name_of(node))
@@ -131,3 +151,11 @@ class NodesAround:
         async with trio.open_nursery() as nursery:
             for node in facts:
                 nursery.start_soon(ask, node)
+
+    def _warn(self, node: str) -> None:
+        """Log once of each node that it is of another version."""
+        if node not in self._incompatible:
+            self._incompatible[node] = None
+            log.warning("a node has an incompatible version", node=self.peers.name_of(node))
+            while len(self._incompatible) > WARNED_MAX:
+                self._incompatible.popitem(last=False)

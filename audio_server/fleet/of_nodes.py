@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from hashlib import sha256
+from random import randrange
 from typing import Any, NoReturn, Protocol
 
 import trio
@@ -19,6 +20,7 @@ from audio_server.cluster.peers import NodeFacts, Peers
 from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button
 from audio_server.fleet.announcements import Order, Report, Reports
+from audio_server.fleet.event_numbers import PROCESSES, EventNumbers, in_order
 from audio_server.fleet.events_of_nodes import EventsOfNodes
 from audio_server.fleet.history import KEPT, LATEST
 from audio_server.fleet.interface import (
@@ -40,6 +42,9 @@ from audio_server.fleet.windows import Windows
 
 ROWS_S = 2.0
 
+NUMBERS_S = 0.2
+"""Pause between two attempts to have numbers for events."""
+
 ACT_S = 5.0
 """How long a node may take to do something to all its devices."""
 
@@ -49,15 +54,21 @@ NO_CLUSTER = Outcome("failed", "the cluster cannot be reached, and it is not at 
 class OwnFleet(Fleet, Protocol):
     """The fleet of the node itself, of one process or of several."""
 
+    numbers: EventNumbers
+    """Those of its events."""
+
     def at_work(self) -> AbstractAsyncContextManager[None]:
         """Collect the devices that are seen for the block."""
 
 
 class FleetOfNodes:
     """A `Fleet` over the node's `own` and those of its `peers`; `facts` are those of its own
-    heartbeat. The others are answered while it is `at_work`."""
+    heartbeat, and it has so many `processes`. The others are answered while it is `at_work`."""
 
-    def __init__(self, own: OwnFleet, peers: Peers, facts: Callable[[], NodeFacts]) -> None:
+    def __init__(
+        self, own: OwnFleet, peers: Peers, facts: Callable[[], NodeFacts], processes: int = 1
+    ) -> None:
+        self.numbers = own.numbers
         self._own = own
         self._peers = peers
         self._answers = answers = NodeAnswers(own, peers.offered)
@@ -65,6 +76,8 @@ class FleetOfNodes:
         self._rows = RowsOfNodes(own, self._nodes, answers, facts)
         self._windows = Windows(self._rows)
         self._events = EventsOfNodes(own, self._nodes)
+        self._processes = processes
+        self.numbers.first = randrange(PROCESSES)  # until the cluster says another one
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -73,8 +86,21 @@ class FleetOfNodes:
             self._own.at_work(),
             self._answers.at_work(),
             self._peers.joined(self._answers.asked),
+            trio.open_nursery() as nursery,
         ):
+            nursery.start_soon(self._number_events)
             yield
+            nursery.cancel_scope.cancel()
+
+    async def _number_events(self) -> None:
+        """Have numbers of events that no other node has."""
+        while True:
+            try:
+                self.numbers.first = await self._peers.numbers(self._processes)
+            except ClusterDown:
+                await trio.sleep(NUMBERS_S)
+            else:
+                return
 
     async def run(self) -> NoReturn:
         """Serve subscribers for ever. A cancel ends all subscriptions."""
@@ -154,7 +180,7 @@ class FleetOfNodes:
             return [await self._own.events(device_id)]
 
         answers = await self._nodes.ask_all("events", ROWS_S, here, device_id=device_id)
-        told = sorted((one for part in answers.all() for one in part), key=lambda one: one["at"])
+        told = sorted((one for part in answers.all() for one in part), key=in_order)
         return told[-(LATEST if device_id is None else KEPT) :]
 
     # -- actions
@@ -308,7 +334,8 @@ class FleetOfNodes:
         answers = await self._nodes.ask_some(what, ACT_S, asked, offered=offered)
         outcomes = OutcomesOfNodes()
         for node, device_ids in concerned.items():
-            silent = Outcome("failed", f"its node {self._peers.name_of(node)} gave no answer")
+            fault = answers.faults.get(node, "gave no answer")
+            silent = Outcome("failed", f"its node {self._peers.name_of(node)} {fault}")
             outcomes.update(dict.fromkeys(device_ids, silent))
         for part in answers.all():
             outcomes.update({key: Outcome(*one) for key, one in part.items()})

@@ -92,7 +92,7 @@ async def supervise(
         await put_clips(hub, repository.clips)
         own_fleet = FleetAnywhere(hub, inventory, records)
         counts = partial(_counts, shared_registry)
-        fleet = over_nodes(settings, own_fleet, cluster, counts, port, stop)
+        fleet = over_nodes(settings, own_fleet, cluster, counts, port, stop, workers)
         groups = await open_groups(settings, repository, own_fleet, config)
         group_document = GroupDocument(hub)
         await group_document.put(groups.members, groups.clips)

@@ -14,7 +14,7 @@ from peer_stand import peer
 
 from audio_server.cluster import engine_offers, engine_questions
 from audio_server.cluster.engine_clock import EngineClock
-from audio_server.cluster.interface import ClusterDown, NoAnswer, Question, TooLate
+from audio_server.cluster.interface import ClusterDown, Incompatible, NoAnswer, Question, TooLate
 from audio_server.cluster.peers import UNKNOWN_NODES, NodeFacts
 
 # -- which nodes there are
@@ -31,6 +31,20 @@ async def test_nodes_know_each_other_by_their_heartbeats(engine: EngineProcess) 
             assert a.nodes.name_of(b.id) == "b:2"
             await until(lambda: a.member.meter.nodes == 2)
         assert await a.nodes.around() == ({}, ())  # it has said farewell
+
+
+async def test_no_two_nodes_have_the_same_numbers(engine: EngineProcess) -> None:
+    async with peer(engine.url, "a:1") as a, peer(engine.url, "b:2") as b:
+        numbers = [await a.nodes.numbers(3), await b.nodes.numbers(1), await a.nodes.numbers(257)]
+        assert numbers == [0, 3, 4]
+
+
+async def test_a_question_of_another_version_is_refused(engine: EngineProcess) -> None:
+    async with peer(engine.url, "a:1") as a, peer(engine.url, "b:2") as b:
+        await a.wait_sees(b)
+        b.answer = lambda question: question.refuse()
+        with pytest.raises(Incompatible):
+            await a.nodes.ask(b.id, "ping", 20.0)
 
 
 async def test_a_node_that_is_killed_is_missing_and_then_forgotten(engine: EngineProcess) -> None:

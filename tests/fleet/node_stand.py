@@ -13,7 +13,13 @@ import trio
 import trio.testing
 from fleet_kit import CLIPS, Stand
 
-from audio_server.cluster.interface import ClusterDown, NoAnswer, RecordResult, TooLate
+from audio_server.cluster.interface import (
+    ClusterDown,
+    Incompatible,
+    NoAnswer,
+    RecordResult,
+    TooLate,
+)
 from audio_server.cluster.peers import UNKNOWN_NODES, Around, NodeFacts
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
@@ -22,6 +28,8 @@ from audio_server.fleet.inventory_store import MemoryInventory
 from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.of_nodes import FleetOfNodes
 from audio_server.fleet.own_records import OwnRecords
+
+NOW_S = 1.8e9
 
 
 class Asked:
@@ -48,6 +56,10 @@ class Asked:
         self.is_answered = is_answered
         self.over.set()
 
+    def refuse(self) -> None:
+        self.error = Incompatible()
+        self.end(is_answered=False)
+
     async def wait_room(self) -> None:
         await trio.lowlevel.checkpoint()
 
@@ -64,6 +76,7 @@ class Between:
         self.silent: list[str] = []
         self.hung: set[str] = set()
         self.is_up = True
+        self.numbered = 0
         self.offers: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         self.fetched: list[tuple[str, str]] = []
@@ -104,6 +117,11 @@ class MemoryPeers:
     async def joined(self, asked: Any) -> AsyncIterator[None]:
         self.between.nodes[self.node].asked = asked
         yield
+
+    async def numbers(self, count: int) -> int:
+        await trio.lowlevel.checkpoint()
+        self.between.numbered += count
+        return self.between.numbered - count
 
     def name_of(self, node: str) -> str:
         return str(self.between.nodes[node].name)
@@ -214,7 +232,7 @@ class Nodes(Between):
 @asynccontextmanager
 async def open_nodes(*names: str) -> AsyncIterator[Nodes]:
     nodes = Nodes()
-    clock = SimpleNamespace(time=trio.current_time)  # virtual, where the loop's is
+    clock = SimpleNamespace(time=lambda: NOW_S + trio.current_time())  # virtual, as the loop's
     with pytest.MonkeyPatch.context() as patch:
         for module in (history, node_answers, sightings, snapshot):
             patch.setattr(module, "time", clock)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,9 +18,8 @@ from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button, State
 from audio_server.fleet import of_nodes
 from audio_server.fleet.announcements import Order
-from audio_server.fleet.interface import DONE, NotReached, missing_of
+from audio_server.fleet.interface import NotReached, missing_of
 from audio_server.fleet.listing import Wanted
-from audio_server.fleet.node_answers import NodeAnswers
 from audio_server.fleet.of_nodes import ACT_S
 from audio_server.fleet.rows_of_nodes import KEYS_S
 
@@ -176,27 +176,78 @@ async def test_whoever_reads_too_slowly_begins_anew(autojump_clock: MockClock) -
             assert not nodes["a"].fleet.is_full
 
 
-async def test_a_node_of_another_version_ends_what_watches_it_and_no_more(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
-    async def odd(*_: object, **__: object) -> AsyncIterator[Any]:
-        yield [[7]]
+OTHERS = ("keys", "rows", "follow", "events", "follow_events", "reports", "forget", "stop", "play")
+OTHERS += ("press_each", "announce")
 
-    for what in ("_keys", "_follow_events"):
-        monkeypatch.setattr(NodeAnswers, what, odd)
+
+@contextmanager
+def of_another_version(nodes: Nodes, node: str, *, is_newer: bool) -> Iterator[None]:
+    """A node that answers in parts of its own, or knows none of the questions."""
+
+    async def odd(**_: object) -> AsyncIterator[Any]:
+        yield {"odd": [[7]]}
+
+    answers = nodes[node].fleet._answers._answering._answers
+    before = dict(answers)
+    answers.clear()
+    if is_newer:
+        answers |= dict.fromkeys(OTHERS, odd)
+    yield
+    answers |= before
+
+
+@pytest.mark.parametrize("is_newer", [True, False])
+async def test_a_node_of_another_version_is_named_as_that(
+    is_newer: bool, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
     with capture_logs() as logs:
-        async with open_nodes("a", "b") as nodes:
+        async with open_nodes() as nodes:
             fleet = nodes["a"].fleet
-            with nodes.connected(("a", "x"), ("b", "y")):
+            with nodes.connected(*ONE_EACH), of_another_version(nodes, "b", is_newer=is_newer):
+                named = ("b:50051 (incompatible version)",)
+                reason = "its node b:50051 has an incompatible version"
+                for wanted in (Wanted(), Wanted("all"), Wanted(sort="mode"), Wanted("offline")):
+                    page = await fleet.listed(wanted)
+                    away = wanted.state == "offline"
+                    assert [row["id"] for row in page.rows] == ([] if away else ["x", "z"])
+                    assert page.missing == named
+                with pytest.raises(NotReached, match="incompatible version"):
+                    await fleet.row("y")
+                assert [row["id"] for row in await fleet.rows_of(["x", "y", "z"])] == ["x", "z"]
+                assert {one["device"] for one in await fleet.events(None)} == {"x", "z"}
+                assert await fleet.reports("none") == {}
+                assert (await fleet.forget("nobody")).result == "gone"
+                acts = (
+                    lambda ids: fleet.stop(ids),
+                    lambda ids: fleet.play(ids, 1),
+                    lambda ids: fleet.press_each(ids, Button.MODE),
+                    lambda ids: fleet.announce(ids, Order("one", CLIPS[0])),
+                )
+                for act in acts:
+                    outcomes = await act(None)
+                    assert outcomes.keys() == {"x", "z"}
+                    assert missing_of(outcomes) == named
+                    outcomes = await act(["x", "y"])
+                    assert outcomes["y"] == ("failed", reason)
                 with fleet.watching() as rows, fleet.following(None) as events:
-                    with trio.fail_after(30):
-                        assert [one async for one in rows] == []
-                        assert "y" not in [one["device"] async for one in events]
-                assert await fleet.press("x", Button.MODE) == DONE
-    assert {line["event"] for line in logs if line["log_level"] == "error"} == {
-        "devices of other nodes cannot be shown",
-        "events of other nodes cannot be told",
-    }
+                    _, told = await next_event(rows)
+                    assert told["missing"] == list(named)
+                    await trio.sleep(10)
+                    await fleet.press("x", Button.MODE)
+                    while (await events.receive())["kind"] != "press":
+                        pass
+            page = await fleet.listed(Wanted("offline"))
+            assert page.missing == ()
+    assert [line["event"] for line in logs if line["log_level"] in ("error", "warning")] == [
+        "a node has an incompatible version"
+    ]
+
+
+async def run_here(do: Any, *args: Any) -> Any:
+    """Call a function on the loop, whose clock would run away meanwhile."""
+    await trio.lowlevel.checkpoint()
+    return do(*args)
 
 
 # -- what is done
@@ -269,6 +320,23 @@ async def test_events_of_all_nodes_in_order_and_live(autojump_clock: MockClock) 
             told = [one["at"] for one in await fleet.events(None)]
             assert told == sorted(told)
             assert {one["device"] for one in await fleet.events(None)} == {"x", "y", "z"}
+
+
+async def test_events_have_numbers_of_their_own_in_the_order_of_time(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_nodes() as nodes:
+        for node in "bcacb":
+            with nodes.connected((node, "x"), *ONE_EACH[1:]) as links:
+                await press(links["x"], *[Button.MODE] * 7)
+                await trio.sleep(3)
+        told = await nodes["a"].fleet.events(None)
+        numbers = [one["seq"] for one in told]
+        assert len(numbers) > 50
+        assert numbers == sorted(set(numbers))
+        assert [one["at"] for one in told] == sorted(one["at"] for one in told)
+        mine = [one["seq"] for one in await nodes["b"].fleet.events("x")]
+        assert mine == [one["seq"] for one in told if one["device"] == "x"]
 
 
 async def test_events_of_a_device_that_moves_are_followed(autojump_clock: MockClock) -> None:

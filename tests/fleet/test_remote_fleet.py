@@ -8,6 +8,7 @@ from trio.testing import MockClock
 from worker_stand import drained, ids, spread, state
 
 from audio_server.device.behaviour import Button, State
+from audio_server.fleet.event_numbers import PROCESSES
 from audio_server.fleet.local import LOOK_S
 
 # -- what is seen
@@ -53,6 +54,20 @@ async def test_nothing_is_asked_while_nobody_looks(autojump_clock: MockClock) ->
         worker.go_on.set()
         with at.connected(1, "a"):
             assert await ids(at) == {"a"}
+
+
+async def test_events_of_workers_have_numbers_of_their_machine(autojump_clock: MockClock) -> None:
+    async with spread() as at:
+        at.fleet.numbers.first = PROCESSES - 1
+        with at.connected(1, "a"), at.connected(2, "b", 2) as link:
+            with at.fleet.following(None) as events:
+                await trio.sleep(1)
+                await press(link, Button.MODE)
+                last = (await events.receive())["seq"]
+            told = [one["seq"] for one in await at.fleet.events(None)]
+        assert {number % PROCESSES for number in told} == {0, 1}
+        assert told == sorted(set(told))
+        assert last in told
 
 
 async def test_a_device_that_moves_stays_in_sight(autojump_clock: MockClock) -> None:

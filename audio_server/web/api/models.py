@@ -55,8 +55,9 @@ Which = Annotated[
 Missing = Annotated[
     list[str] | UnsetType,
     Meta(
-        description="nodes of the cluster that gave no answer in time, of which nothing is here; "
-        "`cluster` where it cannot be reached"
+        description="nodes of the cluster that gave no answer in time, or, named with "
+        "`(incompatible version)`, none that is understood; nothing of them is here; `cluster` "
+        "where it cannot be reached"
     ),
 ]
 
@@ -165,7 +166,12 @@ class Named(Struct):
 class Event(Struct):
     """Something that happened to a device; by its `kind` there are more facts."""
 
-    seq: Annotated[int, Meta(description="unique; later ones of a device are greater")]
+    seq: Annotated[
+        int,
+        Meta(
+            description="unique, of all nodes of a cluster too; later ones of a device are greater"
+        ),
+    ]
     at: Time
     device: str
     kind: DeviceEvent
