@@ -27,11 +27,12 @@ from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
 from audio_server.files.home import is_nowhere
+from audio_server.fleet.devices_here import OnlyHere
 from audio_server.fleet.event_log import EventLog
 from audio_server.fleet.interface import Fleet
 from audio_server.fleet.inventory_store import InventoryStore
-from audio_server.fleet.local import LocalFleet
-from audio_server.fleet.of_nodes import FleetOfNodes, OwnFleet
+from audio_server.fleet.of_nodes import FleetOfNodes
+from audio_server.fleet.own_fleet import OwnFleet
 from audio_server.groups.folders import Folders
 from audio_server.groups.groups import Groups, Takers
 from audio_server.groups.kept import KeptGroups
@@ -260,12 +261,12 @@ def make_own_fleet(
     devices: Devices,
     inventory: InventoryStore | None,
     records: Records | None,
-) -> LocalFleet:
+) -> OwnFleet:
     """Return the fleet of the devices of this process; names and tags are in `records`, if they
     are shared."""
     is_alone = settings.cluster is None
     keeps_history = settings.http != OFF or not is_alone  # other nodes have pages too
-    return LocalFleet(devices, inventory, records, records=keeps_history)
+    return OwnFleet(OnlyHere(devices, records=keeps_history), inventory, records)
 
 
 def over_nodes(
@@ -276,7 +277,7 @@ def over_nodes(
     port: int,
     stop: trio.Event,
     workers: int = 0,
-) -> OwnFleet:
+) -> OwnFleet | FleetOfNodes:
     """Return the fleet of all nodes that share an engine, of which this one has its `own`; without
     an engine that alone. `counts` are those of its devices, `port` names it, `stop` is set when it
     drains, and it has so many `workers`. Reads files; raises `SetupError`."""

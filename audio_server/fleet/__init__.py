@@ -4,13 +4,13 @@
 are those that operators give to devices.
 
 `inventory` is every device that was ever seen, in an `inventory_store`: `sightings` sums up their
-events for it, which a `collector` asks other nodes for, and `expendable` decides which ones are
-given up.
+events for it, and `expendable` decides which ones are given up.
 
-Devices of one process: `snapshot` and `change_tracker` see them, `history` and `event_text` keep
-their events, `actions` act on them. `local` is a `Fleet` of all that; `broadcast` and `subscribers`
-serve pages and programs that follow it.
+A fleet asks `agents`: each has devices, of one process. `devices_here` is the agent of the process
+itself, over `snapshot` and `change_tracker`, which see devices, `history` and `event_text`, which
+keep their events, and `actions`. `workers` are those of other processes on the machine: an
+`asked_agent` asks, and `agent_answers` answer. `own_fleet` is the `Fleet` over either; it merges
+the answers (`merge`), and `broadcast` and `subscribers` serve pages and programs that follow it.
 
-Devices of any nodes: `anywhere` is the `Fleet` that asks each node through an `agent` and merges
-the answers (`merge`); a node has its `answers`.
+`of_nodes` is the `Fleet` over the own fleets of several nodes.
 """

@@ -19,6 +19,8 @@ class Order(NamedTuple):
     id: str
     sound: Clip
     priority: int = 0
+    sha: str = ""
+    """The SHA-256 of the sound's frames, where other processes may fetch them."""
 
 
 class Report(NamedTuple):

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 import trio
 
-from audio_server.cluster.interface import Question
+from audio_server.cluster.interface import NoAnswer, Question
 
 Parts: TypeAlias = AsyncGenerator[Any, None]
 
@@ -59,6 +59,8 @@ class Answering:
                 is_answered = True
         except* msgspec.ValidationError:
             question.refuse()
+        except* NoAnswer:
+            pass  # it cannot be given
         except* Exception:
             log.exception("answer failed", asked=question.what)
         question.end(is_answered=is_answered)

@@ -13,6 +13,9 @@ from audio_server.device.device import Device
 from audio_server.device.registry import Devices
 from audio_server.fleet.snapshot import Snapshot, facts, is_news, take_snapshot
 
+LOOK_S = 0.25
+"""Interval of comparisons, while there is a reader of changes."""
+
 BATCH = 25
 """Devices that are compared between two checkpoints."""
 

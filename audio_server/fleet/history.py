@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from contextlib import AbstractContextManager
 from typing import Any, TypeAlias, cast
 
 import trio
@@ -41,7 +40,7 @@ Entry: TypeAlias = tuple[Any, ...]
 
 
 class History:
-    """The events of one process; `worker` is its number. `run` must be running for subscribers.
+    """The events of one process; `worker` is its number. `subscribers` are given those that come.
 
     `look` learns which devices have changed. `numbers` are those of the cluster's events.
     """
@@ -58,11 +57,7 @@ class History:
         self._room = KEPT
         self._latest: deque[tuple[str, Entry]] = deque(maxlen=LATEST)
         self._gone: OrderedDict[str, Snapshot] = OrderedDict()
-        self._subscribers = Subscribers(self._told)
-
-    async def run(self) -> None:
-        """Send events to subscribers until cancelled; a cancel ends all subscriptions."""
-        await self._subscribers.run()
+        self.subscribers = Subscribers(self._told)
 
     # -- as a listener
 
@@ -84,7 +79,7 @@ class History:
             if len(entries) > self._room:
                 del entries[: -self._room]
             self._latest.append((device_id, entry))
-            self._subscribers.note(device_id, entry)
+            self.subscribers.note(device_id, entry)
 
     def changed(self, device_id: str) -> None:
         """Mark a device as changed."""
@@ -159,16 +154,3 @@ class History:
         if abs(offset_s - self._offset_s) > CLOCK_SET_S:
             self._offset_s = offset_s
         return self._offset_s
-
-    # -- subscribers
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the number of subscribers is at its bound."""
-        return self._subscribers.is_full
-
-    def following(
-        self, device_id: str | None
-    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Event]]:
-        """Give the events from now on, for the block."""
-        return self._subscribers.following(device_id)

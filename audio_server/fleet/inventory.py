@@ -8,7 +8,7 @@ and tags may be those of a cluster, which all its nodes share.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -124,11 +124,6 @@ class Inventory:
 
     # -- queries
 
-    @property
-    def here(self) -> Container[str]:
-        """The ids of the devices that were connected when they were last collected."""
-        return self._here.keys()
-
     def knows(self, device_id: str) -> bool:
         """Whether a device was ever seen, or has a name or tags."""
         return bool(
@@ -160,13 +155,13 @@ class Inventory:
             "errors_ever": entry.errors,
         }
 
-    async def away(self, connected: Container[str]) -> list[Row]:
+    async def away(self, is_connected: Callable[[str], bool]) -> list[Row]:
         """Return the rows of all devices that are not connected, with checkpoints."""
         self._follow()
         records, rows = self._records, []
         known = list(dict.fromkeys([*self._store.entries, *records.names, *records.tags]))
         for number, device_id in enumerate(known, 1):
-            if device_id not in connected and self.knows(device_id):
+            if not is_connected(device_id) and self.knows(device_id):
                 rows.append(self.row(device_id))
             if number % BATCH == 0:
                 await trio.lowlevel.checkpoint()

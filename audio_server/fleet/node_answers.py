@@ -6,36 +6,28 @@ The questions are the methods of `Fleet`, so a node may be one process or severa
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import trio
 
-from audio_server.clips.clip import Clip
 from audio_server.cluster.peers import TimedQuestion
-from audio_server.device.behaviour import Button
-from audio_server.fleet.announcements import Order
+from audio_server.fleet.agent_answers import AgentAnswers, Fetch, in_parts
 from audio_server.fleet.answering import Answering, Parts
+from audio_server.fleet.change_tracker import LOOK_S
 from audio_server.fleet.event_numbers import PROCESSES
-from audio_server.fleet.interface import Event, Fleet, Outcomes, Row
+from audio_server.fleet.interface import Event, Fleet, Row
 from audio_server.fleet.listing import Keys, Wanted, keys_of, rows_for
 from audio_server.fleet.row_news import is_news
-
-LOOK_S = 0.25
-"""How often rows are compared that another node follows."""
 
 RECENT_S = 1.0
 """How old the rows may be among which nodes that watch are given the first ones."""
 
 ROWS_AT_ONCE = 50
-OUTCOMES_AT_ONCE = 1000
 """In one part of an answer."""
-
-Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
-"""Returns the blob of a SHA-256, as `Peers.offered` does."""
 
 
 class NodeAnswers:
@@ -43,20 +35,13 @@ class NodeAnswers:
 
     def __init__(self, fleet: Fleet, fetch: Fetch) -> None:
         self._fleet = fleet
-        self._fetch = fetch
         self._recent = RecentRows(fleet)
         answers: Mapping[str, Callable[..., Parts]] = {
+            **AgentAnswers(fleet, fetch).by_name,
             "keys": self._keys,
             "rows": self._rows,
             "follow": self._follow,
-            "events": self._events,
             "follow_events": self._follow_events,
-            "press": self._press,
-            "press_each": self._press_each,
-            "play": self._play,
-            "stop": self._stop,
-            "announce": self._announce,
-            "reports": self._reports,
             "forget": self._forget,
         }
         self._answering = Answering(answers)
@@ -81,7 +66,7 @@ class NodeAnswers:
         yield await self.keys(msgspec.convert(wanted, Wanted), recent=recent)
 
     async def _rows(self, device_ids: list[str]) -> Parts:
-        for some in _some(device_ids, ROWS_AT_ONCE):
+        for some in in_parts(device_ids, ROWS_AT_ONCE):
             yield await self._fleet.rows_of(some)
 
     async def _follow(self, device_ids: list[str], for_s: float) -> Parts:
@@ -96,12 +81,8 @@ class NodeAnswers:
             rows = await self._fleet.rows_of(device_ids)
             news = [row for row in rows if is_news(shown.get(row["id"]), row)]
             shown |= {row["id"]: row for row in news}
-            for some in _some(news, ROWS_AT_ONCE):
+            for some in in_parts(news, ROWS_AT_ONCE):
                 yield some
-
-    async def _events(self, device_id: str | None) -> Parts:
-        for some in _some(await self._fleet.events(device_id), ROWS_AT_ONCE):
-            yield some
 
     async def _follow_events(
         self, device_id: str | None, after: dict[int, int], recent_s: float, for_s: float
@@ -128,42 +109,6 @@ class NodeAnswers:
             while (happened := await _next_event(events, until)) is not None:
                 if is_fresh(happened, is_late=False):
                     yield [happened]
-
-    # -- actions
-
-    async def _press(self, device_id: str, button: str) -> Parts:
-        yield {device_id: await self._fleet.press(device_id, Button[button])}
-
-    async def _press_each(self, device_ids: list[str] | None, button: str) -> Parts:
-        for some in _parts(await self._fleet.press_each(device_ids, Button[button])):
-            yield some
-
-    async def _play(self, device_ids: list[str] | None, clip: int | str) -> Parts:
-        for some in _parts(await self._fleet.play(device_ids, clip)):
-            yield some
-
-    async def _stop(self, device_ids: list[str] | None) -> Parts:
-        for some in _parts(await self._fleet.stop(device_ids)):
-            yield some
-
-    async def _announce(
-        self,
-        device_ids: list[str] | None,
-        number: str,
-        name: str,
-        sha: str,
-        sound_bytes: int,
-        priority: int,
-    ) -> Parts:
-        frames = await self._fetch(sha)
-        sound = await trio.to_thread.run_sync(Clip.from_frames, name, frames, None, sound_bytes)
-        for some in _parts(await self._fleet.announce(device_ids, Order(number, sound, priority))):
-            yield some
-
-    async def _reports(self, number: str) -> Parts:
-        reports = await self._fleet.reports(number)
-        for some in _some(list(reports.items()), OUTCOMES_AT_ONCE):
-            yield dict(some)
 
     async def _forget(self, device_id: str) -> Parts:
         yield {device_id: await self._fleet.forget(device_id)}
@@ -195,14 +140,3 @@ async def _next_event(events: trio.MemoryReceiveChannel[Event], until: float) ->
         except trio.EndOfChannel:
             return None
     return None
-
-
-def _some(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Yield items in lists of bounded length."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _parts(outcomes: Outcomes) -> Iterator[dict[str, Any]]:
-    for some in _some(list(outcomes.items()), OUTCOMES_AT_ONCE):
-        yield dict(some)

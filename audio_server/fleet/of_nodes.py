@@ -8,10 +8,10 @@ A node without an answer delays the others until the deadline at most, and is na
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from hashlib import sha256
 from random import randrange
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import trio
 
@@ -20,13 +20,12 @@ from audio_server.cluster.peers import NodeFacts, Peers
 from audio_server.device.announcing import Hearing
 from audio_server.device.behaviour import Button
 from audio_server.fleet.announcements import Order, Report, Reports
-from audio_server.fleet.event_numbers import PROCESSES, EventNumbers, in_order
+from audio_server.fleet.event_numbers import PROCESSES, in_order
 from audio_server.fleet.events_of_nodes import EventsOfNodes
 from audio_server.fleet.history import KEPT, LATEST
 from audio_server.fleet.interface import (
     GONE,
     Event,
-    Fleet,
     NotReached,
     Outcome,
     Outcomes,
@@ -37,6 +36,7 @@ from audio_server.fleet.interface import (
 from audio_server.fleet.listing import Keys, Page, Wanted
 from audio_server.fleet.node_answers import NodeAnswers
 from audio_server.fleet.nodes_around import NodesAround
+from audio_server.fleet.own_fleet import OwnFleet
 from audio_server.fleet.rows_of_nodes import LIMIT, RowsOfNodes
 from audio_server.fleet.windows import Windows
 
@@ -49,16 +49,6 @@ ACT_S = 5.0
 """How long a node may take to do something to all its devices."""
 
 NO_CLUSTER = Outcome("failed", "the cluster cannot be reached, and it is not at this node")
-
-
-class OwnFleet(Fleet, Protocol):
-    """The fleet of the node itself, of one process or of several."""
-
-    numbers: EventNumbers
-    """Those of its events."""
-
-    def at_work(self) -> AbstractAsyncContextManager[None]:
-        """Collect the devices that are seen for the block."""
 
 
 class FleetOfNodes:

@@ -15,9 +15,9 @@ import structlog
 import trio
 
 from audio_server.fleet.broadcast import WATCHERS_MAX
+from audio_server.fleet.change_tracker import LOOK_S
 from audio_server.fleet.interface import Row
 from audio_server.fleet.listing import Page, Wanted
-from audio_server.fleet.node_answers import LOOK_S
 from audio_server.fleet.row_news import is_news
 from audio_server.fleet.rows_of_nodes import LIMIT, RowsOfNodes
 

@@ -28,8 +28,9 @@ from audio_server.cluster.interface import NoAnswer, TooLate
 from audio_server.cluster.local import Hub
 from audio_server.cluster.opening import make_hub, make_tokens
 from audio_server.device.mode_store import ModeStore
-from audio_server.fleet.anywhere import FleetAnywhere
 from audio_server.fleet.inventory_store import InventoryStore
+from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.workers import Workers
 from audio_server.groups.groups import Groups, Takers
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
@@ -90,7 +91,8 @@ async def supervise(
         hub, records, documents, cluster = make_hub(settings, store, meter, meter)
         repository = await load_repository(settings, progress, documents)
         await put_clips(hub, repository.clips)
-        own_fleet = FleetAnywhere(hub, inventory, records)
+        agents = Workers(hub)
+        own_fleet = OwnFleet(agents, inventory, records)
         counts = partial(_counts, shared_registry)
         fleet = over_nodes(settings, own_fleet, cluster, counts, port, stop, workers)
         groups = await open_groups(settings, repository, own_fleet, config)
@@ -102,7 +104,7 @@ async def supervise(
         start = partial(
             WorkerProcess,
             hub=hub,
-            include=own_fleet.including,
+            include=agents.including,
             boot=WorkerConfig(settings, workers, registry_fd).pack(),
             ended=meter.worker_ended,
         )

@@ -33,7 +33,7 @@ from audio_server.cluster.ownership import Ownership
 from audio_server.cluster.socket import SocketCluster
 from audio_server.device.audio_source import AudioSource
 from audio_server.device.registry import Devices
-from audio_server.fleet.answers import Answers
+from audio_server.fleet.worker_answers import WorkerAnswers
 from audio_server.groups.overrides import NONE, Overrides, shortest_lead_s
 from audio_server.groups.profiles import Profiles
 from audio_server.identity.access_policy import AccessPolicy
@@ -104,7 +104,7 @@ async def run_worker(
     devices = make_devices(settings, live.channels, store=ownership, meter=meter)
     access_policy, policing = _access_policy(settings)
     server = make_server(settings, devices, ownership, access_policy, meter, stop)
-    answers = Answers(devices, number, cluster.blob, records=settings.http != OFF)
+    answers = WorkerAnswers(devices, number, cluster.blob, records=settings.http != OFF)
 
     def use(clips: Sequence[Clip]) -> None:
         devices.change_clips([*clips, *live.channels] if live.channels else clips)

@@ -15,7 +15,8 @@ from audio_server.clips.clip import Clip
 from audio_server.device.attachment import EventAttachment
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.registry import Devices
-from audio_server.fleet.local import LocalFleet
+from audio_server.fleet.devices_here import DevicesHere, OnlyHere
+from audio_server.fleet.own_fleet import OwnFleet
 
 CLIPS = [
     Clip.from_packets(f"clip {mode}", [b"\xf8\xff\xfe"] * 50 * (mode + 1)) for mode in range(5)
@@ -30,7 +31,8 @@ class Stand:
     """Devices, and their fleet."""
 
     devices: Devices
-    fleet: LocalFleet
+    fleet: OwnFleet
+    here: DevicesHere
 
     @contextmanager
     def connected(self, device_id: str = "a", number: int = 1) -> Iterator[EventAttachment]:
@@ -46,12 +48,13 @@ class Stand:
 async def standing(clips: Any = CLIPS, **settings: Any) -> AsyncIterator[Stand]:
     """Devices that run and a fleet that runs. The settings are those of the rules."""
     devices = Devices(clips, Rules(len(clips), **settings), 0.3)
-    fleet = LocalFleet(devices)
+    agents = OnlyHere(devices)
+    fleet = OwnFleet(agents)
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
         nursery.start_soon(fleet.run)
         async with fleet.at_work():
-            yield Stand(devices, fleet)
+            yield Stand(devices, fleet, agents.here)
         nursery.cancel_scope.cancel()
 
 

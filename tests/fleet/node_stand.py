@@ -24,9 +24,10 @@ from audio_server.cluster.peers import UNKNOWN_NODES, Around, NodeFacts
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.fleet import history, node_answers, sightings, snapshot
+from audio_server.fleet.devices_here import OnlyHere
 from audio_server.fleet.inventory_store import MemoryInventory
-from audio_server.fleet.local import LocalFleet
 from audio_server.fleet.of_nodes import FleetOfNodes
+from audio_server.fleet.own_fleet import OwnFleet
 from audio_server.fleet.own_records import OwnRecords
 
 NOW_S = 1.8e9
@@ -190,7 +191,7 @@ class NodeStand(Stand):
     def __init__(self, between: Between, node: str) -> None:
         self.name = f"{node}:50051"
         self.devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
-        self.own = LocalFleet(self.devices, None, between.records)
+        self.own = OwnFleet(OnlyHere(self.devices), None, between.records)
         self.asked: Any = None
         self.fleet = FleetOfNodes(self.own, MemoryPeers(between, node), self.facts)
         between.nodes[node] = self

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 from worker_stand import Spread, drained, ids, spread, state
 
 from audio_server.device.behaviour import Button, State
-from audio_server.fleet.agent import LATE_S, PING_S
 from audio_server.fleet.change_tracker import ChangeTracker
+from audio_server.fleet.workers import LATE_S, PING_S
 
 
 async def test_a_worker_that_hangs_has_no_devices_until_it_answers(

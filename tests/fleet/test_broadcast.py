@@ -14,9 +14,8 @@ from trio.testing import MockClock
 from audio_server.device.behaviour import Button
 from audio_server.device.telemetry import Telemetry
 from audio_server.fleet.broadcast import BEHIND_MAX, ROWS_MAX, WATCHERS_MAX
-from audio_server.fleet.change_tracker import BATCH, LOOKS_A_ROUND, TOUCHED_MAX
+from audio_server.fleet.change_tracker import BATCH, LOOK_S, LOOKS_A_ROUND, TOUCHED_MAX
 from audio_server.fleet.interface import Row
-from audio_server.fleet.local import LOOK_S
 
 
 async def test_all_is_told_first_and_then_what_changes(autojump_clock: MockClock) -> None:
@@ -108,7 +107,7 @@ async def test_a_look_at_devices_where_nothing_happens_is_at_few(autojump_clock:
     async with standing() as at, AsyncExitStack() as stack:
         for number in range(80):
             stack.enter_context(at.devices.attach_events(str(number), number + 1))
-        look = at.fleet._look
+        look = at.here.look
         assert len(look._due()) == 80
         for _ in range(3 * LOOKS_A_ROUND):
             look.touch("7")
@@ -119,7 +118,7 @@ async def test_a_look_that_was_broken_off_is_made_up_for() -> None:
     async with standing() as at, AsyncExitStack() as stack:
         for number in range(3 * BATCH):
             stack.enter_context(at.devices.attach_events(str(number), number + 1))
-        look = at.fleet._look
+        look = at.here.look
         async with aclosing(look.changes()) as changes:
             first = await anext(changes)
         rest = [part async for part in look.changes()]
@@ -129,7 +128,7 @@ async def test_a_look_that_was_broken_off_is_made_up_for() -> None:
 
 async def test_what_is_touched_while_nobody_looks_takes_no_memory() -> None:
     async with standing() as at:
-        look = at.fleet._look
+        look = at.here.look
         look._due()
         for number in range(TOUCHED_MAX + 10):
             look.touch(str(number))

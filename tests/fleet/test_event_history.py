@@ -20,9 +20,10 @@ from audio_server.device.events import DeviceEvent
 from audio_server.device.instrumentation import Outcome
 from audio_server.device.registry import Devices
 from audio_server.fleet.change_tracker import ChangeTracker
+from audio_server.fleet.devices_here import OnlyHere
 from audio_server.fleet.event_text import details_of, text_of
 from audio_server.fleet.history import GONE_MAX, KEPT, KEPT_IN_ALL, KEPT_MIN, LATEST, History
-from audio_server.fleet.local import LocalFleet
+from audio_server.fleet.own_fleet import OwnFleet
 from audio_server.fleet.subscribers import BEHIND_MAX, FRESH_MAX, SUBSCRIBERS_MAX
 
 
@@ -199,7 +200,7 @@ def kept_by(history: History, device_id: str) -> int:
 @pytest.fixture
 async def history(nursery: trio.Nursery) -> History:
     history = History(ChangeTracker(Devices((), Rules(clips=0), 0.3)))
-    nursery.start_soon(history.run)
+    nursery.start_soon(history.subscribers.run)
     return history
 
 
@@ -233,8 +234,8 @@ async def test_where_others_are_forgotten_each_has_more(monkeypatch: pytest.Monk
             with at.devices.attach_events("b", 2):
                 pass
             for _ in range(90):
-                at.fleet._history.happened("a", DeviceEvent.PRESS, Button.MODE, Action.PRESS)
-            assert kept_by(at.fleet._history, "a") > 90
+                at.here.history.happened("a", DeviceEvent.PRESS, Button.MODE, Action.PRESS)
+            assert kept_by(at.here.history, "a") > 90
 
 
 async def test_of_all_together_the_latest_are_told(history: History) -> None:
@@ -251,9 +252,9 @@ async def test_of_those_that_are_gone_only_so_many_are_remembered() -> None:
             with at.devices.attach_events(str(number), number + 1):
                 pass
         assert await at.fleet.events("0") == await at.fleet.events("1") == []
-        assert at.fleet._history.gone("1") is None
+        assert at.here.history.gone("1") is None
         assert len(await at.fleet.events("2")) == 2
-        assert len(at.fleet._history._entries) == GONE_MAX
+        assert len(at.here.history._entries) == GONE_MAX
 
 
 async def test_what_never_connected_is_not_kept(history: History) -> None:
@@ -263,7 +264,7 @@ async def test_what_never_connected_is_not_kept(history: History) -> None:
 
 async def test_without_records_nothing_is_observed() -> None:
     devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
-    LocalFleet(devices, records=False)
+    OwnFleet(OnlyHere(devices, records=False))
     assert not any(isinstance(one, History) for one in devices._context.listeners)
 
 
@@ -302,14 +303,14 @@ def drained(channel: trio.MemoryReceiveChannel[Any]) -> list[Any]:
 
 
 async def test_who_does_not_take_what_happens_is_let_go(history: History) -> None:
-    with history.following("a") as slow:
+    with history.subscribers.following("a") as slow:
         fill(history, "a", BEHIND_MAX + 10)
         await wait_all_tasks_blocked()
         assert len([one async for one in slow]) == BEHIND_MAX  # it ends
 
 
 async def test_when_far_too_much_happens_all_are_let_go(history: History) -> None:
-    with history.following("b") as one:
+    with history.subscribers.following("b") as one:
         fill(history, "a", FRESH_MAX + 10)
         assert [one async for one in one] == []
 

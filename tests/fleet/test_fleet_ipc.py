@@ -24,7 +24,7 @@ async def test_answers_find_their_questions(autojump_clock: MockClock) -> None:
 
 
 async def asks_for(at: LineStand, device_id: str) -> None:
-    (((told, _, facts),),) = await at.ask("row", 1.0, device_id=device_id)
+    (((told, _, facts),),) = await at.ask("rows", 1.0, device_ids=[device_id])
     assert (told, facts["worker"], facts["connected"]) == (device_id, 3, True)
 
 
@@ -33,7 +33,7 @@ async def test_what_is_read_too_late_is_not_done(autojump_clock: MockClock) -> N
     async with line_stand(hung=True) as at:
         with at.connected() as link:
             with pytest.raises(TooLate):
-                await at.ask("press", 3.0, device_id="a", button="MODE")
+                await at.ask("press_each", 3.0, device_ids=["a"], button="MODE")
             await trio.sleep(60)
             at.go_on.set()
             await wait_all_tasks_blocked()
@@ -47,7 +47,7 @@ async def test_an_answer_that_fails_is_logged_and_others_come(logs: Any) -> None
         with pytest.raises(NoAnswer):
             await at.ask("nonsense", 1.0)
         with pytest.raises(NoAnswer):
-            await at.ask("press", 1.0, device_id="a", button="BELL")
+            await at.ask("press_each", 1.0, device_ids=["a"], button="BELL")
         assert await at.ask("ping", 1.0) == [None]
     assert [line["event"] for line in logs] == ["answer failed"]  # the other one was refused
 

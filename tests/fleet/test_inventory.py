@@ -215,19 +215,17 @@ async def test_a_device_that_connects_while_it_is_forgotten_stays_known(
         with at.connected(1, "a"):
             await trio.sleep(2 * COLLECT_S)
         await trio.sleep(2 * COLLECT_S)
-        hub: Any = at.fleet._nodes
-        hub.store.put("a", 3)
-        gather = at.fleet._gather
+        at.hub.store.put("a", 3)
+        rows_of = at.fleet.rows_of
 
-        async def gather_late(what: str, **facts: Any) -> list[Any]:
-            parts = await gather(what, **facts)
-            if what == "forgotten":
-                hub.claim(next(iter(at.fleet._agents)), "a", hub.clock_ns())
-            return parts
+        async def rows_late(device_ids: list[str]) -> Any:
+            rows = await rows_of(device_ids)
+            at.hub.claim(at.nodes[1], "a", at.hub.clock_ns())
+            return rows
 
-        monkeypatch.setattr(at.fleet, "_gather", gather_late)
+        monkeypatch.setattr(at.fleet, "rows_of", rows_late)
         assert await at.fleet.forget("a") == IS_CONNECTED
-        assert hub.store.get("a") == 3
+        assert at.hub.store.get("a") == 3
 
 
 async def test_what_a_worker_saw_is_not_lost_with_an_answer(autojump_clock: MockClock) -> None:

@@ -8,8 +8,8 @@ from trio.testing import MockClock
 from worker_stand import drained, ids, spread, state
 
 from audio_server.device.behaviour import Button, State
+from audio_server.fleet.change_tracker import LOOK_S
 from audio_server.fleet.event_numbers import PROCESSES
-from audio_server.fleet.local import LOOK_S
 
 # -- what is seen
 

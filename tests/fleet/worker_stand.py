@@ -18,8 +18,9 @@ from audio_server.cluster.served import ServedNode
 from audio_server.cluster.socket import SocketCluster
 from audio_server.device.behaviour import Rules, State
 from audio_server.device.registry import Devices
-from audio_server.fleet.answers import Answers
-from audio_server.fleet.anywhere import FleetAnywhere
+from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.worker_answers import WorkerAnswers
+from audio_server.fleet.workers import Workers
 
 
 def clock_ns() -> int:
@@ -46,7 +47,7 @@ class WorkerStand(Stand):
 
     async def _serve(self, far: Any) -> None:
         cluster = SocketCluster(Hanging(far, self), clock_ns=clock_ns)
-        answers = Answers(self.devices, self.number, cluster.blob)
+        answers = WorkerAnswers(self.devices, self.number, cluster.blob)
         async with answers.at_work(), cluster.joined(Listener(asked=answers.asked)):
             await cluster.is_over.wait()
 
@@ -100,7 +101,8 @@ class Spread:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.hub = Hub(clock_ns=clock_ns)
-        self.fleet = FleetAnywhere(self.hub)
+        self.agents = Workers(self.hub)
+        self.fleet = OwnFleet(self.agents)
         self.workers: dict[int, WorkerStand] = {}
         self.nodes: dict[int, str] = {}
         self._nursery = nursery
@@ -119,7 +121,7 @@ class Spread:
     async def attach(self, number: int, stream: Any, life: trio.CancelScope) -> None:
         """Be the supervisor's end of a worker's process."""
         node = self.nodes[number]
-        with life, self.fleet.including(node, number):
+        with life, self.agents.including(node, number):
             await ServedNode(self.hub, node, stream).run()
 
     def kill(self, number: int) -> None:
