@@ -8,6 +8,7 @@ ALSA.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Generator, Iterator
@@ -40,6 +41,15 @@ NONE: Final = (
     "or send the sound of another one through a pipe, with - in the place of --mic"
 )
 
+FIRST_S: Final = 5.0
+"""How long a recorder has for its first sound: it may wake a device."""
+
+SILENT_S: Final = 1.0
+"""How long a recorder may give nothing after that: sound comes 50 times a second, silence too. A
+Ctrl-C is obeyed between two pieces of sound, so it waits for no longer either."""
+
+END_S: Final = 1.0
+
 _PIECE_BYTES = 2 * PACKET_SAMPLES
 
 Packets = Generator[bytes, None, None]
@@ -49,8 +59,8 @@ Packets = Generator[bytes, None, None]
 def open_microphone() -> Iterator[Iterator[bytes]]:
     """Give packets (48 kHz, mono, 20 ms) as they come, for the block; each blocks for its sound.
 
-    Raises `ClipError` where there is no microphone. The packets end where it is taken away. A
-    recorder that was started is gone at the end of the block.
+    Raises `ClipError` where there is no microphone. The packets end where it is taken away, or
+    gives nothing for `SILENT_S`. A recorder that was started is gone at the end of the block.
     """
     reasons: list[str] = []
     for packets in _sources(reasons):
@@ -83,16 +93,31 @@ def _from_program(argv: tuple[str, ...], reasons: list[str]) -> Packets:
     with TemporaryFile() as said, _started(argv, said.fileno()) as process:
         assert process.stdout is not None
         try:
-            while data := os.read(process.stdout.fileno(), _PIECE_BYTES):
+            while data := _read(process.stdout.fileno(), SILENT_S if is_heard else FIRST_S):
                 for packet in encoder.push(data):
                     is_heard = True
                     yield packet
         finally:
-            process.kill()
+            _end(process)
         if not is_heard:
             said.seek(0)
             lines = said.read(4096).decode(errors="replace").strip().splitlines()
             reasons.append(f"{argv[0]}: {lines[-1] if lines else 'it recorded nothing'}")
+
+
+def _read(descriptor: int, within_s: float) -> bytes:
+    """Return the sound that has come; none at the end, or where none comes in time."""
+    is_there, _, _ = select.select([descriptor], [], [], within_s)
+    return os.read(descriptor, _PIECE_BYTES) if is_there else b""
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a recorder to end, and end it where it does not."""
+    process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _started(argv: tuple[str, ...], errors: int) -> subprocess.Popen[bytes]:

@@ -94,3 +94,25 @@ def test_an_input_of_ffmpeg_is_heard(put: Put, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(microphone, "INPUTS", (("nothing", "default"), ("lavfi", wave)))
     with open_microphone() as packets:
         assert sounds_right(list(packets))
+
+
+@pytest.mark.parametrize("begin", ["", "trap '' TERM; "])
+def test_a_recorder_that_hangs_is_ended(
+    put: Put, tone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    for name in ("SILENT_S", "END_S"):
+        monkeypatch.setattr(microphone, name, 0.1)
+    put("parec", f"{begin}echo $$ > {tmp_path}/pid; cat {tone}; exec sleep 60")
+    with open_microphone() as packets:
+        assert sounds_right(list(packets))
+    assert not (Path("/proc") / (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_a_recorder_that_says_nothing_gives_way(
+    put: Put, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(microphone, "FIRST_S", 1.0)  # time enough for the other one
+    put("parec", "exec sleep 60")
+    put("arecord", f"cat {tone}")
+    with open_microphone() as packets:
+        assert sounds_right(list(packets))
