@@ -17,11 +17,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audio_server.clips.opus import is_sendable, is_well_formed
 from audio_server.device.live_channel import ChannelBusy, LiveChannel
-from audio_server.live.pace import AHEAD_S, FASTER
+from audio_server.live.pace import Pace
 from audio_server.web.api.channels import BUSY, UNKNOWN
 from audio_server.web.context import Context
 from audio_server.web.origins import is_own_origin, peer_of
-from audio_server.wire.audio import PACKET_MS
 
 RESTART: Final = 1012
 UNCLEAR: Final = 1008
@@ -96,7 +95,7 @@ async def _cancel_when(over: trio.Event, scope: trio.CancelScope) -> None:
 async def _send(channel: LiveChannel, websocket: WebSocket) -> tuple[int, str]:
     """Put packets as they come, in real time at most; return why no more are taken."""
     await websocket.send_text(SENDING)
-    packets, begun = 0, trio.current_time()
+    pace = Pace()
     while True:
         with trio.move_on_after(SILENT_S) as waiting:
             message = await websocket.receive()
@@ -108,6 +107,5 @@ async def _send(channel: LiveChannel, websocket: WebSocket) -> tuple[int, str]:
         if not packet or not (is_sendable(packet) and is_well_formed(packet)):
             log.warning("invalid message from browser", peer=peer_of(websocket), error=NO_PACKET)
             return UNCLEAR, NO_PACKET
-        await trio.sleep_until(begun + (packets * PACKET_MS / 1000 - AHEAD_S) / FASTER)
+        await pace.next()
         channel.put(packet)
-        packets += 1
