@@ -1,7 +1,7 @@
 """The process that reads the source of a channel for a server: `python -m` this module.
 
-Standard input has the URL, in a line, and is open for as long as the server lives; standard output
-takes Opus in Ogg.
+Standard input has the URL and other hosts to which it may lead, in a line with blanks between, and
+is open for as long as the server lives; standard output takes Opus in Ogg.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import trio
 from audio_server.cli.live_sources import PACKET_S, send_web
 from audio_server.client.api import Api
 from audio_server.clips.errors import ClipError
+from audio_server.clips.web_address import Addresses
 from audio_server.process.output import say_error
+
+OPTION = "live_allow_hosts"
 
 
 class Pipe:
@@ -38,9 +41,9 @@ def _write(data: bytes) -> None:
 
 def main() -> None:
     """Read the URL, for as long as standard input is open; end with status 1 for an error."""
-    url = sys.stdin.buffer.readline().decode().strip()
+    url, *hosts = sys.stdin.buffer.readline().decode().split()
     try:
-        trio.run(_read, url)
+        trio.run(_read, Addresses(url, tuple(hosts), OPTION))
     except* ClipError as errors:
         say_error(*(str(error) for error in errors.exceptions))
         raise SystemExit(1) from None
@@ -48,11 +51,11 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-async def _read(url: str) -> None:
+async def _read(addresses: Addresses) -> None:
     api: Any = Pipe()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_end_with_server, nursery.cancel_scope)
-        await send_web(cast(Api, api), "", url, ())
+        await send_web(cast(Api, api), "", addresses)
         nursery.cancel_scope.cancel()
 
 

@@ -43,7 +43,8 @@ Hosts = Annotated[
         name="--allow-host",
         negative=(),
         help="A host to which redirects and lists of the URL may lead, besides its own; * stands "
-        "for any text. May be given several times.",
+        "for any text. A name of the web that leads to a private address needs it too, without *. "
+        "May be given several times.",
     ),
 ]
 
@@ -59,7 +60,7 @@ def live(
     mic: Mic = False,
 ) -> None:
     """Send sound to a live channel, until it ends or Ctrl-C. It is encoded here."""
-    from audio_server.clips.web_address import PROTOCOLS, is_web
+    from audio_server.clips.web_address import PROTOCOLS, Addresses, is_web
 
     if (source is None) != mic:
         raise CommandError("give either a SOURCE (a file, a URL, or -) or --mic")
@@ -82,7 +83,7 @@ def live(
 
             return await send_microphone(api, channel)
         if is_url:
-            return await send_web(api, channel, source, allow_host)
+            return await send_web(api, channel, Addresses(source, tuple(allow_host)))
         return await (
             send_pipe(api, channel) if source == STDIN else send_file(api, channel, source)
         )

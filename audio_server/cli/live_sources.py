@@ -46,13 +46,13 @@ async def send_pipe(api: Api, channel: str) -> float:
     return await api.send_live(channel, _in_threads(opus_pages(packets, randrange(1 << 32))))
 
 
-async def send_web(api: Api, channel: str, url: str, hosts: tuple[str, ...]) -> float:
+async def send_web(api: Api, channel: str, addresses: Addresses) -> float:
     """Send the sound of a URL, a stream again whenever it breaks off.
 
     Returns at the end of a file, and never for a stream. Raises `ClipError` for a URL that never
     gave sound, and `ServerError`.
     """
-    addresses, total_s, pause_s = Addresses(url, tuple(hosts)), 0.0, FIRST_PAUSE_S
+    total_s, pause_s = 0.0, FIRST_PAUSE_S
     while True:
         opening = _Opening(addresses)
         async with aclosing(opening.pages()) as pages:

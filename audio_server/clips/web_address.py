@@ -2,7 +2,8 @@
 
 A stream comes from a stranger, and is opened by a program of the user's own, which can read the
 user's files and reach the hosts of the user's network. So it leads to HTTP alone, to the host that
-the user has named, and to others only where the user allows them.
+the user has named, and to others only where the user allows them; and a name of the web leads to
+addresses of the web alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urljoin, urlsplit
 
 from audio_server.clips.errors import ClipError
@@ -19,6 +21,11 @@ PROTOCOLS = ("http", "https")
 
 _FOREIGN = re.compile(r"\s*(?!https?://)[^/?#]*:", re.IGNORECASE)
 """The first part of a relative address has no colon (RFC 3986, section 4.2)."""
+
+_LOCAL = (".local", ".localhost", ".lan", ".home", ".home.arpa", ".internal", ".localdomain")
+"""Ends of names that are resolved by a network of its own (RFC 6761, 6762, 8375, and by use)."""
+
+_NAT64 = ip_network("64:ff9b::/96")
 
 OPTION = "--allow-host"
 
@@ -30,10 +37,11 @@ class AddressRefused(ClipError):
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """`url` is the user's own; `hosts` are names of other hosts, in which `*` stands for any
-    text."""
+    text, and `option` is where the user names them."""
 
     url: str
     hosts: tuple[str, ...] = ()
+    option: str = OPTION
 
     def resolve(self, base: str, link: str) -> str:
         """Return the address of a link in an answer from `base`. Raises `AddressRefused` for one
@@ -46,6 +54,19 @@ class Addresses:
             return urljoin(base, link)
         except ValueError:
             raise AddressRefused(shown(self.url), "leads to an address that is no URL") from None
+
+    def check_address(self, host: str, address: str) -> None:
+        """Raise `AddressRefused` where a name of the web leads to an address of this machine or of
+        a private network: its owner says so, and not the user."""
+        if _is_of_the_web(address) or _is_local(host):
+            return
+        host, hosts = host.lower(), [pattern.lower() for pattern in self.hosts]
+        if host in hosts or address in hosts:
+            return
+        reason = (
+            f"leads to {address}, which is no address of the web ({self.option} {host} allows it)"
+        )
+        raise AddressRefused(shown(self.url), reason)
 
     def check(self, url: str) -> None:
         """Raise `AddressRefused` for an address that may not be opened."""
@@ -60,9 +81,11 @@ class Addresses:
             return
         own_protocol, own_host = _parts(self.url)
         if host != own_host:
-            raise AddressRefused(name, f"leads to another host ({OPTION} {host} allows it)")
+            raise AddressRefused(name, f"leads to another host ({self.option} {host} allows it)")
         if own_protocol == "https" != protocol:
-            raise AddressRefused(name, f"leads to http without TLS ({OPTION} {host} allows it)")
+            raise AddressRefused(
+                name, f"leads to http without TLS ({self.option} {host} allows it)"
+            )
 
 
 def is_web(source: str) -> bool:
@@ -79,6 +102,31 @@ def shown(url: str) -> str:
     if "@" not in parts.netloc:
         return url
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _is_local(host: str) -> bool:
+    """Return whether a host is an address, or its name has no owner in the web."""
+    name = host.lower().rstrip(".")
+    return "." not in name or name.endswith(_LOCAL) or _address(host) is not None
+
+
+def _is_of_the_web(address: str) -> bool:
+    found = _address(address)
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or found.sixtofour or _behind_nat64(found) or found
+    return found is not None and found.is_global and not found.is_multicast
+
+
+def _behind_nat64(address: IPv6Address) -> IPv4Address | None:
+    """Return the address to which a gateway of IPv4 leads (RFC 6052)."""
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text.strip("[]"))
+    except ValueError:
+        return None
 
 
 def _parts(url: str) -> tuple[str, str]:

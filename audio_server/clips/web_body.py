@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 
+from audio_server.clips.web_transport import without_metadata
+
 Open = Callable[[int], httpx2.Response]
 """Opens a body from a byte on."""
 
 
 class StreamBody:
-    """A body without an end, read in order. `close` it."""
+    """A body without an end, read in order. `close` it. With an `interval` there are titles of
+    SHOUTcast in it, which are left out."""
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: httpx2.Response, interval: int = 0) -> None:
         self.name = str(response.url)
         self._response = response
-        self._parts: Iterator[bytes] = response.iter_raw()
+        parts = response.iter_raw()
+        self._parts: Iterator[bytes] = without_metadata(parts, interval) if interval else parts
         self._rest = b""
 
     def peek(self, size: int) -> bytes:

@@ -1,8 +1,9 @@
 """Sound of a URL: a stream, a file, an M3U or PLS list that names one, or HLS.
 
 FFmpeg opens nothing here. It gets bytes of requests that are made here, so that each address, also
-of a redirect, of a list, and of each part of HLS, passes `Addresses`; and it may take them for
-formats of sound only, since those that ask for more are not in its list.
+of a redirect, of a list, and of each part of HLS, passes `Addresses`, as does each that a name is
+resolved to (`web_transport`). It may take them for formats of sound only, since those that ask for
+more are not in its list.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from audio_server.clips.formats import OPTIONS
 from audio_server.clips.web_address import Addresses, shown
 from audio_server.clips.web_body import FileBody, ListBody, StreamBody
 from audio_server.clips.web_playlist import LIST_MAX_BYTES, Kind, first_entry, kind_of, parts_of
+from audio_server.clips.web_transport import Transport
 
 CONNECT_S: Final = 10.0
 SILENT_S: Final = 10.0
@@ -98,8 +100,11 @@ class WebSource:
         response = self._response(url, 0)
         length = response.headers.get("content-length", "")
         address = str(response.url)
-        body: StreamBody | FileBody = StreamBody(response)
-        if length.isdecimal():
+        interval = response.headers.get("icy-metaint", "")
+        body: StreamBody | FileBody = StreamBody(
+            response, int(interval) if interval.isdecimal() else 0
+        )
+        if length.isdecimal() and not interval:
             body = FileBody(response, int(length), lambda at: self._response(address, at))
         kind = kind_of(body.peek(_BEGIN_BYTES), response.headers.get("content-type", ""))
         return body, kind
@@ -151,7 +156,8 @@ def open_web(addresses: Addresses, silent_s: float = SILENT_S) -> Iterator[WebSo
     timeout = httpx2.Timeout(silent_s, connect=CONNECT_S)
     try:
         context = ssl.create_default_context()
-        with httpx2.Client(verify=context, timeout=timeout) as client:
+        transport = Transport(context, addresses)
+        with httpx2.Client(transport=transport, timeout=timeout) as client:
             yield WebSource(client, addresses)
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise StreamBroke(shown(addresses.url), _reason(error)) from error

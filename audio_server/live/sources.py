@@ -37,28 +37,33 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def reading(channels: Sequence[LiveChannel], urls: Mapping[str, str]) -> AsyncIterator[None]:
-    """Read the URL of each channel that has one, for the block."""
+async def reading(
+    channels: Sequence[LiveChannel], urls: Mapping[str, str], hosts: Sequence[str] = ()
+) -> AsyncIterator[None]:
+    """Read the URL of each channel that has one, for the block. `hosts` are others to which it may
+    lead."""
     async with trio.open_nursery() as nursery:
         for channel in channels:
             if (url := urls.get(channel.name)) is not None:
-                nursery.start_soon(Source(channel, url).run)
+                nursery.start_soon(Source(channel, url, hosts=hosts).run)
         yield
         nursery.cancel_scope.cancel()
 
 
 class Source:
-    """The source of one channel. `command` starts its process, which is given the URL on standard
-    input and lives no longer than that is open."""
+    """The source of one channel. `command` starts its process, which is given the URL and the hosts
+    on standard input, in a line, and lives no longer than that is open."""
 
     def __init__(
         self,
         channel: LiveChannel,
         url: str,
         command: Sequence[str] = (sys.executable, "-m", READER),
+        *,
+        hosts: Sequence[str] = (),
     ) -> None:
         self._channel = channel
-        self._url = url
+        self._line = " ".join((url, *hosts)).encode() + b"\n"
         self._command = command
         self._said = b""
 
@@ -103,7 +108,7 @@ class Source:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, process)
                 with suppress(trio.BrokenResourceError):  # it has ended already
-                    await process.stdin.send_all(self._url.encode() + b"\n")
+                    await process.stdin.send_all(self._line)
                 try:
                     await self._hear(process)
                 except NotPlainOpus:

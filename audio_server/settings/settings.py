@@ -27,6 +27,7 @@ from audio_server.settings.values import (
     File,
     GraceS,
     Host,
+    Hosts,
     Http,
     LeadMs,
     LedBrightness,
@@ -108,6 +109,10 @@ class Settings:
     live_sources: Sources = ()
     """URLs that the server itself reads for live channels, as NAME=URL with blanks between: each
     channel is there with the others, and its stream is opened again when it breaks off."""
+
+    live_allow_hosts: Hosts = ()
+    """Hosts to which those URLs may lead by redirects and lists, and names of the web that lead to
+    addresses of a private network, with commas between; * stands for any text of a name."""
 
     record: bool = False
     """Keep the sound of live channels as it is sent, in `recordings` of the data folder."""

@@ -167,6 +167,11 @@ def _check_channel(name: str) -> None:
         raise ValueError(f'"{name}" is no name for a channel: it is a command of `live`')
 
 
+def _hosts(_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
+    hosts = (part.strip() for part in tokens[0].value.split(","))
+    return tuple(dict.fromkeys(host for host in hosts if host))
+
+
 def _sources(_: Any, tokens: Sequence[Token]) -> tuple[tuple[str, str], ...]:
     sources: dict[str, str] = {}
     for part in tokens[0].value.split():
@@ -218,6 +223,10 @@ Networks = Annotated[
 Channels = Annotated[
     tuple[str, ...],
     Parameter(converter=_channels, n_tokens=1, show_default=False, metavar="NAME,..."),
+]
+Hosts = Annotated[
+    tuple[str, ...],
+    Parameter(converter=_hosts, n_tokens=1, show_default=False, metavar="HOST,..."),
 ]
 Sources = Annotated[
     tuple[tuple[str, str], ...],

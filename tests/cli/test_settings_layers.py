@@ -40,6 +40,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "live": ("radio", "radio,hall", "a.b-c_1"),
     "live_patience_s": ("0", "2.5", "300"),
     "live_sources": ("a=http://a/", "a=https://b/s?x=1,2 b=http://c/", "c=http://me:pw@c/"),
+    "live_allow_hosts": ("a.org", "a.org,*.b.org", "10.0.0.5"),
     "record": ("true", "false", "true"),
     "record_minutes": ("1", "30", "59"),
     "record_days": ("1", "7", "3650"),
@@ -71,7 +72,7 @@ def value_of(settings: Settings, name: str, like: str) -> object:
         return None if like == "off" else int(like)
     if name == "live_sources":
         return tuple(tuple(part.split("=", 1)) for part in like.split())
-    if name == "live":
+    if name in ("live", "live_allow_hosts"):
         return tuple(like.split(","))
     if isinstance(value, tuple):
         return tuple(ip_network(text) for text in like.split(","))
