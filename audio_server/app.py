@@ -246,7 +246,7 @@ async def _run(
     )
     port: int = listeners[0].socket.getsockname()[1]
     fleet = over_nodes(settings, own, shared.cluster, partial(counts_of, devices), port, stop)
-    parts = repository, fleet, stop, shared_registry.text
+    parts = repository, fleet, stop, partial(shared_registry.text, live.readings)
     context = Context(settings, port, *parts, live.channels, live.recordings, groups=groups)
     reload = partial(_reload, access_policy, context)
     async with AsyncExitStack() as stack:

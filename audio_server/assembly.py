@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from math import inf
@@ -39,9 +39,11 @@ from audio_server.groups.kept import KeptGroups
 from audio_server.groups.profiles import Profiles
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
+from audio_server.live.metrics import readings
 from audio_server.live.recorder import recording
 from audio_server.live.recordings import Recordings, packets_of
 from audio_server.live.sources import reading
+from audio_server.metrics.family import Reading
 from audio_server.metrics.metrics import Metrics
 from audio_server.process.addresses import open_listeners
 from audio_server.process.log_limiter import ALL_DEVICES, EACH_DEVICE, LogLimiter
@@ -98,6 +100,13 @@ class Live:
     urls: Mapping[str, str]
     """The sources of channels that have one, by the name of the channel."""
 
+    hosts: Sequence[str] = ()
+    """Other hosts to which they may lead."""
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield the counts of the channels for Prometheus."""
+        return readings(self.channels)
+
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Record the channels for the block, and read their sources, as the settings say."""
@@ -106,7 +115,7 @@ class Live:
                 record = recording(self.channels, self.recordings, self.packets_max)
                 await stack.enter_async_context(record)
             if self.urls:
-                await stack.enter_async_context(reading(self.channels, self.urls))
+                await stack.enter_async_context(reading(self.channels, self.urls, self.hosts))
             yield
 
 
@@ -118,11 +127,11 @@ def live_of(settings: Settings) -> Live:
     if settings.data is None or is_nowhere(settings.data):
         if settings.record:
             raise SetupError("--record", "there is no data folder; name one with --data FOLDER")
-        return Live(channels, None, None, urls)
+        return Live(channels, None, None, urls, settings.live_allow_hosts)
     keep_s = settings.record_days * 24 * 3600
     recordings = Recordings(settings.data / "recordings", settings.record_mib << 20, keep_s)
     packets_max = packets_of(settings.record_minutes) if settings.record else None
-    return Live(channels, recordings, packets_max, urls)
+    return Live(channels, recordings, packets_max, urls, settings.live_allow_hosts)
 
 
 async def load_repository(

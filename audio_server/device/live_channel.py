@@ -1,12 +1,13 @@
 """A live channel: sound that comes in real time, framed once, for any number of devices.
 
-Packets are put at the edge of a ring, in which each take has a place (`live_take`).
+Packets come to the edge of a ring by the clock of the server (`live_flow`). Each take has a place
+in the ring (`live_take`), and packets are sent to all takes together (`live_push`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from math import inf
@@ -14,15 +15,15 @@ from typing import Protocol
 
 import trio
 
-from audio_server.device.live_take import LiveTake, Run
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.live_flow import LATE, Counts, Flow
+from audio_server.device.live_push import Listener, Push, Pusher
+from audio_server.device.live_take import LiveTake
+from audio_server.device.timer_wheel import Timer, TimerWheel
 from audio_server.wire.audio import PACKET_MS, frame_packet, unframe_packet
 
 RING = 500
 """Packets that are kept: 10 s, more than any lead."""
-
-RUNS = 8
-"""Runs of packets that are kept joined: takes that are served in one tick mostly ask for the same
-few."""
 
 _PACKET_S = PACKET_MS / 1000
 
@@ -49,8 +50,7 @@ class LiveChannel:
     """An `AudioSource` that one sender at a time puts packets into.
 
     Once the sender has gone, silence is sent for `patience_s`, and then takes end; another sender
-    that comes meanwhile goes on with them. `inserted` and `left_out` count packets of all takes,
-    `lost` those that other processes were too slow to take.
+    that comes meanwhile goes on with them. Only while there are takes, packets keep to the clock.
     """
 
     packets = None
@@ -59,7 +59,7 @@ class LiveChannel:
 
     def __init__(self, name: str, patience_s: float = 5.0) -> None:
         self.name = name
-        self.inserted = self.left_out = self.lost = 0
+        self.counts = Counts()
         self.is_asked = False
         """Set when a take asks for packets, for an owner that clears it now and then."""
         self._patience_s = patience_s
@@ -68,7 +68,11 @@ class LiveChannel:
         self._is_sending = False
         self._gone_at = -inf
         self._listeners: tuple[ChannelListener, ...] = ()
-        self._runs: dict[tuple[int, int], Run] = {}
+        self._put_at = -inf
+        self._flow: Flow | None = None
+        self._pusher = Pusher(self)
+        self._timer_wheel: TimerWheel | None = None
+        self._timer: Timer | None = None
 
     def subscribe(self, listener: ChannelListener) -> None:
         """Call `listener` from now on."""
@@ -129,10 +133,75 @@ class LiveChannel:
 
     def put(self, packet: bytes) -> None:
         """Add a packet of Opus, 20 ms and mono, at the edge. Never waits."""
-        self._frames.append(frame_packet(packet))
-        self._edge += 1
+        now = self._put_at = trio.current_time()
+        frame = frame_packet(packet)
+        if self._flow is None:
+            self._release([frame])
+        else:
+            self._release(self._flow.put(frame, now))
+            if self._flow.holds:
+                self._watch()
         for listener in self._listeners:
             listener.put(packet)
+
+    def refill(self, packets: Iterable[bytes]) -> None:
+        """Have these packets, which have come elsewhere, in the place of all that are kept."""
+        self._frames.clear()
+        self._put_at = trio.current_time()
+        self._release([frame_packet(packet) for packet in packets])
+
+    def _release(self, frames: Iterable[bytes]) -> None:
+        for frame in frames:
+            self._frames.append(frame)
+            self._edge += 1
+            self._pusher.moved(self._edge)
+
+    @property
+    def ahead(self) -> float:
+        """By how many packets the edge is before its time, below 0 after it."""
+        now = trio.current_time()
+        if self._flow is not None:
+            return self._flow.ahead(now)
+        return max(-LATE, (self._put_at - now) / _PACKET_S)
+
+    def start_push(
+        self,
+        period: int,
+        push: Push,
+        ended: Callable[[], None],
+        timer_wheel: TimerWheel,
+        meter: Instrumentation,
+    ) -> Listener:
+        """Call `push` for packets that come: see `Pusher.start`."""
+        listener = self._pusher.start(period, push, ended, timer_wheel, meter)
+        if self._flow is None:
+            now = trio.current_time()
+            self._flow = Flow(self.counts, max(self._put_at, now - LATE * _PACKET_S))
+            self._timer_wheel = timer_wheel
+            self._watch()
+        return listener
+
+    def _watch(self) -> None:
+        """Look at the flow when it is due, and from then on."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._flow is not None and self._timer_wheel is not None:
+            self._timer = self._timer_wheel.start(self._flow.next_at, self._look, _nothing)
+
+    def _look(self, now: float) -> float | None:
+        """Release the packets that are due, and silence where none comes; return the time of the
+        next look, None without a take."""
+        flow = self._flow
+        if flow is None or not self._pusher.has_listeners:
+            self._flow = None
+            self._release(flow.flush() if flow is not None else ())
+            return None
+        self.is_asked = True
+        if self.is_over:
+            self._pusher.end()
+            return now + _PACKET_S
+        self._release(flow.tick(now, is_sending=self._is_sending))
+        return flow.next_at
 
     @property
     def patience_left_s(self) -> float:
@@ -145,21 +214,6 @@ class LiveChannel:
         first = max(0, len(self._frames) - most)
         return [unframe_packet(frame) for frame in islice(self._frames, first, None)]
 
-    def frame(self, number: int) -> bytes:
-        """Return a packet that is kept, framed."""
-        return self._frames[number - self.oldest]
-
-    def run(self, place: int, count: int) -> Run:
-        """Return kept packets, which all takes that ask for them share."""
-        key = place, count
-        if (run := self._runs.get(key)) is None:
-            if len(self._runs) >= RUNS:
-                self._runs.clear()
-            first = place - self.oldest
-            frames = tuple(islice(self._frames, first, first + count))
-            run = self._runs[key] = Run(frames, b"".join(frames))
-        return run
-
     def slice(self, start: int, stop: int) -> bytes:
         """Return kept packets by their numbers; devices have takes of their own (`begin_take`)."""
         first = self.oldest
@@ -168,3 +222,7 @@ class LiveChannel:
     def begin_take(self, lead_s: float) -> LiveTake:
         """Return the source of one take, which sends its first `lead_s` at once."""
         return LiveTake(self, round(lead_s / _PACKET_S))
+
+
+def _nothing() -> None:
+    """Called after the last look."""

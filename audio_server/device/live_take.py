@@ -1,108 +1,42 @@
 """The place of one device in a live channel.
 
-It is a little more than the lead behind the edge when a take begins, so that the first burst is
-there to be sent. From then on the clock of the player moves the place and the source moves the
-edge, and the two drift apart:
-
-- where the place meets the edge, a packet of silence is sent in the place of sound;
-- where it was too far behind for `LOOK` packets in a row, so many packets are left out;
-- a device that did not read for long goes on at the edge.
-
-Whole packets are put in and left out, and counted: a source that is 500 ppm fast loses one packet
-of 20 ms in 40 s.
+All places are at the edge, which is on the clock of the server (`live_flow`), so a device that is
+sent each packet as it comes has as many in hand all the time: its lead, less the packets by which
+the edge may be before its time. A device that did not read, or stood still, goes on at the edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from audio_server.device.audio_source import NoSound, SourceEnded
-from audio_server.wire.audio import SILENCE, frame_packet, unframe_packet
+from audio_server.device.instrumentation import Instrumentation
+from audio_server.device.live_flow import EARLY
+from audio_server.device.live_push import Listener, Push
+from audio_server.device.timer_wheel import TimerWheel
+from audio_server.wire.audio import started
 
 if TYPE_CHECKING:
     from audio_server.device.live_channel import LiveChannel
 
-MARGIN = 2
-"""Packets between a place and the edge right after a refill: the jitter of a source."""
+BATCH: Final = 7
+"""Packets that a device is sent at once: the first of them waits for 120 ms."""
 
-SLACK = 3
-"""Packets by which a place may be further behind."""
-
-LOOK = 100
-
-BEHIND_MAX = 250
-"""A place that is further behind belongs to a device that did not read: it goes to the edge."""
-
-REFILL = 5
-"""Packets that a take sends in a wake: each waits for a tenth of a second at most."""
-
-_SILENT = frame_packet(SILENCE)
-
-
-class Run(NamedTuple):
-    """Packets that follow each other, framed, and the same joined."""
-
-    frames: Sequence[bytes]
-    joined: bytes
-
-
-_NO_RUN = Run((), b"")
+_ROUNDING: Final = 1e-6
 
 
 class LiveTake:
-    """The place of one device in a channel, an `AudioSource`. A position has what it had when it is
-    asked for again; those before it are forgotten."""
-
-    packets = None
-    refill = REFILL
+    """The sound of one take of a channel. `place` is the number of the next packet."""
 
     def __init__(self, channel: LiveChannel, lead: int) -> None:
         self.name = channel.name
+        self.place = channel.edge
         self._channel = channel
-        self._behind = lead + MARGIN
-        self._place: int | None = None
-        self._start = 0
-        self._made: Sequence[bytes] = ()
-        self._looked = 0
-        self._least: float = inf
-
-    def slice(self, start: int, stop: int) -> bytes:
-        """Return the packets of positions. Raises `SourceEnded`, and `NoSound` at the beginning."""
-        self._channel.is_asked = True
-        if self._place is None and self._channel.is_over:
-            raise NoSound(f"no sound is sent to {self.name}")
-        is_next = start - self._start == len(self._made)
-        if is_next and (run := self._regular(stop - start)) is not _NO_RUN:
-            self._start, self._made = start, run.frames
-            return run.joined
-        made = list(self._made[start - self._start :])
-        self._start, self._made = start, made
-        if not made and self._is_over():
-            raise SourceEnded
-        while len(made) < stop - start:
-            made.append(self._next())
-        frames = b"".join(made[: stop - start])
-        return _begun(frames, made[0]) if start == 0 else frames
-
-    def _regular(self, count: int) -> Run:
-        """Fast path of `_next`, for packets that follow the last one and are all there; without
-        any of them it leaves the work to that.
-
-        Invariant: the place, the count of looks and the least distance are then those that `_next`
-        would have left. Benchmark: `python -m benchmarks.live`.
-        """
-        channel, place = self._channel, self._place
-        if place is None:
-            return _NO_RUN
-        behind, looked = channel.edge - place - count, self._looked + count
-        is_there = 0 <= behind <= BEHIND_MAX - count and place >= channel.oldest
-        if not is_there or looked >= LOOK:
-            return _NO_RUN
-        self._looked, self._place = looked, place + count
-        self._least = min(self._least, behind)
-        return channel.run(place, count)
+        self._lead = lead
+        self._period = min(BATCH, lead // 2)
+        self._has_begun = False
 
     @property
     def is_ready(self) -> bool:
@@ -113,43 +47,46 @@ class LiveTake:
         """As that of the channel."""
         await self._channel.wait_ready()
 
-    def _is_over(self) -> bool:
-        channel, place = self._channel, self._place
-        return place is not None and place >= channel.edge and channel.is_over
+    def start(
+        self,
+        push: Push,
+        ended: Callable[[], None],
+        timer_wheel: TimerWheel,
+        meter: Instrumentation,
+    ) -> Listener:
+        """Have the channel call `push` for its packets: see `Pusher.start`."""
+        return self._channel.start_push(self._period, push, ended, timer_wheel, meter)
 
-    def _next(self) -> bytes:
+    def room(self, most: int, *, is_dry: bool) -> int:
+        """Return how many packets are to be sent now, of the `most` that the lead allows.
+
+        A device that `is_dry` has no sound left, or had none yet: it goes on at the edge, and so
+        does one that cannot be given all that has come.
+        """
         channel = self._channel
-        place = self._place = self._fitted(channel.edge)
-        if place >= channel.edge:
-            channel.inserted += 1
-            return _SILENT
-        self._place = place + 1
-        return channel.frame(place)
-
-    def _fitted(self, edge: int) -> int:
-        """Return the place of the next packet, which is mostly the one after the last."""
-        channel, place = self._channel, self._place
-        if place is None:
-            return max(channel.oldest, edge - self._behind)
-        if edge - place > BEHIND_MAX:
-            to = edge - self._behind
+        channel.is_asked = True
+        place = max(self.place, channel.oldest) if self._has_begun else channel.oldest
+        if is_dry or channel.edge - place > most:
+            early = min(EARLY - channel.ahead, self._lead / 2)
+            most = max(0, math.floor(most - early + _ROUNDING))
+            place = max(place, channel.edge - most)
+        if not self._has_begun:
+            place = channel.edge if channel.is_over else place
         else:
-            to = place + self._too_far(edge - place - 1)
-        to = max(to, channel.oldest)  # another programme has begun
-        channel.left_out += to - place
-        return to
+            channel.counts.skipped += place - self.place
+        self.place = place
+        return channel.edge - place or int(channel.is_over)  # `slice` then says that it is
 
-    def _too_far(self, behind: int) -> int:
-        """Return by how many packets the place was too far behind all the time."""
-        self._least = min(self._least, behind)
-        self._looked += 1
-        if self._looked < LOOK:
-            return 0
-        excess = self._least - MARGIN
-        self._looked, self._least = 0, inf
-        return int(excess) if excess > SLACK else 0
-
-
-def _begun(frames: bytes, first: bytes) -> bytes:
-    """Return frames with `is_start` on the first."""
-    return frame_packet(unframe_packet(first), is_start=True) + frames[len(first) :]
+    def slice(self, start: int, stop: int) -> bytes:
+        """Return the next packets, as many as positions. Raises `SourceEnded`, and `NoSound` at the
+        beginning."""
+        if self.place == self._channel.edge:
+            if self._has_begun:
+                raise SourceEnded
+            raise NoSound(f"no sound is sent to {self.name}")
+        place, self.place = self.place, self.place + stop - start
+        frames = self._channel.slice(place, self.place)
+        if self._has_begun:
+            return frames
+        self._has_begun = True
+        return started(frames)

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, reschedule
@@ -58,6 +58,31 @@ It gets the time, which was read for its chunk: it may be in the past by the len
 """
 
 
+class Steps(Protocol):
+    """Steps that are done again and again, until they end, fail or are cancelled."""
+
+    error: Exception | None
+
+    def cancel(self) -> None:
+        """End the steps. They may have ended already."""
+
+
+async def sleep_through(start: Callable[[Callable[[], None]], Steps]) -> None:
+    """Start steps, and return when they end. Raises their error; cancelling it cancels them.
+
+    `start` gets a function for them to call after the last one.
+    """
+    steps = start(partial(reschedule, trio.lowlevel.current_task()))
+
+    def abort(_: RaiseCancelT) -> Abort:
+        steps.cancel()
+        return Abort.SUCCEEDED
+
+    await trio.lowlevel.wait_task_rescheduled(abort)
+    if steps.error is not None:
+        raise steps.error
+
+
 class Timer:
     """A step that is done again and again, and the tick's bucket that it is in."""
 
@@ -85,7 +110,7 @@ class TimerWheel:
     loop all steps whose ticks have passed are performed at once.
     """
 
-    __slots__ = ("_alarm", "_buckets", "_meter", "_per_s", "_sleepers", "_ticks")
+    __slots__ = ("_alarm", "_buckets", "_meter", "_per_s", "_sleepers", "_soon", "_ticks")
 
     def __init__(
         self, meter: Instrumentation | None = None, ticks_per_s: int = TICKS_PER_S
@@ -96,6 +121,7 @@ class TimerWheel:
         self._ticks: list[int] = []  # of the buckets: a heap
         self._alarm = trio.CancelScope()
         self._sleepers: deque[Timer] = deque()  # whose time has come, and who wait their turn
+        self._soon: list[Callable[[], bool]] = []
 
     async def run(self) -> NoReturn:
         """Perform the steps that are due, for ever. Costs nothing without any.
@@ -104,15 +130,22 @@ class TimerWheel:
         first or with it.
         """
         while True:
-            if not self._sleepers:
+            if not (self._sleepers or self._soon):
                 first = self._ticks[0] if self._ticks else math.inf
                 self._alarm = trio.CancelScope(deadline=first / self._per_s)
                 with self._alarm:
                     await trio.sleep_forever()
+            self._soon = [work for work in self._soon if work()]
             await self._serve_due()
             self._wake()
-            if self._sleepers:
+            if self._sleepers or self._soon:
                 await trio.lowlevel.checkpoint()
+
+    def soon(self, work: Callable[[], bool]) -> None:
+        """Call `work` in the next turns of the loop, once in each, until it returns False. It must
+        not block, and raises nothing."""
+        self._soon.append(work)
+        self._alarm.deadline = -math.inf
 
     def find_phase(self, when: float, period: int) -> int:
         """Return the best first tick, counted from `when`, for steps every `period` ticks.
@@ -142,15 +175,7 @@ class TimerWheel:
         Returns when `step` returns None, and raises its errors. Cancelling it leaves nothing
         behind: `step` is not called again.
         """
-        drive = self.start(when, step, partial(reschedule, trio.lowlevel.current_task()))
-
-        def abort(_: RaiseCancelT) -> Abort:
-            drive.cancel()
-            return Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
-        if drive.error is not None:
-            raise drive.error
+        await sleep_through(partial(self.start, when, step))
 
     def start(self, when: float, step: Step, ended: Callable[[], None]) -> Timer:
         """As `drive`, without a task that sleeps: `ended` is called after the last step, or an

@@ -65,11 +65,10 @@ class _Offer:
         backlog = self._channel.latest(RING // 4) if is_first else None
         return [None if left_s == inf else left_s, backlog]
 
-    def _noted(self, note: tuple[int, int]) -> None:
-        inserted, left_out = note
-        self._channel.inserted += inserted
-        self._channel.left_out += left_out
-        self._channel.lost = self.feed.lost
+    def _noted(self, note: Sequence[int]) -> None:
+        counts = self._channel.counts
+        counts.add(note)
+        counts.lost = self.feed.lost
 
 
 class FollowedChannel(LiveChannel):
@@ -83,7 +82,6 @@ class FollowedChannel(LiveChannel):
         self._ready = trio.Event()
         self._number = 0
         self._quiet = 0
-        self._told = 0, 0
 
     @property
     def is_ready(self) -> bool:  # type: ignore[override]
@@ -127,9 +125,7 @@ class FollowedChannel(LiveChannel):
         if left_s is not None:
             self._gone_at = trio.current_time() + left_s - self._patience_s
         if backlog is not None:
-            self._frames.clear()  # of the time before
-            for packet in backlog:
-                self.put(packet)
+            self.refill(backlog)
         self._ready.set()
 
     def look(self) -> None:
@@ -145,10 +141,7 @@ class FollowedChannel(LiveChannel):
             self._follow()
 
     def _confirm(self) -> None:
-        inserted, left_out = self.inserted, self.left_out
-        note = inserted - self._told[0], left_out - self._told[1]
-        self._told = inserted, left_out
-        self._feeds.heard(self._key, self._number, note)
+        self._feeds.heard(self._key, self._number, self.counts.taken())
 
 
 class FollowedChannels:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import metadata
 
@@ -51,11 +51,11 @@ class SharedRegistry:
         connected, playing, failing = (int(sum(row[at] for row in alive)) for at in places)
         return connected, playing, failing
 
-    def text(self) -> str:
-        """All of it, for Prometheus."""
+    def text(self, more: Callable[[], Iterable[Reading]] = tuple) -> str:
+        """All of it, for Prometheus, with more that only this process knows."""
         from audio_server.metrics.text import render  # a library that only the pages need
 
-        return render(self._readings())
+        return render((*self._readings(), *more()))
 
     def _readings(self) -> Iterator[Reading]:
         yield _info()

@@ -31,6 +31,13 @@ def unframe_packet(message: bytes) -> bytes:
     return bytes(_parse(message[PREFIX_BYTES:]).data)
 
 
+def started(frames: bytes, *, is_end: bool = False) -> bytes:
+    """Messages with `is_start` on the first; `is_end`: it is the last packet of its take too."""
+    first = PREFIX_BYTES + int.from_bytes(frames[1:PREFIX_BYTES], "big")
+    data = unframe_packet(frames[:first])
+    return frame_packet(data, is_start=True, is_end=is_end) + frames[first:]
+
+
 def starts_of(frames: bytes) -> Iterator[int]:
     """Yield where each of the messages in `frames` begins, and where the last one ends."""
     at = 0

@@ -99,7 +99,7 @@ async def supervise(
         group_document = GroupDocument(hub)
         await group_document.put(groups.members, groups.clips)
         stack.enter_context(offering(live.channels, hub.feeds))
-        parts = repository, fleet, stop, shared_registry.text
+        parts = repository, fleet, stop, partial(shared_registry.text, live.readings)
         context = Context(settings, port, *parts, live.channels, live.recordings, groups=groups)
         start = partial(
             WorkerProcess,

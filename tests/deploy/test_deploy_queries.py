@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import promql_parser
 import pytest
@@ -10,6 +11,8 @@ from deployed import ADAPTER, DASHBOARD, DEPLOY, PROMETHEUS, ROOT, RULES, THINGS
 from grpclib.const import Status
 from prometheus_client.parser import text_string_to_metric_families
 
+from audio_server.device.live_channel import LiveChannel
+from audio_server.live.metrics import readings
 from audio_server.metrics import families as of
 from audio_server.metrics.shared_registry import SharedRegistry
 
@@ -32,7 +35,9 @@ def labels() -> dict[str, set[str]]:
     row.call_ended("/", Status.OK)
     row.certificate_ends("server", 1.0)
     found: dict[str, set[str]] = {"up": set(), "ALERTS": {"alertname", "alertstate"}}
-    for family in text_string_to_metric_families(board.text()):
+    for family in text_string_to_metric_families(
+        board.text(partial(readings, [LiveChannel("radio")]))
+    ):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found

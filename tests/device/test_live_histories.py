@@ -33,13 +33,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.live_channel import LiveChannel
-from audio_server.device.live_take import BEHIND_MAX, LOOK
+from audio_server.device.live_flow import HELD_MAX
+from audio_server.device.live_take import BATCH
 from audio_server.device.registry import Devices
 from audio_server.wire.audio import SILENCE
 
 PATIENCE_S = 1.0
-LATE_MAX_S = (BEHIND_MAX + LOOK + LEAD_S / PACKET_S) * PACKET_S
-"""A place that is further behind goes to the edge, or does so within a look."""
+LATE_MAX_S = HELD_MAX * PACKET_S + LEAD_S + BATCH * PACKET_S
+"""The longest that a packet is held, kept for those who join, and waits for its batch."""
 
 all_rules = st.builds(
     partial(Rules, len(CLIPS) + 1),
@@ -82,7 +83,7 @@ class Air(World):
         with scope, self.channel.sending():
             while True:
                 await trio.sleep_until(max(begun + sent * every_s, self.held_until))
-                self.channel.put(b"\xf8" + self.channel.edge.to_bytes(4, "big"))
+                self.channel.put(b"\xf8" + len(self.put_at).to_bytes(4, "big"))
                 self.put_at.append(trio.current_time())
                 sent += 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from grpclib.const import Status
 from read_metrics import Read
 
+from audio_server.device.live_channel import LiveChannel
+from audio_server.live.metrics import readings
 from audio_server.metrics.shared_registry import SharedRegistry
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +27,7 @@ def names() -> set[str]:
     shared_registry = SharedRegistry()
     metrics = shared_registry.row()
     metrics.call_ended("/", Status.OK)
-    read = Read(shared_registry.text())
+    read = Read(shared_registry.text(partial(readings, [LiveChannel("radio")])))
     return {name for name, _ in read.samples}
 
 

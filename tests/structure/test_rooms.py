@@ -42,7 +42,7 @@ fleet: clips cluster device names wire
 groups: clips device errors files names settings wire
 identity: errors files rpc/io rpc/terms settings wire
 judge: clips device identity process rpc settings wire
-live: clips cluster device files wire
+live: clips cluster device files metrics wire
 metrics: cluster/terms device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms

@@ -13,9 +13,11 @@ class Channel(Struct):
     name: str
     mode: Annotated[int, Meta(ge=0, description="the mode that plays it")]
     sending: Annotated[bool, Meta(description="whether sound is sent to it now")]
-    inserted: Annotated[int, Meta(ge=0, description="packets of silence, over all devices")]
-    left_out: Annotated[int, Meta(ge=0, description="packets left out, over all devices")]
+    inserted: Annotated[int, Meta(ge=0, description="packets of silence in the place of sound")]
+    left_out: Annotated[int, Meta(ge=0, description="packets of a source that was ahead")]
+    skipped: Annotated[int, Meta(ge=0, description="packets that devices missed, over all devices")]
     lost: Annotated[int, Meta(ge=0, description="packets that workers were too slow to take")]
+    underruns: Annotated[int, Meta(ge=0, description="times at which no sound came in time")]
 
 
 class Channels(Struct):

@@ -64,7 +64,7 @@ class ChannelOperations:
         clips = len(self._repository.clips)
         return shapes.Channels(
             [
-                shapes.Channel(one.name, mode, one.is_sending, one.inserted, one.left_out, one.lost)
+                shapes.Channel(name=one.name, mode=mode, sending=one.is_sending, **vars(one.counts))
                 for mode, one in enumerate(self._channels.by_name.values(), clips)
             ]
         )
