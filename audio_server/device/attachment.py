@@ -6,16 +6,18 @@ can end the request when it is overtaken, without a task or a channel between th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 import trio
+from trio.lowlevel import Abort, RaiseCancelT, Task
 
 from audio_server.device.audio_sink import AudioSink
 from audio_server.device.behaviour import Action, Button
 from audio_server.device.device import Device
 from audio_server.device.led_state import LedState
+from audio_server.device.loan import Lent, Request
 from audio_server.device.press_queue import Press
 from audio_server.device.takeover import CallKind
 from audio_server.device.telemetry import Telemetry
@@ -54,7 +56,8 @@ class Attachment:
 
     With `scope`, a cancel scope that the block runs in and that has no other use after the end of
     the link, the link makes none of its own, and is half a kilobyte lighter. `peer` is the other
-    end of the connection; its text is shown on pages.
+    end of the connection; its text is shown on pages. A device whose calls have a `request` can be
+    lent (`loan`): the block then raises `Lent`.
     """
 
     __slots__ = (
@@ -62,6 +65,7 @@ class Attachment:
         "_devices",
         "_ended",
         "_own",
+        "_request",
         "_scope",
         "connection",
         "device_id",
@@ -78,12 +82,14 @@ class Attachment:
         connection: int,
         scope: trio.CancelScope | None = None,
         peer: object = None,
+        request: Request | None = None,
     ) -> None:
         self.device_id = device_id
         self.peer = peer
         self.connection = connection
         self._devices = devices
         self._own = scope is None
+        self._request = request
         self._scope = scope or trio.CancelScope()
         self._ended: tuple[type[AttachmentEnded], str] | None = None
 
@@ -102,7 +108,7 @@ class Attachment:
     ) -> bool:
         self._devices.leave(self, self._device)
         caught = self._own and self._scope.__exit__(kind, error, traceback)
-        cancelled = caught or (not self._own and isinstance(error, trio.Cancelled))
+        cancelled = caught or (not self._own and isinstance(error, trio.Cancelled | Lent))
         if self._ended is not None and (error is None or cancelled):
             kind_of_end, why = self._ended
             raise kind_of_end(why)
@@ -129,6 +135,11 @@ class Attachment:
         # cancel, and would be the context of one that they hold.
         self._ended = kind, why
         self._scope.cancel()
+
+    def interrupt(self, error: Exception) -> None:
+        """Have the block raise `error` where it waits for the device."""
+        if self._request is not None:
+            self._request.interrupt(error)
 
     def begin(self, device: Device) -> None:
         """Inform the device that the link is there."""
@@ -208,7 +219,7 @@ class EventAttachment(Attachment):
 class AudioAttachment(Attachment):
     """Lends the device a sink. Takes on it end with the link, and nothing resumes later."""
 
-    __slots__ = ("_sink",)
+    __slots__ = ("_error", "_sink", "_task")
     kind = CallKind.AUDIO
 
     def __init__(
@@ -219,9 +230,12 @@ class AudioAttachment(Attachment):
         sink: AudioSink,
         scope: trio.CancelScope | None = None,
         peer: object = None,
+        request: Request | None = None,
     ) -> None:
-        super().__init__(devices, device_id, connection, scope, peer)
+        super().__init__(devices, device_id, connection, scope, peer, request)
         self._sink = sink
+        self._error: Exception | None = None
+        self._task: Task | None = None
 
     def begin(self, device: Device) -> None:
         """Send sound to the sink from now on."""
@@ -232,5 +246,53 @@ class AudioAttachment(Attachment):
         device.unplug()
 
     async def wait_ended(self) -> NoReturn:
-        """Wait for ever: the link ends by a cancel, from either side."""
-        await trio.sleep_forever()
+        """Wait for ever: the link ends by a cancel, from either side, or by `interrupt`."""
+        self._task = trio.lowlevel.current_task()
+        try:
+            await trio.lowlevel.wait_task_rescheduled(_abort)
+        finally:
+            self._task = None
+        error, self._error = self._error, None
+        assert error is not None
+        try:
+            raise error
+        finally:
+            del error  # its traceback leads to this frame
+
+    def interrupt(self, error: Exception) -> None:
+        """As `Attachment`: a handler that waits for the end reads no message."""
+        if self._task is None:
+            super().interrupt(error)
+        elif self._error is None:
+            self._error = error
+            trio.lowlevel.reschedule(self._task)
+
+
+class LentAttachment(Attachment):
+    """Holds a device that is lent, for a call that its borrower handles."""
+
+    __slots__ = ()
+
+
+class _LentStatus(LentAttachment):
+    __slots__ = ()
+    kind = CallKind.STATUS
+
+
+class _LentEvents(LentAttachment):
+    __slots__ = ()
+    kind = CallKind.EVENTS
+
+
+class _LentAudio(LentAttachment):
+    __slots__ = ()
+    kind = CallKind.AUDIO
+
+
+LENT: Mapping[CallKind, type[LentAttachment]] = {
+    one.kind: one for one in (_LentStatus, _LentEvents, _LentAudio)
+}
+
+
+def _abort(_: RaiseCancelT) -> Abort:
+    return Abort.SUCCEEDED

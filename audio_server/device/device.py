@@ -31,6 +31,7 @@ from audio_server.device.behaviour import Action, Behaviour, Button, Effect, Sta
 from audio_server.device.context import Context
 from audio_server.device.display import Display
 from audio_server.device.events import DeviceEvent
+from audio_server.device.loan import Loan
 from audio_server.device.moved_modes import with_moved_modes
 from audio_server.device.playback import PlaybackFailed, Position, Stalled
 from audio_server.device.press_queue import Press, PressQueue, fault_of
@@ -62,6 +63,7 @@ class Device:
         "firmware",
         "id",
         "last_press",
+        "loan",
         "peer",
         "profile",
         "report",
@@ -83,6 +85,7 @@ class Device:
         self.last_press: tuple[Button, float] | None = None
         self.report = Telemetry()
         self.firmware: str | None = None
+        self.loan: Loan | None = None
         self._presses = presses = PressQueue()
         self.display = Display(device_id, context, presses, state, profile.brightness)
         self._context = context

@@ -37,7 +37,8 @@ class DeviceEvent(StrEnum):
     """The new name; None where it was taken away."""
 
     ACTION = "action"
-    """An action of an operator: press, play or stop; the Button, the name of the clip, or None."""
+    """An action of an operator: press, play, stop or judge; the Button, the name of the clip, or
+    None."""
 
     ANNOUNCEMENT = "announcement"
     """The id of an announcement, the name of its sound, its Hearing, and the reason or None."""

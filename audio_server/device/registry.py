@@ -8,7 +8,8 @@ overtake each other half-way: of two calls, the one that attaches later is the n
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -16,11 +17,13 @@ import structlog
 import trio
 
 from audio_server.device.attachment import (
+    LENT,
     Attachment,
     AttachmentEnded,
     AudioAttachment,
     DeviceFailed,
     EventAttachment,
+    LentAttachment,
     StatusAttachment,
     Superseded,
     TooManyDevices,
@@ -34,10 +37,11 @@ from audio_server.device.events import DeviceEvent, Listener
 from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.led_readback import read_back_leds
 from audio_server.device.leds import FULL_BRIGHTNESS
+from audio_server.device.loan import Borrower, Lent, Loan, Request
 from audio_server.device.mode_store import MemoryModeStore, ModeStore
 from audio_server.device.pace import Pace
 from audio_server.device.profile import Profile, ProfileOf
-from audio_server.device.takeover import TakeOver, take_over
+from audio_server.device.takeover import CallKind, TakeOver, take_over
 from audio_server.device.timer_wheel import Timer, never_again
 
 GONE_MAX = 10_000
@@ -83,6 +87,8 @@ class Devices:
         self._devices: dict[str, Device] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._nursery: trio.Nursery | None = None
+        self.settle: Callable[[str], None] = lambda _: None
+        """Called with a device that has ended with its loan, and not with a call."""
 
     @property
     def by_id(self) -> Mapping[str, Device]:
@@ -136,12 +142,14 @@ class Devices:
         connection: int,
         scope: trio.CancelScope | None = None,
         peer: object = None,
+        request: Request | None = None,
     ) -> StatusAttachment:
         """Return the hold of a `StatusStream` request. Each connection has a number of its own.
 
-        `scope` is one that the request runs in, `peer` its other end (see `Attachment`).
+        `scope` is one that the request runs in, `peer` its other end (see `Attachment`). Entering
+        it raises `Lent` for a device that is.
         """
-        return StatusAttachment(self, device_id, connection, scope, peer)
+        return StatusAttachment(self, device_id, connection, scope, peer, request)
 
     def attach_events(
         self,
@@ -149,9 +157,10 @@ class Devices:
         connection: int,
         scope: trio.CancelScope | None = None,
         peer: object = None,
+        request: Request | None = None,
     ) -> EventAttachment:
         """The hold of an `EventStream` request."""
-        return EventAttachment(self, device_id, connection, scope, peer)
+        return EventAttachment(self, device_id, connection, scope, peer, request)
 
     def attach_audio(
         self,
@@ -160,9 +169,42 @@ class Devices:
         sink: AudioSink,
         scope: trio.CancelScope | None = None,
         peer: object = None,
+        request: Request | None = None,
     ) -> AudioAttachment:
         """The hold of a `ServerAudioStream` request."""
-        return AudioAttachment(self, device_id, connection, sink, scope, peer)
+        return AudioAttachment(self, device_id, connection, sink, scope, peer, request)
+
+    def attach_lent(
+        self,
+        kind: CallKind,
+        device_id: str,
+        connection: int,
+        scope: trio.CancelScope | None = None,
+        peer: object = None,
+    ) -> LentAttachment:
+        """The hold of a request of a device that is lent."""
+        return LENT[kind](self, device_id, connection, scope, peer)
+
+    @contextmanager
+    def lending(self, device_id: str, borrower: Borrower) -> Iterator[Loan]:
+        """Lend a device for the block, with the calls that it has and those that come.
+
+        Before the end of the block the caller has the loan over, and `Borrower.use` return for
+        each call. The device stays connected meanwhile, also without a call. Raises `KeyError` for
+        one that is not connected.
+        """
+        device = self._devices[device_id]
+        device.loan = loan = Loan(borrower)
+        for attachment in list(device.attachments.values()):
+            attachment.interrupt(Lent(loan))
+        try:
+            yield loan
+        finally:
+            loan.is_over, device.loan = True, None
+            if self._devices.get(device_id) is device and not device.attachments:
+                self._forget(device)
+                self._end(device, CALLS_ENDED)
+                self.settle(device_id)
 
     async def end_takes(self) -> None:
         """Cut every take, for a shutdown; no take starts after this, but modes still change.
@@ -250,9 +292,11 @@ class Devices:
     def enter(self, attachment: Attachment) -> Device:
         """Find or make the device of a link that begins, and end the links that it replaces.
 
-        Raises `TooManyDevices`.
+        Raises `TooManyDevices`, and `Lent` unless it is for the borrower.
         """
         device = self._devices.get(attachment.device_id) or self._make(attachment)
+        if device.loan is not None and not _fits(attachment, device.loan):
+            raise Lent(device.loan)
         open_calls = {kind: other.connection for kind, other in device.attachments.items()}
         ended = take_over(open_calls, attachment.kind, attachment.connection, device.waiting_on)
         self._apply(ended, device, attachment)
@@ -281,7 +325,7 @@ class Devices:
             del device.attachments[attachment.kind]
             attachment.finish(device)
             self._context.tell_changed(device.id)
-            if not device.attachments:
+            if not device.attachments and device.loan is None:
                 self._forget(device)
                 self._end(device, getattr(attachment.peer, "end_reason", "") or CALLS_ENDED)
 
@@ -323,6 +367,8 @@ class Devices:
             self._gone.popitem(last=False)
 
     def _end(self, device: Device, reason: str) -> None:
+        if device.loan is not None:
+            device.loan.borrower.lost(reason)
         device.end()
         self._context.tell(device.id, DeviceEvent.GONE, device, reason)
 
@@ -331,3 +377,7 @@ class Devices:
         device.attachments.clear()
         for attachment in attachments:
             attachment.end(kind, why)
+
+
+def _fits(attachment: Attachment, loan: Loan) -> bool:
+    return loan.is_over or isinstance(attachment, LentAttachment)

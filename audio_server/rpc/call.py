@@ -109,6 +109,10 @@ class ServerCall(Stream[Any, Any]):
         """
         return self._rpc.receive_message(at_once)
 
+    def interrupt(self, error: Exception) -> None:
+        """Have the handler raise `error` where it waits for a message, now or the next time."""
+        self._rpc.interrupt(error)
+
     def decode(self, data: bytes) -> Any:
         """The message that a client has sent as `data`. Raises `GRPCError`, the client's fault."""
         try:
@@ -117,10 +121,10 @@ class ServerCall(Stream[Any, Any]):
             raise GRPCError(Status.INTERNAL, "a message cannot be decoded") from None
 
     async def send_initial_metadata(self, *, metadata: Any = None) -> None:
-        """Send the answer's headers; done with the first message at the latest."""
-        if metadata or self._send_initial_metadata_done:
+        """Send the answer's headers, once; done with the first message at the latest."""
+        if metadata:
             await super().send_initial_metadata(metadata=metadata)
-        else:
+        elif not self._send_initial_metadata_done:
             self._rpc.accept()
             self._send_initial_metadata_done = True
 

@@ -113,6 +113,11 @@ class InboundHalf:
         for task in waiting:
             trio.lowlevel.reschedule(task)
 
+    def interrupt(self, error: Exception) -> None:
+        """Have `receive_message` raise `error` where it waits, now or the next time."""
+        self._fault = error
+        self.notify()
+
     async def _wait_change(self) -> None:
         # A `trio.Event` for each of thousands of calls that wait would be 300 bytes more.
         task = trio.lowlevel.current_task()
@@ -153,6 +158,7 @@ class InboundHalf:
                 self._raise_failure()
                 if self.remote_ended:
                     return None
+                self._raise_fault()
                 await self._wait_change()
                 self._raise_fault()
         finally:

@@ -18,6 +18,7 @@ from audio_server.device.attachment import (
     Superseded,
     TooManyDevices,
 )
+from audio_server.device.loan import Lent, Loan
 from audio_server.device.registry import Devices
 from audio_server.device.takeover import CallKind
 from audio_server.identity.authenticator import Authenticator, NoAuth
@@ -45,6 +46,7 @@ class DeviceService(DeviceServiceBase):
         self._devices = devices
         self._identity = identity or NoAuth()
         self._pace = PressLimiter(presses)
+        devices.settle = self.settle
 
     async def claim(self, call: ServerCall, device_id: str) -> None:
         """Return when a call may attach to its device; here at once.
@@ -71,15 +73,24 @@ class DeviceService(DeviceServiceBase):
         self,
         call: ServerCall,
         kind: CallKind,
-        handle: Callable[[ServerCall, str], Awaitable[None]],
+        handle: Callable[[ServerCall, str, bool], Awaitable[None]],
     ) -> None:
         """Read and prove the id of the call before any device is touched; then handle the call."""
         device_id = device_id_of(call)
         try:
             with self._identity.admit(call, device_id):
                 call.identified()
+                again = False
                 try:
-                    await handle(call, device_id)
+                    while True:
+                        try:
+                            await handle(call, device_id, again)
+                            return
+                        except Lent as lent:
+                            loan, owed = lent.loan, lent.owed
+                        await self._lend(call, device_id, kind, loan, owed)
+                        del loan
+                        again = True
                 finally:
                     self.settle(device_id)
         except Superseded as why:
@@ -91,26 +102,42 @@ class DeviceService(DeviceServiceBase):
         except DeviceFailed:
             raise GRPCError(Status.INTERNAL, "the device failed in the server") from None
 
-    async def _show_frames(self, call: ServerCall, device_id: str) -> None:
-        await self.claim(call, device_id)
+    async def _lend(
+        self, call: ServerCall, device_id: str, kind: CallKind, loan: Loan, owed: int
+    ) -> None:
+        """Have the borrower of a device handle a call, until that is given back."""
+        if not loan.is_over:
+            number = call.connection_number
+            with self._devices.attach_lent(kind, device_id, number, call.scope, call.peer):
+                await loan.borrower.use(call, kind, owed)
+
+    # A call that was lent is attached `again` in the same step, so that the device stays here.
+
+    async def _show_frames(self, call: ServerCall, device_id: str, again: bool) -> None:
+        if not again:
+            await self.claim(call, device_id)
         number = call.connection_number
-        with self._devices.attach_status(device_id, number, call.scope, call.peer) as link:
+        with self._devices.attach_status(device_id, number, call.scope, call.peer, call) as link:
             link.note_firmware(firmware_in(call.metadata))
             await StatusHandler(call, link, self._devices.meter).run()
 
-    async def _take_events(self, call: ServerCall, device_id: str) -> None:
-        await self.claim(call, device_id)
+    async def _take_events(self, call: ServerCall, device_id: str, again: bool) -> None:
+        if not again:
+            await self.claim(call, device_id)
         number = call.connection_number
-        with self._devices.attach_events(device_id, number, call.scope, call.peer) as link:
+        with self._devices.attach_events(device_id, number, call.scope, call.peer, call) as link:
             await EventHandler(call, link, self._pace, self._devices.meter).run()
 
-    async def _lend_stream(self, call: ServerCall, device_id: str) -> None:
+    async def _lend_stream(self, call: ServerCall, device_id: str, again: bool) -> None:
         writer = await call.open_writer()
-        await self.claim(call, device_id)
+        if not again:
+            await self.claim(call, device_id)
         # Attached before the request is waited for: of two calls the newer one shall win.
         number = call.connection_number
-        with self._devices.attach_audio(device_id, number, writer, call.scope, call.peer) as link:
-            if await call.recv_message() is None:
+        with self._devices.attach_audio(
+            device_id, number, writer, call.scope, call.peer, call
+        ) as link:
+            if not again and await call.recv_message() is None:
                 raise GRPCError(Status.INTERNAL, "the request has no message")
             await link.wait_ended()
 

@@ -18,6 +18,7 @@ from audio_server.device.attachment import StatusAttachment
 from audio_server.device.instrumentation import Instrumentation, LedFault
 from audio_server.device.led_state import LedState
 from audio_server.device.leds import Frame, LedFrame
+from audio_server.device.loan import Lent
 from audio_server.device.timer_wheel import Timer
 from audio_server.rpc.call import ServerCall
 from audio_server.rpc.rate_limit import Rate, TokenBucket
@@ -118,6 +119,9 @@ class StatusHandler:
                     self._take(answer)
                 else:
                     await self._slow_down(answer)
+        except Lent as lent:
+            lent.owed = len(self._asked)
+            raise
         finally:
             self._forget()
 
