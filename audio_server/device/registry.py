@@ -8,7 +8,7 @@ overtake each other half-way: of two calls, the one that attaches later is the n
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
@@ -135,6 +135,12 @@ class Devices:
             nursery.start_soon(read_back_leds, self._devices)
             self._nursery = nursery
             task_status.started()
+
+    def start_task(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a task, which raises nothing, for as long as `run` runs."""
+        if self._nursery is None:
+            raise RuntimeError("Devices.run is not running")
+        self._nursery.start_soon(run)
 
     def attach_status(
         self,

@@ -29,6 +29,7 @@ PRESSED_AT_ONCE = 10
 NO_AUDIO = Outcome("failed", "it has no audio stream open")
 NO_CLIP = Outcome("failed", "there is no such clip")
 NO_CHANNEL = Outcome("failed", "there is no such live channel")
+JUDGED = Outcome("failed", "it is being judged")
 STOPPING = Outcome("failed", "the server is stopping")
 TOO_MANY = Outcome("failed", "too many announcements wait there")
 
@@ -42,6 +43,8 @@ async def press(devices: Devices, device_id: str, button: Button) -> Outcome:
     device = devices.by_id.get(device_id)
     if device is None:
         return GONE
+    if device.loan is not None:
+        return JUDGED
     devices.tell(device_id, DeviceEvent.ACTION, "press", button)
     press = Press(button, Action.PRESS, trio.Event())
     device.press(press)
@@ -81,6 +84,8 @@ async def play(devices: Devices, device_ids: Sequence[str] | None, clip: int | s
             found[device.profile] = _mode_of(clip, clips)
         if (mode := found[device.profile]) is None:
             return NO_CHANNEL if str(clip).startswith(LIVE) else NO_CLIP
+        if device.loan is not None:
+            return JUDGED
         if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
         devices.tell(device.id, DeviceEvent.ACTION, "play", clips[mode].name)
@@ -125,6 +130,8 @@ async def announce(
     def announce(device: Device) -> Outcome:
         if devices.is_ending:
             return STOPPING
+        if device.loan is not None:
+            return JUDGED
         if CallKind.AUDIO not in device.attachments:
             return NO_AUDIO
         if not device.begin_announcement(announcement):

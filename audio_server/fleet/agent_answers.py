@@ -14,6 +14,7 @@ from audio_server.fleet.agents import Actor
 from audio_server.fleet.announcements import Order
 from audio_server.fleet.answering import Parts
 from audio_server.fleet.interface import Outcomes
+from audio_server.judge.order import Order as JudgeOrder
 
 EVENTS_AT_ONCE = 100
 OUTCOMES_AT_ONCE = 1000
@@ -35,6 +36,7 @@ class AgentAnswers:
             "play": self._play,
             "stop": self._stop,
             "announce": self._announce,
+            "judge": self._judge,
             "reports": self._reports,
         }
 
@@ -71,6 +73,9 @@ class AgentAnswers:
         order = Order(number, sound, priority)
         for some in _parts(await self._agent.announce(device_ids, order)):
             yield some
+
+    async def _judge(self, device_id: str, order: list[Any]) -> Parts:
+        yield await self._agent.judge(device_id, JudgeOrder(*order))
 
     async def _reports(self, number: str) -> Parts:
         for some in in_parts(list((await self._agent.reports(number)).items()), OUTCOMES_AT_ONCE):

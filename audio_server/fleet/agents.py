@@ -13,6 +13,8 @@ from audio_server.fleet.event_numbers import EventNumbers
 from audio_server.fleet.interface import Event, Outcome, Outcomes
 from audio_server.fleet.sightings import Sighting
 from audio_server.fleet.subscribers import Subscribers
+from audio_server.judge.order import Order as JudgeOrder
+from audio_server.judge.order import Progress
 
 Take: TypeAlias = Callable[[Iterable[Sighting]], None]
 
@@ -38,6 +40,8 @@ class Actor(Protocol):
     async def stop(self, device_ids: DeviceIds) -> Outcomes: ...
 
     async def announce(self, device_ids: DeviceIds, order: Order) -> Outcomes: ...
+
+    async def judge(self, device_id: str, order: JudgeOrder) -> Progress: ...
 
     async def reports(self, announcement_id: str) -> Reports: ...
 

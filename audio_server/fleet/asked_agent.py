@@ -10,6 +10,8 @@ from audio_server.device.behaviour import Button
 from audio_server.fleet.agents import DeviceIds
 from audio_server.fleet.announcements import Order, Report, Reports
 from audio_server.fleet.interface import Event, Outcome, Outcomes
+from audio_server.judge.order import Order as JudgeOrder
+from audio_server.judge.order import Progress
 
 ASK_S = 2.0
 
@@ -48,6 +50,11 @@ class AskedAgent:
         facts = {"number": order.id, "name": sound.name, "sha": order.sha}
         numbers = {"sound_bytes": sound.sound_bytes, "priority": order.priority}
         return await self._act("announce", device_ids, ACT_S, **facts, **numbers)
+
+    async def judge(self, device_id: str, order: JudgeOrder) -> Progress:
+        """Judge a device, or say how far that is."""
+        (told,) = await self.ask("judge", PRESS_S, device_id=device_id, order=order)
+        return Progress(*told)
 
     async def reports(self, announcement_id: str) -> Reports:
         """Return the reports of an announcement."""

@@ -18,9 +18,13 @@ from audio_server.fleet.change_tracker import BATCH, Changes, ChangeTracker
 from audio_server.fleet.event_numbers import EventNumbers
 from audio_server.fleet.history import History
 from audio_server.fleet.interface import GONE, Event, Outcomes
+from audio_server.fleet.judging import breaches_in
 from audio_server.fleet.sightings import Sightings
 from audio_server.fleet.snapshot import Snapshot, facts
 from audio_server.fleet.subscribers import Subscribers
+from audio_server.judge.bench import Bench
+from audio_server.judge.order import Order as JudgeOrder
+from audio_server.judge.order import Progress
 
 
 class DevicesHere:
@@ -45,6 +49,7 @@ class DevicesHere:
         self._devices = devices
         self._worker = worker
         self._announcements = Announcements()
+        self._bench = Bench(devices)
         if records:
             devices.subscribe(self.history)
 
@@ -110,6 +115,11 @@ class DevicesHere:
         """Make an announcement."""
         announcement = self._announcements.begin(order)
         return await actions.announce(self._devices, device_ids, announcement)
+
+    async def judge(self, device_id: str, order: JudgeOrder) -> Progress:
+        """Judge a device, or say how far that is."""
+        told = () if order.again else breaches_in(await self.events(device_id))
+        return self._bench.judge(device_id, order, told)
 
     async def reports(self, announcement_id: str) -> Reports:
         """Return the reports of an announcement."""

@@ -102,6 +102,8 @@ def _done(action: str, what: object) -> str:
             return f"an operator pressed {_title(what)}"
         case "play":
             return f"an operator played {title_of(str(what))}"
+        case "judge":
+            return "an operator had it judged"
     return "an operator stopped it"
 
 

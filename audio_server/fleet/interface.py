@@ -10,6 +10,8 @@ import trio
 
 from audio_server.device.behaviour import Button
 from audio_server.fleet.announcements import Order, Reports
+from audio_server.judge.order import Order as JudgeOrder
+from audio_server.judge.order import Progress
 
 if TYPE_CHECKING:
     from audio_server.fleet.listing import Keys, Page, Wanted
@@ -155,6 +157,10 @@ class Fleet(Protocol):
         """Make an announcement on some devices or on all (None) that are connected; return when it
         plays or waits on each that is `done`. A cancel leaves the devices that follow as they
         are."""
+
+    async def judge(self, device_id: str, order: JudgeOrder) -> Progress:
+        """Judge a device, or say how far that is. The order is to be given `again` every second or
+        so: a trial that is not asked for ends, and the device is as before."""
 
     async def reports(self, announcement_id: str) -> Reports:
         """Return what has become of an announcement on each device that took it, as far as it is

@@ -11,6 +11,7 @@ from audio_server.cluster.interface import Incompatible
 from audio_server.fleet.announcements import Report
 from audio_server.fleet.interface import Outcome
 from audio_server.fleet.listing import TEXTS
+from audio_server.judge.order import Progress
 
 
 class PlayingPart(TypedDict):
@@ -79,6 +80,7 @@ _PARTS: Mapping[str, Any] = {
     "reports": dict[str, Report],
     **dict.fromkeys(("press", "press_each", "play", "stop", "announce"), dict[str, Outcome]),
     "forget": dict[str, Outcome],
+    "judge": Progress,
 }
 """The type of each part, by the question."""
 

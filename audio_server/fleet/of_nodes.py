@@ -8,7 +8,7 @@ A node without an answer delays the others until the deadline at most, and is na
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from hashlib import sha256
 from random import randrange
 from typing import Any, NoReturn
@@ -33,12 +33,15 @@ from audio_server.fleet.interface import (
     Row,
     TagListener,
 )
+from audio_server.fleet.judging import Begun
 from audio_server.fleet.listing import Keys, Page, Wanted
 from audio_server.fleet.node_answers import NodeAnswers
 from audio_server.fleet.nodes_around import NodesAround
 from audio_server.fleet.own_fleet import OwnFleet
 from audio_server.fleet.rows_of_nodes import LIMIT, RowsOfNodes
 from audio_server.fleet.windows import Windows
+from audio_server.judge.order import Order as JudgeOrder
+from audio_server.judge.order import Progress
 
 ROWS_S = 2.0
 
@@ -63,6 +66,7 @@ class FleetOfNodes:
         self._peers = peers
         self._answers = answers = NodeAnswers(own, peers.offered)
         self._nodes = NodesAround(peers)
+        self._begun = Begun()
         self._rows = RowsOfNodes(own, self._nodes, answers, facts)
         self._windows = Windows(self._rows)
         self._events = EventsOfNodes(own, self._nodes)
@@ -211,6 +215,23 @@ class FleetOfNodes:
 
         offered = {sha: sound.frames}
         return await self._act("announce", device_ids, here, offered, **facts, **numbers)
+
+    async def judge(self, device_id: str, order: JudgeOrder) -> Progress:
+        """Judge a device, where it is."""
+        own = self._nodes.node
+        if (node := self._begun.at(order.number, None)) is None:
+            with suppress(ClusterDown):
+                node = (await self._peers.homes([device_id])).get(device_id)
+            node = self._begun.at(order.number, node or own)
+        if node is None or node == own:
+            return await self._own.judge(device_id, order)
+        asked = {node: {"device_id": device_id, "order": order}}
+        answers = await self._nodes.ask_some("judge", ACT_S, asked)
+        for progress in answers.all():
+            assert isinstance(progress, Progress)
+            return progress
+        fault = answers.faults.get(node, "gave no answer")
+        return Progress("failed", f"its node {self._peers.name_of(node)} {fault}")
 
     async def reports(self, announcement_id: str) -> Reports:
         """Return the reports of an announcement, of the nodes that answer."""

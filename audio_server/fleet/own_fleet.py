@@ -34,10 +34,13 @@ from audio_server.fleet.interface import (
 )
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.inventory_store import InventoryStore
+from audio_server.fleet.judging import Begun
 from audio_server.fleet.listing import Keys, Page, Wanted, keys_of, page_of, rows_for
 from audio_server.fleet.merge import Merge
 from audio_server.fleet.names import checked_name
 from audio_server.fleet.sightings import COLLECT_S
+from audio_server.judge.order import Order as JudgeOrder
+from audio_server.judge.order import Progress
 
 LAST_S = 1.0
 """How long a server that stops waits for the last sightings."""
@@ -59,6 +62,7 @@ class OwnFleet:
         self._inventory.follow(self._on_record)
         self._broadcast = Broadcast(self._inventory)
         self._merge = Merge()
+        self._begun = Begun()
         self._news: deque[RecordNews] = deque()
         self._has_news = trio.Event()
         self._passing_on = trio.Lock()
@@ -240,6 +244,18 @@ class OwnFleet:
         """Make an announcement; each agent with devices of it fetches the sound once."""
         async with self._agents.offering(order) as offered:
             return await self._act(device_ids, lambda agent, ids: agent.announce(ids, offered))
+
+    async def judge(self, device_id: str, order: JudgeOrder) -> Progress:
+        """Judge a device, or say how far that is."""
+        has = next((agent.node for agent, _ in self._agents.shares([device_id])), None)
+        node = self._begun.at(order.number, has)
+        for agent in self._agents.all():
+            if agent.node == node:
+                try:
+                    return await agent.judge(device_id, order)
+                except NoAnswer:
+                    return Progress(*agent.silent)
+        return Progress("gone")
 
     async def reports(self, announcement_id: str) -> Reports:
         """Return the reports of an announcement, of the agents that answer."""

@@ -1,13 +1,15 @@
-"""A report of the judge: lines for people, and JUnit's XML for CI."""
+"""A report of the judge: lines for people, JUnit's XML for CI, and a document for programs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from xml.etree import ElementTree
 
 from audio_server.judge.duties import Duty
 from audio_server.judge.findings import Findings, Verdict
+from audio_server.judge.order import Document, Finding
 from audio_server.process.printable import printable
 
 
@@ -49,3 +51,30 @@ def _suite(findings: Findings) -> ElementTree.Element:
             case Verdict.NOT_SEEN:
                 ElementTree.SubElement(case, "skipped", message="not seen")
     return suite
+
+
+def document_of(findings: Findings, left: str | None) -> Document:
+    """Return the findings as a document; `left` is why the rest was not seen."""
+    duties: list[Finding] = [
+        {
+            "duty": duty.name.lower(),
+            "text": duty.value,
+            "verdict": findings.verdict(duty).value,
+            "seen": list(findings.seen(duty)),
+        }
+        for duty in Duty
+    ]
+    return {"device": findings.device_id, "duties": duties, "left": left}
+
+
+def findings_of(document: Mapping[str, Any]) -> Findings:
+    """Return the findings that a document has; duties of another version are left out."""
+    findings = Findings(document["device"])
+    for one in document["duties"]:
+        if (duty := Duty.__members__.get(one["duty"].upper())) is None:
+            continue
+        if one["verdict"] == Verdict.KEPT.value:
+            findings.kept(duty)
+        for seen in one["seen"]:
+            findings.broken(duty, seen)
+    return findings

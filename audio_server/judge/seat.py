@@ -1,4 +1,8 @@
-"""A device before the judge: the calls that it has open, and all that comes on them."""
+"""A device before the judge: the calls that it has open, and all that comes on them.
+
+A seat is of a device that came to the judge's own server, or borrows a device of a running one
+(`device.loan`): the trials do not know which.
+"""
 
 from __future__ import annotations
 
@@ -9,48 +13,28 @@ from typing import Any
 
 import trio
 from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 from trio_util import AsyncValue
 
 from audio_server.device.takeover import CallKind
 from audio_server.judge.duties import Duty
 from audio_server.judge.findings import Findings
+from audio_server.judge.open_call import OpenCall
 from audio_server.rpc.call import ServerCall
 from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent
 
 TOO_MANY_PINGS = "too_many_pings"
 """In the reason of the end of a connection, as gRPC's C core has it."""
 
-RECEIVED_MAX = 1000
-"""Messages of a call, and events of a device, that are kept: a device may send without end."""
+EVENTS_MAX = 1000
+"""Events of a device that are kept: it may send without end."""
+
+SETTLED_S = 0.5
+"""Time in which the calls of a device that leaves end one after the other."""
 
 
-class OpenCall:
-    """A call of the device, with the messages that came on it and their number, and the number of
-    events without an acknowledgement. `end` ends it with a status of the judge's choice."""
-
-    def __init__(self, call: ServerCall, kind: CallKind) -> None:
-        self.call = call
-        self.kind = kind
-        self.at_s = trio.current_time()
-        self.status: Status | None = None
-        self.received: deque[Any] = deque(maxlen=RECEIVED_MAX)
-        self.count = 0
-        self._over = False
-        self.unacknowledged = 0
-
-    def is_over(self) -> bool:
-        """Whether the call has ended, by either side."""
-        return self._over
-
-    def close(self) -> None:
-        """Note that the call has ended."""
-        self._over = True
-
-    def end(self, status: Status) -> None:
-        """Have the call ended. Its connection ends too when no call is left on it."""
-        self.status = status
-        self.call.revoke()
-        self.call.scope.cancel()
+class DeviceLeft(Exception):
+    """A device has gone of its own accord, as one that is switched off: that breaks no duty."""
 
 
 class Seat:
@@ -58,17 +42,25 @@ class Seat:
     not; no other one counts.
 
     `changes` grows with each call that opens or ends and with each message, to be waited on.
-    `ack_after_s` is how long an event waits for its acknowledgement.
+    `ack_after_s` is how long an event waits for its acknowledgement. A device that `may_leave` is
+    one that has another use: steps then raise `DeviceLeft`.
     """
 
-    def __init__(self, device_id: str) -> None:
+    def __init__(self, device_id: str, *, may_leave: bool = False) -> None:
         self.findings = Findings(device_id)
         self.changes = AsyncValue(0)
         self.calls: dict[CallKind, OpenCall] = {}
         self.newest: dict[CallKind, OpenCall] = {}
         self.opened: list[OpenCall] = []
-        self.events: deque[DeviceEvent] = deque(maxlen=RECEIVED_MAX)
+        self.events: deque[DeviceEvent] = deque(maxlen=EVENTS_MAX)
         self.ack_after_s = 0.0
+        self.is_dropped = False
+        """Whether all its calls were ended, and it has to come back."""
+        self.gone_because: str | None = None
+        """Why the device is not to be judged any more."""
+        self.trial = trio.CancelScope()
+        """That of the trial, which ends where the device is gone for good."""
+        self._may_leave = may_leave
 
     @property
     def device_id(self) -> str:
@@ -82,13 +74,50 @@ class Seat:
             return True
         return bool(condition())
 
+    async def check_there(self) -> None:
+        """Raise `DeviceLeft` where an answer is missing because all calls of the device ended."""
+        if self._may_leave:
+            await trio.sleep(SETTLED_S)
+            if not self.calls:
+                raise DeviceLeft
+
     @property
     def is_complete(self) -> bool:
         """Whether all three calls are open."""
         return len(self.calls) == len(CallKind)
 
+    def is_quiet(self) -> bool:
+        """Whether all calls are here, and the device owes no answer on them."""
+        return self.is_complete and not any(call.unanswered for call in self.calls.values())
+
+    def give_back(self) -> None:
+        """Have the server go on with all calls."""
+        for call in list(self.calls.values()):
+            call.give_back()
+
+    async def use(self, call: ServerCall, kind: CallKind, owed: int = 0) -> None:
+        """Handle a call of the device until it ends or is given back; see `device.loan`. Raises
+        `GRPCError` for one that the judge ends."""
+        opened = OpenCall(call, kind, owed)
+        with self._taking(opened):
+            try:
+                with opened.using:
+                    await opened.attend(self.heard, lambda: self.ack_after_s)
+            except trio.Cancelled:
+                if opened.status is None:
+                    raise
+        if opened.status is not None:
+            raise GRPCError(opened.status, "ended by the judge")
+
+    def lost(self, reason: str) -> None:
+        """The device is gone from this process: another one may have it."""
+        if self.is_dropped:
+            self.findings.kept(Duty.RETURN)
+        self.gone_because = reason
+        self.trial.cancel()
+
     @contextmanager
-    def taking(self, opened: OpenCall) -> Iterator[None]:
+    def _taking(self, opened: OpenCall) -> Iterator[None]:
         """Hold a call for the block; an older one of its kind ends with ABORTED."""
         if (older := self.calls.get(opened.kind)) is not None:
             older.end(Status.ABORTED)
@@ -106,9 +135,7 @@ class Seat:
 
     def heard(self, opened: OpenCall, message: Any) -> None:
         """Take note of a message."""
-        opened.received.append(message)
-        opened.count += 1
-        if opened.kind is CallKind.EVENTS:
+        if opened.note(message) and opened.kind is CallKind.EVENTS:
             self._heard_event(opened, message)
         self._changed()
 

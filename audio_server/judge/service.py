@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import trio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from audio_server.device.takeover import CallKind
 from audio_server.identity.authenticator import Authenticator, NoAuth
 from audio_server.judge.duties import Duty
-from audio_server.judge.seat import OpenCall, Seat
+from audio_server.judge.seat import Seat
 from audio_server.rpc.call import ServerCall
 from audio_server.wire.comms_grpc import DeviceServiceBase
-from audio_server.wire.comms_pb2 import DeviceEventResponse
 from audio_server.wire.device_ids import DeviceIdError, device_id_in
 
 Come = Callable[[Seat], None]
@@ -37,35 +33,23 @@ class JudgeService(DeviceServiceBase):
 
     async def StatusStream(self, stream: Any) -> None:  # noqa: N802
         """Take the answers of the device; the trial asks."""
-        await self._take(stream, CallKind.STATUS, _listen)
+        await self._take(stream, CallKind.STATUS)
 
     async def EventStream(self, stream: Any) -> None:  # noqa: N802
         """Take the events of the device, and acknowledge them one after the other."""
-        await self._take(stream, CallKind.EVENTS, _acknowledge)
+        await self._take(stream, CallKind.EVENTS)
 
     async def ServerAudioStream(self, stream: Any) -> None:  # noqa: N802
         """Take the request of the device; the trial sends sound."""
-        await self._take(stream, CallKind.AUDIO, _listen)
+        await self._take(stream, CallKind.AUDIO)
 
-    async def _take(
-        self,
-        call: ServerCall,
-        kind: CallKind,
-        attend: Callable[[Seat, OpenCall], Awaitable[None]],
-    ) -> None:
+    async def _take(self, call: ServerCall, kind: CallKind) -> None:
         device_id = self._id_of(call)
         with self._identity.admit(call, device_id):
             seat = self._seat_of(device_id)
             call.identified()
-            opened = OpenCall(call, kind)
             await call.send_initial_metadata()
-            with seat.taking(opened):
-                try:
-                    await attend(seat, opened)
-                except trio.Cancelled:
-                    if opened.status is None:
-                        raise
-        raise GRPCError(opened.status or Status.UNAVAILABLE, "ended by the judge")
+            await seat.use(call, kind)
 
     def _id_of(self, call: ServerCall) -> str:
         try:
@@ -89,25 +73,3 @@ class JudgeService(DeviceServiceBase):
         if not self._wanted:
             for seat in self._seats.values():
                 seat.findings.broken(Duty.ID, breach)
-
-
-async def _listen(seat: Seat, opened: OpenCall) -> None:
-    while (message := await opened.call.recv_message()) is not None:
-        seat.heard(opened, message)
-    await trio.sleep_forever()
-
-
-async def _acknowledge(seat: Seat, opened: OpenCall) -> None:
-    """Read on while an event waits for its acknowledgement: one that comes then is a breach."""
-    due: deque[float] = deque()
-    while True:
-        with trio.move_on_at(due[0] if due else math.inf) as pause:
-            if (event := await opened.call.recv_message()) is None:
-                break
-            due.append(trio.current_time() + seat.ack_after_s)
-            seat.heard(opened, event)
-        if pause.cancelled_caught:
-            due.popleft()
-            await opened.call.send_message(DeviceEventResponse(ack=True))
-            opened.unacknowledged -= 1
-    await trio.sleep_forever()

@@ -7,46 +7,60 @@ from grpclib.const import Status
 
 from audio_server.device.takeover import CallKind
 from audio_server.judge.duties import Duty
-from audio_server.judge.seat import Seat
+from audio_server.judge.seat import SETTLED_S, Seat
+from audio_server.judge.try_calls import try_calls
 
 ALONE_S = 10.0
 """Time in which a device opens again a call that has ended alone, if it does."""
 
-SETTLED_S = 0.5
 PATIENT_S = 0.9
 """A second, less the time that the end of a call is on its way."""
+
+ENDS = {
+    CallKind.STATUS: Status.INTERNAL,
+    CallKind.EVENTS: Status.OK,
+    CallKind.AUDIO: Status.INTERNAL,
+}
+"""How each call ends when it ends alone."""
 
 
 async def try_ends(seat: Seat, return_s: float) -> None:
     """Judge how a device takes it when calls and connections end."""
     for kind in CallKind:
-        await _end_one(seat, kind, return_s)
+        if not await _end_one(seat, kind, return_s):
+            return
     if await _end_all(seat, Status.UNAVAILABLE, return_s):
         seat.findings.kept(Duty.RETURN)
+        await try_calls(seat)
         await _abort(seat, return_s)
     else:
         seat.findings.broken(Duty.RETURN, f"did not come back within {return_s:g} s")
 
 
-async def _end_one(seat: Seat, kind: CallKind, return_s: float) -> None:
+async def _end_one(seat: Seat, kind: CallKind, return_s: float) -> bool:
+    """End a call; return whether the device is there, or comes again."""
     if not await seat.wait(lambda: seat.is_complete, ALONE_S):
-        return
+        return True
     others = [call for call in seat.calls.values() if call.kind is not kind]
-    seat.newest[kind].end(Status.INTERNAL)
+    seat.newest[kind].end(ENDS[kind])
     await trio.sleep(SETTLED_S)
     await seat.wait(lambda: seat.is_complete, ALONE_S)
     gone = any(call.is_over() for call in others)
     wrong = gone and not await seat.wait(lambda: seat.is_complete, return_s)
     breach = f"ended its other calls with {kind.value}, and did not open them again"
     seat.findings.judge(Duty.ALONE, breach if wrong else None)
+    return not wrong
 
 
 async def _end_all(seat: Seat, status: Status, return_s: float) -> bool:
     """End all calls; return whether all come again."""
+    seat.is_dropped = True
     for call in list(seat.calls.values()):
         call.end(status)
     await seat.wait(lambda: not seat.calls, SETTLED_S)
-    return await seat.wait(lambda: seat.is_complete, return_s)
+    is_back = await seat.wait(lambda: seat.is_complete, return_s)
+    seat.is_dropped = False
+    return is_back
 
 
 async def _abort(seat: Seat, return_s: float) -> None:

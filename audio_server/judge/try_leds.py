@@ -100,14 +100,19 @@ async def get_state(seat: Seat) -> DeviceStatus | None:
 async def _ask(
     seat: Seat, request: DeviceStatusRequest, within_s: float
 ) -> DeviceStatusResponse | None:
-    """Return the answer to a request; None if none comes in time, or the call ends."""
+    """Return the answer to a request; None if none comes in time, or the call ends. Raises
+    `DeviceLeft`."""
     if (call := seat.calls.get(CallKind.STATUS)) is None:
+        await seat.check_there()
         return None
     before = call.count
     with trio.move_on_after(within_s), suppress(GRPCError):  # the call may end meanwhile
-        await call.call.send_message(request)
+        await call.ask(request)
         await seat.wait(lambda: call.count > before or call.is_over(), within_s)
-    answer: DeviceStatusResponse | None = call.received[-1] if call.count > before else None
+    if call.count == before:
+        await seat.check_there()
+        return None
+    answer: DeviceStatusResponse = call.received[-1]
     return answer
 
 

@@ -21,6 +21,8 @@ async def try_presses(seat: Seat, within_s: float) -> None:
     try:
         await seat.wait(lambda: events.count - before >= PRESSES or events.is_over(), within_s)
         await trio.sleep(ACK_AFTER_S)
+        if events.is_over():
+            await seat.check_there()
     finally:
         seat.ack_after_s = 0.0
     findings = seat.findings

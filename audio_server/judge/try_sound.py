@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import trio
 from grpclib.exceptions import GRPCError
 
 from audio_server.device.takeover import CallKind
 from audio_server.judge.duties import Duty
-from audio_server.judge.seat import OpenCall, Seat
+from audio_server.judge.open_call import OpenCall
+from audio_server.judge.seat import Seat
 from audio_server.judge.try_leds import FIRST, SECOND, set_leds
 from audio_server.wire.audio import CUT, PACKET_MS, frame_packet
 
@@ -24,15 +26,21 @@ PAUSE_S = 1.5
 EVERY_S = 1.0
 _PACKET_S = PACKET_MS / 1000
 
+_Frame: TypeAlias = tuple[bytes, bool]
+"""A packet as it is sent, and whether it ends its take."""
+
 
 async def try_sound(seat: Seat, sound: Sequence[bytes]) -> None:
-    """Judge how a device takes sound, and how it goes on meanwhile."""
+    """Judge how a device takes sound, and how it goes on meanwhile. Raises `DeviceLeft`, in a
+    group."""
     audio, findings = seat.newest[CallKind.AUDIO], seat.findings
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ask_on, seat)
         taken = await _play(audio, _framed(sound))
         nursery.cancel_scope.cancel()
     all_taken = taken == len(sound)
+    if not all_taken:
+        await seat.check_there()
     held = f"took {taken} of {len(sound)} packets, then none for {ROOM_S:g} s"
     findings.judge(Duty.SOUND, None if all_taken else held)
     if not all_taken or audio.is_over():
@@ -45,12 +53,14 @@ async def try_sound(seat: Seat, sound: Sequence[bytes]) -> None:
 async def _try_takes(seat: Seat, audio: OpenCall, sound: Sequence[bytes]) -> None:
     short, others = sound[:25], [call for call in seat.calls.values() if call is not audio]
     await _play(audio, _framed(sound[:1]))
-    await _play(audio, [*_framed(short)[:-1], CUT])
+    await _play(audio, [*_framed(short)[:-1], (CUT, True)])
     begun = _framed(short)
     await _play(audio, begun[:10])
     await trio.sleep(PAUSE_S)
     await _play(audio, begun[10:])
     over = await seat.wait(lambda: audio.is_over() or any(c.is_over() for c in others), PAUSE_S)
+    if over:
+        await seat.check_there()
     seat.findings.judge(Duty.TAKES, "ended a call after short takes" if over else None)
 
 
@@ -62,22 +72,22 @@ async def _ask_on(seat: Seat) -> None:
             seat.findings.judge(Duty.MEANWHILE, breach)
 
 
-def _framed(packets: Sequence[bytes]) -> list[bytes]:
+def _framed(packets: Sequence[bytes]) -> list[_Frame]:
     last = len(packets) - 1
     return [
-        frame_packet(data, is_start=index == 0, is_end=index == last)
+        (frame_packet(data, is_start=index == 0, is_end=index == last), index == last)
         for index, data in enumerate(packets)
     ]
 
 
-async def _play(audio: OpenCall, frames: Sequence[bytes]) -> int:
+async def _play(audio: OpenCall, frames: Sequence[_Frame]) -> int:
     """Send packets in real time, a little ahead; return how many were taken."""
     begin = trio.current_time()
-    for index, frame in enumerate(frames):
+    for index, (frame, ends) in enumerate(frames):
         await trio.sleep_until(begin + index * _PACKET_S - LEAD_S)
         try:
             with trio.fail_after(ROOM_S):
-                await audio.call.send_framed(frame)
+                await audio.send_packet(frame, ends=ends)
         except (trio.TooSlowError, GRPCError):
             return index
     return len(frames)

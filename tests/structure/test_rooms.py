@@ -38,10 +38,10 @@ clips: files names wire
 cluster: clips cluster/terms device errors files groups identity rpc rpc/terms service settings wire
 device: wire
 files: errors
-fleet: clips cluster device names wire
+fleet: clips cluster device judge names wire
 groups: clips device errors files names settings wire
 identity: errors files rpc/io rpc/terms settings wire
-judge: clips device identity process rpc settings wire
+judge: clips device identity process rpc service settings wire
 live: clips cluster device files metrics wire
 metrics: cluster/terms device rpc
 process: rpc rpc/terms settings
