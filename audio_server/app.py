@@ -236,7 +236,7 @@ async def _run(
     guest = replace(guest, sources=(*live.channels, *guest.sources), store=ownership)
     devices = make_devices(settings, modes_of(repository.clips, guest), guest=guest, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(modes_of(clips, guest))))
-    own = make_own_fleet(settings, devices, inventory, shared.records)
+    own = make_own_fleet(settings, devices, inventory, shared.records, shared.inventory)
     groups = await open_groups(settings, repository, own, config)
     groups.used_by(LocalTakers(devices, groups, guest.sources))
     listeners = await open_ports(settings)
@@ -245,7 +245,9 @@ async def _run(
         settings, devices, ownership, access_policy, meter, stop, identity=guest.authenticator
     )
     port: int = listeners[0].socket.getsockname()[1]
-    fleet = over_nodes(settings, own, shared.cluster, partial(counts_of, devices), port, stop)
+    fleet = over_nodes(
+        settings, own, shared.cluster, partial(counts_of, devices), port, stop, shared.inventory
+    )
     parts = repository, fleet, stop, partial(shared_registry.text, live.readings)
     context = Context(settings, port, *parts, live.channels, live.recordings, groups=groups)
     reload = partial(_reload, access_policy, context)

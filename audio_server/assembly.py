@@ -57,6 +57,7 @@ COUNTED_S = 1.0
 
 if TYPE_CHECKING:
     from audio_server.cluster.engine_documents import EngineDocuments
+    from audio_server.cluster.inventory import SharedInventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +271,14 @@ def make_own_fleet(
     devices: Devices,
     inventory: InventoryStore | None,
     records: Records | None,
+    away: SharedInventory | None,
 ) -> OwnFleet:
-    """Return the fleet of the devices of this process; names and tags are in `records`, if they
-    are shared."""
+    """Return the fleet of the devices of this process; names and tags are in `records`, and the
+    devices that are `away` too, if they are shared."""
     is_alone = settings.cluster is None
     keeps_history = settings.http != OFF or not is_alone  # other nodes have pages too
-    return OwnFleet(OnlyHere(devices, records=keeps_history), inventory, records)
+    agents = OnlyHere(devices, records=keeps_history)
+    return OwnFleet(agents, inventory, records, away)
 
 
 def over_nodes(
@@ -285,14 +288,18 @@ def over_nodes(
     counts: Callable[[], Counts],
     port: int,
     stop: trio.Event,
+    away: SharedInventory | None,
     workers: int = 0,
 ) -> OwnFleet | FleetOfNodes:
     """Return the fleet of all nodes that share an engine, of which this one has its `own`; without
-    an engine that alone. `counts` are those of its devices, `port` names it, `stop` is set when it
-    drains, and it has so many `workers`. Reads files; raises `SetupError`."""
+    an engine that alone. `counts` are those of its devices, `port` names it, also among those that
+    are `away`, `stop` is set when it drains, and it has so many `workers`. Reads files; raises
+    `SetupError`."""
     if settings.cluster is None or cluster is None:
         return own
     facts = NodeReport(counts, f"{socket.gethostname()}:{port}", stop)
+    if away is not None:
+        away.name = facts().name
     return FleetOfNodes(own, make_nodes(settings, cluster, facts), facts, 1 + workers)
 
 

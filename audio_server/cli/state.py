@@ -40,7 +40,9 @@ def import_state(
     over: Replace = False,
     config: ConfigFile = None,
 ) -> None:
-    """Write names, tags, modes and tokens of a data folder, and clips, into a cluster.
+    """Write the state of a data folder, and clips, into a cluster.
+
+    The state are names, tags, modes, tokens and the devices that were seen.
 
     A server may run with the folder meanwhile. A cluster that has names, tags,
     tokens or clips already is left as it is, unless --replace says so; devices
@@ -117,4 +119,5 @@ def _read(data: Path) -> Brought:
         copy.write_bytes(copy_of_state(data / STATE_FILE))
         with StateFile(copy) as file:
             record = file.read()
-    return Brought(record.names, record.tags, record.modes, tokens)
+    entries = record.entries
+    return Brought(record.names, record.tags, record.modes, tokens, entries=entries)

@@ -1,4 +1,5 @@
-"""The state of a server brought into a cluster: names, tags, modes, tokens and clips, once."""
+"""The state of a server brought into a cluster, once: names, tags, modes, tokens, clips and the
+devices that were seen."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from audio_server.clips.cache import Cache
 from audio_server.clips.clip_reader import Loaded
 from audio_server.cluster.clip_store import KEY, ClipStore
 from audio_server.cluster.engine_documents import EngineDocuments
+from audio_server.cluster.inventory import put_seen
 from audio_server.cluster.link import Session
 from audio_server.cluster.records import AT_ONCE, SharedRecords
 from audio_server.cluster.scripts import IMPORT_MODE
 from audio_server.cluster.shared_clips import listed_of
+from audio_server.device.entry import Entry
 from audio_server.identity.tokens import Enrolment
 
 
@@ -33,16 +36,21 @@ class Brought:
     modes: Mapping[str, int] = field(default_factory=dict)
     tokens: Mapping[str, Enrolment] = field(default_factory=dict)
     clips: Sequence[Loaded] = ()
+    entries: Mapping[str, Entry | None] = field(default_factory=dict)
+    """The facts of devices that were ever seen."""
 
 
 class Imported(NamedTuple):
-    """How much was written. Modes of devices that are connected, or have one, are left out."""
+    """How much was written. Modes of devices that are connected, or have one, are left out, and so
+    are devices for which the inventory has no room."""
 
     names: int
     tags: int
     modes: int
     tokens: int
     clips: int
+    devices: int
+    """In the inventory."""
 
 
 async def bring(session: Session, brought: Brought, cache: Cache, *, is_again: bool) -> Imported:
@@ -62,8 +70,11 @@ async def bring(session: Session, brought: Brought, cache: Cache, *, is_again: b
         await _each(_records_of(records, brought))
         modes = _Modes(session, is_again)
         await _each((modes.put, device_id, mode) for device_id, mode in brought.modes.items())
+        seen = _Seen(session)
+        await _each((seen.put, *one) for one in brought.entries.items() if one[1] is not None)
     names, tags = len(brought.names), len(brought.tags)
-    return Imported(names, tags, modes.written, len(brought.tokens), len(brought.clips))
+    tokens, clips = len(brought.tokens), len(brought.clips)
+    return Imported(names, tags, modes.written, tokens, clips, seen.written)
 
 
 def _records_of(records: SharedRecords, brought: Brought) -> Iterable[tuple[Any, ...]]:
@@ -74,6 +85,17 @@ def _records_of(records: SharedRecords, brought: Brought) -> Iterable[tuple[Any,
             brought.tokens.get(device_id),
         )
         yield (records.put, device_id, *facts)
+
+
+class _Seen:
+    def __init__(self, session: Session) -> None:
+        self.written = 0
+        self._session = session
+
+    async def put(self, device_id: str, entry: Entry) -> None:
+        """Add the facts of a device: another server may have brought it, too."""
+        if await put_seen(self._session, device_id, entry, how="over") == "done":
+            self.written += 1
 
 
 class _Modes:

@@ -21,6 +21,7 @@ from audio_server.settings import Settings
 if TYPE_CHECKING:
     from audio_server.cluster.engine_documents import EngineDocuments
     from audio_server.cluster.engine_nodes import EngineNodes
+    from audio_server.cluster.inventory import SharedInventory
     from audio_server.cluster.link import Link
     from audio_server.cluster.records import SharedRecords
     from audio_server.cluster.valkey import ValkeyCluster
@@ -32,6 +33,7 @@ class Shared(NamedTuple):
     cluster: Cluster
     records: SharedRecords | None = None
     documents: EngineDocuments | None = None
+    inventory: SharedInventory | None = None
 
 
 class SharedHub(NamedTuple):
@@ -41,6 +43,7 @@ class SharedHub(NamedTuple):
     hub: Hub
     records: SharedRecords | None = None
     documents: EngineDocuments | None = None
+    inventory: SharedInventory | None = None
     cluster: Cluster | None = None
 
 
@@ -63,22 +66,25 @@ def make_hub(
         return SharedHub(Hub(store, devices))
     from audio_server.cluster.machine import MachineHub
 
-    cluster, records, documents = _make_valkey(settings, meter)
-    return SharedHub(MachineHub(cluster, devices), records, documents, cluster)
+    shared = _make_valkey(settings, meter)
+    return SharedHub(MachineHub(shared[0], devices), *shared[1:], shared[0])
 
 
 def _make_valkey(
     settings: Settings, meter: Instrumentation
-) -> tuple[ValkeyCluster, SharedRecords, EngineDocuments]:
+) -> tuple[ValkeyCluster, SharedRecords, EngineDocuments, SharedInventory]:
     # Libraries that a server of one process does not need.
     from audio_server.cluster.engine_documents import EngineDocuments
+    from audio_server.cluster.inventory import SharedInventory
     from audio_server.cluster.records import SharedRecords
     from audio_server.cluster.scripts import read_scripts
     from audio_server.cluster.valkey import ValkeyCluster
 
-    records, documents = SharedRecords(), EngineDocuments()
+    records, documents, inventory = SharedRecords(), EngineDocuments(), SharedInventory()
     link = _make_link(settings, read_scripts(), replicas=settings.cluster_replicas)
-    return ValkeyCluster(link, meter, parts=[records, documents]), records, documents
+    cluster = ValkeyCluster(link, meter, parts=[records, documents, inventory])
+    inventory.node = cluster.node
+    return cluster, records, documents, inventory
 
 
 def make_nodes(settings: Settings, cluster: Cluster, facts: Callable[[], NodeFacts]) -> EngineNodes:

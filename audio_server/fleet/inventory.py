@@ -8,9 +8,9 @@ and tags may be those of a cluster, which all its nodes share.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
@@ -21,7 +21,11 @@ from audio_server.fleet.interface import DONE, GONE, IS_CONNECTED, NotKept, Outc
 from audio_server.fleet.inventory_store import InventoryStore, MemoryInventory
 from audio_server.fleet.names import TAGS_MAX, BadName, checked_tag
 from audio_server.fleet.own_records import OwnRecords
+from audio_server.fleet.shared_away import SharedAway
 from audio_server.fleet.sightings import Sighting
+
+if TYPE_CHECKING:
+    from audio_server.cluster.inventory import SharedInventory
 
 ENTRIES_MAX = 50_000
 """Devices that are remembered, besides those that are connected, named or tagged: a device takes
@@ -42,15 +46,22 @@ class _Here(NamedTuple):
 class Inventory:
     """All devices that are known, of one node or of several."""
 
-    def __init__(self, store: InventoryStore | None = None, records: Records | None = None) -> None:
+    def __init__(
+        self,
+        store: InventoryStore | None = None,
+        records: Records | None = None,
+        shared: SharedInventory | None = None,
+    ) -> None:
         self._store: InventoryStore = MemoryInventory() if store is None else store
         self._records: Records = OwnRecords(self._store) if records is None else records
+        self._followers: list[Callable[[RecordNews], None]] = []
         self._records.follow(self._on_record)
         self._here: dict[str, _Here] = {}
         self._expendable = Expendable()
         self._entries: Mapping[str, Entry | None] = {}
         self._tagged: dict[str, dict[str, None]] = {}
         self._follow()
+        self._shared = None if shared is None else SharedAway(shared, self)
 
     def _follow(self) -> None:
         """Take in the entries of the store, again if they are others by now: a file that could not
@@ -73,6 +84,8 @@ class Inventory:
         self._follow()
         for sighting in sightings:
             self._take(sighting, node)
+            if self._shared is not None:
+                self._shared.saw(sighting)
         while len(self._entries) > ENTRIES_MAX:
             if (device_id := self._expendable.give_up()) is None:
                 return
@@ -103,6 +116,11 @@ class Inventory:
         self._store.put_entry(device_id, entry)
         self._review(device_id)
 
+    async def finish(self) -> None:
+        """Tell the other nodes all that is known: this one is about to end."""
+        if self._shared is not None:
+            await self._shared.finish()
+
     def lose(self, node: str) -> None:
         """The devices of a node are gone with it."""
         now = round(time.time(), 3)
@@ -110,13 +128,16 @@ class Inventory:
             del self._here[device_id]
             entry = self._store.entries.get(device_id)
             if entry is not None:
-                self._store.put_entry(device_id, entry._replace(last_seen=now))
+                entry = entry._replace(last_seen=now)
+                self._store.put_entry(device_id, entry)
+                if self._shared is not None:
+                    self._shared.left(device_id, entry)
             self._review(device_id)
 
     def _review(self, device_id: str) -> None:
         """Decide whether a device may be given up."""
         entry = self._store.entries.get(device_id)
-        is_kept = device_id in self._here or self.name_of(device_id) or self.tags_of(device_id)
+        is_kept = device_id in self._here or self.is_named(device_id)
         if entry is None or is_kept:
             self._expendable.discard(device_id)
         else:
@@ -126,9 +147,53 @@ class Inventory:
 
     def knows(self, device_id: str) -> bool:
         """Whether a device was ever seen, or has a name or tags."""
-        return bool(
-            device_id in self._store.entries or self.name_of(device_id) or self.tags_of(device_id)
-        )
+        is_away = self._shared is not None and self._shared.knows(device_id)
+        return is_away or device_id in self._store.entries or self.is_named(device_id)
+
+    def is_named(self, device_id: str) -> bool:
+        """Whether a device has a name or tags."""
+        return bool(self.name_of(device_id) or self.tags_of(device_id))
+
+    def named(self) -> Iterable[str]:
+        """Return the ids of all devices that have a name or tags."""
+        return dict.fromkeys([*self._records.names, *self._records.tags])
+
+    def own_entries(self) -> Iterable[tuple[str, Entry]]:
+        """Return the facts of all devices that this node has seen."""
+        return ((key, entry) for key, entry in self._store.entries.items() if entry is not None)
+
+    def drop(self, device_id: str) -> None:
+        """Forget a device that is away, and was forgotten while this node heard nothing."""
+        news = RecordNews(device_id, self.tags_of(device_id), False, is_forgotten=True)
+        for changed in self._followers:
+            changed(news)
+        self._drop(device_id)
+
+    def _drop(self, device_id: str) -> None:
+        self._store.put_entry(device_id, None)
+        self._expendable.discard(device_id)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether `away` gives the devices of all nodes."""
+        return self._shared is not None and self._shared.is_up
+
+    @property
+    def here(self) -> Container[str]:
+        """The ids of the devices that were connected when they were last collected."""
+        return self._here.keys()
+
+    def is_newer(self, device_id: str) -> bool:
+        """Whether a device that has left this node was at another one since, or was forgotten."""
+        if not self.is_shared or self._shared is None:
+            return False
+        return self._shared.was_elsewhere(device_id) or not self.knows(device_id)
+
+    def _entry(self, device_id: str) -> Entry:
+        entry = self._store.entries.get(device_id)
+        if self._shared is not None:
+            entry = self._shared.entry(device_id, entry)
+        return entry or _NEVER
 
     def name_of(self, device_id: str) -> str | None:
         """Return the name of a device."""
@@ -145,7 +210,7 @@ class Inventory:
 
     def facts(self, device_id: str, *, connected: bool) -> dict[str, Any]:
         """Return the part of a row that the inventory adds, beside the name."""
-        entry = self._store.entries.get(device_id) or _NEVER
+        entry = self._entry(device_id)
         return {
             "tags": list(self.tags_of(device_id)),
             "first_seen": entry.first_seen or None,
@@ -158,8 +223,10 @@ class Inventory:
     async def away(self, is_connected: Callable[[str], bool]) -> list[Row]:
         """Return the rows of all devices that are not connected, with checkpoints."""
         self._follow()
-        records, rows = self._records, []
-        known = list(dict.fromkeys([*self._store.entries, *records.names, *records.tags]))
+        rows = []
+        known = list(dict.fromkeys([*self._store.entries, *self.named()]))
+        if self._shared is not None:
+            known = await self._shared.ids(known)
         for number, device_id in enumerate(known, 1):
             if not is_connected(device_id) and self.knows(device_id):
                 rows.append(self.row(device_id))
@@ -174,7 +241,7 @@ class Inventory:
 
     def row(self, device_id: str) -> Row:
         """Return the row of a device that is away."""
-        entry = self._store.entries.get(device_id) or _NEVER
+        entry = self._entry(device_id)
         leds = entry.leds and [f"#{entry.leds[at : at + 6]}" for at in range(0, 6 * _LEDS, 6)]
         return {
             "id": device_id,
@@ -183,7 +250,7 @@ class Inventory:
             "connected": False,
             "address": entry.address,
             "worker": None,
-            "node": None,
+            "node": None if self._shared is None else self._shared.node_of(device_id),
             "since": entry.last_seen,
             "mode": entry.mode,
             "mode_name": None,
@@ -206,6 +273,7 @@ class Inventory:
 
     def follow(self, changed: Callable[[RecordNews], None]) -> None:
         """Have `changed` called after each change of a name or of tags."""
+        self._followers.append(changed)
         self._records.follow(changed)
 
     async def rename(self, device_id: str, name: str | None, *, is_known: bool) -> Outcome:
@@ -244,8 +312,9 @@ class Inventory:
         for tag in self.tags_of(device_id):
             self._tagged.setdefault(tag, {})[device_id] = None
         if news.is_forgotten and device_id not in self._here:
-            self._store.put_entry(device_id, None)
-            self._expendable.discard(device_id)
+            if self._shared is not None:
+                self._shared.forget(device_id)
+            self._drop(device_id)
         else:
             self._review(device_id)
 

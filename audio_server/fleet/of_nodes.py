@@ -127,6 +127,11 @@ class FleetOfNodes:
         """Return all devices that are connected, of the nodes that answer."""
         return await self._all(Wanted())
 
+    @property
+    def shares_away(self) -> bool:
+        """Whether the devices that are away are those of all nodes."""
+        return self._own.shares_away
+
     async def away(self) -> Sequence[Row]:
         """Return all devices that are away, of the nodes that answer."""
         return await self._all(Wanted("offline"))

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import trio
 
@@ -42,6 +42,9 @@ from audio_server.fleet.sightings import COLLECT_S
 from audio_server.judge.order import Order as JudgeOrder
 from audio_server.judge.order import Progress
 
+if TYPE_CHECKING:
+    from audio_server.cluster.inventory import SharedInventory
+
 LAST_S = 1.0
 """How long a server that stops waits for the last sightings."""
 
@@ -51,14 +54,18 @@ T = TypeVar("T")
 class OwnFleet:
     """A `Fleet` over `agents`. Without `inventory` names, tags and the devices seen last as long as
     the process; they are collected while it is `at_work`. With `shared` names and tags are those of
-    all servers."""
+    all servers, with `away` the devices that were seen, too."""
 
     def __init__(
-        self, agents: Agents, inventory: InventoryStore | None = None, shared: Records | None = None
+        self,
+        agents: Agents,
+        inventory: InventoryStore | None = None,
+        shared: Records | None = None,
+        away: SharedInventory | None = None,
     ) -> None:
         self.numbers = agents.numbers
         self._agents = agents
-        self._inventory = Inventory(inventory, shared)
+        self._inventory = Inventory(inventory, shared, away)
         self._inventory.follow(self._on_record)
         self._broadcast = Broadcast(self._inventory)
         self._merge = Merge()
@@ -87,6 +94,7 @@ class OwnFleet:
         finally:
             with trio.CancelScope(shield=True):
                 await self.collect_all()
+                await self._inventory.finish()
 
     async def _collect_for_ever(self) -> NoReturn:
         while True:
@@ -190,6 +198,9 @@ class OwnFleet:
         if not all(one in seen and seen[one]["connected"] for one in device_ids):
             await self._collect()  # how they have gone
         inventory = self._inventory
+        for one in [one for one, facts in seen.items() if not facts["connected"]]:
+            if inventory.is_newer(one):
+                del seen[one]
         return [
             inventory.live_row(one, seen[one]) if one in seen else inventory.row(one)
             for one in device_ids
@@ -203,6 +214,11 @@ class OwnFleet:
     async def keys(self, wanted: Wanted) -> Keys:
         """Return the keys of the rows that are wanted."""
         return await keys_of(await rows_for(self, wanted), wanted)
+
+    @property
+    def shares_away(self) -> bool:
+        """Whether the devices that are away are those of all servers."""
+        return self._inventory.is_shared
 
     async def away(self) -> Sequence[Row]:
         """Return the devices of the inventory that are away; takes them a few at a time."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.peers import NodeFacts
 from audio_server.fleet.interface import Fleet, Row
 from audio_server.fleet.listing import Key, Keys, Page, Wanted, ordered
 from audio_server.fleet.node_answers import NodeAnswers
-from audio_server.fleet.nodes_around import NodesAround
+from audio_server.fleet.nodes_around import Answers, NodesAround
 
 LIMIT = 500
 """Rows at a time, at most."""
 
 KEYS_S = 1.0
 ROWS_S = 1.0
+HOMES_S = 1.0
+"""How old the list of living nodes may be."""
 
 
 class KeysOfNodes(NamedTuple):
@@ -34,12 +36,20 @@ class PageOfNodes(NamedTuple):
     nodes: Mapping[str, str]
 
 
+class OwnRows(Fleet, Protocol):
+    """The fleet of the node itself."""
+
+    @property
+    def shares_away(self) -> bool:
+        """Whether the devices that are away are those of all nodes."""
+
+
 class RowsOfNodes:
     """Rows of the node's `own` fleet and of the others; each names its node."""
 
     def __init__(
         self,
-        own: Fleet,
+        own: OwnRows,
         nodes: NodesAround,
         answers: NodeAnswers,
         facts: Callable[[], NodeFacts],
@@ -67,9 +77,16 @@ class RowsOfNodes:
         async def here() -> list[Any]:
             return [await self._answers.keys(wanted, recent=recent)]
 
-        answers = await self._nodes.ask_all(
-            "keys", KEYS_S, here, max_age_s=max_age_s, wanted=wanted, recent=recent
-        )
+        of_others = wanted
+        if wanted.includes_away and self._own.shares_away:  # this node knows all that are away
+            of_others = wanted._replace(state="connected")
+        if of_others is not wanted and not wanted.includes_connected:
+            missing = (await self._nodes.peers.around(max_age_s)).missing
+            answers = Answers({self._nodes.node: await here()}, list(missing))
+        else:
+            answers = await self._nodes.ask_all(
+                "keys", KEYS_S, here, max_age_s=max_age_s, wanted=of_others, recent=recent
+            )
         nodes: dict[str, list[str]] = {}
         keys: list[Key] = []
         found = 0
@@ -110,10 +127,18 @@ class RowsOfNodes:
     ) -> Mapping[str, list[str]]:
         """Have the node asked to which a device is connected, rather than one that it has left."""
         try:
-            homes = await self._nodes.peers.homes(device_ids)
+            homes = await self._homes(device_ids)
         except ClusterDown:
             return nodes
         return {**nodes, **{device_id: [home] for device_id, home in homes.items()}}
+
+    async def _homes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the node of each device that is connected to one which lives. Raises
+        `ClusterDown`."""
+        homes = await self._nodes.peers.homes(device_ids)
+        living = (await self._nodes.peers.around(HOMES_S)).living
+        own = self._nodes.node
+        return {key: home for key, home in homes.items() if home == own or home in living}
 
     async def of(self, device_ids: Sequence[str]) -> tuple[list[Row], Sequence[str]]:
         """Return the rows of some devices, also of those that are away, and which nodes that may
@@ -121,7 +146,7 @@ class RowsOfNodes:
         own = self._nodes.node
         missing: Sequence[str] = ()
         try:
-            homes = await self._nodes.peers.homes(device_ids)
+            homes = await self._homes(device_ids)
         except ClusterDown:
             homes = {}
             missing = (await self._nodes.peers.around()).missing
@@ -150,6 +175,8 @@ class RowsOfNodes:
             last = told.get(row["id"])
             if last is None or _seen_at(last[1]) <= _seen_at(row):
                 name = self._nodes.peers.name_of(node) if node != own else self._facts().name
+                if not row["connected"]:
+                    name = row["node"] or name  # where it was seen last
                 told[row["id"]] = node, {**row, "node": name}
 
         own = self._nodes.node

@@ -12,6 +12,7 @@ from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.engine_documents import EngineDocuments
 from audio_server.cluster.instrumentation import Instrumentation
 from audio_server.cluster.interface import Listener, RecordNews
+from audio_server.cluster.inventory import SharedInventory
 from audio_server.cluster.link import Link
 from audio_server.cluster.records import SharedRecords
 from audio_server.cluster.scripts import read_scripts
@@ -60,7 +61,10 @@ class Member:
         self.documents = EngineDocuments()
         self.news: list[RecordNews] = []
         self.records.follow(self.news.append)
-        self.cluster = ValkeyCluster(self.link, self.meter, parts=[self.records, self.documents])
+        self.inventory = SharedInventory()
+        parts = [self.records, self.documents, self.inventory]
+        self.cluster = ValkeyCluster(self.link, self.meter, parts=parts)
+        self.inventory.node = self.cluster.node
         self.moves: list[tuple[str, int]] = []
         self.reclaims: list[tuple[str, int, int]] = []
 

@@ -59,13 +59,16 @@ def run(engine_url: str | None, data: Path, *words: str) -> tuple[int, str, str]
 
 async def test_all_is_in_the_cluster_once(engine: EngineProcess, data: Path) -> None:
     done = run(engine.url, data, "--clips", str(data / "clips"))
-    assert done == (0, f"2 names, {COUNT} tags, 3 modes, 1 tokens, 2 clips", "")
+    assert done == (0, f"2 names, {COUNT} tags, 3 modes, 1 tokens, 2 clips, 1 devices", "")
     async with member(engine.url) as node:
         assert node.records.names == {"x": "Küche", "y": "Hall"}
         assert len(node.records.tags) == COUNT
         assert node.records.tags["device-7"] == ("a", "b")
         assert node.records.tokens == read_tokens(data / TOKENS_FILE)
         assert (await node.documents.document("clips")).version == 1
+        await until(lambda: node.inventory.is_up)
+        entry = Entry(1.0, 2.0, None, 1, 0, 0, 3, None)
+        assert node.inventory.away == {"x": (entry, None)}
         for device_id, mode in {"x": 3, "away": 2, "device-7": 0}.items():
             assert (await node.cluster.claim(device_id, 0)).mode == mode
         await node.records.rename("x", "newer", is_known=True)

@@ -188,10 +188,10 @@ class NodeStand(Stand):
 
     fleet: Any  # that of all nodes
 
-    def __init__(self, between: Between, node: str) -> None:
+    def __init__(self, between: Between, node: str, away: Any = None) -> None:
         self.name = f"{node}:50051"
         self.devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
-        self.own = OwnFleet(OnlyHere(self.devices), None, between.records)
+        self.own = OwnFleet(OnlyHere(self.devices), None, between.records, away)
         self.asked: Any = None
         self.fleet = FleetOfNodes(self.own, MemoryPeers(between, node), self.facts)
         between.nodes[node] = self

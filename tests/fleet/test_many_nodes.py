@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from node_stand import Between, NodeStand
 from starlette.types import ASGIApp
 
 from audio_server.clips.repository import Repository
+from audio_server.cluster.away import Away
+from audio_server.cluster.inventory import SharedInventory
 from audio_server.cluster.peers import NodeFacts
+from audio_server.device.entry import Entry
 from audio_server.fleet.interface import Fleet, Row
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.listing import Key, Wanted, key_of, keys_of, ordered
@@ -165,3 +168,47 @@ async def test_a_page_gets_the_first_ones_and_their_changes(fleet: Fleet) -> Non
             assert name == "changes"
             changed |= {row["id"] for row in told["rows"]}
         assert size < MOST_BYTES
+
+
+KNOWN = 10_000
+
+
+class KnownAway(SharedInventory):
+    """Devices that are away, as the node has read them."""
+
+    is_up = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        entry = Entry(1.0, 2.0, "10.0.0.7:51234", 3, 2, 1, 4, None)
+        for number in range(KNOWN):
+            self.away[f"away-{number:05}"] = Away(entry, f"node-{number % 30}:50051")
+
+    async def refresh(self) -> bool:
+        await trio.lowlevel.checkpoint()
+        return True
+
+    async def unseen(self, device_ids: Iterable[str]) -> list[str]:
+        return []
+
+
+async def test_lists_with_many_that_are_away_are_exact_and_small() -> None:
+    between = Between()
+    for number in range(NODES):
+        StubNode(between, number)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(NodeStand(between, "own", KnownAway()).run)
+        app = app_of(between.nodes["own"].fleet)
+        for state, found in (("offline", KNOWN), ("all", KNOWN + NODES * DEVICES)):
+            began, between.asked = time.process_time(), []
+            answer = await ask(app, "GET", f"/api/devices?state={state}&sort=name")
+            assert time.process_time() - began < MOST_S
+            assert len(answer.body) < MOST_BYTES
+            assert (len(answer.json["rows"]), answer.json["found"]) == (500, found)
+            assert answer.json["rows"][3]["node"] == "node-3:50051"
+            is_asked = any(what == "keys" for _, what in between.asked)
+            assert is_asked is (state == "all")
+            query = f"state={state}&sort=name&limit=500&cursor={answer.json['next']}"
+            answer = await ask(app, "GET", f"/api/devices?{query}")
+            assert answer.json["rows"][0]["id"] == "away-00500"
+        nursery.cancel_scope.cancel()

@@ -26,13 +26,23 @@ RECORDS, RENAME, TAG, FORGET, ENROLL, REVOKE, RESTORE, IMPORT_RECORD = OF_RECORD
     "import_record",
 )
 
+SEE, AWAY, ALIVE, LOST, GIVE_UP, PUT_SEEN = OF_INVENTORY = (
+    "see",
+    "away",
+    "alive",
+    "lost",
+    "give_up",
+    "put_seen",
+)
+
 
 def read_scripts(clock: str | None = None) -> Mapping[str, str]:
     """Return the text of each script; `clock` replaces the part that reads the engine's clock."""
     before = _read("clock") + (clock or "")
     scripts = {name: before + _read(name) for name in ROWS}
-    before += _read("record")
-    return {**scripts, **{name: before + _read(name) for name in OF_RECORDS}}
+    seen, record = before + _read("seen"), _read("record")
+    scripts |= {name: seen + _read(name) for name in OF_INVENTORY}
+    return {**scripts, **{name: seen + record + _read(name) for name in OF_RECORDS}}
 
 
 def _read(name: str) -> str:

@@ -1,4 +1,4 @@
--- Forget a device: its name, tags and mode; its token stays. KEYS: its record. ARGV: whether the node
+-- Forget a device: its history, name, tags and mode; its token stays. KEYS: its record. ARGV: whether the node
 -- knows the device. One that is held by a node that lives is connected.
 local node, held = unpack(redis.call('HMGET', 'as:d:' .. id, 'n', 'h'))
 if node and held and tonumber(redis.call('ZSCORE', 'as:nodes', node) or '0') > clock() - 3000000 then
@@ -6,5 +6,7 @@ if node and held and tonumber(redis.call('ZSCORE', 'as:nodes', node) or '0') > c
 end
 if ARGV[1] == '0' and not is_known(id) then return {'gone'} end
 redis.call('HDEL', row_of(id), 'l', 'g')
-redis.call('DEL', 'as:d:' .. id)
+leave(id)
+redis.call('DEL', 'as:d:' .. id, seen_row(id))
+note_away(id, false)
 return {'done', note(id, '1')}

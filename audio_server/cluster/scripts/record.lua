@@ -10,7 +10,7 @@ local function row_of(id)
 end
 
 local function is_known(id)
-  return redis.call('EXISTS', row_of(id), 'as:d:' .. id) > 0
+  return redis.call('EXISTS', row_of(id), 'as:d:' .. id, 'as:s:' .. id) > 0
 end
 
 -- Return a record as nodes read it; `flag` is '1' for a device that is forgotten.
