@@ -121,12 +121,14 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Pytest on each supported Python that is there; on the first with branch coverage."""
+    """Pytest on each supported Python that is there: all of it on the newest, with coverage."""
     session.install("-r", lock_of("tests"))
     session.install("--no-deps", "-e", ".")
-    first = session.python == PYTHONS[0]
-    command = ("coverage", "run", "-m", "pytest") if first else ("pytest", *SLOW_AND_THE_SAME)
-    if first:
+    newest = session.python == PYTHONS[-1]
+    command = ("coverage", "run", "-m", "pytest") if newest else ("pytest", *SLOW_AND_THE_SAME)
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""  # else each process compiles all anew
+    if newest:
+        session.env["COVERAGE_CORE"] = "ctrace" if session.python == "3.11" else "sysmon"
         session.run("coverage", "erase")
     asked, has_failed = session.posargs, False
     codes = [0, NO_TESTS] if asked else [0]  # those that are asked for may be of one kind
@@ -140,30 +142,42 @@ def tests(session: nox.Session) -> None:
     if has_failed:
         session.warn("tests that failed are run once more, alone")
         session.run(*command, "--last-failed", *asked)
-    if first:
+    if newest:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
 
 
 NO_TESTS = 5
 
-# Browsers, proxies, benchmarks, the soak, shells and FFmpeg show the same on each Python.
+# What the interpreter has no part in, or what starts many processes of which others start one:
+# browsers, proxies, benchmarks, codecs, command lines, texts, several servers on one machine.
 SLOW_AND_THE_SAME = (
-    "--ignore=tests/benchmarks/test_bench_smoke.py",
-    "--ignore=tests/clips/test_channels.py",
-    "--ignore=tests/clips/test_clip_cache.py",
-    "--ignore=tests/clips/test_clip_errors.py",
-    "--ignore=tests/clips/test_clip_tags.py",
-    "--ignore=tests/clips/test_left_out.py",
-    "--ignore=tests/clips/test_live_encoder.py",
-    "--ignore=tests/clips/test_loudness.py",
-    "--ignore=tests/clips/test_opus_heard.py",
-    "--ignore=tests/clips/test_recording.py",
-    "--ignore=tests/clips/test_repository_refusals.py",
-    "--ignore=tests/clips/test_transcode.py",
-    "--ignore=tests/clips/test_web_source.py",
+    "--ignore=tests/benchmarks",
+    "--ignore=tests/cli/test_address_errors.py",
+    "--ignore=tests/cli/test_backup_commands.py",
+    "--ignore=tests/cli/test_clips_changes.py",
+    "--ignore=tests/cli/test_clips_commands.py",
+    "--ignore=tests/cli/test_completion.py",
+    "--ignore=tests/cli/test_first_run.py",
+    "--ignore=tests/cli/test_limit_settings.py",
+    "--ignore=tests/cli/test_no_home.py",
+    "--ignore=tests/cli/test_project_files.py",
+    "--ignore=tests/cli/test_settings_layers.py",
+    "--ignore=tests/client/test_client_process.py",
+    "--ignore=tests/client/test_encodings.py",
+    "--ignore=tests/client/test_odd_answers.py",
+    "--ignore=tests/clips",
+    "--ignore=tests/cluster/test_clips_of_servers.py",
+    "--ignore=tests/cluster/test_faults_of_nodes.py",
+    "--ignore=tests/cluster/test_fleet_of_processes.py",
+    "--ignore=tests/cluster/test_machines_of_workers.py",
     "--ignore=tests/cluster/test_nodes.py",
     "--ignore=tests/cluster/test_primaries.py",
+    "--ignore=tests/cluster/test_shared_clips.py",
+    "--ignore=tests/cluster/test_shared_records.py",
+    "--ignore=tests/cluster/test_state_import.py",
+    "--ignore=tests/cluster/test_tokens_of_servers.py",
+    "--ignore=tests/deploy",
     "--ignore=tests/docs",
     "--ignore=tests/faults/test_soak.py",
     "--ignore=tests/health/test_reflection.py",
@@ -171,18 +185,31 @@ SLOW_AND_THE_SAME = (
     "--ignore=tests/interop/test_client_addresses.py",
     "--ignore=tests/interop/test_deployed_cluster.py",
     "--ignore=tests/interop/test_drain_of_a_node.py",
+    "--ignore=tests/interop/test_fleet.py",
     "--ignore=tests/interop/test_proxies.py",
+    "--ignore=tests/metrics/test_metrics_served.py",
+    "--ignore=tests/process/test_dumb_terminals.py",
+    "--ignore=tests/process/test_sd_notify.py",
     "--ignore=tests/process/test_standard_error.py",
     "--ignore=tests/service/test_behind_proxies.py",
+    "--ignore=tests/simulator/test_contract.py",
+    "--ignore=tests/simulator/test_device_command.py",
+    "--ignore=tests/simulator/test_device_terminals.py",
+    "--ignore=tests/state/test_crash.py",
     "--ignore=tests/state/test_inventory_crash.py",
+    "--ignore=tests/structure",
     "--ignore-glob=tests/web/test_*_page.py",
+    "--ignore-glob=tests/web/test_api_*.py",
     "--ignore=tests/web/test_behind_nginx.py",
+    "--ignore=tests/web/test_bodies.py",
+    "--ignore=tests/web/test_hostile_live.py",
     "--ignore=tests/web/test_http_fuzz.py",
     "--ignore=tests/web/test_many_tabs.py",
     "--ignore=tests/web/test_pages_for_all.py",
     "--ignore=tests/web/test_speak.py",
     "--ignore=tests/workers/test_groups_of_workers.py",
     "--ignore=tests/workers/test_live_processes.py",
+    "--ignore=tests/workers/test_worker_server.py",
 )
 
 

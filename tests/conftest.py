@@ -17,15 +17,12 @@ SLOW = ("docs", "web", "workers", "identity", "faults", "interop", "state", "ben
 """Folders whose tests wait for browsers and processes: begun first, they end while others run."""
 
 PUNCTUAL = (
-    "docs/",
     "faults/test_faults.py",
     "faults/test_lossy_road.py",
-    "faults/test_one_write.py",
     "faults/test_soak.py",
     "interop/test_fleet.py",
     "interop/test_proxies.py",
     "service/test_behind_proxies.py",
-    "simulator/test_device_command.py",
     "web/test_many_tabs.py",
 )
 """Where devices judge a server by the clock on the wall. Beside other tests, on a machine that has
