@@ -228,8 +228,8 @@ async def _run(
     hangups: bool = False,
 ) -> None:
     """Serve until `stop` is set, then drain; `started` is called once devices are served."""
-    live, meter = live_of(settings), (shared_registry := SharedRegistry()).row()
-    shared = make_cluster(settings, guest.store, meter)
+    meter = (shared_registry := SharedRegistry()).row()
+    live, shared = live_of(settings, meter), make_cluster(settings, guest.store, meter)
     access_policy, certificates = AccessPolicy(settings, shared.records), CertificateWatch(settings)
     repository = await load_repository(settings, progress, shared.documents)
     ownership = Ownership(shared.cluster)
@@ -267,7 +267,7 @@ async def _run(
         )
         await stack.enter_async_context(repository.at_work())
         await stack.enter_async_context(fleet.at_work())
-        await stack.enter_async_context(live.at_work())
+        await stack.enter_async_context(live.at_work(port))
         await stack.enter_async_context(open_pages(context))
         await stack.enter_async_context(
             certificates.at_work(partial(_renew, access_policy, context), meter.certificate_ends)

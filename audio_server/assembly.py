@@ -15,8 +15,9 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import Repository, open_repository
+from audio_server.cluster.instrumentation import Instrumentation as ClusterMeter
 from audio_server.cluster.interface import Cluster, Records
-from audio_server.cluster.opening import make_nodes
+from audio_server.cluster.opening import make_feeds, make_nodes
 from audio_server.cluster.ownership import ClaimingService, Ownership
 from audio_server.cluster.peers import NodeFacts
 from audio_server.device.audio_source import AudioSource
@@ -58,6 +59,7 @@ COUNTED_S = 1.0
 if TYPE_CHECKING:
     from audio_server.cluster.engine_documents import EngineDocuments
     from audio_server.cluster.inventory import SharedInventory
+    from audio_server.live.shared import SharedLive
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,35 +106,50 @@ class Live:
     hosts: Sequence[str] = ()
     """Other hosts to which they may lead."""
 
+    shared: SharedLive | None = None
+    """The channels, as the nodes of a cluster share them."""
+
     def readings(self) -> Iterator[Reading]:
         """Yield the counts of the channels for Prometheus."""
         return readings(self.channels)
 
     @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
-        """Record the channels for the block, and read their sources, as the settings say."""
+    async def at_work(self, port: int) -> AsyncIterator[None]:
+        """Record the channels for the block, and read their sources, as the settings say; `port`
+        names the node."""
         async with AsyncExitStack() as stack:
+            if self.shared is not None:
+                await stack.enter_async_context(self.shared.joined(node_name(port)))
             if self.recordings is not None and self.packets_max is not None and self.channels:
                 record = recording(self.channels, self.recordings, self.packets_max)
                 await stack.enter_async_context(record)
             if self.urls:
-                await stack.enter_async_context(reading(self.channels, self.urls, self.hosts))
+                turns = {} if self.shared is None else self.shared.turns
+                read = reading(self.channels, self.urls, self.hosts, turns)
+                await stack.enter_async_context(read)
             yield
 
 
-def live_of(settings: Settings) -> Live:
+def live_of(settings: Settings, meter: ClusterMeter) -> Live:
     """Return the live channels that the settings name. Raises `SetupError` where they are to be
-    recorded and there is no folder for that."""
-    channels = [LiveChannel(name, settings.live_patience_s) for name in settings.channels]
-    urls = dict(settings.live_sources)
+    recorded and there is no folder for that. Reads files."""
+    urls, patience_s = dict(settings.live_sources), settings.live_patience_s
+    shared: SharedLive | None = None
+    channels: Sequence[LiveChannel] = [LiveChannel(name, patience_s) for name in settings.channels]
+    if settings.cluster is not None and channels:
+        from audio_server.live.shared import SharedLive  # a library that one process does not need
+
+        feeds = make_feeds(settings, meter)
+        shared = SharedLive(settings.channels, list(urls), patience_s, feeds)
+        channels = shared.channels
     if settings.data is None or is_nowhere(settings.data):
         if settings.record:
             raise SetupError("--record", "there is no data folder; name one with --data FOLDER")
-        return Live(channels, None, None, urls, settings.live_allow_hosts)
+        return Live(channels, None, None, urls, settings.live_allow_hosts, shared)
     keep_s = settings.record_days * 24 * 3600
     recordings = Recordings(settings.data / "recordings", settings.record_mib << 20, keep_s)
     packets_max = packets_of(settings.record_minutes) if settings.record else None
-    return Live(channels, recordings, packets_max, urls, settings.live_allow_hosts)
+    return Live(channels, recordings, packets_max, urls, settings.live_allow_hosts, shared)
 
 
 async def load_repository(
@@ -297,10 +314,15 @@ def over_nodes(
     `SetupError`."""
     if settings.cluster is None or cluster is None:
         return own
-    facts = NodeReport(counts, f"{socket.gethostname()}:{port}", stop)
+    facts = NodeReport(counts, node_name(port), stop)
     if away is not None:
         away.name = facts().name
     return FleetOfNodes(own, make_nodes(settings, cluster, facts), facts, 1 + workers)
+
+
+def node_name(port: int) -> str:
+    """Return the name of this node for people."""
+    return f"{socket.gethostname()}:{port}"
 
 
 class Counts(NamedTuple):

@@ -100,4 +100,6 @@ async def _check(api: Api, channel: str) -> None:
         names = ", ".join(channels) or "it has none: start it with --live NAME"
         raise CommandError(f"{channel}: the server has no such channel ({names})")
     if channels[channel]["sending"]:
-        raise CommandError(f"{channel}: sound is sent to it already")
+        node = channels[channel].get("node")
+        at = f", at node {node}" if node else ""
+        raise CommandError(f"{channel}: sound is sent to it already{at}")

@@ -154,6 +154,7 @@ class Channel(TypedDict):
 
     name: str
     sending: bool
+    node: NotRequired[str | None]
 
 
 class Channels(TypedDict):

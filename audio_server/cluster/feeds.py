@@ -61,6 +61,11 @@ class Feed:
         self._followers[node] = _Follower(give)
         give(self.key, 0, self._state(True))
 
+    def renew(self) -> None:
+        """Give the present state to all nodes that follow, as to those that begin."""
+        for node, follower in list(self._followers.items()):
+            self.follow(node, follower.give)
+
     def unfollow(self, node: str) -> None:
         """Give a node no more; one that does not follow stays as it is."""
         self._followers.pop(node, None)

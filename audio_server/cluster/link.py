@@ -150,6 +150,10 @@ class Session:
         """Have messages of a channel pushed."""
         self._connection.send(None, "SUBSCRIBE", channel)
 
+    def unsubscribe(self, channel: str) -> None:
+        """Have no more messages of a channel pushed, but for those on their way."""
+        self._connection.send(None, "UNSUBSCRIBE", channel)
+
     def when_replicated(self, key: object, do: Callable[[], None]) -> None:
         """Call `do` when the replicas have all that was answered until now, unless something later
         takes its place at that key; at once without replicas."""

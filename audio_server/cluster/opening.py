@@ -20,6 +20,7 @@ from audio_server.settings import Settings
 
 if TYPE_CHECKING:
     from audio_server.cluster.engine_documents import EngineDocuments
+    from audio_server.cluster.engine_feeds import EngineFeeds
     from audio_server.cluster.engine_nodes import EngineNodes
     from audio_server.cluster.inventory import SharedInventory
     from audio_server.cluster.link import Link
@@ -96,6 +97,16 @@ def make_nodes(settings: Settings, cluster: Cluster, facts: Callable[[], NodeFac
     assert isinstance(cluster, ValkeyCluster)
     said = {"up": "other nodes can be reached", "down": "other nodes cannot be reached"}
     return EngineNodes(cluster.node, _make_link(settings, {}, warns=False, **said), facts)
+
+
+def make_feeds(settings: Settings, meter: Instrumentation) -> EngineFeeds:
+    """Return what the live channels of the engine's nodes share, on a link of its own. Reads files;
+    raises `SetupError`."""
+    from audio_server.cluster.engine_feeds import EngineFeeds
+    from audio_server.cluster.scripts import read_lease_scripts
+
+    said = {"up": "live channels are shared", "down": "live channels are not shared"}
+    return EngineFeeds(_make_link(settings, read_lease_scripts(), **said), meter)
 
 
 def make_tokens(

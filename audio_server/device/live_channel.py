@@ -46,6 +46,17 @@ class ChannelListener(Protocol):
         """The sender has gone; another one may come."""
 
 
+class Relay(ChannelListener, Protocol):
+    """Hands a channel on, with the sound that comes from other nodes."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody follows it."""
+
+    def renewed(self) -> None:
+        """All packets are others now: who follows begins anew."""
+
+
 class LiveChannel:
     """An `AudioSource` that one sender at a time puts packets into.
 
@@ -56,6 +67,12 @@ class LiveChannel:
     packets = None
     is_ready = True
     """Whether a take that begins now has its sound here."""
+
+    is_elsewhere = False
+    """Whether the sender is at another node of a cluster."""
+
+    place: str | None = None
+    """The name of the node with the sender, in a cluster."""
 
     def __init__(self, name: str, patience_s: float = 5.0) -> None:
         self.name = name
@@ -77,6 +94,13 @@ class LiveChannel:
     def subscribe(self, listener: ChannelListener) -> None:
         """Call `listener` from now on."""
         self._listeners += (listener,)
+
+    def relay_to(self, relay: Relay) -> None:
+        """Call `relay` from now on."""
+        self.subscribe(relay)
+
+    def listen(self) -> None:
+        """Note that a listener begins, which is no take."""
 
     def unsubscribe(self, listener: ChannelListener) -> None:
         """Call `listener` no longer; it may have been removed already."""
@@ -211,8 +235,8 @@ class LiveChannel:
 
     def latest(self, most: int) -> list[bytes]:
         """Return the newest packets, oldest first: `most`, or all that are kept."""
-        first = max(0, len(self._frames) - most)
-        return [unframe_packet(frame) for frame in islice(self._frames, first, None)]
+        frames = [*self._frames, *(() if self._flow is None else self._flow.held)]
+        return [unframe_packet(frame) for frame in frames[-most:]]
 
     def slice(self, start: int, stop: int) -> bytes:
         """Return kept packets by their numbers; devices have takes of their own (`begin_take`)."""

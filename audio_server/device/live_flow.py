@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audio_server.wire.audio import PACKET_MS, SILENCE, frame_packet
@@ -47,7 +47,7 @@ class Counts:
     """Packets that devices missed which did not read; of each device."""
 
     lost: int = 0
-    """Packets that other processes were too slow to take."""
+    """Packets that other processes were too slow to take, or that did not come from one."""
 
     underruns: int = 0
 
@@ -87,6 +87,11 @@ class Flow:
         """When `tick` has something to do."""
         spare = 1 - EARLY if self._held else LATE
         return self._begun + (self._released + spare) * _PACKET_S
+
+    @property
+    def held(self) -> Sequence[bytes]:
+        """The packets that are held, framed."""
+        return tuple(self._held)
 
     @property
     def holds(self) -> bool:

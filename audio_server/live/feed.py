@@ -39,16 +39,17 @@ def offering(channels: Sequence[LiveChannel], feeds: Feeds) -> Iterator[dict[str
         for channel in channels:
             offer = offers[channel.name]
             stack.enter_context(feeds.offering(offer.feed))
-            channel.subscribe(offer)
+            channel.relay_to(offer)
             stack.callback(channel.unsubscribe, offer)
         yield {name: offer.feed for name, offer in offers.items()}
 
 
 class _Offer:
-    """A `ChannelListener` that hands all on to the feed of the channel."""
+    """A `Relay` that hands all on to the feed of the channel."""
 
     def __init__(self, channel: LiveChannel) -> None:
         self._channel = channel
+        self._lost = 0
         self.feed = Feed(_key(channel.name), self._state, self._noted)
 
     def began(self) -> None:
@@ -60,15 +61,26 @@ class _Offer:
     def ended(self) -> None:
         self.feed.put([END])
 
+    @property
+    def is_wanted(self) -> bool:
+        return self.feed.followers > 0
+
+    def renewed(self) -> None:
+        self.feed.renew()
+
     def _state(self, is_first: bool) -> Any:
+        if is_first:
+            self._channel.listen()
         left_s = self._channel.patience_left_s
-        backlog = self._channel.latest(RING // 4) if is_first else None
+        is_here = is_first and self._channel.is_ready  # else `renewed` follows
+        backlog = self._channel.latest(RING // 4) if is_here else None
         return [None if left_s == inf else left_s, backlog]
 
     def _noted(self, note: Sequence[int]) -> None:
         counts = self._channel.counts
         counts.add(note)
-        counts.lost = self.feed.lost
+        counts.lost += self.feed.lost - self._lost
+        self._lost = self.feed.lost
 
 
 class FollowedChannel(LiveChannel):

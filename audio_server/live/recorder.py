@@ -198,7 +198,8 @@ class Recorder:
                 await _in_thread(self._threads, file.write, packets)
 
     def _is_over(self) -> bool:
-        return self._stop.is_set() or self._channel.is_over
+        channel = self._channel
+        return self._stop.is_set() or channel.is_over or channel.is_elsewhere
 
     def _take(self, count: int) -> list[bytes]:
         taken, self._waiting = self._waiting[:count], self._waiting[count:]

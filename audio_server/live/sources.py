@@ -12,9 +12,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from types import MappingProxyType
+from typing import NoReturn
 
 import structlog
 import trio
+from trio_util import AsyncValue
 
 from audio_server.clips.ogg_opus import NotPlainOpus, OpusStream
 from audio_server.device.live_channel import ChannelBusy, LiveChannel
@@ -38,16 +41,32 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def reading(
-    channels: Sequence[LiveChannel], urls: Mapping[str, str], hosts: Sequence[str] = ()
+    channels: Sequence[LiveChannel],
+    urls: Mapping[str, str],
+    hosts: Sequence[str] = (),
+    turns: Mapping[str, AsyncValue[bool]] = MappingProxyType({}),
 ) -> AsyncIterator[None]:
-    """Read the URL of each channel that has one, for the block. `hosts` are others to which it may
-    lead."""
+    """Read the URL of each channel that has one, for the block; where there are `turns` for a
+    channel, while it is this node's. `hosts` are others to which it may lead."""
     async with trio.open_nursery() as nursery:
         for channel in channels:
             if (url := urls.get(channel.name)) is not None:
-                nursery.start_soon(Source(channel, url, hosts=hosts).run)
+                source = Source(channel, url, hosts=hosts)
+                if (turn := turns.get(channel.name)) is not None:
+                    nursery.start_soon(_run_in_turn, source, turn)
+                else:
+                    nursery.start_soon(source.run)
         yield
         nursery.cancel_scope.cancel()
+
+
+async def _run_in_turn(source: Source, turn: AsyncValue[bool]) -> NoReturn:
+    while True:
+        await turn.wait_value(True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(source.run)
+            await turn.wait_value(False)
+            nursery.cancel_scope.cancel()
 
 
 class Source:
@@ -113,6 +132,9 @@ class Source:
                     await self._hear(process)
                 except NotPlainOpus:
                     is_opus, self._said = False, b"it gave no Opus"
+                    process.kill()
+                except ChannelBusy:
+                    is_opus, self._said = False, b"another node has the channel"
                     process.kill()
                 with trio.move_on_after(END_S):
                     await process.wait()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import get_args
 
 from grpclib.const import Status
 
+from audio_server.cluster.instrumentation import LivePackets
 from audio_server.device.instrumentation import LedFault, Outcome
 from audio_server.metrics.family import Family, Labels, counter, counters, gauge, histogram
 
@@ -136,6 +138,13 @@ PROVISIONAL = gauge(
     "audio_server_cluster_provisional_devices",
     "Devices that were let in without the cluster, and that it has not granted yet.",
 )
+LIVE_PACKETS = counters(
+    "audio_server_live_node_packets_total",
+    "Packets of live channels between the nodes of a cluster: sent, for each node that listens, "
+    "dropped before the engine, received, and missed by a node that listens.",
+    "what",
+    get_args(LivePackets),
+)
 LOOP_LAG = histogram(
     "audio_server_loop_lag_seconds",
     "How long after its due time a task ran that is due ten times a second.",
@@ -187,6 +196,7 @@ FAMILIES = (
     CLUSTER_NODES,
     MEMORY_ACKS,
     PROVISIONAL,
+    LIVE_PACKETS,
     LOOP_LAG,
     COLLECTIONS,
     WORKER_ENDS,

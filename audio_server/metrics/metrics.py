@@ -17,6 +17,7 @@ import trio
 from grpclib.const import Status
 
 from audio_server.cluster.instrumentation import Instrumentation as ClusterMeter
+from audio_server.cluster.instrumentation import LivePackets
 from audio_server.device.instrumentation import Instrumentation as DeviceMeter
 from audio_server.device.instrumentation import LedFault, Outcome
 from audio_server.metrics import families as of
@@ -44,6 +45,7 @@ _REQUESTS, _CALLS_OPEN = _places(of.REQUESTS_REFUSED), _places(of.CALLS_OPEN)
 _CLUSTER_UP = of.start_of(of.CLUSTER_UP)
 _CLUSTER_NODES = of.start_of(of.CLUSTER_NODES)
 _MEMORY_ACKS, _PROVISIONAL = of.start_of(of.MEMORY_ACKS), of.start_of(of.PROVISIONAL)
+_LIVE_PACKETS = _places(of.LIVE_PACKETS)
 _WORKER_ENDS = _places(of.WORKER_ENDS)
 _CALLS = of.places(of.CALLS)
 _CERTIFICATES = _places(of.CERTIFICATE_ENDS)
@@ -124,6 +126,9 @@ class Metrics(RpcMeter, DeviceMeter, ClusterMeter):
 
     def provisional_devices(self, count: int) -> None:
         self._numbers[_PROVISIONAL] = float(count)
+
+    def live_packets(self, what: LivePackets, count: int) -> None:
+        self._add(_LIVE_PACKETS[what], count)
 
     # -- connections and calls
 

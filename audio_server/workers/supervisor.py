@@ -76,7 +76,6 @@ async def supervise(
         AccessPolicy(settings, make_tokens(settings)[0]),
         CertificateWatch(settings),
     )
-    live = live_of(settings)
     workers = worker_count(settings.workers)
     resolved = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
@@ -88,6 +87,7 @@ async def supervise(
         registry_fd = stack.enter_context(nameless_file())
         shared_registry = SharedRegistry(workers, registry_fd)
         meter = shared_registry.row()
+        live = live_of(settings, meter)
         hub, records, documents, away, cluster = make_hub(settings, store, meter, meter)
         repository = await load_repository(settings, progress, documents)
         await put_clips(hub, repository.clips)
@@ -131,7 +131,7 @@ async def supervise(
             hub.joined(),
             repository.at_work(),
             fleet.at_work(),
-            live.at_work(),
+            live.at_work(port),
             open_pages(context),
             following,
         ):

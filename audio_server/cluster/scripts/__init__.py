@@ -25,6 +25,7 @@ RECORDS, RENAME, TAG, FORGET, ENROLL, REVOKE, RESTORE, IMPORT_RECORD = OF_RECORD
     "restore",
     "import_record",
 )
+LEASE, UNLEASE = OF_LEASES = "lease", "unlease"
 
 SEE, AWAY, ALIVE, LOST, GIVE_UP, PUT_SEEN = OF_INVENTORY = (
     "see",
@@ -43,6 +44,12 @@ def read_scripts(clock: str | None = None) -> Mapping[str, str]:
     seen, record = before + _read("seen"), _read("record")
     scripts |= {name: seen + _read(name) for name in OF_INVENTORY}
     return {**scripts, **{name: seen + record + _read(name) for name in OF_RECORDS}}
+
+
+def read_lease_scripts() -> Mapping[str, str]:
+    """Return the text of each script of leases."""
+    before = _read("clock") + _read("leases")
+    return {name: before + _read(name) for name in OF_LEASES}
 
 
 def _read(name: str) -> str:

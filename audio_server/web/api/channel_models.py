@@ -16,8 +16,11 @@ class Channel(Struct):
     inserted: Annotated[int, Meta(ge=0, description="packets of silence in the place of sound")]
     left_out: Annotated[int, Meta(ge=0, description="packets of a source that was ahead")]
     skipped: Annotated[int, Meta(ge=0, description="packets that devices missed, over all devices")]
-    lost: Annotated[int, Meta(ge=0, description="packets that workers were too slow to take")]
+    lost: Annotated[int, Meta(ge=0, description="packets that did not come from another process")]
     underruns: Annotated[int, Meta(ge=0, description="times at which no sound came in time")]
+    node: Annotated[
+        str | None, Meta(description="the node that the sound is sent to, with --cluster")
+    ]
 
 
 class Channels(Struct):

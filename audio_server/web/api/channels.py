@@ -61,13 +61,8 @@ class ChannelOperations:
     @Operation("GET", "/api/live", shapes.Channels)
     async def list_channels(self, asked: ApiRequest) -> shapes.Channels:
         """All live channels."""
-        clips = len(self._repository.clips)
-        return shapes.Channels(
-            [
-                shapes.Channel(name=one.name, mode=mode, sending=one.is_sending, **vars(one.counts))
-                for mode, one in enumerate(self._channels.by_name.values(), clips)
-            ]
-        )
+        modes = enumerate(self._channels.by_name.values(), len(self._repository.clips))
+        return shapes.Channels([_shape(one, mode) for mode, one in modes])
 
     @Operation(
         "PUT",
@@ -99,6 +94,12 @@ class ChannelOperations:
             except NotPlainOpus:
                 raise Problem(422, NOT_OPUS) from None
         return shapes.Sent(round(packets * PACKET_MS / 1000, 2))
+
+
+def _shape(one: LiveChannel, mode: int) -> shapes.Channel:
+    return shapes.Channel(
+        name=one.name, mode=mode, sending=one.is_sending, node=one.place, **vars(one.counts)
+    )
 
 
 async def _send(channel: LiveChannel, parts: Parts) -> int:

@@ -64,7 +64,10 @@ class Speech {
   async #askChannels() {
     const { channels } = await ask("/api/live").catch(() => ({ channels: [] }));
     /** @param {Api.Channel} one */
-    const option = ({ name }) => make("option", { value: name, text: `Live on ${name}` });
+    const option = ({ name, sending, node }) => {
+      const taken = sending ? ` (on air${node ? ` at ${node}` : ""})` : "";
+      return make("option", { value: name, text: `Live on ${name}${taken}` });
+    };
     this.#how.append(...channels.map(option));
   }
 
