@@ -239,8 +239,11 @@ class LiveChannel:
         return [unframe_packet(frame) for frame in frames[-most:]]
 
     def slice(self, start: int, stop: int) -> bytes:
-        """Return kept packets by their numbers; devices have takes of their own (`begin_take`)."""
+        """Return packets by their numbers; none unless all are kept. Devices have takes of their
+        own (`begin_take`)."""
         first = self.oldest
+        if start < first:
+            return b""
         return b"".join(islice(self._frames, start - first, stop - first))
 
     def begin_take(self, lead_s: float) -> LiveTake:

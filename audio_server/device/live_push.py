@@ -26,6 +26,9 @@ class Batch(NamedTuple):
     frames: bytes
 
 
+_GONE = Batch(-1, 0, b"")
+"""Stands for packets that are not kept: no listener goes on with them."""
+
 Push: TypeAlias = Callable[[Batch, float], bool]
 """Sends a batch, or what a device needs instead of it, and returns whether it goes on. Must not
 block. It gets the time, which was read for its chunk."""
@@ -35,7 +38,7 @@ class Ring(Protocol):
     """The packets of a channel."""
 
     def slice(self, start: int, stop: int) -> bytes:
-        """Return the packets that are kept of these."""
+        """Return these packets; none where they are not kept any more."""
 
 
 class Listener:
@@ -150,7 +153,8 @@ class Pusher:
     def _batch_of(self, due: _Due) -> Batch:
         if (self._batch.first, self._batch.packets) != due[1:3]:
             frames = self._ring.slice(due.first, due.first + due.packets)
-            self._batch = Batch(due.first, due.packets, frames)
+            is_kept = bool(frames) or not due.packets  # else another programme has begun
+            self._batch = Batch(due.first, due.packets, frames) if is_kept else _GONE
         return self._batch
 
     def _push(self, listener: Listener, batch: Batch, now: float) -> None:

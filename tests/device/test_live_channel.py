@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
@@ -16,9 +18,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.behaviour import Button, Rules
+from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.leds import ERROR, IDLE, PLAYING
 from audio_server.device.live_channel import ChannelBusy, LiveChannel
 from audio_server.device.live_flow import EARLY, Counts
+from audio_server.device.live_push import Batch
 from audio_server.device.live_take import BATCH
 from audio_server.device.playback import ClipUnreadable
 from audio_server.device.registry import Devices
@@ -271,3 +275,36 @@ async def test_leds_show_a_live_take_and_one_that_cannot_be_had(
         assert status.shown.leds[1] == PLAYING
         await trio.sleep(8)
         assert status.shown.leds[1] == IDLE
+
+
+class Turns:
+    """A timer wheel that does nothing by itself."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], bool]] = []
+
+    def soon(self, work: Callable[[], bool]) -> None:
+        self.work.append(work)
+
+    def start(self, *_: object) -> None:
+        """No timer."""
+
+
+async def test_packets_that_are_gone_when_their_turn_comes_are_sent_to_nobody(
+    autojump_clock: MockClock,
+) -> None:
+    channel, turns, pushed = LiveChannel("radio", 1.0), Turns(), []
+
+    def push(batch: Batch, now: float) -> bool:
+        pushed.append(batch)
+        return True
+
+    with channel.sending():
+        wheel: Any = turns
+        channel.start_push(5, push, lambda: None, wheel, Instrumentation())
+        for number in range(5):
+            channel.put(packet(number))
+    await trio.sleep(1.1)
+    with channel.sending():  # clears the packets of the programme before
+        assert not turns.work[0]()
+    assert [(one.packets, one.frames) for one in pushed] == [(0, b"")]
