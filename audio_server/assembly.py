@@ -15,7 +15,6 @@ import trio
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.clips.repository import Repository, open_repository
-from audio_server.cluster.instrumentation import Instrumentation as ClusterMeter
 from audio_server.cluster.interface import Cluster, Records
 from audio_server.cluster.opening import make_feeds, make_nodes
 from audio_server.cluster.ownership import ClaimingService, Ownership
@@ -130,7 +129,7 @@ class Live:
             yield
 
 
-def live_of(settings: Settings, meter: ClusterMeter) -> Live:
+def live_of(settings: Settings, meter: Metrics) -> Live:
     """Return the live channels that the settings name. Raises `SetupError` where they are to be
     recorded and there is no folder for that. Reads files."""
     urls, patience_s = dict(settings.live_sources), settings.live_patience_s

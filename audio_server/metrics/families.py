@@ -139,7 +139,7 @@ PROVISIONAL = gauge(
     "Devices that were let in without the cluster, and that it has not granted yet.",
 )
 LIVE_PACKETS = counters(
-    "audio_server_live_node_packets_total",
+    "audio_server_cluster_live_packets_total",
     "Packets of live channels between the nodes of a cluster: sent, for each node that listens, "
     "dropped before the engine, received, and missed by a node that listens.",
     "what",

@@ -68,7 +68,7 @@ async def until_sending(page: Page, *, sending: bool) -> str | None:
 async def counted(page: Page, what: str) -> float:
     """A count of packets between nodes."""
     done = await trio.run_process(["curl", "-sS", f"{page.url}/metrics"], capture_stdout=True)
-    name = f'audio_server_live_node_packets_total{{what="{what}"}}'
+    name = f'audio_server_cluster_live_packets_total{{what="{what}"}}'
     return sum(
         float(line.split()[-1])
         for line in done.stdout.decode().splitlines()
