@@ -86,7 +86,11 @@ app.command(
     help="Bring the state of a server into a cluster.",
 )
 app.command("audio_server.cli.check:check", name="check", help="Say whether a server answers.")
-app.command("audio_server.cli.judge:judge", name="judge", help="Judge devices that connect to it.")
+app.command(
+    "audio_server.cli.judge:judge",
+    name="judge",
+    help="Judge devices that connect to it, or to a running server.",
+)
 app.command("audio_server.cli.proto:proto", name="proto", help="Print comms.proto.")
 app.command(
     "audio_server.cli.completion:completion",

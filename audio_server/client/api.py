@@ -148,6 +148,17 @@ class Api:
             "GET", path, query={"wait_s": wait_s}, shape=shapes.Announcement
         )
 
+    def judge(
+        self, device_id: str, press_s: float, return_s: float, *, cut: bool
+    ) -> AbstractAsyncContextManager[Events]:
+        """Judge a device: a `step` at a time, then the `findings`, or why it `failed`. The end of
+        the block ends the trial."""
+        body = {"press_s": press_s, "return_s": return_s, "cut": cut}
+        path = f"{_path(device_id)}/judge"
+        return self._connection.open_events(
+            path, shapes.Judged, method="POST", body=body, about=device_id
+        )
+
     async def rename(self, device_id: str, name: str | None) -> Document:
         """Give a device a name, or take it away."""
         path, body = _path(device_id), {"name": name}

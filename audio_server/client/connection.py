@@ -120,17 +120,27 @@ class Connection:
 
     @asynccontextmanager
     async def open_events(
-        self, path: str, shape: Any, *, query: Query | None = None
+        self,
+        path: str,
+        shape: Any,
+        *,
+        method: str = "GET",
+        query: Query | None = None,
+        body: object = None,
+        about: str | None = None,
     ) -> AsyncIterator[Events]:
         """Give server-sent events until the server ends them.
 
         The block is in a nursery: an error of it arrives in a group.
         """
+        content = _content(body)
         with faults_of(self._server):
-            async with self._http.stream("GET", path, params=query) as answer:
+            async with self._http.stream(
+                method, path, params=query, content=content, headers=JSON
+            ) as answer:
                 if not answer.is_success:
                     await answer.aread()
-                    raise refusal(self._server, answer)
+                    raise refusal(self._server, answer, about)
                 async with trio.open_nursery() as nursery:
                     send, receive = trio.open_memory_channel[Event | ServerError](BACKLOG)
                     nursery.start_soon(self._pump, answer, shape, send)

@@ -199,6 +199,24 @@ class Sent(TypedDict):
     seconds: float
 
 
+class Finding(TypedDict):
+    """The verdict on a duty of a device."""
+
+    duty: str
+    verdict: str
+    seen: list[str]
+
+
+class Judged(TypedDict, total=False):
+    """A step of a trial, its findings, or the reason for which there are none."""
+
+    text: str
+    reason: str
+    device: str
+    duties: list[Finding]
+    left: str | None
+
+
 def has_shape(document: Any, shape: Any) -> bool:
     """Whether a document can be read as one of these."""
     try:

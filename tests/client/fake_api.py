@@ -90,7 +90,7 @@ class FakeServer:
 
     def _answer(self, request: Request) -> Response:
         path, row = request.url.path, {one["id"]: one for one in self.rows}
-        if path.endswith("/changes") or "follow" in request.query_params:
+        if path.endswith(("/changes", "/judge")) or "follow" in request.query_params:
             return StreamingResponse(self._stream(), media_type="text/event-stream")
         if path.endswith("/events"):
             return said({"now": NOW, "events": self.past})

@@ -18,6 +18,7 @@ from audio_server.web.api.channels import ChannelOperations
 from audio_server.web.api.clips import ClipOperations
 from audio_server.web.api.devices import DeviceOperations
 from audio_server.web.api.groups import GroupOperations
+from audio_server.web.api.judging import JudgeOperations
 from audio_server.web.api.openapi import openapi
 from audio_server.web.api.operation import ApiRequest, Content, Operation, operations_of
 from audio_server.web.api.recordings import RecordingOperations
@@ -30,6 +31,7 @@ def all_operations(context: Context, *, login: bool) -> Sequence[Operation]:
     """All operations of a server; `login` says whether it asks for a token."""
     groups = (
         DeviceOperations(context),
+        JudgeOperations(context),
         AnnouncementOperations(context),
         ChannelOperations(context),
         RecordingOperations(context),

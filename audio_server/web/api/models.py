@@ -285,6 +285,18 @@ class Press(Struct, forbid_unknown_fields=True):
     button: Button
 
 
+class Judge(Struct, forbid_unknown_fields=True):
+    """How a device is to be judged."""
+
+    press_s: Annotated[
+        float, Meta(ge=0, le=120, description="how long it asks for presses; 0: not at all")
+    ] = 30.0
+    return_s: Annotated[
+        float, Meta(ge=1, le=120, description="how long the device may take to come back")
+    ] = 60.0
+    cut: Annotated[bool, Meta(description="whether a take that plays may be cut for it")] = False
+
+
 class PressAll(Struct, forbid_unknown_fields=True):
     """A button of several devices, pressed and let go."""
 
