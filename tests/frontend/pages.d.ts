@@ -105,6 +105,19 @@ declare namespace Api {
     missing?: string[];
   }
 
+  interface Finding {
+    duty: string;
+    text: string;
+    verdict: "kept" | "broken" | "not seen";
+    seen: string[];
+  }
+
+  interface Judged {
+    device: string;
+    duties: Finding[];
+    left: string | null;
+  }
+
   interface Announced extends Outcomes {
     id: string;
     seconds: number;
@@ -181,13 +194,18 @@ interface Elements {
   facts: ListOf<HTMLElement>;
   files: HTMLInputElement;
   filters: HTMLFieldSetElement;
+  findings: HTMLTableElement;
   firmware: HTMLSelectElement;
   firmwares: HTMLElement;
   forget: HTMLButtonElement;
+  found: HTMLElement;
   heads: ListOf<HTMLElement>;
   hidden: HTMLElement;
   id: HTMLElement;
+  judge: HTMLButtonElement;
   "judge-command": HTMLElement;
+  "judge-presses": HTMLInputElement;
+  "judge-step": HTMLElement;
   judging: HTMLElement;
   known: HTMLElement;
   lanes: HTMLElement;
@@ -235,6 +253,7 @@ interface Elements {
   unknown: HTMLElement;
   untag: HTMLButtonElement;
   uploads: HTMLElement;
+  verdicts: HTMLElement;
   "with-errors": HTMLInputElement;
 }
 

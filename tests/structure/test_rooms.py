@@ -52,8 +52,8 @@ service: device identity rpc rpc/terms wire
 settings: clips cluster/terms files rpc/terms
 simulator: clips errors identity process rpc wire
 state: device errors files wire
-web: clips device errors files fleet groups identity live metrics names process rpc rpc/io rpc/terms
-    settings simulator wire
+web: clips device errors files fleet groups identity judge live metrics names process rpc rpc/io
+    rpc/terms settings simulator wire
 wire: rpc
 workers: assembly clips cluster device fleet groups identity live metrics process service settings
     web

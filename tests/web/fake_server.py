@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -17,7 +17,7 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -58,6 +58,8 @@ class FakeServer:
         self.needs_login = False
         self.announcement: Json = {"id": "a1", "sound": "bell", "over": True, "devices": {}}
         self.fixed_because: str | None = None
+        self.judged: list[tuple[str, Json]] = []  # what is told of a trial
+        self.judging = trio.Event()  # the trial goes on until it is set
 
     @contextmanager
     def run(self) -> Iterator[FakeServer]:
@@ -117,6 +119,10 @@ class FakeServer:
                     return body
             time.sleep(0.01)
         raise AssertionError(f"{method} {path} was not asked, but {self.asked}")
+
+    def end_trial(self) -> None:
+        """Let the trial that waits go on to its end."""
+        self._from_test(self.judging.set)
 
     # -- streams
 
@@ -192,6 +198,7 @@ class FakeServer:
             ("PATCH", "/api/devices/{id}", self._renamed),
             ("GET", "/api/devices/{id}/events", self._past),
             ("POST", "/api/devices/{id}/press", self._done),
+            ("POST", "/api/devices/{id}/judge", self._judged),
             ("POST", "/api/play", self._done),
             ("POST", "/api/announce", self._announced),
             ("GET", "/api/announcements/{id}", lambda *_: self.announcement),
@@ -234,6 +241,16 @@ class FakeServer:
             return self._files.answer(request, name)
 
         return page
+
+    def _judged(self, request: Request, _: Any) -> Response:
+        async def told() -> AsyncIterator[bytes]:
+            *steps, last = [_event(name, data) for name, data in self.judged]
+            for text in steps:
+                yield text
+            await self.judging.wait()
+            yield last
+
+        return StreamingResponse(told(), media_type="text/event-stream")
 
     async def _login_page(self, request: Request) -> Response:
         return self._files.answer(request, "login.html")

@@ -10,6 +10,7 @@ import { Devices } from "./devices.js";
 import { prompt } from "./dialog.js";
 import { button, byId, make, notice, setText } from "./dom.js";
 import { Findings } from "./findings.js";
+import { Judging } from "./judging.js";
 import { lamps, light } from "./lamps.js";
 import { about } from "./shell.js";
 import { speak } from "./speak.js";
@@ -28,6 +29,7 @@ class Page {
   #take = new Take(this.#devices, byId("bar"), byId("time"));
   #timeline = new Timeline(() => this.#devices.now);
   #findings = new Findings();
+  #judging = new Judging(this.#id);
   /** @type {number | undefined} */
   #timer;
   /** @type {Api.Device | null} */
@@ -152,6 +154,7 @@ class Page {
     setText(byId("state"), this.#isAway ? "Reconnecting …" : there ? "Connected" : "Not connected");
     for (const one of [...byId("presses").children, byId("stop"), byId("speak")]) one.disabled = !there;
     byId("play").disabled = byId("announce").disabled = !there || this.clips?.isEmpty !== false;
+    this.#judging.enable(there);
     byId("rename").disabled = byId("add-tag").disabled = !this.#row || this.#isAway;
   }
 
