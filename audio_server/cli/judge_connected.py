@@ -10,7 +10,8 @@ from audio_server.client.api import Api
 from audio_server.client.connection import Document
 from audio_server.client.server import ServerError
 from audio_server.errors import leaves
-from audio_server.judge.findings import Findings
+from audio_server.judge.duties import Duty
+from audio_server.judge.findings import Findings, Verdict
 from audio_server.judge.report import findings_of
 from audio_server.judge.trial import Patience
 from audio_server.process.output import say
@@ -38,9 +39,14 @@ async def judge_connected(
             except* ServerError as group:
                 faults.append(str(next(leaves(group))))
             else:
-                found[device_id] = findings_of(outcome)
+                found[device_id] = findings = findings_of(outcome)
                 if outcome.get("left"):
-                    faults.append(f"{device_id}: {printable(outcome['left'])}")
+                    line = f"{device_id}: {printable(outcome['left'])}"
+                    has_returned = findings.verdict(Duty.RETURN) is Verdict.KEPT
+                    if has_returned:
+                        say(line)
+                    else:
+                        faults.append(line)
 
     async with trio.open_nursery() as nursery:
         for device_id in device_ids:

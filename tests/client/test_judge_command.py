@@ -53,6 +53,13 @@ def test_a_device_that_left_fails(fake: FakeServer, run: Run) -> None:
     assert "1 kept, 0 broken" in out
 
 
+def test_a_device_that_came_back_to_another_process_is_right(fake: FakeServer, run: Run) -> None:
+    fake.streamed = [findings(finding("return", "kept"), left="it is at another process")]
+    status, out, err = run("judge", "--devices", "hall")
+    assert (status, err) == (0, "")
+    assert "hall: it is at another process" in out.splitlines()
+
+
 def test_several_devices_are_judged_side_by_side(fake: FakeServer, run: Run) -> None:
     fake.refusal = said({"error": "it plays"}, 409)
     status, out, err = run("judge", "--devices", "hall", "attic", "hall")
