@@ -160,8 +160,7 @@ class Playback:
         if self._live is not None:
             push = partial(self._push, stream)
             return self._live.start(push, ended, self._timer_wheel, self._meter)
-        refill = partial(self._refill_once, stream)
-        return self._timer_wheel.start(self._refill_at(), refill, ended)
+        return self._timer_wheel.start(self._refill_at(), self._refill_once, ended)
 
     def _cancel_drive(self) -> None:
         if self._drive is not None:
@@ -219,29 +218,33 @@ class Playback:
             else:
                 await self._wait_room(stream)
 
-    def _refill_once(self, stream: AudioStream, now: float) -> float | None:
-        """A wake of the take: when the next one is due, None if there is none."""
-        if self._is_cut or not (self._refill_at_once(stream, now) or self._top_up(stream)):
-            return None
-        return None if self._sent == self._packets else self._refill_at()
+    def _refill_once(self, now: float) -> float | None:
+        """A wake of the take: when the next one is due, None if there is none.
 
-    def _refill_at_once(self, stream: AudioStream, now: float) -> bool:
-        """Fast path of `_top_up`, for a wake in the regular case; False leaves the work to it.
-
-        With a `now` that lies in the past, less than the lead is sent and never more. Whether the
-        player has run dry cannot be told from it: a take that is close to that takes the slow
-        path. Benchmark: docs/performance.md, "A short way for refills".
+        Fast path of `_top_up`, for a wake in the regular case, in one function: its calls cost as
+        much as its work. With a `now` that lies in the past, less than the lead is sent and never
+        more. Whether the player has run dry cannot be told from it: a take that is close to that
+        takes the slow path. Benchmark: docs/performance.md, "A short way for refills".
         """
-        elapsed, sent = now - self._t0, self._sent
-        stop = self._within_lead(elapsed)
-        if elapsed > (sent - 1) * PACKET_S or stop <= sent:
-            return False
-        frames = self._slice(stop)
-        if not frames or not stream.send_at_once(frames, ends=stop == self._packets):
-            return False
-        self._sent = stop
-        self._meter.sent(stop - sent, len(frames))
-        return True
+        stream = self._stream
+        if self._is_cut or stream is None:
+            return None
+        sent, packets, elapsed = self._sent, self._packets, now - self._t0
+        stop = int((elapsed + self._pace.lead_s) / PACKET_S + ROUNDING)
+        if stop > packets:
+            stop = packets
+        if elapsed <= (sent - 1) * PACKET_S and stop > sent:
+            frames = self._slice(stop)
+            if frames and stream.send_at_once(frames, ends=stop == packets):
+                self._sent = stop
+                self._meter.sent(stop - sent, len(frames))
+                return None if stop == packets else self._refill_at()
+        return self._refill_slowly(stream)
+
+    def _refill_slowly(self, stream: AudioStream) -> float | None:
+        if not self._top_up(stream) or self._sent == self._packets:
+            return None
+        return self._refill_at()
 
     def _push(self, stream: AudioStream, batch: Batch, now: float) -> bool:
         """Send a batch of a live channel; return whether the take goes on.
@@ -280,9 +283,12 @@ class Playback:
         if not self._target:
             one = self._due_at(self._sent + 1)
             self._target = self._sent + 1 + self._timer_wheel.find_phase(one, self._refill)
-        while self._target <= self._sent:
-            self._target += self._refill
-        return self._due_at(min(self._target, self._packets))
+        target = self._target
+        while target <= self._sent:
+            target += self._refill
+        self._target = target
+        until = target if target < self._packets else self._packets
+        return self._t0 + until * PACKET_S - self._pace.lead_s
 
     def _due_at(self, packets: int) -> float:
         """When so many packets may have been sent."""

@@ -45,8 +45,8 @@ class Connection:
 
     __slots__ = ("__weakref__", "_answers_waiting", "_closing", "_dispatcher", "_intake",
                  "_is_accused", "_lingers", "_nursery", "_scheduler", "_transport", "_was_busy",
-                 "_write_buffer", "http2", "limits", "peer", "reading_stopped",
-                 "streams")  # fmt: skip
+                 "http2", "limits", "peer", "reading_stopped", "streams",
+                 "write_buffer")  # fmt: skip
 
     client_side = False
 
@@ -76,7 +76,7 @@ class Connection:
         timers = PeerTimers(limits, frames, trio.current_time())
         source = Reader(transport, scheduler, poller)
         self._intake = Intake(source, frames, timers, self._dispatcher)
-        self._write_buffer = WriteBuffer(self.http2.out, transport, batch_writer, self._on_drained)
+        self.write_buffer = WriteBuffer(self.http2.out, transport, batch_writer, self._on_drained)
         self._was_busy = False
         self._answers_waiting = 0
         self._nursery: trio.Nursery | None = None
@@ -126,11 +126,7 @@ class Connection:
         """Have waiting bytes written; give up a peer that lets too many of them wait."""
         if len(self.http2.out) > self.limits.max_waiting_bytes:
             self.abort("the peer does not read")
-        self._write_buffer.flush_soon()
-
-    def write_now(self, frame: bytes) -> None:
-        """Write a frame in this turn, while nothing waits in `http2.out`."""
-        self._write_buffer.write_now(frame)
+        self.write_buffer.flush_soon()
 
     def call_over(self, stream: RpcStream) -> None:
         """The handler of a call has returned."""
@@ -169,14 +165,14 @@ class Connection:
     def abort(self, reason: str, *, silent: bool = False) -> None:
         """End the connection now and without a GOAWAY: its peer is silent, or does not read."""
         self._note_end(reason)
-        if not self._write_buffer.broken:
+        if not self.write_buffer.broken:
             log.info("connection aborted", peer=str(self.peer), reason=reason)
             self.note_dropped("silent" if silent else "not_reading")
         self.give_way()
 
     def give_way(self) -> None:
         """End the connection now, without a GOAWAY and without a line of log."""
-        self._write_buffer.close()
+        self.write_buffer.close()
         if self._closing is not None:
             self._closing.cancel()
         if self._nursery is not None:
@@ -195,7 +191,7 @@ class Connection:
         """
         try:
             async with trio.open_nursery() as self._nursery:
-                self._write_buffer.start(self._nursery)
+                self.write_buffer.start(self._nursery)
                 await self._read_all(self._nursery)
                 self.flush_soon()
                 # The rest are calls that are ending, and the last bytes on their way.
@@ -223,7 +219,7 @@ class Connection:
             self.abort(str(error), silent=True)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self._note_end("the connection broke")
-            self._write_buffer.close()
+            self.write_buffer.close()
         finally:
             self.reading_stopped = True
             self._end_calls(GRPCError(Status.UNAVAILABLE, "the connection was lost"))
@@ -241,10 +237,10 @@ class Connection:
 
     async def _close(self) -> None:
         with trio.move_on_after(self.limits.close_timeout_s, shield=True) as self._closing:
-            await self._write_buffer.end()
-            if self._lingers and not self._write_buffer.broken:
+            await self.write_buffer.end()
+            if self._lingers and not self.write_buffer.broken:
                 await self._intake.linger()
-        self._write_buffer.close()
+        self.write_buffer.close()
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._transport)
         # Reference counts free it all: old objects are never collected (`gc_policy`).

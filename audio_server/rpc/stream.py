@@ -34,11 +34,14 @@ class RpcStream(InboundHalf):
     A stream needs no close: it is over when both ends have ended it or one has reset it.
     """
 
-    __slots__ = ("_pending", "_trailers", "_when_room", "has_handler", "is_identified",
-                 "local_ended", "trailers")  # fmt: skip
+    __slots__ = ("_http2", "_pending", "_trailers", "_when_room", "_write_buffer", "has_handler",
+                 "is_identified", "local_ended", "trailers")  # fmt: skip
 
     def __init__(self, connection: Connection, stream_id: int) -> None:
         super().__init__(connection, stream_id)
+        # For refills: of many devices none is in the caches, and each object on the way is a wait.
+        self._http2 = connection.http2
+        self._write_buffer = connection.write_buffer
         self.trailers: list[tuple[bytes, bytes]] | None = None
         self.has_handler = False
         self.is_identified = False
@@ -56,7 +59,7 @@ class RpcStream(InboundHalf):
         """
         if self._pending or self.local_ended or self.connection.is_busy:
             return 0
-        return self.connection.http2.window(self.id, spare_bytes=spare_bytes)
+        return self._http2.window(self.id, spare_bytes=spare_bytes)
 
     def send_nowait(self, frames: bytes) -> None:
         """Take whole framed messages; bytes past the windows are kept in order.
@@ -70,7 +73,7 @@ class RpcStream(InboundHalf):
             self._pending += frames
             self.connection.bound_waiting()
         else:
-            sent = self.connection.http2.send_data(self.id, frames)
+            sent = self._http2.send_data(self.id, frames)
             if sent < len(frames):
                 self._pending = frames[sent:]
         self.connection.flush_soon()
@@ -81,13 +84,13 @@ class RpcStream(InboundHalf):
         False, and nothing was sent, if there is no room for all of them or anything waits before
         them: then `room` and `send_nowait` are the way.
         """
-        if self._pending or self.local_ended or self.connection.http2.out:
+        http2 = self._http2
+        if self._pending or self.local_ended or http2.out:
             return False
-        http2 = self.connection.http2
-        frame = http2.frame_data(self.id, frames, spare_bytes=SPARE_BYTES)
+        frame = http2.frame_data(self.id, frames, SPARE_BYTES)
         if frame is None:
             return False
-        self.connection.write_now(frame)
+        self._write_buffer.write_now(frame)
         return True
 
     @property
@@ -103,7 +106,7 @@ class RpcStream(InboundHalf):
     def flush(self) -> None:
         """Send the bytes that the windows take, and the trailers once no bytes are before them."""
         if self._pending:
-            sent = self.connection.http2.send_data(self.id, self._pending)
+            sent = self._http2.send_data(self.id, self._pending)
             self._pending = self._pending[sent:]
         if self._trailers is not None and not self._pending:
             self._send_trailers(self._trailers)
@@ -145,14 +148,14 @@ class RpcStream(InboundHalf):
 
     def end_local(self) -> None:
         """Close our half (client side); nothing can be sent after it."""
-        if not self.local_ended and self.connection.http2.is_open(self.id):
+        if not self.local_ended and self._http2.is_open(self.id):
             self.local_ended = True
-            self.connection.http2.end_stream(self.id)
+            self._http2.end_stream(self.id)
             self.connection.flush_soon()
 
     def _send_trailers(self, trailers: Headers) -> None:
         self._trailers = None
-        http2 = self.connection.http2
+        http2 = self._http2
         http2.send_headers(self.id, trailers, end_stream=True)
         # Only a reset stops a peer that is still sending (section 8.1).
         http2.reset(self.id, ErrorCodes.NO_ERROR)
@@ -163,7 +166,7 @@ class RpcStream(InboundHalf):
     def accept(self) -> None:
         """Answer the request with the headers that every gRPC answer begins with."""
         if not self.local_ended:
-            self.connection.http2.accept(self.id)
+            self._http2.accept(self.id)
             self.connection.flush_soon()
 
     async def send_headers(self, headers: Headers, end_stream: bool = False) -> None:
@@ -175,7 +178,7 @@ class RpcStream(InboundHalf):
             self._trailers = headers
             self.flush()
         else:
-            self.connection.http2.send_headers(self.id, headers)
+            self._http2.send_headers(self.id, headers)
             self.connection.flush_soon()
 
     async def reset(self, error_code: ErrorCodes = ErrorCodes.CANCEL) -> None:
@@ -184,7 +187,7 @@ class RpcStream(InboundHalf):
     def reset_nowait(self, error_code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
         """End the stream at once in both directions, without status."""
         self.drop()
-        self.connection.http2.reset(self.id, error_code)
+        self._http2.reset(self.id, error_code)
         self.connection.flush_soon()
         self.connection.release(self)
 

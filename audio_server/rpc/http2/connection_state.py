@@ -246,22 +246,22 @@ class ConnectionState:
             self.spoke = True
         return size
 
-    def frame_data(self, stream_id: int, data: bytes, *, spare_bytes: int) -> bytes | None:
+    def frame_data(self, stream_id: int, data: bytes, spare_bytes: int) -> bytes | None:
         """A frame of all of `data`, which is charged to the windows and is not added to `out`.
 
         None, and nothing is charged, where it is more than `window` says, or than one frame holds.
         """
-        stream = self._core.streams.get(stream_id)
-        size = len(data)
-        if (
-            stream is None
-            or size > stream.outbound_flow_control_window
-            or size > self._core.outbound_flow_control_window - spare_bytes
-            or size > self._core.max_outbound_frame_size
-        ):
+        core = self._core
+        stream = core.streams.get(stream_id)
+        if stream is None:
             return None
-        stream.outbound_flow_control_window -= size
-        self._core.outbound_flow_control_window -= size
+        size = len(data)
+        left = stream.outbound_flow_control_window - size
+        shared_left = core.outbound_flow_control_window - size
+        if left < 0 or shared_left < spare_bytes or size > core.max_outbound_frame_size:
+            return None
+        stream.outbound_flow_control_window = left
+        core.outbound_flow_control_window = shared_left
         self.spoke = True
         return frame_header(size, DATA, 0, stream_id) + data
 
