@@ -10,8 +10,12 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a deadline judges the machine
+hypothesis.settings.load_profile("patient")
 
 SLOW = ("docs", "web", "workers", "identity", "faults", "interop", "state", "benchmarks", "cli")
 """Folders whose tests wait for browsers and processes: begun first, they end while others run."""

@@ -63,10 +63,9 @@ class EngineProcess:
 
     def _answers(self) -> bool:
         try:
-            self.ask("PING")
+            return not str(self.ask("PING")).startswith("LOADING")
         except OSError:
             return False
-        return True
 
     def kill(self) -> None:
         """End it at once, as a crash does."""
