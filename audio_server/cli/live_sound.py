@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from audio_server.cli.errors import CommandError
+from audio_server.cli.parameters import AsJson
 from audio_server.cli.remote import Remote, ask
 from audio_server.process.help_pages import HELP_FORMATTER
-from audio_server.process.output import say
+from audio_server.process.output import say, say_json, say_table
 
 if TYPE_CHECKING:
     from audio_server.client.api import Api
+    from audio_server.client.connection import Document
 
 STDIN = "-"
 
-HELP = """Send sound to a live channel of a running server, or see to the recordings of channels.
+HEADINGS = ("channel", "mode", "sound", "node", "inserted", "left out", "lost")
+
+HELP = """Send sound to a live channel of a running server, list channels, or see to recordings.
 
 The sound is encoded here.
 """
@@ -90,6 +94,24 @@ def live(
 
     seconds = ask(remote, sending)
     say(f"{channel}: {seconds:.1f} s of sound were sent")
+
+
+@app.command
+def channels(remote: Remote | None = None, *, as_json: AsJson = False) -> None:
+    """List the live channels: the mode of each, and whether sound is sent to it."""
+    document = ask(remote, lambda api: api.channels())
+    if as_json:
+        say_json(document)
+    elif document["channels"]:
+        say_table([HEADINGS, *map(_row, document["channels"])])
+    else:
+        say("there are no live channels: start the server with --live NAME")
+
+
+def _row(one: Document) -> tuple[str, ...]:
+    sound = "on air" if one["sending"] else "off"
+    counts = (str(one.get(count, 0)) for count in ("inserted", "left_out", "lost"))
+    return one["name"], str(one["mode"]), sound, one.get("node") or "", *counts
 
 
 async def _check(api: Api, channel: str) -> None:

@@ -153,6 +153,7 @@ class Channel(TypedDict):
     """A live channel."""
 
     name: str
+    mode: Count
     sending: bool
     node: NotRequired[str | None]
 

@@ -104,7 +104,7 @@ def _command(_: Any, text: str) -> None:
         raise ValueError("Must be a command, or off.")
 
 
-RECORDINGS = "recordings"
+LIVE_COMMANDS = ("channels", "recordings")
 
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
@@ -163,7 +163,7 @@ def _check_channel(name: str) -> None:
     if not _CHANNEL.fullmatch(name):
         form = "1 to 32 letters (a-z), digits, dots, hyphens and underscores"
         raise ValueError(f'"{name}": a channel has {form}, and begins with a letter or a digit')
-    if name == RECORDINGS:
+    if name in LIVE_COMMANDS:
         raise ValueError(f'"{name}" is no name for a channel: it is a command of `live`')
 
 

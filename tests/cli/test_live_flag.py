@@ -14,6 +14,7 @@ pytestmark = pytest.mark.usefixtures("clean_environment", "logs_as_they_were")
     [
         (["--live", "radio,Hall"], '"Hall": a channel has 1 to 32 letters (a-z), digits'),
         (["--live", "recordings"], '"recordings" is no name for a channel'),
+        (["--live", "channels"], '"channels" is no name for a channel'),
         (["--live", "radio", "--record"], "--record: there is no data folder"),
         (["--live-sources", "lobby"], '"lobby" is not NAME=URL'),
         (["--live-sources", "Lobby=http://a/"], '"Lobby": a channel has'),

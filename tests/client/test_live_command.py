@@ -40,6 +40,11 @@ async def test_sound_is_sent_and_refusals_are_one_line(
             assert (status, err) == (0, "")
             assert out.startswith("radio: ")
             assert out.endswith(" s of sound were sent\n")
+            status, out, err = await said("live", "channels")
+            assert (status, err) == (0, "")
+            heading, row = out.splitlines()
+            assert heading.split()[:4] == ["channel", "mode", "sound", "node"]
+            assert row.split() == ["radio", "5", "off", "0", "0", "0"]
             refused = [
                 (("tv", str(short)), "tv: the server has no such channel (radio)"),
                 (("radio", str(other)), f"{other}: cannot be read"),
