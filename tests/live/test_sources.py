@@ -6,18 +6,24 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
+from memory_engine import NEWS, MemoryEngine, MemoryLink
 from structlog.testing import capture_logs
+from trio_util import AsyncValue
 
 from audio_server.clips.folder import default_clips
 from audio_server.clips.ogg import opus_bytes
 from audio_server.clips.ogg_opus import read_opus
+from audio_server.cluster.engine_feeds import EngineFeeds
 from audio_server.device.live_channel import LiveChannel
 from audio_server.live import sources
+from audio_server.live.shared import SharedChannel
 from audio_server.live.sources import Source, reading
 
 WITHIN_S = 60
@@ -109,6 +115,39 @@ async def test_another_sender_has_the_channel(sound: str) -> None:
         async with source(channel, GIVE.format(file=sound) + "time.sleep(0.2)") as logs:
             await until(lambda: reasons(logs))
     assert channel.edge == 0
+
+
+async def test_a_source_is_read_while_it_is_the_nodes_turn(
+    sound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = SAYS + GIVE.format(file=sound) + "time.sleep(60)"
+    monkeypatch.setattr(sources, "Source", partial(Source, command=[sys.executable, "-c", code]))
+    channel, turn = LiveChannel("lobby"), AsyncValue(False)
+    with capture_logs(), trio.fail_after(WITHIN_S):
+        async with reading([channel], {"lobby": "http://here/"}, turns={"lobby": turn}):
+            await trio.sleep(0.2)
+            assert not channel.is_sending
+            turn.value = True
+            await until(lambda: channel.edge == len(PACKETS))
+            turn.value = False
+            await until(lambda: not channel.is_sending)
+            turn.value = True
+            await until(lambda: channel.edge == 2 * len(PACKETS))
+
+
+async def test_a_source_that_another_node_has_displaced(sound: str) -> None:
+    engine = MemoryEngine()
+    feeds = EngineFeeds(MemoryLink(engine))  # type: ignore[arg-type]
+    channel = SharedChannel("lobby", 5.0, feeds)
+    async with feeds.joined("node"):
+        await feeds.is_up.wait_value(True)
+        async with source(channel, GIVE.format(file=sound) + "time.sleep(60)") as logs:
+            await until(lambda: channel.place == "node")
+            await until(lambda: engine.row("as:live:channel:lobby"))
+            held = ["held", "as:live:channel:lobby", "x", "another"]
+            engine.publish(NEWS, msgspec.msgpack.encode(held))
+            await until(lambda: reasons(logs))
+            assert reasons(logs)[0] == "another node has the channel"
 
 
 async def test_no_process_is_left(sound: str, tmp_path: Path) -> None:
