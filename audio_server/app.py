@@ -25,13 +25,13 @@ from audio_server.assembly import (
     Guest,
     LocalTakers,
     counts_of,
-    live_of,
     load_repository,
     make_devices,
     make_own_fleet,
     make_server,
     measuring,
     modes_of,
+    node_name,
     open_groups,
     open_ports,
     over_nodes,
@@ -50,6 +50,7 @@ from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator
 from audio_server.identity.certificate_watch import CertificateWatch
+from audio_server.live.opening import live_of
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.gc_policy import collecting
 from audio_server.process.sd_notify import keep_manager_informed
@@ -267,7 +268,7 @@ async def _run(
         )
         await stack.enter_async_context(repository.at_work())
         await stack.enter_async_context(fleet.at_work())
-        await stack.enter_async_context(live.at_work(port))
+        await stack.enter_async_context(live.at_work(node_name(port)))
         await stack.enter_async_context(open_pages(context))
         await stack.enter_async_context(
             certificates.at_work(partial(_renew, access_policy, context), meter.certificate_ends)

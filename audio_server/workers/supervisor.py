@@ -19,7 +19,7 @@ from typing import Literal, NoReturn
 import structlog
 import trio
 
-from audio_server.assembly import Counts, live_of, load_repository, open_groups, over_nodes
+from audio_server.assembly import Counts, load_repository, node_name, open_groups, over_nodes
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.cluster.clip_list import put_clips
@@ -35,6 +35,7 @@ from audio_server.groups.groups import Groups, Takers
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.live.feed import offering
+from audio_server.live.opening import live_of
 from audio_server.metrics.shared_registry import SharedRegistry
 from audio_server.process.addresses import resolve
 from audio_server.process.cores import worker_count
@@ -131,7 +132,7 @@ async def supervise(
             hub.joined(),
             repository.at_work(),
             fleet.at_work(),
-            live.at_work(port),
+            live.at_work(node_name(port)),
             open_pages(context),
             following,
         ):

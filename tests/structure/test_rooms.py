@@ -28,9 +28,8 @@ ROOMS = {
 
 TABLE = """
 __main__: cli
-app: assembly clips cluster device fleet identity metrics process service settings state web
-assembly: clips cluster device errors files fleet groups identity live metrics process rpc service
-    settings
+app: assembly clips cluster device fleet identity live metrics process service settings state web
+assembly: clips cluster device files fleet groups identity metrics process rpc service settings
 cli: app client clips cluster errors files groups identity judge names process rpc/terms settings
     state wire workers
 client: clips identity process rpc
@@ -42,7 +41,7 @@ fleet: clips cluster device judge names wire
 groups: clips device errors files names settings wire
 identity: errors files rpc/io rpc/terms settings wire
 judge: clips device identity process rpc service settings wire
-live: clips cluster device files metrics wire
+live: clips cluster cluster/terms device errors files metrics settings wire
 metrics: cluster/terms device rpc
 process: rpc rpc/terms settings
 rpc: rpc/http2 rpc/io rpc/terms
