@@ -1,6 +1,7 @@
-"""A judge of devices: a small server that asks one thing after the other and watches the answers.
+"""A judge of devices: it asks one thing after the other and watches the answers.
 
-`trial` runs the steps on the calls that `service` has taken, which a `Seat` holds for each device;
-`findings` keeps the verdict on each of the `duties` of the protocol, and `report` writes them.
-It serves no clips and keeps nothing: it stands in the place of a server while firmware is built.
+`trial` runs the steps on the calls of a device, which a `Seat` holds; `findings` keeps the verdict
+on each of the `duties` of the protocol, and `report` writes them. A seat gets its calls in one of
+two ways: from `service`, a small server in the place of the real one, while firmware is built; or
+from a running server, of which `bench` borrows a device and gives it back.
 """

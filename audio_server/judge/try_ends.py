@@ -18,15 +18,16 @@ PATIENT_S = 0.9
 
 ENDS = {
     CallKind.STATUS: Status.INTERNAL,
-    CallKind.EVENTS: Status.OK,
     CallKind.AUDIO: Status.INTERNAL,
+    CallKind.EVENTS: Status.OK,
 }
-"""How each call ends when it ends alone."""
+"""How each call ends when it ends alone, in order. That of events is the last one: a device that
+waits for a press may not notice, and open it no more."""
 
 
 async def try_ends(seat: Seat, return_s: float) -> None:
     """Judge how a device takes it when calls and connections end."""
-    for kind in CallKind:
+    for kind in ENDS:
         if not await _end_one(seat, kind, return_s):
             return
     if await _end_all(seat, Status.UNAVAILABLE, return_s):
