@@ -45,7 +45,7 @@ from audio_server.device.audio_source import AudioSource
 from audio_server.device.behaviour import Behaviour
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
-from audio_server.fleet.interface import Fleet
+from audio_server.fleet.fleet import Fleet
 from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.authenticator import Authenticator

@@ -25,12 +25,12 @@ from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.mode_store import ModeStore
 from audio_server.device.registry import Devices
 from audio_server.files.home import is_nowhere
-from audio_server.fleet.devices_here import OnlyHere
+from audio_server.fleet.devices_here import DevicesHere
 from audio_server.fleet.event_log import EventLog
-from audio_server.fleet.interface import Fleet
+from audio_server.fleet.fleet import Fleet
 from audio_server.fleet.inventory_store import InventoryStore
-from audio_server.fleet.of_nodes import FleetOfNodes
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.of_nodes import fleet_of_nodes
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.groups.folders import Folders
 from audio_server.groups.groups import Groups, Takers
 from audio_server.groups.kept import KeptGroups
@@ -218,25 +218,25 @@ def make_own_fleet(
     inventory: InventoryStore | None,
     records: Records | None,
     away: SharedInventory | None,
-) -> OwnFleet:
+) -> Fleet:
     """Return the fleet of the devices of this process; names and tags are in `records`, and the
     devices that are `away` too, if they are shared."""
     is_alone = settings.cluster is None
     keeps_history = settings.http != OFF or not is_alone  # other nodes have pages too
-    agents = OnlyHere(devices, records=keeps_history)
-    return OwnFleet(agents, inventory, records, away)
+    here = DevicesHere(devices, records=keeps_history)
+    return own_fleet(here, inventory, records, away)
 
 
 def over_nodes(
     settings: Settings,
-    own: OwnFleet,
+    own: Fleet,
     cluster: Cluster | None,
     counts: Callable[[], Counts],
     port: int,
     stop: trio.Event,
     away: SharedInventory | None,
     workers: int = 0,
-) -> OwnFleet | FleetOfNodes:
+) -> Fleet:
     """Return the fleet of all nodes that share an engine, of which this one has its `own`; without
     an engine that alone. `counts` are those of its devices, `port` names it, also among those that
     are `away`, `stop` is set when it drains, and it has so many `workers`. Reads files; raises
@@ -246,7 +246,7 @@ def over_nodes(
     facts = NodeReport(counts, node_name(port), stop)
     if away is not None:
         away.name = facts().name
-    return FleetOfNodes(own, make_nodes(settings, cluster, facts), facts, 1 + workers)
+    return fleet_of_nodes(own, make_nodes(settings, cluster, facts), facts, 1 + workers)
 
 
 def node_name(port: int) -> str:

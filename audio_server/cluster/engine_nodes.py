@@ -194,13 +194,11 @@ class EngineNodes:
 
     # Blobs
 
-    @asynccontextmanager
-    async def offering(self, blobs: Mapping[str, bytes]) -> AsyncIterator[None]:
+    async def offer(self, blobs: Mapping[str, bytes]) -> None:
         """Have other nodes find blobs."""
         with trio.move_on_after(OFFER_S), suppress(ClusterDown):
             for sha, data in blobs.items():
                 await offer(self._command, sha, data)
-        yield
 
     async def offered(self, sha: str) -> bytes:
         """Return a blob of another node, which is fetched once."""

@@ -83,9 +83,9 @@ class Peers(Protocol):
         has raised `TooLate`. After another error or a cancel it may still be, until then.
         """
 
-    def offering(self, blobs: Mapping[str, bytes]) -> AbstractAsyncContextManager[None]:
-        """Have nodes find blobs by their SHA-256, for the block and a while longer. Where the
-        cluster cannot be reached they do not."""
+    async def offer(self, blobs: Mapping[str, bytes]) -> None:
+        """Have nodes find blobs by their SHA-256, for a while. Where the cluster cannot be reached
+        they do not."""
 
     async def offered(self, sha: str) -> bytes:
         """Return a blob that another node offers. Raises `KeyError` and `ClusterDown`."""

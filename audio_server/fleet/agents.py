@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+import trio
+
+from audio_server.cluster.interface import NoAnswer
 from audio_server.device.behaviour import Button
 from audio_server.fleet.announcements import Order, Reports
-from audio_server.fleet.change_tracker import Changes
 from audio_server.fleet.event_numbers import EventNumbers
-from audio_server.fleet.interface import Event, Outcome, Outcomes
+from audio_server.fleet.interface import GONE, Event, Outcome, Outcomes
 from audio_server.fleet.sightings import Sighting
 from audio_server.fleet.subscribers import Subscribers
 from audio_server.judge.order import Order as JudgeOrder
 from audio_server.judge.order import Progress
 
+if TYPE_CHECKING:
+    from audio_server.fleet.events_of_nodes import EventsOfNodes
+
 Take: TypeAlias = Callable[[Iterable[Sighting]], None]
+"""Takes sightings into the inventory."""
 
 DeviceIds: TypeAlias = Sequence[str] | None
 """Some devices, or all (None)."""
+
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 
 class SeenRow(NamedTuple):
@@ -31,7 +42,8 @@ class SeenRow(NamedTuple):
 
 
 class Actor(Protocol):
-    """An agent that acts on its devices; the methods are those of `Fleet`, on `DeviceIds`."""
+    """An agent that acts on its devices; the methods are those of `Fleet`. An action without an
+    answer may have been done or not, and `reports` and `events` raise `NoAnswer`."""
 
     async def press_each(self, device_ids: DeviceIds, button: Button) -> Outcomes: ...
 
@@ -48,62 +60,49 @@ class Actor(Protocol):
     async def events(self, device_id: str | None) -> Sequence[Event]: ...
 
 
-class Agent(Actor, Protocol):
-    """The devices of one process. Methods raise `NoAnswer`; an action may have been done then."""
+@dataclass(slots=True)
+class Gaps:
+    """The part of devices that no agent can be asked for."""
 
-    @property
-    def node(self) -> str:
-        """Its name, which no other agent ever had."""
+    missing: list[str] = field(default_factory=list)
+    """The names of nodes that are missing."""
 
-    @property
-    def silent(self) -> Outcome:
-        """The outcome of an action without an answer."""
-
-    async def rows(self, device_ids: DeviceIds) -> Sequence[SeenRow]:
-        """Return devices that are connected; of those that are named also the last row of one that
-        was lately."""
-
-    async def changes(self) -> Sequence[Changes]:
-        """Return what has changed since the last call; all devices, if that has failed."""
-
-    async def collect(self, take: Take, *, everything: bool) -> None:
-        """Give sightings that are due, or all."""
-
-    async def renamed(self, device_id: str, name: str | None) -> None:
-        """Note an event."""
-
-    async def forgotten(self, device_id: str) -> None:
-        """Drop the history of a device that is away."""
+    gone: Outcome = GONE
+    """The outcome of an action on a device that no agent has."""
 
 
 class Agents(Protocol):
-    """The agents that there are now, and what each has."""
+    """The agents that there are now, and the devices of each."""
+
+    numbers: EventNumbers
+    """Those of events."""
 
     @property
-    def numbers(self) -> EventNumbers:
-        """Those of events."""
-
-    @property
-    def subscribers(self) -> Subscribers:
+    def subscribers(self) -> Subscribers | EventsOfNodes:
         """Those to events, which are given them while `run` is running."""
 
     async def run(self) -> None:
         """Give events to subscribers until cancelled, which ends all subscriptions."""
 
-    def all(self) -> Iterable[Agent]:
-        """Return them."""
-
-    def shares(self, device_ids: DeviceIds) -> Iterable[tuple[Agent, DeviceIds]]:
-        """Return the agents with these devices, or all agents, and which devices each has."""
-
-    def knows(self, device_id: str) -> bool:
-        """Whether a device is connected, or was lately."""
-
-    def is_connected(self, device_id: str) -> bool:
-        """Whether an agent has a device now."""
+    def shares(
+        self, device_ids: DeviceIds, gaps: Gaps
+    ) -> AsyncGenerator[tuple[Actor, DeviceIds], None]:
+        """Yield the agents with these devices, or all agents, and which devices each has; fill the
+        gaps."""
 
     def offering(self, order: Order) -> AbstractAsyncContextManager[Order]:
         """Let the agents have the sound of an order for the block; gives the order for them."""
 
-    def follow(self, lost: Callable[[str], None]) -> None:
-        """Have `lost` called with the name of each agent that is gone."""
+
+async def gather(agents: Iterable[A], ask: Callable[[A], Awaitable[T]]) -> list[T]:
+    """Return the answers of all agents that give one, in their order."""
+    answers: dict[int, T] = {}
+
+    async def ask_one(number: int, agent: A) -> None:
+        with suppress(NoAnswer):
+            answers[number] = await ask(agent)
+
+    async with trio.open_nursery() as nursery:
+        for number, agent in enumerate(agents):
+            nursery.start_soon(ask_one, number, agent)
+    return [answers[number] for number in sorted(answers)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from functools import partial
 
 import trio
@@ -12,40 +12,35 @@ from audio_server.device.behaviour import Button
 from audio_server.device.events import DeviceEvent
 from audio_server.device.registry import Devices
 from audio_server.fleet import actions
-from audio_server.fleet.agents import Agent, DeviceIds, SeenRow, Take
+from audio_server.fleet.agents import Actor, DeviceIds, Gaps, SeenRow, Take
 from audio_server.fleet.announcements import Announcements, Order, Reports
 from audio_server.fleet.change_tracker import BATCH, Changes, ChangeTracker
 from audio_server.fleet.event_numbers import EventNumbers
 from audio_server.fleet.history import History
-from audio_server.fleet.interface import GONE, Event, Outcomes
+from audio_server.fleet.interface import Event, Outcomes
 from audio_server.fleet.judging import breaches_in
 from audio_server.fleet.sightings import Sightings
 from audio_server.fleet.snapshot import Snapshot, facts
-from audio_server.fleet.subscribers import Subscribers
 from audio_server.judge.bench import Bench
 from audio_server.judge.order import Order as JudgeOrder
 from audio_server.judge.order import Progress
 
 
 class DevicesHere:
-    """An `Agent`. From now on it counts for the inventory, and keeps the history of its devices
-    unless `records` is false. `worker` is the number of this process, if there are several.
-    `numbers` are those of the cluster's events, where no other process asks for them."""
+    """An agent, and all `Agents` of a server of one process. From now on it counts for the
+    inventory, and keeps the history of its devices unless `records` is false. `worker` is the
+    number of this process, if there are several: then others give events their `numbers`."""
 
     node = ""
-    silent = GONE  # never needed
 
     def __init__(
-        self,
-        devices: Devices,
-        worker: int | None = None,
-        *,
-        records: bool = True,
-        numbers: EventNumbers | None = None,
+        self, devices: Devices, worker: int | None = None, *, records: bool = True
     ) -> None:
+        self.numbers = EventNumbers()
         self.sightings = Sightings(devices)
         self.look = ChangeTracker(devices, worker)
-        self.history = History(self.look, worker or 0, numbers)
+        self.history = History(self.look, worker or 0, self.numbers)
+        self.subscribers = self.history.subscribers
         self._devices = devices
         self._worker = worker
         self._announcements = Announcements()
@@ -74,7 +69,7 @@ class DevicesHere:
         return SeenRow(seen.device_id, seen.came_ns, facts(seen, self._worker))
 
     async def changes(self) -> Sequence[Changes]:
-        """Return what has changed since the last call."""
+        """Return the changes since the last call."""
         async with aclosing(self.look.changes()) as changes:
             return [part async for part in changes]
 
@@ -88,13 +83,13 @@ class DevicesHere:
             take(sightings)
             await trio.lowlevel.checkpoint()
 
-    def has(self, device_id: str) -> bool:
+    def is_connected(self, device_id: str) -> bool:
         """Whether a device is connected."""
         return device_id in self._devices.by_id
 
     def knows(self, device_id: str) -> bool:
         """Whether a device is connected, or was lately."""
-        return self.has(device_id) or self.history.knows(device_id)
+        return self.is_connected(device_id) or self.history.knows(device_id)
 
     # -- actions
 
@@ -131,41 +126,33 @@ class DevicesHere:
 
     async def forgotten(self, device_id: str) -> None:
         """Drop the history of a device that is away, and its end, which would bring it back."""
-        if not self.has(device_id):
+        if not self.is_connected(device_id):
             self.sightings.of(device_id)
             self.history.forget(device_id)
 
-
-class OnlyHere:
-    """The `Agents` of a server of one process; the arguments are those of `DevicesHere`."""
-
-    def __init__(self, devices: Devices, *, records: bool = True) -> None:
-        self.numbers = EventNumbers()
-        self.here = here = DevicesHere(devices, records=records, numbers=self.numbers)
-        self.knows = here.knows
-        self.is_connected = here.has
-
-    @property
-    def subscribers(self) -> Subscribers:
-        """Those to events."""
-        return self.here.history.subscribers
+    # -- as the agents of a server of one process
 
     async def run(self) -> None:
         """Give events to subscribers."""
         await self.subscribers.run()
 
-    def all(self) -> Iterable[Agent]:
-        """Return the one."""
-        return [self.here]
+    async def shares(
+        self, device_ids: DeviceIds, _gaps: Gaps
+    ) -> AsyncGenerator[tuple[Actor, DeviceIds], None]:
+        """Yield all devices as those of this process."""
+        yield self, device_ids
 
-    def shares(self, device_ids: DeviceIds) -> Iterable[tuple[Agent, DeviceIds]]:
-        """Return all devices as those of this process."""
-        return [(self.here, device_ids)]
+    def all(self) -> Sequence[DevicesHere]:
+        """Return itself."""
+        return [self]
 
-    @asynccontextmanager
-    async def offering(self, order: Order) -> AsyncIterator[Order]:
+    def of(self, _device_id: str) -> DevicesHere:
+        """Return itself."""
+        return self
+
+    def offering(self, order: Order) -> AbstractAsyncContextManager[Order]:
         """Give the order as it is."""
-        yield order
+        return nullcontext(order)
 
     def follow(self, lost: Callable[[str], None]) -> None:
         """Never call `lost`."""

@@ -11,7 +11,8 @@ import trio
 
 from audio_server.cluster.interface import ClusterDown
 from audio_server.fleet.event_numbers import PROCESSES
-from audio_server.fleet.interface import Event, Fleet
+from audio_server.fleet.fleet import Fleet
+from audio_server.fleet.interface import Event
 from audio_server.fleet.nodes_around import NodesAround
 from audio_server.fleet.subscribers import BEHIND_MAX, SUBSCRIBERS_MAX
 

@@ -6,24 +6,25 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from audio_server.device.events import DeviceEvent
+from audio_server.fleet.agents import Actor
 from audio_server.fleet.interface import Event
 
 ORDERS_MAX = 256
 
 
 class Begun:
-    """The nodes that have begun with orders: a device may come back to another one meanwhile."""
+    """The agents that have begun with orders: a device may come back to another one meanwhile."""
 
     def __init__(self) -> None:
-        self._nodes: OrderedDict[str, str] = OrderedDict()
+        self._agents: OrderedDict[str, Actor] = OrderedDict()
 
-    def at(self, number: str, node: str | None) -> str | None:
-        """Return the node that has an order, which is `node` from now on if it is new."""
-        if number not in self._nodes and node is not None:
-            self._nodes[number] = node
-            if len(self._nodes) > ORDERS_MAX:
-                self._nodes.popitem(last=False)
-        return self._nodes.get(number)
+    def at(self, number: str, agents: Sequence[Actor] = ()) -> Actor | None:
+        """Return the agent that has an order, which is the first of `agents` if it is new."""
+        if number not in self._agents and agents:
+            self._agents[number] = agents[0]
+            if len(self._agents) > ORDERS_MAX:
+                self._agents.popitem(last=False)
+        return self._agents.get(number)
 
 
 def breaches_in(events: Sequence[Event]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import msgspec
 import trio
 
-from audio_server.fleet.interface import Fleet, Row
+from audio_server.fleet.interface import Row
 
 _DARK = "#000000"
 
@@ -76,12 +76,6 @@ class Page(NamedTuple):
     found: int
     last: Key | None
     missing: Sequence[str] = ()
-
-
-async def rows_for(fleet: Fleet, wanted: Wanted) -> list[Row]:
-    """Return all rows of a fleet among which the wanted ones are."""
-    rows = list(await fleet.rows()) if wanted.includes_connected else []
-    return [*rows, *await fleet.away()] if wanted.includes_away else rows
 
 
 async def page_of(rows: Iterable[Row], wanted: Wanted) -> Page:

@@ -19,8 +19,9 @@ from audio_server.fleet.agent_answers import AgentAnswers, Fetch, in_parts
 from audio_server.fleet.answering import Answering, Parts
 from audio_server.fleet.change_tracker import LOOK_S
 from audio_server.fleet.event_numbers import PROCESSES
-from audio_server.fleet.interface import Event, Fleet, Row
-from audio_server.fleet.listing import Keys, Wanted, keys_of, rows_for
+from audio_server.fleet.fleet import Fleet
+from audio_server.fleet.interface import Event, Row
+from audio_server.fleet.listing import Keys, Wanted, keys_of
 from audio_server.fleet.row_news import is_news
 
 RECENT_S = 1.0
@@ -128,7 +129,7 @@ class RecentRows:
         async with self._turn:
             made_at, rows = self._rows.get(which, (-inf, []))
             if trio.current_time() - made_at > RECENT_S:
-                rows = await rows_for(self._fleet, wanted)
+                rows = list(await self._fleet.all(wanted))
                 self._rows = {which: (trio.current_time(), rows)}
             return rows
 

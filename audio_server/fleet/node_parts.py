@@ -78,7 +78,7 @@ _PARTS: Mapping[str, Any] = {
     "events": list[EventPart],
     "follow_events": list[EventPart],
     "reports": dict[str, Report],
-    **dict.fromkeys(("press", "press_each", "play", "stop", "announce"), dict[str, Outcome]),
+    **dict.fromkeys(("press_each", "play", "stop", "announce"), dict[str, Outcome]),
     "forget": dict[str, Outcome],
     "judge": Progress,
 }

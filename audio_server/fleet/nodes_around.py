@@ -1,10 +1,11 @@
-"""One question to all nodes of a cluster: whoever answers in time, and the names of the others."""
+"""One question to all nodes of a cluster: the answers in time, and the names of the others."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,13 +29,10 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Answers:
-    """The parts of each node's answer, by its id, and the names of the nodes without one, with the
-    reason where it is another than silence."""
+    """The parts of each node's answer, by its id, and the names of the nodes without one."""
 
     parts: dict[str, list[Any]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
-    faults: dict[str, str] = field(default_factory=dict)
-    """Why a node is missing, by its id."""
 
     def all(self) -> Iterable[Any]:
         """Yield the parts of all answers."""
@@ -62,11 +60,9 @@ class NodesAround:
         here: Callable[[], Awaitable[list[Any]]],
         *,
         max_age_s: float = 0.0,
-        offered: Mapping[str, bytes] | None = None,
         **facts: Any,
     ) -> Answers:
         """Ask all nodes, and call `here` for this one's answer, within `within_s` but for that.
-        The others find blobs that are `offered`.
 
         With `max_age_s` the nodes may be as they were known so long ago, and those that were too
         late a moment ago are left out.
@@ -78,7 +74,7 @@ class NodesAround:
             around = await self.peers.around(max_age_s)
             answers.missing.extend(around.missing)
             asked = dict.fromkeys(self._to_ask(around, answers, max_age_s), facts)
-            await self._offer_and_ask(offered, asked, what, until, answers)
+            await self._ask(asked, what, until, answers)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask_others)
@@ -98,30 +94,13 @@ class NodesAround:
         within_s: float,
         facts: Mapping[str, Mapping[str, Any]],
         hear: Callable[[str, Any], None] | None = None,
-        *,
-        offered: Mapping[str, bytes] | None = None,
     ) -> Answers:
         """Ask some other nodes, each with facts of its own. With `hear` each part of an answer is
         told with the node's id, as it comes."""
         answers = Answers()
         until = trio.current_time() + within_s
-        await self._offer_and_ask(offered, facts, what, until, answers, hear)
+        await self._ask(facts, what, until, answers, hear)
         return answers
-
-    async def _offer_and_ask(
-        self,
-        offered: Mapping[str, bytes] | None,
-        facts: Mapping[str, Mapping[str, Any]],
-        what: str,
-        until: float,
-        answers: Answers,
-        hear: Callable[[str, Any], None] | None = None,
-    ) -> None:
-        if offered and facts:
-            async with self.peers.offering(offered):
-                await self._ask(facts, what, until, answers, hear)
-        else:
-            await self._ask(facts, what, until, answers, hear)
 
     async def _ask(
         self,
@@ -132,25 +111,42 @@ class NodesAround:
         hear: Callable[[str, Any], None] | None = None,
     ) -> None:
         async def ask(node: str) -> None:
-            check = checker_of(what, facts[node])
-            told = None if hear is None else lambda part: hear(node, check(part))
+            told = None if hear is None else partial(hear, node)
             try:
-                left_s = max(0.0, until - trio.current_time())
-                parts = await self.peers.ask(node, what, left_s, told, **facts[node])
-                answers.parts[node] = [check(part) for part in parts]
-            except Incompatible:
-                answers.faults[node] = f"has an {INCOMPATIBLE}"
-                answers.missing.append(f"{self.peers.name_of(node)} ({INCOMPATIBLE})")
-                self._warn(node)
-            except TooLate:
-                self._late[node] = trio.current_time()
-                answers.missing.append(self.peers.name_of(node))
-            except NoAnswer:
-                answers.missing.append(self.peers.name_of(node))
+                answers.parts[node] = await self.ask(node, what, until, told, **facts[node])
+            except NoAnswer as error:
+                answers.missing.append(self.missing_name(node, error))
 
         async with trio.open_nursery() as nursery:
             for node in facts:
                 nursery.start_soon(ask, node)
+
+    async def ask(
+        self,
+        node: str,
+        what: str,
+        until: float,
+        hear: Callable[[Any], None] | None = None,
+        **facts: Any,
+    ) -> list[Any]:
+        """Return the parts of another node's answer, or call `hear` with each. Raises `NoAnswer`,
+        and `Incompatible` where they are not those of this version."""
+        check = checker_of(what, facts)
+        told = None if hear is None else lambda part: hear(check(part))
+        try:
+            left_s = max(0.0, until - trio.current_time())
+            return [check(one) for one in await self.peers.ask(node, what, left_s, told, **facts)]
+        except Incompatible:
+            self._warn(node)
+            raise
+        except TooLate:
+            self._late[node] = trio.current_time()
+            raise
+
+    def missing_name(self, node: str, error: NoAnswer) -> str:
+        """Return the name of a node without an answer, and why, if it is not silent."""
+        name = self.peers.name_of(node)
+        return f"{name} ({INCOMPATIBLE})" if isinstance(error, Incompatible) else name
 
     def _warn(self, node: str) -> None:
         """Log once of each node that it is of another version."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.peers import NodeFacts
-from audio_server.fleet.interface import Fleet, Row
+from audio_server.fleet.fleet import Fleet
+from audio_server.fleet.interface import Row
 from audio_server.fleet.listing import Key, Keys, Page, Wanted, ordered
 from audio_server.fleet.node_answers import NodeAnswers
 from audio_server.fleet.nodes_around import Answers, NodesAround
@@ -36,20 +37,12 @@ class PageOfNodes(NamedTuple):
     nodes: Mapping[str, str]
 
 
-class OwnRows(Fleet, Protocol):
-    """The fleet of the node itself."""
-
-    @property
-    def shares_away(self) -> bool:
-        """Whether the devices that are away are those of all nodes."""
-
-
 class RowsOfNodes:
     """Rows of the node's `own` fleet and of the others; each names its node."""
 
     def __init__(
         self,
-        own: OwnRows,
+        own: Fleet,
         nodes: NodesAround,
         answers: NodeAnswers,
         facts: Callable[[], NodeFacts],
@@ -78,7 +71,7 @@ class RowsOfNodes:
             return [await self._answers.keys(wanted, recent=recent)]
 
         of_others = wanted
-        if wanted.includes_away and self._own.shares_away:  # this node knows all that are away
+        if wanted.includes_away and self._own.labels.share_devices:  # they are known here
             of_others = wanted._replace(state="connected")
         if of_others is not wanted and not wanted.includes_connected:
             missing = (await self._nodes.peers.around(max_age_s)).missing

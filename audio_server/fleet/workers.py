@@ -6,18 +6,17 @@ others for as long as its first missing answer.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from hashlib import sha256
 from typing import Any, NoReturn
 
 import structlog
 import trio
 
 from audio_server.cluster.interface import NoAnswer, Nodes, TooLate
-from audio_server.fleet.agents import Agent, DeviceIds, SeenRow, Take
+from audio_server.fleet.agents import Actor, DeviceIds, Gaps, SeenRow, Take
 from audio_server.fleet.announcements import Order
-from audio_server.fleet.asked_agent import AskedAgent
+from audio_server.fleet.asked_agent import AskedAgent, with_sha
 from audio_server.fleet.change_tracker import LOOK_S, Changes, EncodedRow
 from audio_server.fleet.event_numbers import EventNumbers
 from audio_server.fleet.interface import Event, Outcome
@@ -35,8 +34,6 @@ log = structlog.get_logger()
 class WorkerAgent(AskedAgent):
     """Worker number `worker`, for as long as its process lives, which is the node `node`. `on_late`
     is called when it becomes late, and has `wait_back` run."""
-
-    silent = Outcome("failed", "its worker gave no answer")
 
     def __init__(
         self,
@@ -74,6 +71,10 @@ class WorkerAgent(AskedAgent):
         self._has_answered = True
         return parts
 
+    def silence(self, _: NoAnswer) -> tuple[Outcome, Sequence[str]]:
+        """Return the outcome of an action without an answer; workers have no names."""
+        return Outcome("failed", "its worker gave no answer"), ()
+
     async def wait_back(self) -> None:
         """Return when a late worker answers again, or is gone."""
         if self._has_answered:
@@ -101,7 +102,7 @@ class WorkerAgent(AskedAgent):
         return [SeenRow(*told) for part in parts for told in part]
 
     async def changes(self) -> Sequence[Changes]:
-        """Return what has changed since the last answer; all devices, if there was none."""
+        """Return the changes since the last answer; all devices, if there was none."""
         is_known, self._is_known = self._is_known, False
         parts = await self.ask("changes", anew=not is_known)
         self._is_known = True
@@ -170,19 +171,26 @@ class Workers:
         """Have `lost` called with the node of each worker that is gone."""
         self._lost = lost
 
-    def all(self) -> Iterable[Agent]:
+    async def shares(
+        self, device_ids: DeviceIds, _gaps: Gaps
+    ) -> AsyncGenerator[tuple[Actor, DeviceIds], None]:
+        """Yield the workers with these devices, or all, and which devices each has."""
+        found: dict[WorkerAgent, list[str] | None] = {}
+        if device_ids is None:
+            found = dict.fromkeys(self.all())
+        for device_id in device_ids or ():
+            if (agent := self.of(device_id)) is not None:
+                found[agent] = [*(found.get(agent) or ()), device_id]
+        for one in found.items():
+            yield one
+
+    def all(self) -> Sequence[WorkerAgent]:
         """Return the workers."""
         return list(self._agents.values())
 
-    def shares(self, device_ids: DeviceIds) -> Iterable[tuple[Agent, DeviceIds]]:
-        """Return the workers with these devices, or all, and which devices each has."""
-        if device_ids is None:
-            return [(agent, None) for agent in self.all()]
-        found: dict[Agent, list[str]] = {}
-        for device_id in device_ids:
-            if (agent := self._agents.get(self._nodes.owner(device_id) or "")) is not None:
-                found.setdefault(agent, []).append(device_id)
-        return found.items()
+    def of(self, device_id: str) -> WorkerAgent | None:
+        """Return the worker that has a device, or had it last."""
+        return self._agents.get(self._nodes.owner(device_id) or "")
 
     def knows(self, device_id: str) -> bool:
         """Whether a device is connected, or was lately."""
@@ -191,10 +199,9 @@ class Workers:
     @asynccontextmanager
     async def offering(self, order: Order) -> AsyncIterator[Order]:
         """Let workers fetch the sound of an order for the block."""
-        frames = order.sound.frames
-        sha = (await trio.to_thread.run_sync(sha256, frames)).hexdigest()
-        with self._nodes.offering({sha: frames}):
-            yield order._replace(sha=sha)
+        named = await with_sha(order)
+        with self._nodes.offering({named.sha: order.sound.frames}):
+            yield named
 
     # -- events
 

@@ -13,7 +13,7 @@ import trio
 
 from audio_server.clips.repository import Repository
 from audio_server.device.live_channel import LiveChannel
-from audio_server.fleet.interface import Fleet
+from audio_server.fleet.fleet import Fleet
 from audio_server.groups.groups import Groups, no_groups
 from audio_server.live.recordings import Recordings
 from audio_server.settings import Settings

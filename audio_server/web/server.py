@@ -18,7 +18,7 @@ from audio_server.settings.settings import DEFAULT_HTTP
 from audio_server.web.context import Context
 
 if TYPE_CHECKING:
-    from audio_server.fleet.interface import Fleet
+    from audio_server.fleet.fleet import Fleet
     from audio_server.web.endpoint import Endpoint
 
 END_S = 1.0

@@ -29,7 +29,7 @@ from audio_server.cluster.local import Hub
 from audio_server.cluster.opening import make_hub, make_tokens
 from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.inventory_store import InventoryStore
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.fleet.workers import Workers
 from audio_server.groups.groups import Groups, Takers
 from audio_server.identity.access_policy import AccessPolicy
@@ -81,8 +81,8 @@ async def supervise(
     resolved = await resolve(settings.host, settings.port)
     with ExitStack() as stack:
         addresses = stack.enter_context(reserved(resolved))
-        own = reserved_each(addresses, settings.worker_ports, workers)
-        addresses_of = stack.enter_context(own)
+        each = reserved_each(addresses, settings.worker_ports, workers)
+        addresses_of = stack.enter_context(each)
         access_policy.warn(address.name for address in addresses)
         port = addresses[0].port
         registry_fd = stack.enter_context(nameless_file())
@@ -93,10 +93,10 @@ async def supervise(
         repository = await load_repository(settings, progress, documents)
         await put_clips(hub, repository.clips)
         agents = Workers(hub)
-        own_fleet = OwnFleet(agents, inventory, records, away)
+        own = own_fleet(agents, inventory, records, away)
         counts = partial(_counts, shared_registry)
-        fleet = over_nodes(settings, own_fleet, cluster, counts, port, stop, away, workers)
-        groups = await open_groups(settings, repository, own_fleet, config)
+        fleet = over_nodes(settings, own, cluster, counts, port, stop, away, workers)
+        groups = await open_groups(settings, repository, own, config)
         group_document = GroupDocument(hub)
         await group_document.put(groups.members, groups.clips)
         stack.enter_context(offering(live.channels, hub.feeds))
@@ -136,7 +136,7 @@ async def supervise(
             open_pages(context),
             following,
         ):
-            await _keep(pool, context, own_fleet.collect_all, registry_fd, task_status)
+            await _keep(pool, context, own.collect_all, registry_fd, task_status)
     log.info("stopped")
 
 

@@ -16,10 +16,10 @@ from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.fleet import of_nodes
 from audio_server.fleet.announcements import Order
-from audio_server.fleet.devices_here import OnlyHere
+from audio_server.fleet.devices_here import DevicesHere
 from audio_server.fleet.interface import missing_of
-from audio_server.fleet.of_nodes import FleetOfNodes
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.of_nodes import fleet_of_nodes
+from audio_server.fleet.own_rows import own_fleet
 
 NODES, DEVICES = 20, 500
 CLIP = Clip.from_packets("bell", [b"\xf8\xff\xfe" * 30] * 500)
@@ -59,7 +59,9 @@ async def test_an_announcement_reaches_ten_thousand_and_names_a_node_that_hangs(
             while len((await own.nodes.around()).living) < NODES:  # noqa: ASYNC110
                 await trio.sleep(0.05)
         devices = Devices([CLIP], Rules(1), 0.3)
-        fleet = FleetOfNodes(OwnFleet(OnlyHere(devices)), own.nodes, lambda: NodeFacts("own:1"))
+        fleet = fleet_of_nodes(
+            own_fleet(DevicesHere(devices)), own.nodes, lambda: NodeFacts("own:1")
+        )
         outcomes = await fleet.announce(None, Order("first", CLIP))
         assert len(outcomes) == NODES * DEVICES
         assert missing_of(outcomes) == ()

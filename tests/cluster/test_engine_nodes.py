@@ -280,27 +280,27 @@ async def test_a_blob_that_is_offered_is_fetched_once(
     async with peer(engine.url, "a:1") as a, peer(engine.url, "b:2") as b:
         with pytest.raises(KeyError):
             await b.nodes.offered(sha)
-        async with a.nodes.offering({sha: data, empty: b""}):
-            assert engine.ask("PTTL", f"as:o:{sha}:3") > 0
-            assert engine.ask("STRLEN", f"as:o:{sha}:0") == 64 * 1024
-            assert await b.nodes.offered(empty) == b""
-            fetched: list[bytes] = []
+        await a.nodes.offer({sha: data, empty: b""})
+        assert engine.ask("PTTL", f"as:o:{sha}:3") > 0
+        assert engine.ask("STRLEN", f"as:o:{sha}:0") == 64 * 1024
+        assert await b.nodes.offered(empty) == b""
+        fetched: list[bytes] = []
 
-            async def fetch() -> None:
-                fetched.append(await b.nodes.offered(sha))
+        async def fetch() -> None:
+            fetched.append(await b.nodes.offered(sha))
 
-            before = int(engine.ask("INFO", "commandstats").split("cmdstat_get:calls=")[1][0])
-            async with trio.open_nursery() as nursery:
-                for _ in range(5):
-                    nursery.start_soon(fetch)
-            assert fetched == [data] * 5
-            calls = engine.ask("INFO", "commandstats").split("cmdstat_get:calls=")[1]
-            assert int(calls.split(",")[0]) - before == 1 + 4
-            engine.ask("DEL", f"as:o:{sha}")
-            monkeypatch.setattr(engine_offers, "KEPT_MAX_BYTES", 10)
-            assert await b.nodes.offered(empty) == b""
-            with pytest.raises(KeyError):
-                await b.nodes.offered(sha)
+        before = int(engine.ask("INFO", "commandstats").split("cmdstat_get:calls=")[1][0])
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(fetch)
+        assert fetched == [data] * 5
+        calls = engine.ask("INFO", "commandstats").split("cmdstat_get:calls=")[1]
+        assert int(calls.split(",")[0]) - before == 1 + 4
+        engine.ask("DEL", f"as:o:{sha}")
+        monkeypatch.setattr(engine_offers, "KEPT_MAX_BYTES", 10)
+        assert await b.nodes.offered(empty) == b""
+        with pytest.raises(KeyError):
+            await b.nodes.offered(sha)
 
 
 async def test_a_blob_that_is_another_than_its_name_is_refused(engine: EngineProcess) -> None:

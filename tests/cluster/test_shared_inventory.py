@@ -18,12 +18,12 @@ from audio_server.cluster.inventory import SharedInventory
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.entry import Entry
 from audio_server.device.registry import Devices
-from audio_server.fleet import own_fleet
-from audio_server.fleet.devices_here import OnlyHere
+from audio_server.fleet import own_rows
+from audio_server.fleet.devices_here import DevicesHere
 from audio_server.fleet.inventory_store import MemoryInventory
 from audio_server.fleet.listing import Page, Wanted
-from audio_server.fleet.of_nodes import FleetOfNodes
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.of_nodes import fleet_of_nodes
+from audio_server.fleet.own_rows import own_fleet
 
 CLIPS = [Clip.from_packets(f"clip {mode}", [b"\xf8\xff\xfe"] * 5) for mode in range(5)]
 PEER = "10.0.0.7:51234"
@@ -37,8 +37,8 @@ class Node:
         self.devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
         self.shared: SharedInventory = at.member.inventory
         self.shared.name = at.facts.name
-        self.own = OwnFleet(OnlyHere(self.devices), store, at.member.records, self.shared)
-        self.fleet = FleetOfNodes(self.own, at.nodes, lambda: at.facts)
+        self.own = own_fleet(DevicesHere(self.devices), store, at.member.records, self.shared)
+        self.fleet = fleet_of_nodes(self.own, at.nodes, lambda: at.facts)
 
     @asynccontextmanager
     async def connected(self, device_id: str, *presses: Button) -> AsyncIterator[None]:
@@ -62,13 +62,13 @@ class Node:
 
     async def wait_told(self) -> None:
         """Return when the engine has been told of all devices."""
-        await trio.sleep(2 * own_fleet.COLLECT_S)
+        await trio.sleep(2 * own_rows.COLLECT_S)
         await until(lambda: not any(at <= trio.current_time() for at in self._due))
         await trio.sleep(2 * inventory.FLUSH_S)
 
     async def wait_collected(self) -> None:
         """Return when the inventory of the node has been told."""
-        await trio.sleep(3 * own_fleet.COLLECT_S)
+        await trio.sleep(3 * own_rows.COLLECT_S)
 
     @property
     def _due(self) -> Iterator[float]:
@@ -91,7 +91,7 @@ class Node:
 async def node(url: str, name: str, store: MemoryInventory | None = None) -> AsyncIterator[Node]:
     at = Peer(member := Member(url), url, name, None)
     stand = Node(at, store or MemoryInventory())
-    answers = stand.fleet._answers
+    answers = stand.fleet._rows._answers
     at.answer = answers.asked  # type: ignore[assignment]
     async with (
         member.cluster.joined(member.listener()),
@@ -109,7 +109,7 @@ async def node(url: str, name: str, store: MemoryInventory | None = None) -> Asy
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_fleet, "COLLECT_S", 0.05)
+    monkeypatch.setattr(own_rows, "COLLECT_S", 0.05)
     monkeypatch.setattr(inventory, "FLUSH_S", 0.05)
     monkeypatch.setattr(inventory, "ALIVE_S", 0.2)
     monkeypatch.setattr(inventory, "FRESH_S", 0.0)

@@ -15,8 +15,9 @@ from audio_server.clips.clip import Clip
 from audio_server.device.attachment import EventAttachment
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.registry import Devices
-from audio_server.fleet.devices_here import DevicesHere, OnlyHere
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.devices_here import DevicesHere
+from audio_server.fleet.fleet import Fleet
+from audio_server.fleet.own_rows import own_fleet
 
 CLIPS = [
     Clip.from_packets(f"clip {mode}", [b"\xf8\xff\xfe"] * 50 * (mode + 1)) for mode in range(5)
@@ -31,7 +32,7 @@ class Stand:
     """Devices, and their fleet."""
 
     devices: Devices
-    fleet: OwnFleet
+    fleet: Fleet
     here: DevicesHere
 
     @contextmanager
@@ -48,13 +49,13 @@ class Stand:
 async def standing(clips: Any = CLIPS, **settings: Any) -> AsyncIterator[Stand]:
     """Devices that run and a fleet that runs. The settings are those of the rules."""
     devices = Devices(clips, Rules(len(clips), **settings), 0.3)
-    agents = OnlyHere(devices)
-    fleet = OwnFleet(agents)
+    here = DevicesHere(devices)
+    fleet = own_fleet(here)
     async with trio.open_nursery() as nursery:
         await nursery.start(devices.run)
         nursery.start_soon(fleet.run)
         async with fleet.at_work():
-            yield Stand(devices, fleet, agents.here)
+            yield Stand(devices, fleet, here)
         nursery.cancel_scope.cancel()
 
 

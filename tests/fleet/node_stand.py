@@ -24,11 +24,11 @@ from audio_server.cluster.peers import UNKNOWN_NODES, Around, NodeFacts
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.fleet import history, node_answers, sightings, snapshot
-from audio_server.fleet.devices_here import OnlyHere
+from audio_server.fleet.devices_here import DevicesHere
 from audio_server.fleet.inventory_store import MemoryInventory
-from audio_server.fleet.of_nodes import FleetOfNodes
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.of_nodes import fleet_of_nodes
 from audio_server.fleet.own_records import OwnRecords
+from audio_server.fleet.own_rows import own_fleet
 
 NOW_S = 1.8e9
 
@@ -171,12 +171,10 @@ class MemoryPeers:
             raise NoAnswer
         return parts
 
-    @asynccontextmanager
-    async def offering(self, blobs: Mapping[str, bytes]) -> AsyncIterator[None]:
+    async def offer(self, blobs: Mapping[str, bytes]) -> None:
         await trio.lowlevel.checkpoint()
         if self.between.is_up:
             self.between.offers |= blobs
-        yield
 
     async def offered(self, sha: str) -> bytes:
         self.between.fetched.append((self.node, sha))
@@ -191,9 +189,9 @@ class NodeStand(Stand):
     def __init__(self, between: Between, node: str, away: Any = None) -> None:
         self.name = f"{node}:50051"
         self.devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
-        self.own = OwnFleet(OnlyHere(self.devices), None, between.records, away)
+        self.own = own_fleet(DevicesHere(self.devices), None, between.records, away)
         self.asked: Any = None
-        self.fleet = FleetOfNodes(self.own, MemoryPeers(between, node), self.facts)
+        self.fleet = fleet_of_nodes(self.own, MemoryPeers(between, node), self.facts)
         between.nodes[node] = self
 
     def has(self, device_id: str) -> bool:

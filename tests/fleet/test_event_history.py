@@ -20,10 +20,10 @@ from audio_server.device.events import DeviceEvent
 from audio_server.device.instrumentation import Outcome
 from audio_server.device.registry import Devices
 from audio_server.fleet.change_tracker import ChangeTracker
-from audio_server.fleet.devices_here import OnlyHere
+from audio_server.fleet.devices_here import DevicesHere
 from audio_server.fleet.event_text import details_of, text_of
 from audio_server.fleet.history import GONE_MAX, KEPT, KEPT_IN_ALL, KEPT_MIN, LATEST, History
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.fleet.subscribers import BEHIND_MAX, FRESH_MAX, SUBSCRIBERS_MAX
 
 
@@ -264,7 +264,7 @@ async def test_what_never_connected_is_not_kept(history: History) -> None:
 
 async def test_without_records_nothing_is_observed() -> None:
     devices = Devices(CLIPS, Rules(len(CLIPS)), 0.3)
-    OwnFleet(OnlyHere(devices, records=False))
+    own_fleet(DevicesHere(devices, records=False))
     assert not any(isinstance(one, History) for one in devices._context.listeners)
 
 

@@ -187,7 +187,7 @@ def of_another_version(nodes: Nodes, node: str, *, is_newer: bool) -> Iterator[N
     async def odd(**_: object) -> AsyncIterator[Any]:
         yield {"odd": [[7]]}
 
-    answers = nodes[node].fleet._answers._answering._answers
+    answers = nodes[node].fleet._rows._answers._answering._answers
     before = dict(answers)
     answers.clear()
     if is_newer:

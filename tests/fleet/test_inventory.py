@@ -35,7 +35,7 @@ class CountingStore(MemoryInventory):
 
 def counted(at: Stand) -> CountingStore:
     store = CountingStore()
-    at.fleet._inventory = Inventory(store)
+    at.fleet._rows._inventory = Inventory(store)
     return store
 
 
@@ -216,14 +216,15 @@ async def test_a_device_that_connects_while_it_is_forgotten_stays_known(
             await trio.sleep(2 * COLLECT_S)
         await trio.sleep(2 * COLLECT_S)
         at.hub.store.put("a", 3)
-        rows_of = at.fleet.rows_of
+        rows: Any = at.fleet._rows
+        of = rows.of
 
         async def rows_late(device_ids: list[str]) -> Any:
-            rows = await rows_of(device_ids)
+            found = await of(device_ids)
             at.hub.claim(at.nodes[1], "a", at.hub.clock_ns())
-            return rows
+            return found
 
-        monkeypatch.setattr(at.fleet, "rows_of", rows_late)
+        monkeypatch.setattr(rows, "of", rows_late)
         assert await at.fleet.forget("a") == IS_CONNECTED
         assert at.hub.store.get("a") == 3
 

@@ -127,10 +127,11 @@ def test_breaches_of_the_present_connection_count() -> None:
     assert breaches_in([old, came, came, new]) == ["new"]
 
 
-def test_the_nodes_of_few_orders_are_remembered() -> None:
-    begun = Begun()
-    assert begun.at("1", None) is None
-    assert begun.at("1", "a") == begun.at("1", "b") == "a"
+def test_the_agents_of_few_orders_are_remembered() -> None:
+    begun, one, other = Begun(), object(), object()
+    assert begun.at("1") is None
+    agents: Any = [one, other]
+    assert begun.at("1", agents) is begun.at("1", agents[::-1]) is one
     for number in range(ORDERS_MAX):
-        begun.at(f"more {number}", "c")
-    assert begun.at("1", None) is None
+        begun.at(f"more {number}", agents)
+    assert begun.at("1") is None

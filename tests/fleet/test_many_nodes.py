@@ -20,7 +20,8 @@ from audio_server.cluster.away import Away
 from audio_server.cluster.inventory import SharedInventory
 from audio_server.cluster.peers import NodeFacts
 from audio_server.device.entry import Entry
-from audio_server.fleet.interface import Fleet, Row
+from audio_server.fleet.fleet import Fleet
+from audio_server.fleet.interface import Row
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.listing import Key, Wanted, key_of, keys_of, ordered
 from audio_server.settings import Settings

@@ -117,6 +117,20 @@ async def test_names_are_for_devices_that_are_known() -> None:
         ]
 
 
+async def test_a_change_by_another_machine_is_in_the_history(autojump_clock: MockClock) -> None:
+    async with spread() as at, at.fleet.at_work():
+        records = at.fleet.labels._inventory._records
+        with at.connected(2, "a"):
+            await records.rename("a", "x", is_known=True)
+            await trio.sleep(1)
+            assert "renamed to x" in [one["text"] for one in await at.fleet.events("a")]
+        await trio.sleep(3)
+        await records.forget("a", is_known=True)
+        await trio.sleep(3)
+        assert await at.fleet.row("a") is None
+        assert await at.fleet.events("a") == []
+
+
 # -- what happens
 
 

@@ -18,7 +18,7 @@ from audio_server.cluster.served import ServedNode
 from audio_server.cluster.socket import SocketCluster
 from audio_server.device.behaviour import Rules, State
 from audio_server.device.registry import Devices
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.fleet.worker_answers import WorkerAnswers
 from audio_server.fleet.workers import Workers
 
@@ -102,7 +102,7 @@ class Spread:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.hub = Hub(clock_ns=clock_ns)
         self.agents = Workers(self.hub)
-        self.fleet = OwnFleet(self.agents)
+        self.fleet = own_fleet(self.agents)
         self.workers: dict[int, WorkerStand] = {}
         self.nodes: dict[int, str] = {}
         self._nursery = nursery

@@ -24,8 +24,8 @@ from audio_server.device.attachment import EventAttachment
 from audio_server.device.behaviour import Rules
 from audio_server.device.live_channel import LiveChannel
 from audio_server.device.registry import Devices
-from audio_server.fleet.devices_here import OnlyHere
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.devices_here import DevicesHere
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.live.recordings import Recordings
 from audio_server.settings import Settings
 from audio_server.web.access import Admitted
@@ -110,7 +110,7 @@ async def an_api(
     sources = [*repository.clips, *channels]
     devices = Devices(sources, Rules(len(sources)), 0.3)
     repository.used_by(at_once(lambda clips: devices.change_clips([*clips, *channels])))
-    fleet = OwnFleet(OnlyHere(devices))
+    fleet = own_fleet(DevicesHere(devices))
     settings = settings or Settings(data=None)
     groups = await open_groups(settings, repository, fleet, config)
     groups.used_by(LocalTakers(devices, groups, channels))

@@ -21,8 +21,8 @@ from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
 from audio_server.files.small_file import TOKEN_MAX, read_token
-from audio_server.fleet.devices_here import OnlyHere
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.devices_here import DevicesHere
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.settings import Settings
 from audio_server.web.access import Admitted
 from audio_server.web.app import make_app
@@ -43,7 +43,7 @@ OURS = {"origin": f"http://{HOST}"}
 
 
 def app_with(login: Login | None) -> ASGIApp:
-    nobody = OwnFleet(OnlyHere(Devices((), Rules(clips=0), 0.3)))
+    nobody = own_fleet(DevicesHere(Devices((), Rules(clips=0), 0.3)))
     context = Context(Settings(), 1, shelf_of(), nobody, trio.Event(), str)
     return make_app(context, Admitted(loopback=False, login=login))
 

@@ -16,8 +16,8 @@ from repositories import shelf_of
 
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
-from audio_server.fleet.devices_here import OnlyHere
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.devices_here import DevicesHere
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.settings import Settings
 from audio_server.settings.addresses import parse_address
 from audio_server.web import server
@@ -25,7 +25,7 @@ from audio_server.web.context import Context
 from audio_server.web.origins import is_own_origin, may_be_named
 from audio_server.web.server import open_pages
 
-NOBODY = OwnFleet(OnlyHere(Devices((), Rules(clips=0), 0.3)))
+NOBODY = own_fleet(DevicesHere(Devices((), Rules(clips=0), 0.3)))
 UPGRADE = (
     "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

@@ -18,8 +18,8 @@ from repositories import shelf_of
 from audio_server.device.behaviour import Rules
 from audio_server.device.registry import Devices
 from audio_server.errors import SetupError
-from audio_server.fleet.devices_here import OnlyHere
-from audio_server.fleet.own_fleet import OwnFleet
+from audio_server.fleet.devices_here import DevicesHere
+from audio_server.fleet.own_rows import own_fleet
 from audio_server.identity.dev_certs import DevCerts, make_dev_certs
 from audio_server.settings import Settings
 from audio_server.web import connection
@@ -39,7 +39,7 @@ def settings(tmp_path: Path) -> partial[Settings]:
 
 
 def house_of(settings: Settings) -> Context:
-    nobody = OwnFleet(OnlyHere(Devices((), Rules(clips=0), 0.3)))
+    nobody = own_fleet(DevicesHere(Devices((), Rules(clips=0), 0.3)))
     context = Context(settings, 1, shelf_of(), nobody, trio.Event(), str)
     context.ready.set()
     return context

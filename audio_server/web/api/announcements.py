@@ -17,8 +17,9 @@ from audio_server.clips.sounds import with_chime
 from audio_server.clips.speech import speak
 from audio_server.device.announcing import Hearing
 from audio_server.fleet.announcements import KEPT, Order, Reports
-from audio_server.fleet.interface import Fleet, missing_of
+from audio_server.fleet.fleet import Fleet
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
+from audio_server.fleet.interface import missing_of
 from audio_server.web.api import announce_models as shapes
 from audio_server.web.api import models
 from audio_server.web.api.at_once import AtOnce

@@ -15,7 +15,8 @@ from audio_server.clips.errors import NoSuchClip
 from audio_server.device.behaviour import Button
 from audio_server.fleet.actions import LIVE
 from audio_server.fleet.broadcast import WATCHERS_MAX
-from audio_server.fleet.interface import Event, Fleet, Row, missing_of
+from audio_server.fleet.fleet import Fleet
+from audio_server.fleet.interface import Event, Row, missing_of
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
 from audio_server.fleet.listing import cursor_of
 from audio_server.web.api import models

@@ -10,7 +10,7 @@ import trio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from audio_server.fleet.interface import Fleet
+from audio_server.fleet.fleet import Fleet
 from audio_server.judge.order import Order, Progress
 from audio_server.web.api import models
 from audio_server.web.api.devices import DEVICE, NOT_THERE, UNKNOWN

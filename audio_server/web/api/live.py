@@ -15,7 +15,7 @@ import trio
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketState
 
-from audio_server.fleet.interface import Fleet
+from audio_server.fleet.fleet import Fleet
 from audio_server.web.api.bodies import read_query
 from audio_server.web.api.devices import full_reason, worded
 from audio_server.web.api.events import cancel_when_gone, next_text
