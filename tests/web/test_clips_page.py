@@ -169,7 +169,7 @@ def test_a_device_tells_what_happened_and_can_be_pressed(
     expect(at.page.locator("#lanes .take .span")).to_have_text(["square", "triangle"])
     expect(at.page.locator("#doing")).to_have_text("Plays triangle · mode 3 triangle")
     expect(at.page.locator("#time")).to_have_text(re.compile(r"0:(0[5-9]|1[0-2]) / 0:12"))
-    at.page.screenshot(path=screenshots / "history-page.png")
+    at.page.screenshot(path=screenshots / "history-page.png", full_page=True)
     at.page.click("#presses >> text=Stop")
     expect(at.page.locator("#done")).to_have_text("Stop pressed on 1 device.")
     at.page.uncheck("#filters [value=leds]")
@@ -332,14 +332,17 @@ def test_what_plays_goes_on_and_the_next_play_has_the_new_clip(
     at.close()
 
 
-def test_recordings_are_made_clips_and_deleted(look: Look, fake: FakeServer) -> None:
+def test_recordings_are_made_clips_and_deleted(
+    look: Look, fake: FakeServer, screenshots: Path
+) -> None:
     at = look("/clips", viewport=WIDE)
     expect(at.page.locator("#clips .clip")).to_have_count(5)
     expect(at.page.locator("#recorded")).to_be_hidden()
-    one = {"channel": "radio", "begun": time.time() - 5, "seconds": 3725.0, "bytes": 5 << 20}
+    one = {"channel": "radio", "begun": time.time() - 3725, "seconds": 3725.0, "bytes": 5 << 20}
+    earlier = {"begun": time.time() - 9000, "seconds": 60.0, "bytes": 84 << 10}
     fake.recordings = [
         {**one, "name": "radio-2.opus", "running": True},
-        {**one, "name": "radio-1.opus", "running": False, "seconds": 60.0},
+        {**one, **earlier, "name": "radio-1.opus", "running": False},
     ]
     at.page.reload()
     rows = at.page.locator(".recording")
@@ -349,6 +352,8 @@ def test_recordings_are_made_clips_and_deleted(look: Look, fake: FakeServer) -> 
     expect(rows.nth(1).locator("a")).to_have_attribute("href", sound)
     expect(rows.nth(1).locator("audio")).to_have_attribute("src", sound)
     at.assert_open_to_all()
+    rows.nth(1).scroll_into_view_if_needed()
+    at.page.screenshot(path=screenshots / "recordings-page.png")
     rows.nth(1).locator("text=Make a clip").click()
     at.page.fill("dialog input", "Mass")
     at.page.click("dialog >> text=Make it")
