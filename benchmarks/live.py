@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import multiprocessing
 import os
 import socket
 import statistics
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,22 +36,23 @@ SETTLE_S = 3.0
 
 
 class Sender:
-    """Sound that is sent to the channel in real time, by a thread, until `stop`."""
+    """Sound that is sent to the channel in real time, by a process of its own, until `stop`."""
 
     def __init__(self, address: tuple[str, int], packets: Sequence[bytes]) -> None:
         self._address = address
         self._packets = packets
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._send, daemon=True)
+        context = multiprocessing.get_context("fork")
+        self._is_over = context.Event()
+        self._process = context.Process(target=self._send, daemon=True)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._process.start()
 
     def stop(self) -> None:
         """End the sound, and wait for that."""
         self._is_over.set()
-        self._thread.join(10)
+        self._process.join(10)
 
     def _send(self) -> None:
         connection = http.client.HTTPConnection(*self._address, timeout=30)

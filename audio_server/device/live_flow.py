@@ -23,10 +23,11 @@ from audio_server.wire.audio import PACKET_MS, SILENCE, frame_packet
 EARLY, LATE = 3, 4
 """Packets by which the release may be before its time, and after it."""
 
-LOOK = 100
+LOST = 10
+"""Packets of silence that are released at once."""
 
-HELD_MAX = 250
-"""Packets that are held at most: 5 s."""
+LOOK = 100
+"""Twice as many are held at most: what all of a look had too many is left out at its end."""
 
 _PACKET_S = PACKET_MS / 1000
 _SILENT = frame_packet(SILENCE)
@@ -103,25 +104,25 @@ class Flow:
         self._held.append(frame)
         excess = self.ahead(now) + len(self._held) - EARLY
         self._look(min(excess, len(self._held)))
-        if len(self._held) > HELD_MAX:
-            self._leave_out(1)
         return self._due(now)
 
     def tick(self, now: float, *, is_sending: bool) -> list[bytes]:
-        """Return the packets that are released at a time, a packet of silence where none has come.
+        """Return the packets that are released at a time, and silence where none has come.
 
-        Where even silence is late, the time was lost in this process: its clock is set back.
+        Where that comes later than `LOST`, this process had no time: its clock is set back.
         """
         if released := self._due(now):
             return released
-        if self._held or self.ahead(now) > _ROUNDING - LATE:
+        late = math.floor(-LATE - self.ahead(now) + _ROUNDING) + 1
+        if self._held or late <= 0:
             return []
-        self._counts.inserted += 1
+        silent = min(late, LOST)
+        self._begun += (late - silent) * _PACKET_S
+        self._counts.inserted += silent
         self._counts.underruns += is_sending and not self._is_silent
         self._is_silent = True
-        self._released += 1
-        self._begun += max(0.0, -LATE - self.ahead(now)) * _PACKET_S
-        return [_SILENT]
+        self._released += silent
+        return [_SILENT] * silent
 
     def flush(self) -> list[bytes]:
         """Release all that is held."""

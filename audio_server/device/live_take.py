@@ -8,6 +8,7 @@ the edge may be before its time. A device that did not read, or stood still, goe
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from audio_server.device.instrumentation import Instrumentation
 from audio_server.device.live_flow import EARLY
 from audio_server.device.live_push import Listener, Push
 from audio_server.device.timer_wheel import TimerWheel
-from audio_server.wire.audio import started
+from audio_server.wire.audio import IS_START_BYTES, started, starts_of
 
 if TYPE_CHECKING:
     from audio_server.device.live_channel import LiveChannel
@@ -76,6 +77,13 @@ class LiveTake:
             channel.counts.skipped += place - self.place
         self.place = place
         return channel.edge - place or int(channel.is_over)  # `slice` then says that it is
+
+    def fitting(self, room: int, most: int) -> int:
+        """Return how many of the next packets a room holds, at least one of `most`."""
+        frames = self._channel.slice(self.place, self.place + most)
+        if len(frames) + IS_START_BYTES <= room:
+            return most
+        return max(1, bisect_right(list(starts_of(frames)), room - IS_START_BYTES) - 1)
 
     def slice(self, start: int, stop: int) -> bytes:
         """Return the next packets, as many as positions. Raises `SourceEnded`, and `NoSound` at the

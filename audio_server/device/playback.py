@@ -34,10 +34,7 @@ from audio_server.device.live_push import Batch
 from audio_server.device.live_take import LiveTake
 from audio_server.device.pace import PACKET_S, ROUNDING, Pace
 from audio_server.device.timer_wheel import Steps, TimerWheel, sleep_through
-from audio_server.wire.audio import started
-
-_IS_START_BYTES = 2
-"""Growth of a message that gets `is_start`: a tag and a value (protobuf encoding)."""
+from audio_server.wire.audio import IS_START_BYTES, started
 
 _ENDLESS = 1 << 62
 """Packets of a source without an end: more than will ever be sent."""
@@ -327,11 +324,13 @@ class Playback:
     def _fitting(self, room: int, allowed: int) -> int:
         """Up to which packet the room holds, at most `allowed`, at least the next one."""
         offsets, sent = self._offsets, self._sent
+        if self._live is not None:
+            return sent + self._live.fitting(room, allowed - sent)
         if offsets is None:
             return sent + 1
         end = offsets[sent] + room
         if sent == self._first:
-            end -= _IS_START_BYTES
+            end -= IS_START_BYTES
         if offsets[allowed] <= end:
             return allowed
         return max(bisect_right(offsets, end, sent, allowed) - 1, sent + 1)

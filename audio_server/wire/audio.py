@@ -16,6 +16,8 @@ PACKET_MS = 20
 SILENCE = b"\xf8\xff\xfe"
 """20 ms of encoded silence: one Opus packet (RFC 6716, TOC 0xF8: CELT, full band, mono)."""
 
+IS_START_BYTES = 2
+"""Growth of a message that gets `is_start`: a tag and a value (protobuf encoding)."""
 
 _parse: Callable[[bytes], AudioPacket] = AudioPacket.FromString
 

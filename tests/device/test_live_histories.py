@@ -33,13 +33,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.live_channel import LiveChannel
-from audio_server.device.live_flow import HELD_MAX
+from audio_server.device.live_flow import LOOK
 from audio_server.device.live_take import BATCH
 from audio_server.device.registry import Devices
 from audio_server.wire.audio import SILENCE
 
 PATIENCE_S = 1.0
-LATE_MAX_S = HELD_MAX * PACKET_S + LEAD_S + BATCH * PACKET_S
+LATE_MAX_S = 2 * LOOK * PACKET_S + LEAD_S + BATCH * PACKET_S
 """The longest that a packet is held, kept for those who join, and waits for its batch."""
 
 all_rules = st.builds(
