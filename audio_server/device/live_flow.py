@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from audio_server.wire.audio import PACKET_MS, SILENCE, frame_packet
 
-EARLY, LATE = 3, 4
+EARLY, LATE = 2, 4
 """Packets by which the release may be before its time, and after it."""
 
 LOST = 10

@@ -95,8 +95,11 @@ class Pusher:
         timer_wheel: TimerWheel,
         meter: Instrumentation,
     ) -> Listener:
-        """Call `push` for every `period` packets, in turns of the timer wheel, until it returns
-        False or fails; then `ended` is called. The caller cancels it, unless it has ended."""
+        """Call `push` for every `period` packets, until it returns False or fails; then `ended` is
+        called. The caller cancels it, unless it has ended.
+
+        The first `CHUNK` are pushed to when the packet comes, others in turns of the timer wheel.
+        """
         self._timer_wheel, self._meter = timer_wheel, meter
         parts = self._parts.setdefault(period, [{} for _ in range(period)])
         part = self._best(parts)
@@ -119,7 +122,7 @@ class Pusher:
     def moved(self, edge: int) -> None:
         """A packet has come: `edge` is the number of the next one."""
         self._edge = edge
-        for period, parts in self._parts.items():
+        for period, parts in tuple(self._parts.items()):
             if part := parts[edge % period]:
                 self._add(list(part), edge - period, period)
 
@@ -130,9 +133,10 @@ class Pusher:
                 self._add(list(part), self._edge, 0)
 
     def _add(self, listeners: list[Listener], first: int, count: int) -> None:
-        if not self._due and self._timer_wheel is not None:
-            self._timer_wheel.soon(self._serve)
+        is_first = not self._due
         self._due.append(_Due(listeners, first, count, trio.current_time()))
+        if is_first and self._serve() and self._timer_wheel is not None:
+            self._timer_wheel.soon(self._serve)
 
     def _serve(self) -> bool:
         """Push to the next few; return whether others are left."""
@@ -143,9 +147,7 @@ class Pusher:
         del due.listeners[-len(chunk) :]
         self._meter.served(len(chunk), late_s)
         batch = self._batch_of(due)
-        for listener in chunk:
-            if listener.ended is not None:  # else another push has ended it
-                self._push(listener, batch, now)
+        self._push(chunk, batch, now)
         if not due.listeners:
             self._due.popleft()
         return bool(self._due)
@@ -157,13 +159,17 @@ class Pusher:
             self._batch = Batch(due.first, due.packets, frames) if is_kept else _GONE
         return self._batch
 
-    def _push(self, listener: Listener, batch: Batch, now: float) -> None:
-        """Push to one. This is the edge where its faults go to its owner."""
-        goes_on = False
-        try:
-            goes_on = listener.push(batch, now)
-        except Exception as error:
-            listener.error = error
-        if not goes_on and listener.ended is not None:
-            listener.part.pop(listener, None)
-            listener.ended()
+    @staticmethod
+    def _push(listeners: list[Listener], batch: Batch, now: float) -> None:
+        """Push to some. This is the edge where the faults of each go to its owner."""
+        for listener in listeners:
+            if listener.ended is None:  # another push has ended it
+                continue
+            goes_on = False
+            try:
+                goes_on = listener.push(batch, now)
+            except Exception as error:
+                listener.error = error
+            if not goes_on and listener.ended is not None:
+                listener.part.pop(listener, None)
+                listener.ended()

@@ -22,8 +22,8 @@ from audio_server.wire.audio import IS_START_BYTES, started, starts_of
 if TYPE_CHECKING:
     from audio_server.device.live_channel import LiveChannel
 
-BATCH: Final = 7
-"""Packets that a device is sent at once: the first of them waits for 120 ms."""
+BATCH: Final = 8
+"""Packets that a device is sent at once: the first of them waits for 140 ms."""
 
 _ROUNDING: Final = 1e-6
 
@@ -31,12 +31,14 @@ _ROUNDING: Final = 1e-6
 class LiveTake:
     """The sound of one take of a channel. `place` is the number of the next packet."""
 
+    __slots__ = ("_channel", "_has_begun", "_lead", "_period", "name", "place")
+
     def __init__(self, channel: LiveChannel, lead: int) -> None:
         self.name = channel.name
         self.place = channel.edge
         self._channel = channel
         self._lead = lead
-        self._period = min(BATCH, lead // 2)
+        self._period = min(BATCH, (lead + 1) // 2)
         self._has_begun = False
 
     @property

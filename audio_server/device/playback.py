@@ -155,8 +155,7 @@ class Playback:
 
     def _start_steps(self, stream: AudioStream, ended: Callable[[], None]) -> Steps:
         if self._live is not None:
-            push = partial(self._push, stream)
-            return self._live.start(push, ended, self._timer_wheel, self._meter)
+            return self._live.start(self._push, ended, self._timer_wheel, self._meter)
         return self._timer_wheel.start(self._refill_at(), self._refill_once, ended)
 
     def _cancel_drive(self) -> None:
@@ -243,25 +242,26 @@ class Playback:
             return None
         return self._refill_at()
 
-    def _push(self, stream: AudioStream, batch: Batch, now: float) -> bool:
+    def _push(self, batch: Batch, now: float) -> bool:
         """Send a batch of a live channel; return whether the take goes on.
 
         Fast path of `_top_up`, for a device that has been sent all packets before these, still
         plays, and may have these within its lead. Benchmark: `python -m benchmarks.live`.
         """
-        live, sent = self._live, self._sent
-        ahead_s = sent * PACKET_S - now + self._t0
+        live, stream, sent = self._live, self._stream, self._sent
+        if live is None or stream is None or self._is_cut:
+            return False
+        first, packets, frames = batch
         if (
-            live is not None
-            and live.place == batch.first
-            and 0 <= ahead_s <= self._pace.lead_s - batch.packets * PACKET_S
-            and stream.send_at_once(batch.frames, ends=False)
+            live.place == first
+            and 0 <= sent * PACKET_S - now + self._t0 <= self._pace.lead_s - packets * PACKET_S
+            and stream.send_at_once(frames, ends=False)
         ):
-            live.place += batch.packets
-            self._sent = sent + batch.packets
-            self._meter.sent(batch.packets, len(batch.frames))
+            live.place = first + packets
+            self._sent = sent + packets
+            self._meter.sent(packets, len(frames))
             return True
-        return not self._is_cut and self._top_up(stream) and self._sent != self._packets
+        return self._top_up(stream) and self._sent != self._packets
 
     async def _wait_room(self, stream: AudioStream) -> None:
         with trio.move_on_after(self._pace.stall_s):

@@ -37,10 +37,16 @@ class Pace:
         """Bytes have come, sound or not: return when more may come."""
         now = trio.current_time()
         self._bytes_due = max(self._bytes_due, now - BURST_S) + size / BYTES_A_S
-        await trio.sleep_until(self._bytes_due)
+        if self._bytes_due > now:
+            await trio.sleep_until(self._bytes_due)
+        else:
+            await trio.lowlevel.checkpoint()
 
     async def next(self) -> None:
-        """Return when the next packet is due."""
-        await trio.sleep_until(self._due)
-        now = self.heard_at = trio.current_time()
+        """Return when the next packet is due; at once for those up to `BEHIND_S` late."""
+        now = trio.current_time()
+        if self._due > now:  # else a turn of the loop for each packet would cost more than it
+            await trio.sleep_until(self._due)
+            now = trio.current_time()
+        self.heard_at = now
         self._due = max(self._due, now - BEHIND_S) + PACKET_MS / 1000 / FASTER
