@@ -34,13 +34,11 @@ class Pace:
         self._bytes_due = now - BURST_S
 
     async def took(self, size: int) -> None:
-        """Bytes have come, sound or not: return when more may come."""
+        """Bytes have come, sound or not: return when more may come, mostly at once."""
         now = trio.current_time()
         self._bytes_due = max(self._bytes_due, now - BURST_S) + size / BYTES_A_S
         if self._bytes_due > now:
             await trio.sleep_until(self._bytes_due)
-        else:
-            await trio.lowlevel.checkpoint()
 
     async def next(self) -> None:
         """Return when the next packet is due; at once for those up to `BEHIND_S` late."""
