@@ -159,7 +159,8 @@ class LiveChannel:
         """Add a packet of Opus, 20 ms and mono, at the edge. Never waits."""
         now = self._put_at = trio.current_time()
         frame = frame_packet(packet)
-        if self._flow is None:
+        if self._flow is None or not self._pusher.has_listeners:
+            self._end_flow()
             self._release([frame])
         else:
             self._release(self._flow.put(frame, now))
@@ -184,7 +185,7 @@ class LiveChannel:
     def ahead(self) -> float:
         """By how many packets the edge is before its time, below 0 after it."""
         now = trio.current_time()
-        if self._flow is not None:
+        if self._flow is not None and self._pusher.has_listeners:
             return self._flow.ahead(now)
         return max(-LATE, (self._put_at - now) / _PACKET_S)
 
@@ -197,8 +198,10 @@ class LiveChannel:
         meter: Instrumentation,
     ) -> Listener:
         """Call `push` for packets that come: see `Pusher.start`."""
+        is_first = not self._pusher.has_listeners
         listener = self._pusher.start(period, push, ended, timer_wheel, meter)
-        if self._flow is None:
+        if self._flow is None or is_first:
+            self._end_flow()
             now = trio.current_time()
             self._flow = Flow(self.counts, max(self._put_at, now - LATE * _PACKET_S))
             self._timer_wheel = timer_wheel
@@ -212,13 +215,17 @@ class LiveChannel:
         if self._flow is not None and self._timer_wheel is not None:
             self._timer = self._timer_wheel.start(self._flow.next_at, self._look, _nothing)
 
+    def _end_flow(self) -> None:
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            self._release(flow.flush())
+
     def _look(self, now: float) -> float | None:
         """Release the packets that are due, and silence where none comes; return the time of the
         next look, None without a take."""
         flow = self._flow
         if flow is None or not self._pusher.has_listeners:
-            self._flow = None
-            self._release(flow.flush() if flow is not None else ())
+            self._end_flow()
             return None
         self.is_asked = True
         if self.is_over:

@@ -26,6 +26,7 @@ from audio_server.device.live_push import Batch
 from audio_server.device.live_take import BATCH
 from audio_server.device.playback import ClipUnreadable
 from audio_server.device.registry import Devices
+from audio_server.device.timer_wheel import CHUNK, TimerWheel
 from audio_server.wire.audio import SILENCE
 
 PACKET_S = 0.02
@@ -301,10 +302,39 @@ async def test_packets_that_are_gone_when_their_turn_comes_are_sent_to_nobody(
 
     with channel.sending():
         wheel: Any = turns
-        channel.start_push(5, push, lambda: None, wheel, Instrumentation())
         for number in range(5):
+            channel.put(packet(number))
+        for _ in range(5 * (CHUNK + 1)):
+            channel.start_push(5, push, lambda: None, wheel, Instrumentation())
+        for number in range(5, 7):  # the first chunk is pushed to at once
             channel.put(packet(number))
     await trio.sleep(1.1)
     with channel.sending():  # clears the packets of the programme before
-        assert not turns.work[0]()
-    assert [(one.packets, one.frames) for one in pushed] == [(0, b"")]
+        while turns.work[0]():
+            pass
+    sent = [one.frames for one in pushed]
+    assert len(sent) == 2 * (CHUNK + 1)
+    assert all(sent[: CHUNK + 1])
+    assert not any(sent[CHUNK + 1 :])
+
+
+async def test_who_begins_after_all_others_have_gone_is_at_the_edge(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """The wheel of those may have stopped with them."""
+    channel = LiveChannel("radio")
+    nursery.start_soon(send, channel)
+    await trio.sleep(1)
+    heard = []
+    for _ in range(2):
+        timer_wheel, sink = TimerWheel(), FakeSink()
+        async with trio.open_nursery() as inner:
+            inner.start_soon(timer_wheel.run)
+            stage = Stage(timer_wheel, sink, AudioStream(sink))
+            await listen(stage, channel, 2)
+            inner.cancel_scope.cancel()
+        heard.append(numbers(sink))
+        await trio.sleep(10)
+    assert all(map(is_without_gap, heard))
+    assert [len(one) for one in heard] == [len(heard[0])] * 2
+    assert channel.counts == Counts()
