@@ -137,7 +137,7 @@ class Playback:
         if can_begin and stream.close_nowait():
             with suppress(ClipUnreadable):  # `play` meets it again, and is the one to tell
                 if self._top_up(stream) and self._sent < self._packets:
-                    self._drive = self._start_steps(stream, partial(self._end_drive, lacking))
+                    self._drive = self._start_steps(partial(self._end_drive, lacking))
 
     @property
     def _begins_at(self) -> float:
@@ -153,7 +153,7 @@ class Playback:
         """Whether the timer wheel sends the packets that are due, so that the task may rest."""
         return self._drive is not None
 
-    def _start_steps(self, stream: AudioStream, ended: Callable[[], None]) -> Steps:
+    def _start_steps(self, ended: Callable[[], None]) -> Steps:
         if self._live is not None:
             return self._live.start(self._push, ended, self._timer_wheel, self._meter)
         return self._timer_wheel.start(self._refill_at(), self._refill_once, ended)
@@ -210,7 +210,7 @@ class Playback:
             await self._wait_room(stream)
         while self._sent < self._packets and not self._is_cut:
             if self._top_up(stream):
-                await sleep_through(partial(self._start_steps, stream))
+                await sleep_through(self._start_steps)
             else:
                 await self._wait_room(stream)
 
