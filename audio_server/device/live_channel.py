@@ -51,10 +51,10 @@ class Relay(ChannelListener, Protocol):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody follows it."""
+        """Whether it has followers."""
 
     def renewed(self) -> None:
-        """All packets are others now: who follows begins anew."""
+        """All packets are others now: followers begin anew."""
 
 
 class LiveChannel:

@@ -30,7 +30,7 @@ _GONE = Batch(-1, 0, b"")
 """Stands for packets that are not kept: no listener goes on with them."""
 
 Push: TypeAlias = Callable[[Batch, float], bool]
-"""Sends a batch, or what a device needs instead of it, and returns whether it goes on. Must not
+"""Sends a batch, or other packets that a device needs, and returns whether it goes on. Must not
 block. It gets the time, which was read for its chunk."""
 
 
@@ -38,7 +38,7 @@ class Ring(Protocol):
     """The packets of a channel."""
 
     def slice(self, start: int, stop: int) -> bytes:
-        """Return these packets; none where they are not kept any more."""
+        """Return these packets; none where they are no longer kept."""
 
 
 class Listener:

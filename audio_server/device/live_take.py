@@ -61,7 +61,7 @@ class LiveTake:
         return self._channel.start_push(self._period, push, ended, timer_wheel, meter)
 
     def room(self, most: int, *, is_dry: bool) -> int:
-        """Return how many packets are to be sent now, of the `most` that the lead allows.
+        """Return how many packets to send now, of the `most` that the lead allows.
 
         A device that `is_dry` has no sound left, or had none yet: it goes on at the edge, and so
         does one that cannot be given all that has come.
