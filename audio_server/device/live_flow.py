@@ -27,7 +27,7 @@ LOST = 10
 """Packets of silence that are released at once."""
 
 LOOK = 100
-"""Twice as many are held at most: packets that all of a look had too many are left out at its end."""
+"""Twice as many are held at most: the excess of a whole look is left out at its end."""
 
 _PACKET_S = PACKET_MS / 1000
 _SILENT = frame_packet(SILENCE)
