@@ -25,6 +25,7 @@ from audio_server.assembly import (
     Guest,
     LocalTakers,
     counts_of,
+    keeping_up,
     load_repository,
     make_devices,
     make_own_fleet,
@@ -238,7 +239,7 @@ async def _run(
     devices = make_devices(settings, modes_of(repository.clips, guest), guest=guest, meter=meter)
     repository.used_by(at_once(lambda clips: devices.change_clips(modes_of(clips, guest))))
     own = make_own_fleet(settings, devices, inventory, shared.records, shared.inventory)
-    groups = await open_groups(settings, repository, own, config)
+    groups = await open_groups(settings, repository, own, config, shared.documents)
     groups.used_by(LocalTakers(devices, groups, guest.sources))
     listeners = await open_ports(settings)
     access_policy.warn(listener.socket.getsockname() for listener in listeners)
@@ -266,7 +267,7 @@ async def _run(
         await stack.enter_async_context(
             shared.cluster.joined(Listener(ownership.moved, reclaimed=ownership.reclaimed))
         )
-        await stack.enter_async_context(repository.at_work())
+        await stack.enter_async_context(keeping_up(repository, groups))
         await stack.enter_async_context(fleet.at_work())
         await stack.enter_async_context(live.at_work(node_name(port)))
         await stack.enter_async_context(open_pages(context))

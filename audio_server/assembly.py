@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
@@ -32,7 +32,8 @@ from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.of_nodes import fleet_of_nodes
 from audio_server.fleet.own_rows import own_fleet
 from audio_server.groups.folders import Folders
-from audio_server.groups.groups import Groups, Takers
+from audio_server.groups.groups import Groups
+from audio_server.groups.interface import Takers
 from audio_server.groups.kept import KeptGroups
 from audio_server.groups.profiles import Profiles
 from audio_server.identity.access_policy import AccessPolicy
@@ -105,24 +106,40 @@ async def load_repository(
 
 
 async def open_groups(
-    settings: Settings, repository: Repository, fleet: Fleet, config: Path | None
+    settings: Settings,
+    repository: Repository,
+    fleet: Fleet,
+    config: Path | None,
+    documents: EngineDocuments | None = None,
 ) -> Groups:
     """Return the groups of a server; their clips share memory with those of the fleet. `config` is
-    the settings file. Raises `SetupError`."""
+    the settings file; the groups of the API are those of a cluster in `documents`. Raises
+    `SetupError`."""
     data = None if is_nowhere(settings.data) else settings.data
     folders = Folders(repository.cache, lambda: repository.loaded)
     repository.share(lambda: folders.loaded)
     roots = [] if data is None else [data]
-    groups = Groups(
-        fleet,
-        folders,
-        config=config,
-        kept=KeptGroups(data),
-        roots=lambda: [repository.folder, *roots],
-    )
+    options: dict[str, Any] = {
+        "config": config,
+        "roots": lambda: [repository.folder, *roots],
+        "fleet": repository,
+    }
+    if documents is None:
+        groups = Groups(fleet, folders, kept=KeptGroups(data), data=data, **options)
+    else:
+        from audio_server.cluster.shared_groups import SharedGroups
+
+        groups = SharedGroups(fleet, folders, documents, cluster=settings.cluster or "", **options)
     await groups.open()
     fleet.follow_tags(groups)
     return groups
+
+
+@asynccontextmanager
+async def keeping_up(repository: Repository, groups: Groups) -> AsyncIterator[None]:
+    """Keep up with clips and groups of a cluster for the block."""
+    async with repository.at_work(), groups.at_work():
+        yield
 
 
 class LocalTakers(Takers):

@@ -6,13 +6,17 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
+from audio_server.cli import group_clips
 from audio_server.cli.change import tell
 from audio_server.cli.errors import CommandError
+from audio_server.cli.group_clips import Group
 from audio_server.cli.parameters import ClipsFolder
+from audio_server.cli.remote import Remote
 from audio_server.clips.errors import NotSound
 from audio_server.settings.values import ConfigFile, whole
 
@@ -45,6 +49,8 @@ def add(
     *,
     at: ClipsFolder | None = None,
     name: str | None = None,
+    group: Group = None,
+    remote: Remote | None = None,
     rate_hz: RateHz | None = None,
     channels: Channels | None = None,
     sample_format: SampleFormat | None = None,
@@ -75,9 +81,16 @@ def add(
         raise CommandError("--rate, --channels and --format are for raw sound on standard input")
     source = sys.stdin.buffer if file == STDIN else file
     at = at or ClipsFolder()
-    folder = at.to_change()
+    add_to = partial(add_clip, source, name=name, loudness=at.loudness, **raw)
     try:
-        tell(trio.run(partial(add_clip, source, folder, name=name, loudness=at.loudness, **raw)))
+        if group is None:
+            tell(trio.run(partial(add_to, folder=at.to_change())))
+        elif file != STDIN:
+            group_clips.add(remote, group, file, name)
+        else:
+            with TemporaryDirectory() as folder:
+                recorded = trio.run(partial(add_to, folder=Path(folder)))
+                group_clips.add(remote, group, recorded, name)
     except NotSound as error:
         if file != STDIN or raw:
             raise

@@ -63,6 +63,12 @@ app.command(
     group=RUNNING,
 )
 app.command(
+    "audio_server.cli.groups:app",
+    name="groups",
+    help="List groups of devices and their settings, or change settings.",
+    group=RUNNING,
+)
+app.command(
     "audio_server.cli.dev_certs:dev_certs",
     name="dev-certs",
     help="Make certificates to try mutual TLS with.",

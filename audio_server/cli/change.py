@@ -9,8 +9,11 @@ from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
+from audio_server.cli import group_clips
 from audio_server.cli.errors import CommandError
+from audio_server.cli.group_clips import Group
 from audio_server.cli.parameters import ClipsFolder
+from audio_server.cli.remote import Remote
 from audio_server.process.output import say, say_error
 from audio_server.settings.values import ConfigFile, whole
 
@@ -26,9 +29,19 @@ SoundFile = Annotated[Path, Parameter(help="The sound file.")]
 
 
 def move(
-    name: Name, mode: Mode, /, *, at: ClipsFolder | None = None, config: ConfigFile = None
+    name: Name,
+    mode: Mode,
+    /,
+    *,
+    at: ClipsFolder | None = None,
+    group: Group = None,
+    remote: Remote | None = None,
+    config: ConfigFile = None,
 ) -> None:
     """Give a clip another mode; those behind it move up. Files get new numbers."""
+    if group is not None:
+        group_clips.move(remote, group, name, mode)
+        return
     from audio_server.clips.folder_ops import reorder
 
     found, file = _find(at, name)
@@ -41,8 +54,19 @@ def move(
     tell(found.folder / _look(found.folder).files[mode])
 
 
-def remove(name: Name, /, *, at: ClipsFolder | None = None, config: ConfigFile = None) -> None:
+def remove(
+    name: Name,
+    /,
+    *,
+    at: ClipsFolder | None = None,
+    group: Group = None,
+    remote: Remote | None = None,
+    config: ConfigFile = None,
+) -> None:
     """Delete the file of a clip; those behind it move up."""
+    if group is not None:
+        group_clips.remove(remote, group, name)
+        return
     from audio_server.clips import folder_ops
 
     found, file = _find(at, name)
@@ -51,9 +75,19 @@ def remove(name: Name, /, *, at: ClipsFolder | None = None, config: ConfigFile =
 
 
 def rename(
-    name: Name, title: Title, /, *, at: ClipsFolder | None = None, config: ConfigFile = None
+    name: Name,
+    title: Title,
+    /,
+    *,
+    at: ClipsFolder | None = None,
+    group: Group = None,
+    remote: Remote | None = None,
+    config: ConfigFile = None,
 ) -> None:
     """Give a clip another title; it keeps its mode and its sound."""
+    if group is not None:
+        group_clips.rename(remote, group, name, title)
+        return
     from audio_server.clips import folder_ops
     from audio_server.clips.naming import clean_title
 
@@ -63,9 +97,19 @@ def rename(
 
 
 def replace(
-    name: Name, file: SoundFile, /, *, at: ClipsFolder | None = None, config: ConfigFile = None
+    name: Name,
+    file: SoundFile,
+    /,
+    *,
+    at: ClipsFolder | None = None,
+    group: Group = None,
+    remote: Remote | None = None,
+    config: ConfigFile = None,
 ) -> None:
     """Have a clip be another sound file, of any common format; it keeps mode and name."""
+    if group is not None:
+        group_clips.replace(remote, group, name, file)
+        return
     import trio
 
     from audio_server.clips import folder_ops

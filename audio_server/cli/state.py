@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from audio_server.cli.errors import CommandError
 from audio_server.cli.parameters import StatePlace
+from audio_server.files.home import expanded
 from audio_server.process.help_pages import HELP_FORMATTER
 from audio_server.process.output import say
 from audio_server.settings.places import default_cache
@@ -42,11 +43,13 @@ def import_state(
 ) -> None:
     """Write the state of a data folder, and clips, into a cluster.
 
-    The state are names, tags, modes, tokens and the devices that were seen.
+    The state are names, tags, modes, tokens, groups and the devices that were seen.
 
-    A server may run with the folder meanwhile. A cluster that has names, tags,
-    tokens or clips already is left as it is, unless --replace says so; devices
-    that are connected keep their modes.
+    Groups are those of the API, with the clips of their folders; those of a
+    settings file stay each server's own. A server may run with the folder
+    meanwhile. A cluster that has names, tags, tokens, clips or groups already is
+    left as it is, unless --replace says so; devices that are connected keep
+    their modes.
 
     Parameters
     ----------
@@ -64,7 +67,9 @@ def import_state(
     kept = Cache(cache or default_cache(), loudness=at.loudness)
     link = make_records_link(at.settings())
     brought = _read(at.data_folder())
-    brought = replace(brought, clips=trio.run(_load, at.to_read(), kept))
+    folders = {own.clips for own in brought.groups.values() if own.clips is not None}
+    loaded = {path: trio.run(_load, expanded(path), kept) for path in sorted(folders)}
+    brought = replace(brought, clips=trio.run(_load, at.to_read(), kept), folders=loaded)
     results: list[Imported] = []
 
     async def once(session: Session) -> None:
@@ -82,10 +87,11 @@ async def _bring(session: Session, brought: Brought, kept: Cache, is_again: bool
         return await bring(session, brought, kept, is_again=is_again)
     except* Occupied:
         raise CommandError(
-            "the cluster has names, tags, tokens or clips already; --replace writes over them"
+            "the cluster has names, tags, tokens, clips or groups already; "
+            "--replace writes over them"
         ) from None
     except* Conflict:
-        raise CommandError("clips: a node has changed them meanwhile; try again") from None
+        raise CommandError("clips or groups: a node has changed them; try again") from None
     except* ClusterDown:
         raise CommandError(
             "the cluster does not answer, and may have some of it; try again with --replace"
@@ -104,6 +110,7 @@ def _read(data: Path) -> Brought:
     """Return the state of a data folder. Raises `SetupError` for a file that cannot be used."""
     from audio_server.cluster.importing import Brought
     from audio_server.errors import SetupError
+    from audio_server.groups.kept import KeptGroups
     from audio_server.identity.tokens import TOKENS_FILE, read_tokens
     from audio_server.state.backup import copy_of_state
     from audio_server.state.file import StateFile
@@ -111,13 +118,13 @@ def _read(data: Path) -> Brought:
 
     if not data.is_dir():
         raise SetupError(data, "no data folder; name one with --data FOLDER")
-    tokens = read_tokens(data / TOKENS_FILE)
+    tokens, groups = read_tokens(data / TOKENS_FILE), KeptGroups(data).read()
     if not (data / STATE_FILE).is_file():
-        return Brought(tokens=tokens)
+        return Brought(tokens=tokens, groups=groups)
     with TemporaryDirectory() as folder:
         copy = Path(folder, STATE_FILE)
         copy.write_bytes(copy_of_state(data / STATE_FILE))
         with StateFile(copy) as file:
             record = file.read()
     entries = record.entries
-    return Brought(record.names, record.tags, record.modes, tokens, entries=entries)
+    return Brought(record.names, record.tags, record.modes, tokens, entries=entries, groups=groups)

@@ -141,6 +141,63 @@ class Api:
         path, body = f"{_recording(name)}/clip", {"title": title}
         return await self._connection.ask("POST", path, body=body, about=name, shape=shapes.Clips)
 
+    async def clips(self, group: str) -> Document:
+        """Return the clips of a group."""
+        query = {"group": group}
+        return await self._connection.ask(
+            "GET", "/api/clips", query=query, shape=shapes.ListedClips
+        )
+
+    async def add_clip(self, group: str, name: str, parts: AsyncIterable[bytes]) -> Document:
+        """Send a sound file, which becomes the last clip of a group; return its clips."""
+        query = {"group": group, "name": name}
+        return await self._connection.send_file(
+            "/api/clips", parts, query=query, shape=shapes.Clips
+        )
+
+    async def replace_clip(self, group: str, name: str, parts: AsyncIterable[bytes]) -> Document:
+        """Send another sound file for a clip of a group; return its clips."""
+        query = {"group": group}
+        return await self._connection.send_file(
+            _clip(name), parts, method="PUT", query=query, shape=shapes.Clips
+        )
+
+    async def rename_clip(self, group: str, name: str, title: str) -> Document:
+        """Give a clip of a group another title; return its clips."""
+        return await self._change_clips("PATCH", group, _clip(name), {"title": title})
+
+    async def remove_clip(self, group: str, name: str) -> Document:
+        """Remove a clip of a group; return the others."""
+        return await self._change_clips("DELETE", group, _clip(name), None)
+
+    async def order_clips(self, group: str, names: Sequence[str]) -> Document:
+        """Put the clips of a group in another order; return them."""
+        return await self._change_clips("PUT", group, "/api/clips/order", {"names": list(names)})
+
+    async def _change_clips(self, method: str, group: str, path: str, body: object) -> Document:
+        query = {"group": group}
+        return await self._connection.ask(method, path, query=query, body=body, shape=shapes.Clips)
+
+    async def groups(self) -> Document:
+        """Return all groups: those with settings, and the tags of devices."""
+        query = {"all": "true"}
+        return await self._connection.ask("GET", "/api/groups", query=query, shape=shapes.Groups)
+
+    async def group(self, name: str) -> Document:
+        """Return a group with its settings."""
+        return await self._connection.ask("GET", _group(name), about=name, shape=shapes.Group)
+
+    async def change_group(self, name: str, settings: Mapping[str, object]) -> Document:
+        """Change settings of a group; None takes one away. Returns the group."""
+        body = dict(settings)
+        return await self._connection.ask(
+            "PATCH", _group(name), body=body, about=name, shape=shapes.Group
+        )
+
+    async def delete_group(self, name: str) -> Document:
+        """Take all settings of a group away. Returns the group."""
+        return await self._connection.ask("DELETE", _group(name), about=name, shape=shapes.Group)
+
     async def announcement(self, announcement_id: str, wait_s: float = 0.0) -> Document:
         """Return how far an announcement is on each device, once it is `over` or after a while."""
         path = f"/api/announcements/{quote(announcement_id, safe='')}"
@@ -179,6 +236,15 @@ class Api:
 
 def _recording(name: str) -> str:
     return f"/api/recordings/{quote(name, safe='').replace('..', '%2E%2E')}"
+
+
+def _clip(name: str) -> str:
+    return f"/api/clips/{quote(name, safe='').replace('..', '%2E%2E')}"
+
+
+def _group(name: str) -> str:
+    """A tag may be two dots, too."""
+    return f"/api/groups/{quote(name, safe='').replace('.', '%2E')}"
 
 
 def _path(device_id: str) -> str:

@@ -181,17 +181,61 @@ class Recordings(TypedDict):
     recordings: list[Recording]
 
 
+class ClipSource(TypedDict):
+    """The sound that a clip was made of."""
+
+    codec: str
+    rate_hz: int
+    channels: int
+    passed_through: bool
+
+
 class Clip(TypedDict):
-    """A clip."""
+    """A clip as commands name it."""
 
     mode: Count
     title: str
+
+
+class WholeClip(Clip):
+    """A clip as it is listed."""
+
+    file: str
+    name: str
+    seconds: Number | None
+    bit_rate_bps: Number
+    source: ClipSource | None
 
 
 class Clips(TypedDict):
     """All clips."""
 
     clips: list[Clip]
+
+
+class ListedClips(TypedDict):
+    """All clips, to be listed."""
+
+    clips: list[WholeClip]
+
+
+class Group(TypedDict):
+    """A group with its settings."""
+
+    name: str
+    source: str | None
+    settings: dict[str, str | int]
+    clips: list[str] | None
+    devices: Count
+    connected: Count
+    missing: NotRequired[list[str]]
+
+
+class Groups(TypedDict):
+    """All groups."""
+
+    groups: list[Group]
+    missing: NotRequired[list[str]]
 
 
 class Sent(TypedDict):

@@ -15,9 +15,9 @@ from audio_server.clips.folder import clip_files, default_clips, has_clips
 from audio_server.files.folders import OpenFolder
 
 
-def make_own(folder: Path) -> None:
-    """Make a folder that has the shipped clips, whole or not at all; one that has clips stays as
-    it is. Raises `ClipError`."""
+def make_own(folder: Path, source: Path | None = None) -> None:
+    """Make a folder that has the clips of `source`, or else the shipped ones, whole or not at all;
+    one that has clips stays as it is. Raises `ClipError`."""
     if has_clips(folder):
         return
     try:
@@ -25,7 +25,7 @@ def make_own(folder: Path) -> None:
         part = Path(mkdtemp(prefix=".clips.", suffix=".part", dir=folder.parent))
         try:
             with OpenFolder(part) as opened:
-                for file in clip_files(default_clips()):
+                for file in clip_files(source or default_clips()):
                     opened.write(file.name, file.path.read_bytes())
             part.replace(folder)
         finally:

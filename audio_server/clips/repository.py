@@ -49,9 +49,19 @@ Use: TypeAlias = Callable[[Sequence[Clip]], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class Places:
+    """The bounds of uploads, and of the work on sound, which several repositories may share."""
+
+    def __init__(self) -> None:
+        self.uploads = trio.CapacityLimiter(UPLOADS_MAX)
+        self.decoding = trio.CapacityLimiter(DECODED_MAX)
+        self.drawing = trio.CapacityLimiter(1)
+
+
 class Repository:
     """The clips of `folder` as they were loaded last. A file that comes may have `max_bytes`.
     `own` takes the place of the folder at the first change, or as soon as there are clips in it.
+    The bounds of uploads are those of the repository `beside` it.
 
     Changes come one after the other. Each raises `ClipError`, and then nothing has changed; when it
     returns, the clips are played. A cancel may leave a folder that has changed and clips that have
@@ -67,19 +77,18 @@ class Repository:
         max_bytes: int = UPLOAD_MAX_MIB << 20,
         left_out: LeftOut | None = None,
         own: Path | None = None,
+        beside: Repository | None = None,
     ) -> None:
         self.folder = folder
         self._own = own
-        self.max_bytes = max_bytes
+        self.max_bytes: int = max_bytes if beside is None else beside.max_bytes
         self.version = AsyncValue(0)  # one more with each change
         self._cache = cache if isinstance(cache, Cache) else Cache(cache)
         self.fixed_because: str | None = None
         """Why nothing can be changed here, in a line, as `look` found last; None where it can."""
         self._use: Use = at_once(lambda clips: None)
         self._change = trio.Lock()
-        self._uploads = trio.CapacityLimiter(UPLOADS_MAX)
-        self._decoding = trio.CapacityLimiter(DECODED_MAX)
-        self._drawing = trio.CapacityLimiter(1)
+        self._places: Places = Places() if beside is None else beside._places
         self._left_out = left_out or LeftOut()
         self._others: Callable[[], Sequence[Loaded]] = lambda: ()
         self._shown = _Shown(loaded)
@@ -89,7 +98,7 @@ class Repository:
     @property
     def decoding(self) -> trio.CapacityLimiter:
         """The places of sounds that are decoded at the same time."""
-        return self._decoding
+        return self._places.decoding
 
     @property
     def entries(self) -> Sequence[ClipInfo]:
@@ -111,6 +120,12 @@ class Repository:
         """Where clips are kept once they are Opus."""
         return self._cache
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the folder is that of those whose clips these are: false for a group that has
+        the clips of all devices until it changes one."""
+        return True
+
     def find(self, name: str) -> ClipInfo:
         """The clip of that file, name or title. Raises `NoSuchClip`, or `ClipError` for a title
         that several have."""
@@ -119,10 +134,10 @@ class Repository:
     async def peaks(self, name: str, points: int) -> list[float]:
         """The waveform of a clip, as `peaks.peaks` has it."""
         one = self._shown.loaded[self.find(name).mode]
-        async with self._drawing:
+        async with self._places.drawing:
             drawn = await peaks(one.clip, points, one.key, self._cache)
         keys = {one.key for one in self._shown.loaded}
-        await trio.to_thread.run_sync(self._cache.trim, keys, limiter=self._drawing)
+        await trio.to_thread.run_sync(self._cache.trim, keys, limiter=self._places.drawing)
         return drawn
 
     async def sound(self, name: str) -> bytes:
@@ -133,14 +148,14 @@ class Repository:
     async def receive_sound(self, name: str, parts: AsyncIterable[bytes]) -> Clip:
         """Return the sound of a file that is no clip of the folder and is not kept. It shares the
         bounds of uploads, and lasts no longer than `sounds.SOUND_MAX_S`."""
-        async with self._uploads:
+        async with self._places.uploads:
             return await receive_as(
                 partial(sound_of, loudness=self._cache.loudness),
                 name,
                 parts,
                 None,
                 max_bytes=self.max_bytes,
-                decoding=self._decoding,
+                decoding=self._places.decoding,
             )
 
     # -- how it changes
@@ -224,14 +239,14 @@ class Repository:
         self.folder, self._own = own, None
 
     async def _receive(self, name: str, parts: AsyncIterable[bytes]) -> bytes:
-        await self._check_free()
-        async with self._uploads:
+        folder = await self._room()
+        async with self._places.uploads:
             return await receive(
                 name,
                 parts,
-                self.folder,
+                folder,
                 max_bytes=self.max_bytes,
-                decoding=self._decoding,
+                decoding=self._places.decoding,
                 loudness=self._cache.loudness,
             )
 
@@ -242,11 +257,18 @@ class Repository:
         All other files of the folder must be clips, for they will be played too.
         """
         async with self._change:
+            if name is not None:
+                self._shown.file_of(name)  # before a folder is made
             await self._check_free()
             file = "" if name is None else self._shown.file_of(name)
             await self._load(but=file)
             yield file
             await self._reload()
+
+    async def _room(self) -> Path | None:
+        """Return the folder where a file is kept that comes. Raises `ClipsFixed`."""
+        await self._check_free()
+        return self.folder
 
     async def _check_free(self) -> None:
         await self.look()
@@ -266,6 +288,12 @@ class Repository:
         await self._use(shown.clips)
         self._shown = shown
         self.version.value += 1
+
+    async def refresh(self, loaded: Sequence[Loaded]) -> None:
+        """Take over clips that are in force already."""
+        if loaded is not self._shown.loaded:
+            self._shown = await trio.to_thread.run_sync(_Shown, loaded)
+            self.version.value += 1
 
     async def _load(self, *, but: str = "") -> list[Loaded]:
         # One process: sound that plays comes first.

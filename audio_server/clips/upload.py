@@ -50,7 +50,7 @@ class FromClient(Protocol):
 async def receive(
     name: str,
     parts: AsyncIterable[bytes],
-    folder: Path,
+    folder: Path | None,
     *,
     max_bytes: int,
     decoding: trio.CapacityLimiter,

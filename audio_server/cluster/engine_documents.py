@@ -38,7 +38,7 @@ class EngineDocuments:
 
     def __init__(self) -> None:
         self._session: Session | None = None
-        self._renewed: Callable[[str | None], None] = lambda key: None
+        self._followers: list[Callable[[str | None], None]] = []
 
     @property
     def is_up(self) -> bool:
@@ -48,7 +48,11 @@ class EngineDocuments:
     def follow(self, renewed: Callable[[str | None], None]) -> None:
         """Have `renewed` called with the key of a document that is new; with None when a session
         begins, and any may be. A hint. It must not wait."""
-        self._renewed = renewed
+        self._followers.append(renewed)
+
+    def _renewed(self, key: str | None) -> None:
+        for renewed in self._followers:
+            renewed(key)
 
     # As a part
 

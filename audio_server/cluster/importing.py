@@ -1,5 +1,5 @@
-"""The state of a server brought into a cluster, once: names, tags, modes, tokens, clips and the
-devices that were seen."""
+"""The state of a server brought into a cluster, once: names, tags, modes, tokens, clips, groups and
+the devices that were seen."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ import trio
 
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip_reader import Loaded
-from audio_server.cluster.clip_store import KEY, ClipStore
+from audio_server.cluster.clip_store import KEY, ClipStore, listed_of
 from audio_server.cluster.engine_documents import EngineDocuments
+from audio_server.cluster.group_store import KEY as GROUPS
+from audio_server.cluster.group_store import GroupState, GroupStore
 from audio_server.cluster.inventory import put_seen
 from audio_server.cluster.link import Session
 from audio_server.cluster.records import AT_ONCE, SharedRecords
 from audio_server.cluster.scripts import IMPORT_MODE
-from audio_server.cluster.shared_clips import listed_of
 from audio_server.device.entry import Entry
+from audio_server.groups.overrides import Overrides
 from audio_server.identity.tokens import Enrolment
 
 
 class Occupied(Exception):
-    """The cluster has records or clips already."""
+    """The cluster has records, clips or groups already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """The state of a server. Everything is by device, but for the clips."""
+    """The state of a server. Everything is by device, but for the clips, the groups, and the clips
+    of the folders that those name."""
 
     names: Mapping[str, str | None] = field(default_factory=dict)
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -38,6 +41,8 @@ class Brought:
     clips: Sequence[Loaded] = ()
     entries: Mapping[str, Entry | None] = field(default_factory=dict)
     """The facts of devices that were ever seen."""
+    groups: Mapping[str, Overrides] = field(default_factory=dict)
+    folders: Mapping[str, Sequence[Loaded]] = field(default_factory=dict)
 
 
 class Imported(NamedTuple):
@@ -52,6 +57,8 @@ class Imported(NamedTuple):
     devices: int
     """In the inventory."""
 
+    groups: int
+
 
 async def bring(session: Session, brought: Brought, cache: Cache, *, is_again: bool) -> Imported:
     """Write a server's state into the engine, over what is there if it `is_again`.
@@ -62,19 +69,29 @@ async def bring(session: Session, brought: Brought, cache: Cache, *, is_again: b
     records, documents = SharedRecords(), EngineDocuments()
     with records.using(session), documents.using(session):
         before = await documents.document(KEY)
-        if not is_again and (before.version or await records.has_some(session)):
+        groups = await documents.document(GROUPS)
+        has_some = before.version or groups.version or await records.has_some(session)
+        if has_some and not is_again:
             raise Occupied
         if brought.clips:
             listed = await trio.to_thread.run_sync(listed_of, brought.clips)
             await ClipStore(documents, cache).put(listed, before.version)
+        if brought.groups:
+            state = await trio.to_thread.run_sync(_state_of, brought)
+            await GroupStore(documents, cache).put(state, groups.version)
         await _each(_records_of(records, brought))
         modes = _Modes(session, is_again)
         await _each((modes.put, device_id, mode) for device_id, mode in brought.modes.items())
         seen = _Seen(session)
         await _each((seen.put, *one) for one in brought.entries.items() if one[1] is not None)
     names, tags = len(brought.names), len(brought.tags)
-    tokens, clips = len(brought.tokens), len(brought.clips)
-    return Imported(names, tags, modes.written, tokens, clips, seen.written)
+    counts = len(brought.tokens), len(brought.clips), seen.written, len(brought.groups)
+    return Imported(names, tags, modes.written, *counts)
+
+
+def _state_of(brought: Brought) -> GroupState:
+    folders = {path: listed_of(loaded) for path, loaded in brought.folders.items()}
+    return GroupState(brought.groups, folders)
 
 
 def _records_of(records: SharedRecords, brought: Brought) -> Iterable[tuple[Any, ...]]:

@@ -9,9 +9,8 @@ pause by chance so that they do not all come at once, and then play the new list
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from hashlib import sha256
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,27 +18,14 @@ import structlog
 import trio
 
 from audio_server.clips.cache import Cache
-from audio_server.clips.clip import Clip
-from audio_server.clips.clip_info import ClipInfo
 from audio_server.clips.clip_reader import Loaded
-from audio_server.clips.errors import ClipsChanged, ClipsUnavailable, ClipTooLarge, as_text
-from audio_server.clips.listing_ops import (
-    Listed,
-    added,
-    check_title,
-    index_of,
-    removed,
-    renamed,
-    reordered,
-    replaced,
-)
-from audio_server.clips.naming import clean_title, title_of_file
-from audio_server.clips.repository import Repository
-from audio_server.clips.suffixes import check_complete
-from audio_server.clips.upload import UPLOAD_MAX_MIB, receive_clip
-from audio_server.cluster.clip_store import KEY, ClipStore, clip_of, key_of
+from audio_server.clips.errors import ClipTooLarge
+from audio_server.clips.listing_ops import Listed
+from audio_server.clips.upload import UPLOAD_MAX_MIB
+from audio_server.cluster.clip_store import KEY, ClipStore, key_of, listed_of, loaded_of
 from audio_server.cluster.engine_documents import EngineDocuments
 from audio_server.cluster.interface import ClusterDown, ClusterSlow, Conflict, Document
+from audio_server.cluster.listed_clips import ListedClips, Missing, explained
 
 PAUSE_MAX_S = 2.0
 """How long a node may wait, by chance, before it fetches."""
@@ -61,11 +47,7 @@ AGAIN_S = 0.2
 log = structlog.get_logger()
 
 
-class _Missing(Exception):
-    """The document names a clip that is not there."""
-
-
-class SharedClips(Repository):
+class SharedClips(ListedClips):
     """A `Repository` whose clips are those of `cluster`; until it has them, those that it had last,
     or else those of a folder.
 
@@ -137,7 +119,7 @@ class SharedClips(Repository):
             self._news.set()
         except ClusterDown:
             return  # with the next session there is news
-        except (ClipTooLarge, _Missing, msgspec.MsgspecError) as error:
+        except (ClipTooLarge, Missing, msgspec.MsgspecError) as error:
             log.error("clips of the cluster not taken", reason=str(error))
         except Exception:
             log.exception("clips of the cluster not taken")
@@ -180,7 +162,7 @@ class SharedClips(Repository):
             await self._play(listed, document)
             log.info("clips of the cluster taken", clips=len(listed), version=document.version)
             return True
-        raise _Missing("a clip is missing there: put it again, or remove it")
+        raise Missing("a clip is missing there: put it again, or remove it")
 
     async def _here(self) -> Sequence[Listed]:
         """Return the clips in force."""
@@ -197,76 +179,25 @@ class SharedClips(Repository):
         await trio.to_thread.run_sync(self.cache.trim, keys)
 
     async def _show_listed(self, listed: Sequence[Listed]) -> None:
-        await self._show([Loaded(one.file, key_of(one.sha), one.clip) for one in listed])
+        await self._show(loaded_of(listed))
         self._listed, self._are_of_cluster = listed, True
 
     # -- changes
 
     async def reload(self) -> None:
         """Play the newest clips of the cluster; the folder is not read again."""
-        with _explained():
+        with explained():
             async with self._change:
                 await self._adopt_or_publish()
 
-    async def look(self) -> None:
-        """Nothing is fixed here."""
-        self.fixed_because = None
-
-    async def upload(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
-        """Add a sound file of that name, of any common format; it gets the next mode."""
-        title = clean_title(title_of_file(name))
-        check_complete(name)
-        check_title(title)
-        clip, sha = await self._received(name, parts)
-        listed = await self._alter(lambda clips: added(clips, title, sha, clip))
-        return self.find(listed[-1].file)
-
-    async def replace(self, name: str, parts: AsyncIterable[bytes]) -> ClipInfo:
-        """Have a clip be another sound file, of any format; it keeps its mode and name."""
-        mode = self.find(name).mode
-        clip, sha = await self._received(name, parts)
-        listed = await self._alter(lambda clips: replaced(clips, name, sha, clip))
-        return self.entries[min(mode, len(listed) - 1)]
-
-    async def remove(self, name: str) -> None:
-        """Remove a clip. There has to be another one."""
-        await self._alter(lambda clips: removed(clips, name))
-
-    async def rename(self, name: str, title: str) -> ClipInfo:
-        """Give a clip another title; it keeps its mode and its sound."""
-        title, modes = clean_title(title), []
-
-        def change(clips: Sequence[Listed]) -> Sequence[Listed]:
-            modes.append(index_of(clips, name))
-            return renamed(clips, name, title)
-
-        await self._alter(change)
-        return self.entries[modes[-1]]
-
-    async def reorder(self, names: Sequence[str]) -> None:
-        """Have the modes in this order, which has every clip once."""
-        await self._alter(lambda clips: reordered(clips, names))
-
-    async def _received(self, name: str, parts: AsyncIterable[bytes]) -> tuple[Clip, str]:
-        """Return the clip of a file that comes, and the hash of its frames."""
-        with _explained():
-            if not self._documents.is_up:  # before the file is taken
-                raise ClusterDown
-        async with self._uploads:
-            encoded = await receive_clip(
-                name,
-                parts,
-                max_bytes=self.max_bytes,
-                decoding=self._decoding,
-                loudness=self.cache.loudness,
-            )
-        return await trio.to_thread.run_sync(clip_of, name, encoded)
+    def _is_up(self) -> bool:
+        return self._documents.is_up
 
     async def _alter(
         self, change: Callable[[Sequence[Listed]], Sequence[Listed]]
     ) -> Sequence[Listed]:
         """Make a change of the newest clips, and play them."""
-        with _explained():
+        with explained():
             async with self._change:
                 await self._adopt_or_publish()
                 before = await self._here()
@@ -278,28 +209,3 @@ class SharedClips(Repository):
         """Put a list in the place of a version, and play it. Raises `Conflict`."""
         document = await self._store.put(listed, before.version)
         await self._play(listed, document)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn an error of the cluster into one of clips."""
-    try:
-        yield
-    except Conflict:
-        reason = "another node has changed them meanwhile; look at them, and try again"
-        raise ClipsChanged("clips", reason) from None
-    except ClusterSlow:
-        reason = "the cluster does not answer: the change may still be made"
-        raise ClipsUnavailable("clips", reason) from None
-    except ClusterDown:
-        reason = "the cluster is down: nothing has changed; try again"
-        raise ClipsUnavailable("clips", reason) from None
-    except _Missing as error:
-        raise ClipsUnavailable("clips", str(error)) from None
-
-
-def listed_of(loaded: Sequence[Loaded]) -> list[Listed]:
-    """Return the clips of a folder with the hashes of their frames. Takes a while."""
-    return [
-        Listed(as_text(one.file), sha256(one.clip.frames).hexdigest(), one.clip) for one in loaded
-    ]

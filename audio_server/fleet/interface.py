@@ -38,6 +38,21 @@ class TagListener(Protocol):
         changed tags is answered."""
 
 
+class TagCount(NamedTuple):
+    """How many devices have a tag, and how many of them are connected."""
+
+    known: int
+    connected: int
+
+
+class TagCounts(NamedTuple):
+    """All tags, in the order of the alphabet, and the names of nodes that gave no answer: their
+    devices count as not connected."""
+
+    tags: Mapping[str, TagCount]
+    missing: Sequence[str] = ()
+
+
 class NoListener:
     """A `TagListener` of a server where no group has settings."""
 

@@ -17,7 +17,16 @@ import trio
 from audio_server.cluster.interface import ClusterDown, ClusterSlow, RecordNews, Records
 from audio_server.device.entry import Entry
 from audio_server.fleet.expendable import Expendable, network_of
-from audio_server.fleet.interface import DONE, GONE, IS_CONNECTED, NotKept, Outcome, Row
+from audio_server.fleet.interface import (
+    DONE,
+    GONE,
+    IS_CONNECTED,
+    NotKept,
+    Outcome,
+    Row,
+    TagCount,
+    TagCounts,
+)
 from audio_server.fleet.inventory_store import InventoryStore, MemoryInventory
 from audio_server.fleet.names import TAGS_MAX, BadName, checked_tag
 from audio_server.fleet.own_records import OwnRecords
@@ -207,6 +216,15 @@ class Inventory:
         """Return the ids of all devices that have a tag."""
         self._follow()
         return list(self._tagged.get(tag, ()))
+
+    async def tag_counts(self, is_connected: Callable[[str], bool]) -> TagCounts:
+        """Return how many devices have each tag, with checkpoints."""
+        self._follow()
+        counts: dict[str, TagCount] = {}
+        for tag, device_ids in sorted(self._tagged.items()):
+            counts[tag] = TagCount(len(device_ids), sum(map(is_connected, device_ids)))
+            await trio.lowlevel.checkpoint()
+        return TagCounts(counts)
 
     def facts(self, device_id: str, *, connected: bool) -> dict[str, Any]:
         """Return the part of a row that the inventory adds, beside the name."""

@@ -28,6 +28,7 @@ RECENT_S = 1.0
 """How old the rows may be among which nodes that watch are given the first ones."""
 
 ROWS_AT_ONCE = 50
+TAGS_AT_ONCE = 1000
 """In one part of an answer."""
 
 
@@ -40,6 +41,7 @@ class NodeAnswers:
         answers: Mapping[str, Callable[..., Parts]] = {
             **AgentAnswers(fleet, fetch).by_name,
             "keys": self._keys,
+            "connected": self._connected,
             "rows": self._rows,
             "follow": self._follow,
             "follow_events": self._follow_events,
@@ -65,6 +67,15 @@ class NodeAnswers:
 
     async def _keys(self, wanted: list[Any], recent: bool) -> Parts:
         yield await self.keys(msgspec.convert(wanted, Wanted), recent=recent)
+
+    async def connected(self) -> dict[str, int]:
+        """Return how many devices with each tag are connected here."""
+        counts = (await self._fleet.tag_counts()).tags
+        return {tag: one.connected for tag, one in counts.items() if one.connected}
+
+    async def _connected(self) -> Parts:
+        for some in in_parts(list((await self.connected()).items()), TAGS_AT_ONCE):
+            yield dict(some)
 
     async def _rows(self, device_ids: list[str]) -> Parts:
         for some in in_parts(device_ids, ROWS_AT_ONCE):

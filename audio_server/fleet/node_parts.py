@@ -77,6 +77,7 @@ _PARTS: Mapping[str, Any] = {
     "follow": list[RowPart],
     "events": list[EventPart],
     "follow_events": list[EventPart],
+    "connected": dict[str, int],
     "reports": dict[str, Report],
     **dict.fromkeys(("press_each", "play", "stop", "announce"), dict[str, Outcome]),
     "forget": dict[str, Outcome],

@@ -7,6 +7,7 @@ list of all is made anywhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -27,7 +28,7 @@ from audio_server.fleet.asked_agent import ASK_S, AskedAgent, with_sha
 from audio_server.fleet.event_numbers import PROCESSES
 from audio_server.fleet.events_of_nodes import EventsOfNodes
 from audio_server.fleet.fleet import Fleet
-from audio_server.fleet.interface import GONE, Outcome, Outcomes, Row
+from audio_server.fleet.interface import GONE, Outcome, Outcomes, Row, TagCount, TagCounts
 from audio_server.fleet.listing import Keys, Page, Wanted
 from audio_server.fleet.node_answers import NodeAnswers
 from audio_server.fleet.nodes_around import INCOMPATIBLE, NodesAround
@@ -38,6 +39,9 @@ from audio_server.judge.order import Progress
 
 NUMBERS_S = 0.2
 """Pause between two attempts to have numbers for events."""
+
+TAGS_S = 2.0
+"""How long a node may take to count the devices with each tag."""
 
 ACT_S = 5.0
 """How long a node may take to do something to all its devices."""
@@ -210,6 +214,20 @@ class NodeRows:
         """Return the keys of the rows that are wanted, `LIMIT` at most."""
         limit = min(wanted.limit or LIMIT, LIMIT)
         return (await self._rows.keys(wanted._replace(limit=limit))).keys
+
+    async def tag_counts(self) -> TagCounts:
+        """Return how many devices have each tag: nodes say how many are connected there."""
+
+        async def here() -> list[Any]:
+            return [await self._answers.connected()]
+
+        answers = await self._nodes.ask_all("connected", TAGS_S, here)
+        connected = Counter[str]()
+        for part in answers.all():
+            connected.update(part)
+        own = (await self._own.tag_counts()).tags
+        counts = {tag: TagCount(one.known, connected[tag]) for tag, one in own.items()}
+        return TagCounts(counts, sorted(set(answers.missing)))
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory of all nodes; one that has neither name nor tags may

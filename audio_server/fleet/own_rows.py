@@ -17,7 +17,7 @@ from audio_server.fleet.agents import DeviceIds, SeenRow, gather
 from audio_server.fleet.broadcast import Broadcast
 from audio_server.fleet.change_tracker import LOOK_S
 from audio_server.fleet.fleet import Fleet
-from audio_server.fleet.interface import GONE, IS_CONNECTED, Outcome, Row
+from audio_server.fleet.interface import GONE, IS_CONNECTED, Outcome, Row, TagCounts
 from audio_server.fleet.inventory import Inventory
 from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.labels import Labels, OwnAgent, OwnAgents
@@ -140,6 +140,10 @@ class OwnRows:
         rows = [inventory.live_row(one.device_id, one.facts) for one in seen]
         away = await inventory.away(self._agents.is_connected) if wanted.includes_away else []
         return [*rows, *away]
+
+    async def tag_counts(self) -> TagCounts:
+        """Return how many devices have each tag."""
+        return await self._inventory.tag_counts(self._agents.is_connected)
 
     async def _seen(self, device_ids: DeviceIds) -> Collection[SeenRow]:
         """Return one row for each device: that of the agent to which it connected last."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import trio
 
-from audio_server.fleet.interface import Outcome, Row
+from audio_server.fleet.interface import Outcome, Row, TagCounts
 from audio_server.fleet.listing import Keys, Page, Wanted
 
 
@@ -41,6 +41,9 @@ class Rows(Protocol):
 
     async def keys(self, wanted: Wanted) -> Keys:
         """Return the keys of the rows that are wanted."""
+
+    async def tag_counts(self) -> TagCounts:
+        """Return how many devices have each tag."""
 
     def watching(
         self, wanted: Wanted | None = None

@@ -7,21 +7,25 @@ made: clips are read first, and then devices take their profiles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any
 
 import structlog
 import trio
+from msgspec import structs
 
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip import Clip
 from audio_server.clips.clip_reader import Loaded
 from audio_server.clips.errors import ClipError
 from audio_server.clips.naming import mode_called
+from audio_server.clips.repository import Repository
 from audio_server.errors import SetupError
 from audio_server.files.home import NOWHERE, expanded
 from audio_server.groups.folders import Folders
+from audio_server.groups.interface import FolderClips, GroupRefused, Tags, Takers
 from audio_server.groups.kept import KeptGroups
 from audio_server.groups.overrides import (
     NONE,
@@ -30,44 +34,24 @@ from audio_server.groups.overrides import (
     overrides_of,
     shortest_lead_s,
 )
-from audio_server.groups.tables import DEVICES, GROUPS, GROUPS_MAX, read_tables
+from audio_server.groups.repositories import GroupRepositories, resolved_of
+from audio_server.groups.tables import (
+    GROUPS_MAX,
+    merged,
+    paths_of,
+    read_tables,
+    tables_by_path,
+)
 
-FolderClips: TypeAlias = Mapping[str, Sequence[Loaded]]
-"""The clips of folders, by the paths as settings have them."""
+TOO_MANY = f"at most {GROUPS_MAX} groups have settings; remove one"
 
 log = structlog.get_logger()
 
 
-class Takers:
-    """The devices that take their profiles from groups; these are none."""
-
-    async def take(self) -> None:
-        """Have all devices take their profiles; return when they have."""
-
-    def retag(self, device_id: str) -> None:
-        """Have a device take its profile: its tags are others. Must return at once."""
-
-    async def settle(self) -> None:
-        """Return when all devices have taken their profiles after `retag`."""
-
-
-class GroupRefused(Exception):
-    """A change of a group is refused; `str()` is the reason with the remedy, in one line."""
-
-
-class Tags(Protocol):
-    """The tags of all devices, connected or not."""
-
-    def tags_of(self, device_id: str) -> Sequence[str]:
-        """Return the tags of a device."""
-
-    def tagged(self, tag: str) -> Sequence[str]:
-        """Return the devices that have a tag."""
-
-
 class Groups:
     """The settings of groups and of single devices. `config` is the settings file, if there is one,
-    and `roots` are the folders in which the clips of a group of the API may lie.
+    and `roots` are the folders in which the clips of a group of the API may lie. `repositories` are
+    the clips of groups beside those of the `fleet`; in the `data` folder they get folders.
 
     Changes come one after the other. A cancel leaves the groups as they were, or changes them.
     """
@@ -80,6 +64,8 @@ class Groups:
         config: Path | None = None,
         kept: KeptGroups | None = None,
         roots: Callable[[], Sequence[Path]] = lambda: (),
+        fleet: Repository | None = None,
+        data: Path | None = None,
     ) -> None:
         self._tags = tags
         self._folders = folders
@@ -91,6 +77,7 @@ class Groups:
         self._tables = Tables()
         self._takers = Takers()
         self._change = trio.Lock()
+        self.repositories = GroupRepositories(self, fleet or _no_clips(), data)
 
     # -- queries
 
@@ -136,12 +123,37 @@ class Groups:
         """Return the clips of settings; None where they are the fleet's."""
         return None if overrides.clips is None else self._folders.clips.get(overrides.clips)
 
+    def folder_of(self, name: str) -> str | None:
+        """Return the folder of a group, as the settings have it."""
+        return self._tables.groups.get(name, NONE).clips
+
+    def folder_of_device(self, device_id: str) -> str | None:
+        """Return the folder of a device; None where it has the clips of the fleet."""
+        path = self.of(device_id).clips
+        return path if path in self._folders.clips else None
+
+    def why_no_folder(self, name: str) -> str | None:
+        """Why a group cannot get a folder of its own; None where it can."""
+        if self.is_in_file(name):
+            return f"[groups.{name}] in {self._config} names no folder of clips; name one there"
+        is_full = name not in self._kept and len(self._kept) >= GROUPS_MAX
+        return TOO_MANY if is_full else None
+
+    def loaded_in(self, path: str) -> Sequence[Loaded]:
+        """Return the clips of a folder that is in force."""
+        return self._folders.in_force([path]).get(path, ())
+
     def has_clip(self, name: str) -> bool:
         """Whether any folder of a group has a clip of that name or title."""
         folders = self.clips.values()
         return any(mode_called(name, [clip.name for clip in own]) is not None for own in folders)
 
     # -- changes
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Keep up with changes that come by themselves for the block; here none do."""
+        yield
 
     def used_by(self, takers: Takers) -> None:
         """Have `takers` called whenever devices may have other profiles."""
@@ -153,7 +165,7 @@ class Groups:
         async with self._change:
             in_file = await self._read_file()
             self._kept = await trio.to_thread.run_sync(self._kept_in.read)
-            tables = _merged(in_file, self._kept)
+            tables = merged(in_file, self._kept)
             self._take(in_file, tables, await self._read_folders(in_file, tables))
 
     async def reload(self) -> None:
@@ -162,7 +174,7 @@ class Groups:
         with it refuses it too. Of a folder that is left out the clips from before stay."""
         async with self._change:
             in_file = await self._read_file()
-            tables = _merged(in_file, self._kept)
+            tables = merged(in_file, self._kept)
             self._take(in_file, tables, await self._read_folders(in_file, tables))
             await self._takers.take()
 
@@ -185,19 +197,37 @@ class Groups:
         Raises `GroupRefused`, and `ClipError` for a folder that cannot be used. Nothing has changed
         then.
         """
+        await self._alter(name, lambda _: overrides)
+
+    async def change(self, name: str, values: Mapping[str, Any]) -> None:
+        """Change some settings of a group, by their names; None takes one away, and a group without
+        any is none. Raises as `put`."""
+
+        def changed(before: Overrides) -> Overrides | None:
+            after = structs.replace(before, **values)
+            return None if after == NONE else after
+
+        await self._alter(name, changed)
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        """Give a block that changes the groups of the API, which are the newest."""
         async with self._change:
-            kept = dict(self._kept)
+            yield
+
+    async def _alter(self, name: str, change: Callable[[Overrides], Overrides | None]) -> None:
+        async with self._changing():
             if self.is_in_file(name):
                 raise GroupRefused(
                     f"[groups.{name}] is in {self._config}; change it there and send SIGHUP"
                 )
-            if overrides is None:
-                kept.pop(name, None)
-            else:
+            kept = dict(self._kept)
+            overrides = change(kept.pop(name, NONE))
+            if overrides is not None:
                 await trio.to_thread.run_sync(self._check_folder, overrides)
                 kept[name] = overrides
             if len(kept) > GROUPS_MAX:
-                raise GroupRefused(f"at most {GROUPS_MAX} groups have settings; remove one")
+                raise GroupRefused(TOO_MANY)
             await self._change_to(kept, overrides)
 
     def retag(self, device_id: str) -> None:
@@ -216,12 +246,17 @@ class Groups:
 
     async def _read_folders(self, in_file: Tables, tables: Tables) -> FolderClips:
         found = dict[str, Sequence[Loaded]]()
-        for path, table in _tables_by_path(in_file).items():
+        for path, table in tables_by_path(in_file).items():
             try:
                 found |= await self._folders.read([path])
             except ClipError as error:
                 raise SetupError(self._config or "", f"[{table}] clips: {error}") from error
-        for path in _paths(tables) - found.keys():
+        return {**found, **await self._read_kept(paths_of(tables) - found.keys())}
+
+    async def _read_kept(self, paths: Collection[str]) -> FolderClips:
+        """Read the folders that only the API named."""
+        found = dict[str, Sequence[Loaded]]()
+        for path in paths:
             try:
                 found |= await self._folders.read([path])
             except ClipError as error:
@@ -231,13 +266,36 @@ class Groups:
 
     async def _change_to(self, kept: Mapping[str, Overrides], changed: Overrides | None) -> None:
         """Read the folder that the changed group names, and no other one: it may be gone."""
-        tables = _merged(self._in_file, kept)
         own = {changed.clips} if changed is not None and changed.clips is not None else set()
-        found = {**self._folders.in_force(_paths(tables)), **await self._folders.read(own)}
-        try:
-            await trio.to_thread.run_sync(self._kept_in.write, kept)
-        except OSError as error:
-            raise GroupRefused(f"the group cannot be kept: {error.strerror}") from error
+        await self._keep(kept, await self._folders.read(own - self._known()))
+
+    def _known(self) -> Set[str]:
+        """Return the folders that are not read for a change: their clips are kept elsewhere."""
+        return frozenset()
+
+    async def take_clips(self, folder: Path, loaded: Sequence[Loaded], name: str | None) -> None:
+        """Have these clips of a folder in force, which the group of that name has from now on.
+        Raises as `put`."""
+        async with self._change if name is None else self._changing():
+            kept = dict(self._kept)
+            if name is not None:
+                if (reason := self.why_no_folder(name)) is not None:
+                    raise GroupRefused(reason)
+                kept[name] = structs.replace(kept.get(name, NONE), clips=str(folder))
+            paths = paths_of(merged(self._in_file, kept))
+            same = await trio.to_thread.run_sync(_same, folder, paths)
+            await self._keep(kept, dict.fromkeys(same, loaded))
+
+    async def _keep(self, kept: Mapping[str, Overrides], read: FolderClips) -> None:
+        """Have these groups of the API, and the folders that were read for them."""
+        tables = merged(self._in_file, kept)
+        paths = paths_of(tables)
+        found = {**self._folders.in_force(paths), **read}
+        if kept != self._kept:
+            try:
+                await trio.to_thread.run_sync(self._kept_in.write, kept)
+            except OSError as error:
+                raise GroupRefused(f"the group cannot be kept: {error.strerror}") from error
         self._kept = kept
         self._take(self._in_file, tables, found)
         await self._takers.take()
@@ -247,7 +305,7 @@ class Groups:
         self._folders.use(found)
 
     def _check_folder(self, overrides: Overrides) -> None:
-        if overrides.clips is None or overrides.clips in _paths(self._in_file):
+        if overrides.clips is None or overrides.clips in paths_of(self._in_file) | self._known():
             return
         try:
             folder = expanded(overrides.clips).resolve()
@@ -264,6 +322,16 @@ class Groups:
             )
 
 
+def _same(folder: Path, paths: Collection[str]) -> list[str]:
+    """Return those of some paths that are one folder. Blocks."""
+    resolved = folder.resolve()
+    return [path for path in paths if resolved_of(path) == resolved]
+
+
+def _no_clips() -> Repository:
+    return Repository(NOWHERE, NOWHERE, [])
+
+
 class _NoTags:
     def tags_of(self, device_id: str) -> Sequence[str]:
         return ()
@@ -275,20 +343,3 @@ class _NoTags:
 def no_groups() -> Groups:
     """Return groups of a server where no device has a tag; they are not kept."""
     return Groups(_NoTags(), Folders(Cache(NOWHERE)))
-
-
-def _merged(in_file: Tables, kept: Mapping[str, Overrides]) -> Tables:
-    """A group of the file counts in the place of a kept one of its name."""
-    return Tables(groups={**kept, **in_file.groups}, devices=in_file.devices)
-
-
-def _tables_by_path(tables: Tables) -> dict[str, str]:
-    """Return each folder that is named, with the first of the tables that name it."""
-    named = [(own.clips, f"{GROUPS}.{name}") for name, own in tables.groups.items()]
-    named += [(own.clips, f"{DEVICES}.{name}") for name, own in tables.devices.items()]
-    return {path: table for path, table in reversed(named) if path is not None}
-
-
-def _paths(tables: Tables) -> set[str]:
-    own = (*tables.groups.values(), *tables.devices.values())
-    return {one.clips for one in own if one.clips is not None}

@@ -54,6 +54,24 @@ def tables_of(content: Mapping[str, Any]) -> Tables:
     return Tables(groups=groups, devices=_table(content, DEVICES, _device_id))
 
 
+def merged(in_file: Tables, kept: Mapping[str, Overrides]) -> Tables:
+    """A group of the file counts in the place of a kept one of its name."""
+    return Tables(groups={**kept, **in_file.groups}, devices=in_file.devices)
+
+
+def tables_by_path(tables: Tables) -> dict[str, str]:
+    """Return each folder that is named, with the first of the tables that name it."""
+    named = [(own.clips, f"{GROUPS}.{name}") for name, own in tables.groups.items()]
+    named += [(own.clips, f"{DEVICES}.{name}") for name, own in tables.devices.items()]
+    return {path: table for path, table in reversed(named) if path is not None}
+
+
+def paths_of(tables: Tables) -> set[str]:
+    """Return the folders that settings name."""
+    own = (*tables.groups.values(), *tables.devices.values())
+    return {one.clips for one in own if one.clips is not None}
+
+
 def read_tables(path: Path) -> Tables:
     """Return the tables of a settings file. Raises `SetupError`. Blocks."""
     try:

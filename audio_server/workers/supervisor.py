@@ -19,7 +19,14 @@ from typing import Literal, NoReturn
 import structlog
 import trio
 
-from audio_server.assembly import Counts, load_repository, node_name, open_groups, over_nodes
+from audio_server.assembly import (
+    Counts,
+    keeping_up,
+    load_repository,
+    node_name,
+    open_groups,
+    over_nodes,
+)
 from audio_server.clips.clip import Clip
 from audio_server.clips.loader import Progress
 from audio_server.cluster.clip_list import put_clips
@@ -31,7 +38,8 @@ from audio_server.device.mode_store import ModeStore
 from audio_server.fleet.inventory_store import InventoryStore
 from audio_server.fleet.own_rows import own_fleet
 from audio_server.fleet.workers import Workers
-from audio_server.groups.groups import Groups, Takers
+from audio_server.groups.groups import Groups
+from audio_server.groups.interface import Takers
 from audio_server.identity.access_policy import AccessPolicy
 from audio_server.identity.certificate_watch import CertificateWatch
 from audio_server.live.feed import offering
@@ -96,7 +104,7 @@ async def supervise(
         own = own_fleet(agents, inventory, records, away)
         counts = partial(_counts, shared_registry)
         fleet = over_nodes(settings, own, cluster, counts, port, stop, away, workers)
-        groups = await open_groups(settings, repository, own, config)
+        groups = await open_groups(settings, repository, own, config, documents)
         group_document = GroupDocument(hub)
         await group_document.put(groups.members, groups.clips)
         stack.enter_context(offering(live.channels, hub.feeds))
@@ -130,7 +138,7 @@ async def supervise(
             garbage,
             hangups,
             hub.joined(),
-            repository.at_work(),
+            keeping_up(repository, groups),
             fleet.at_work(),
             live.at_work(node_name(port)),
             open_pages(context),

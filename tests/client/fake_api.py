@@ -59,6 +59,7 @@ class FakeServer:
     def __init__(self, token: str | None = None) -> None:
         self.rows: list[dict[str, Any]] = []
         self.recordings: list[dict[str, Any]] = []
+        self.group: dict[str, Any] | None = None
         self.past: list[dict[str, Any]] = []
         self.streamed: list[tuple[str, dict[str, Any]]] = []
         self.stays = False
@@ -98,6 +99,8 @@ class FakeServer:
             return said(self.heard.pop(0))
         if path == "/api/live":
             return said({"channels": self.channels})
+        if path.startswith("/api/groups"):
+            return self._groups(path)
         if path == "/api/recordings":
             return said({"recordings": self.recordings})
         if path.endswith("/sound"):
@@ -111,6 +114,12 @@ class FakeServer:
         if request.method == "GET":
             return said(row[path.rpartition("/")[2]])
         return said(self.answer)
+
+    def _groups(self, path: str) -> Response:
+        if path != "/api/groups":
+            return said(self.group)
+        missing = {key: one for key, one in (self.group or {}).items() if key == "missing"}
+        return said({"groups": [self.group] if self.group else [], **missing})
 
     async def _stream(self) -> AsyncIterator[str]:
         yield ": hello\n\n"

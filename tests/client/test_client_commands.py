@@ -130,6 +130,78 @@ def test_a_wrong_filter_is_one_line_and_asks_nothing(
     assert fake.asked == []
 
 
+GROUP = {
+    "name": "lobby",
+    "source": "api",
+    "settings": {"lead_ms": 200},
+    "clips": None,
+    "devices": 2,
+    "connected": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked"),
+    [
+        ("", ("GET", "/api/groups", {"all": "true"})),
+        ("show lobby", ("GET", "/api/groups/lobby", {})),
+        ("show a.b", ("GET", "/api/groups/a.b", {})),
+        (
+            "set lobby lead_ms=200 stop_goes=keep clips=a=b",
+            ("PATCH", "/api/groups/lobby", {"lead_ms": 200, "stop_goes": "keep", "clips": "a=b"}),
+        ),
+        ("unset lobby lead_ms", ("PATCH", "/api/groups/lobby", {"lead_ms": None})),
+        ("delete Lobby", ("DELETE", "/api/groups/lobby", {})),
+    ],
+)
+def test_groups_are_asked_for(fake: FakeServer, run: Run, argv: str, asked: object) -> None:
+    fake.group = GROUP
+    status, out, err = run("groups", *argv.split())
+    assert (status, err) == (0, "")
+    assert "lobby" in out
+    assert fake.asked == [asked]
+    assert "lobby" in str(json.loads(run("groups", *argv.split(), "--json").out))
+
+
+def test_groups_where_there_are_none_and_of_nodes_that_are_missing(
+    fake: FakeServer, run: Run
+) -> None:
+    assert run("groups") == (0, "there are no groups\n", "")
+    fake.group = {**GROUP, "missing": ["b:1"]}
+    for argv in ((), ("show", "lobby")):
+        status, out, err = run("groups", *argv)
+        assert (status, "lobby" in out) == (1, True)
+        assert err == "audio-server: no answer from b:1: devices there are left out\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        ("set lobby", "which settings? Give KEY=VALUE"),
+        ("set lobby lead_ms", "lead_ms: give KEY=VALUE"),
+        ("set lobby lead_ms=5", "groups.lobby.lead_ms must be a whole number from 60 to 2000"),
+        ("set lobby lead_ms=60.5", "groups.lobby.lead_ms must be a whole number"),
+        ("set lobby lead_ms=", "groups.lobby.lead_ms must be a whole number"),
+        ("set lobby stop_goes=away", "groups.lobby.stop_goes must be home or keep"),
+        ("set lobby clips=", "groups.lobby.clips must be a path of a folder"),
+        ("set lobby lead=5", "groups.lobby: unknown setting: lead; there are clips, lead_ms"),
+        ("set lobby --lead=5", "there is no such option: --lead=5"),
+        ("unset lobby", "which settings? Give a KEY"),
+        ("unset lobby lead", "lead: no such setting; there are clips, lead_ms"),
+        ("show a+b", "a tag has 1 to 32 letters"),
+        ("show", "NAME requires an argument"),
+        ("remove lobby", "Unknown command or argument: remove"),
+    ],
+)
+def test_a_mistake_about_a_group_is_one_line_and_asks_nothing(
+    fake: FakeServer, run: Run, argv: str, told: str
+) -> None:
+    status, out, err = run("groups", *argv.split())
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert told in err
+    assert fake.asked == []
+
+
 def test_a_device_is_shown(fake: FakeServer, run: Run) -> None:
     fake.rows = [playing("hall", battery=0.8, errors=1, last_error="late", worker=2)]
     facts = dict(line.split(maxsplit=1) for line in run("devices", "show", "hall").out.splitlines())

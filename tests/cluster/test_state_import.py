@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,12 @@ import pytest
 from engine import EngineProcess
 from members import member, until
 
+from audio_server.clips.cache import Cache
 from audio_server.clips.ogg import opus_bytes
+from audio_server.cluster.group_store import GroupStore
 from audio_server.device.entry import Entry
+from audio_server.groups.kept import KeptGroups
+from audio_server.groups.overrides import Overrides
 from audio_server.identity.tokens import TOKENS_FILE, enroll, read_tokens
 from audio_server.state.file import StateFile
 from audio_server.state.modes import STATE_FILE
@@ -39,6 +44,10 @@ def data(tmp_path: Path) -> Path:
     with StateFile(folder / STATE_FILE) as file:
         file.write(record)
     enroll(folder / TOKENS_FILE, "x")
+    (folder / "lobby").mkdir()
+    (folder / "lobby" / "00-horn.opus").write_bytes(opus_bytes([SILENCE] * 9))
+    groups = {"lobby": Overrides(clips=str(folder / "lobby")), "hall": Overrides(lead_ms=60)}
+    KeptGroups(folder).write(groups)
     return folder
 
 
@@ -59,7 +68,8 @@ def run(engine_url: str | None, data: Path, *words: str) -> tuple[int, str, str]
 
 async def test_all_is_in_the_cluster_once(engine: EngineProcess, data: Path) -> None:
     done = run(engine.url, data, "--clips", str(data / "clips"))
-    assert done == (0, f"2 names, {COUNT} tags, 3 modes, 1 tokens, 2 clips, 1 devices", "")
+    counts = f"2 names, {COUNT} tags, 3 modes, 1 tokens, 2 clips, 1 devices, 2 groups"
+    assert done == (0, counts, "")
     async with member(engine.url) as node:
         assert node.records.names == {"x": "Küche", "y": "Hall"}
         assert len(node.records.tags) == COUNT
@@ -69,11 +79,18 @@ async def test_all_is_in_the_cluster_once(engine: EngineProcess, data: Path) -> 
         await until(lambda: node.inventory.is_up)
         entry = Entry(1.0, 2.0, None, 1, 0, 0, 3, None)
         assert node.inventory.away == {"x": (entry, None)}
+        document = await node.documents.document("groups")
+        state = await GroupStore(node.documents, Cache(data.parent / "x")).fetch(document, [])
+        assert state.groups["hall"] == Overrides(lead_ms=60)
+        (horn,) = state.folders[str(data / "lobby")]
+        assert (horn.file, horn.clip.packets) == ("00-horn.opus", 9)
         for device_id, mode in {"x": 3, "away": 2, "device-7": 0}.items():
             assert (await node.cluster.claim(device_id, 0)).mode == mode
         await node.records.rename("x", "newer", is_known=True)
     status, _, told = run(engine.url, data, "--clips", str(data / "clips"))
-    reason = "the cluster has names, tags, tokens or clips already; --replace writes over them"
+    reason = (
+        "the cluster has names, tags, tokens, clips or groups already; --replace writes over them"
+    )
     assert (status, told) == (2, f"audio-server: {reason}")
     assert engine.ask("HGET", "as:r:x", "l") == "newer"
     assert run(engine.url, data, "--clips", str(data / "clips"), "--replace")[0] == 0
@@ -113,6 +130,14 @@ def test_a_folder_that_is_not_there_is_named(engine: EngineProcess, data: Path) 
     missing = data.parent / "missing"
     told = f"audio-server: {missing}: no data folder; name one with --data FOLDER"
     assert run(engine.url, data, "--data", str(missing)) == (2, "", told)
+
+
+def test_a_folder_of_a_group_that_is_gone_is_named(engine: EngineProcess, data: Path) -> None:
+    shutil.rmtree(data / "lobby")
+    status, out, told = run(engine.url, data)
+    assert (status, out) == (2, "")
+    assert told.startswith(f"audio-server: {data / 'lobby'}: no folder of clips (")
+    assert engine.ask("KEYS", "*") == []
 
 
 def test_a_damaged_file_is_named_and_nothing_is_written(engine: EngineProcess, data: Path) -> None:

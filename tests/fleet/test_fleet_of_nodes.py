@@ -279,6 +279,11 @@ async def test_each_node_does_it_to_its_own_devices(autojump_clock: MockClock) -
                 "nobody": "gone",
             }
             assert await listed(nodes, tag="lobby") == ["x", "z"]
+            assert await fleet.tag_counts() == ({"lobby": (2, 2)}, [])
+        with nodes.connected(("c", "z")):
+            assert await fleet.tag_counts() == ({"lobby": (2, 1)}, [])
+            nodes.silent.append("c")
+            assert await fleet.tag_counts() == ({"lobby": (2, 0)}, ["c:50051"])
 
 
 async def test_an_announcement_is_fetched_once_by_each_node() -> None:

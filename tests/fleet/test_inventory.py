@@ -107,6 +107,7 @@ async def test_tags(autojump_clock: MockClock) -> None:
             await at.fleet.tag(["a"], [], ["east", "never-there"])
             assert set(at.fleet.tagged("lobby")) == {"a", "b"}
             assert list(at.fleet.tagged("east")) == ["b"]
+            assert await at.fleet.tag_counts() == ({"east": (1, 1), "lobby": (2, 2)}, ())
             for bad in ("", "two words", "a,b", "-x", "x" * 33, "é", "x\n"):
                 with pytest.raises(BadName, match="a tag has 1 to 32"):
                     await at.fleet.tag(["a"], [bad], [])

@@ -134,6 +134,15 @@ async def test_a_change_by_another_machine_is_in_the_history(autojump_clock: Moc
 # -- what happens
 
 
+async def test_devices_with_a_tag_are_counted_over_all_workers() -> None:
+    async with spread() as at:
+        with at.connected(1, "a"), at.connected(2, "b", 2), at.connected(2, "c", 3):
+            await at.fleet.tag(["a", "b"], ["lobby"], [])
+            await at.fleet.tag(["c"], ["hall"], [])
+            assert await at.fleet.tag_counts() == ({"hall": (1, 1), "lobby": (2, 2)}, ())
+        assert await at.fleet.tag_counts() == ({"hall": (1, 0), "lobby": (2, 0)}, ())
+
+
 async def test_what_happened_at_several_workers_is_told_in_order(autojump_clock: MockClock) -> None:
     async with spread() as at:
         for worker, number in ((1, 1), (2, 2), (1, 3)):

@@ -17,7 +17,8 @@ from audio_server.clips.errors import ClipError
 from audio_server.clips.loader import load_files
 from audio_server.errors import SetupError
 from audio_server.groups.folders import Folders
-from audio_server.groups.groups import GroupRefused, Groups, Takers
+from audio_server.groups.groups import Groups
+from audio_server.groups.interface import GroupRefused, Takers
 from audio_server.groups.kept import KeptGroups
 from audio_server.groups.overrides import NONE, Overrides
 

@@ -64,6 +64,7 @@ async def test_a_group_is_made_changed_and_taken_away(api: Api, home: Path) -> N
         "settings": {"clips": lobby, "lead_ms": 60},
         "clips": ["0-bell", "1-chime"],
         "devices": 0,
+        "connected": 0,
     }
     assert made == expected
     assert await api.get("/api/groups/lobby") == expected
@@ -74,6 +75,40 @@ async def test_a_group_is_made_changed_and_taken_away(api: Api, home: Path) -> N
     gone = await change(api, "DELETE", "/api/groups/lobby", b"")
     assert gone == {**expected, "source": None, "settings": {}, "clips": None}
     assert (await api.ask("GET", "/api/groups/lobby")).status == 404
+
+
+async def test_some_settings_of_a_group_are_changed_and_taken_away(api: Api, home: Path) -> None:
+    lobby = str(home / "data" / "lobby")
+    for body, settings in (
+        ({"lead_ms": 60}, {"lead_ms": 60}),
+        (
+            {"clips": lobby, "stop_goes": "keep"},
+            {"clips": lobby, "lead_ms": 60, "stop_goes": "keep"},
+        ),
+        ({"lead_ms": None, "stop_goes": None}, {"clips": lobby}),
+        ({}, {"clips": lobby}),
+        ({"clips": None}, {}),
+    ):
+        changed = await change(api, "PATCH", "/api/groups/lobby", body)
+        assert changed["settings"] == settings, body  # type: ignore[index]
+        assert changed["source"] == ("api" if settings else None)  # type: ignore[index]
+    for body, status in (({"lead_ms": 59}, 422), ({"lead": 60}, 422), ({"clips": "/"}, 409)):
+        await change(api, "PATCH", "/api/groups/lobby", body, status)
+    await change(api, "PATCH", "/api/groups/hall", {"lead_ms": 60}, 409)
+    assert [one["name"] for one in (await api.get("/api/groups"))["groups"]] == ["hall"]
+
+
+async def test_groups_are_listed_with_the_tags_that_have_no_settings(api: Api) -> None:
+    with api.connected("a"), api.connected("b", 2):
+        await tag(api, "a", "b")
+        await change(api, "POST", "/api/tags", {"devices": ["a"], "add": ["attic"]})
+    with api.connected("b", 2):
+        (hall,) = (await api.get("/api/groups"))["groups"]
+        assert (hall["name"], hall["devices"], hall["connected"]) == ("hall", 0, 0)
+        groups = (await api.get("/api/groups?all=true"))["groups"]
+        counts = [(one["name"], one["devices"], one["connected"]) for one in groups]
+        assert counts == [("attic", 1, 0), ("hall", 0, 0), ("lobby", 2, 1)]
+        assert groups[0]["source"] is None
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ class Slow:
 
 async def test_forty_who_read_slowly_share_one_file() -> None:
     long = Clip.from_packets("long", [PACKET + bytes(300)] * 2000)
-    shared, slow = Sounds(shelf_of([long])), [Slow() for _ in range(40)]
+    shared, clips, slow = Sounds(), shelf_of([long]), [Slow() for _ in range(40)]
     scope = scope_of("GET", "/", {"host": HOST}, "10.0.0.9")
 
     async def listen(one: Slow) -> None:
-        answer = answer_part(Request(scope), await shared.of("long"), "audio/ogg")
+        answer = answer_part(Request(scope), await shared.of(clips, "long"), "audio/ogg")
         await answer(scope, trio.sleep_forever, one.send)
 
     async with trio.open_nursery() as nursery:
@@ -49,30 +49,31 @@ async def test_forty_who_read_slowly_share_one_file() -> None:
             for one in slow:
                 await one.has_part.wait()
         assert {len(one.parts[0]) for one in slow} == {PART_BYTES}
-        assert [await shared.of("long") is await shared.of("long")] == [True]
+        assert [await shared.of(clips, "long") is await shared.of(clips, "long")] == [True]
         assert len(shared._made) == 1
         nursery.cancel_scope.cancel()
     assert len(shared._made) == 0
 
 
 async def test_files_of_many_clips_have_a_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = Sounds(shelf_of(CLIPS))
-    held: Any = [await shared.of("bell")]
+    shared, clips = Sounds(), shelf_of(CLIPS)
+    held: Any = [await shared.of(clips, "bell")]
     monkeypatch.setattr(sounds, "SOUNDS_MAX_BYTES", len(held[0].data) + len(CLIPS[1].frames))
-    held.append(await shared.of("rain"))
+    held.append(await shared.of(clips, "rain"))
     with pytest.raises(Problem, match="try again"):
-        await shared.of("song")
-    assert await shared.of("rain") is held[1]
+        await shared.of(clips, "song")
+    assert await shared.of(clips, "rain") is held[1]
     held.clear()
-    assert (await shared.of("song")).data.startswith(b"OggS")
+    assert (await shared.of(clips, "song")).data.startswith(b"OggS")
 
 
 async def test_so_many_listen_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sounds, "LISTENERS_MAX", 2)
-    shared, scope = Sounds(shelf_of(CLIPS)), scope_of("GET", "/", {"host": HOST}, "10.0.0.9")
+    shared, clips = Sounds(), shelf_of(CLIPS)
+    scope = scope_of("GET", "/", {"host": HOST}, "10.0.0.9")
 
     async def listen() -> None:
-        answer = answer_part(Request(scope), await shared.of("bell"), "audio/ogg")
+        answer = answer_part(Request(scope), await shared.of(clips, "bell"), "audio/ogg")
         await answer(scope, trio.sleep_forever, Slow().send)
 
     async with trio.open_nursery() as nursery:
@@ -80,6 +81,6 @@ async def test_so_many_listen_and_no_more(monkeypatch: pytest.MonkeyPatch) -> No
             nursery.start_soon(listen)
         await trio.testing.wait_all_tasks_blocked(0.05)
         with pytest.raises(Problem, match="try again"):
-            await shared.of("bell")
+            await shared.of(clips, "bell")
         nursery.cancel_scope.cancel()
-    assert (await shared.of("bell")).data
+    assert (await shared.of(clips, "bell")).data

@@ -14,6 +14,11 @@ if #missing > 1 then return missing end
 version = version + 1
 redis.call('HSET', KEYS[1], 'v', text(version), 'd', ARGV[2], 'b', ARGV[3])
 for sha in pairs(named) do redis.call('PERSIST', 'as:b:' .. sha) end
+for _, other in ipairs({'clips', 'groups'}) do -- a blob may be named by several documents
+  local key = 'as:p:' .. other
+  local theirs = key ~= KEYS[1] and redis.call('HGET', key, 'b')
+  for sha in string.gmatch(theirs or '', '%S+') do named[sha] = true end
+end
 for sha in string.gmatch(before or '', '%S+') do
   if not named[sha] then redis.call('PEXPIRE', 'as:b:' .. sha, FORGOTTEN_MS) end
 end

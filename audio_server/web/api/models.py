@@ -212,6 +212,13 @@ class Clips(Struct):
     fixed_because: Annotated[
         str | None, Meta(description="why nothing can be changed here; null where it can")
     ]
+    own: Annotated[
+        bool,
+        Meta(
+            description="false for a group without clips of its own, which has those of all "
+            "devices; the first change gives it a folder with copies of them"
+        ),
+    ] = True
 
 
 class Waveform(Struct):
@@ -350,13 +357,29 @@ class Retitle(Struct, forbid_unknown_fields=True):
     title: Annotated[str, Meta(min_length=1, description="a file's name without a number")]
 
 
-class Upload(Struct, forbid_unknown_fields=True):
+class OfGroup(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The group whose clips are meant."""
+
+    group: Annotated[
+        Tag | None, Meta(description="the clips of this group; without it those of all devices")
+    ] = None
+
+
+class OfWhom(OfGroup, kw_only=True):
+    """The group or the device whose clips are meant."""
+
+    device: Annotated[
+        str | None, Meta(description="the clips of this device: those of its group, or of all")
+    ] = None
+
+
+class Upload(OfGroup, kw_only=True):
     """The name of the file that is sent."""
 
     name: Annotated[str, Meta(description="a file's name, such as bell.flac")]
 
 
-class Points(Struct, forbid_unknown_fields=True):
+class Points(OfWhom, kw_only=True):
     """How fine a waveform shall be."""
 
     points: Annotated[int, Meta(ge=1, le=POINTS_MAX)] = 400

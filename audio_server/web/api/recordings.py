@@ -15,7 +15,7 @@ from audio_server.live.recordings import FolderUnusable, NoSuchRecording, Record
 from audio_server.web.api import models
 from audio_server.web.api import recording_models as shapes
 from audio_server.web.api.at_once import AtOnce
-from audio_server.web.api.clips import FIXED, UNCLEAR, ClipOperations
+from audio_server.web.api.clips import FIXED, UNCLEAR, described
 from audio_server.web.api.operation import ApiRequest, Content, Operation, Problem
 from audio_server.web.api.sounds import LISTENERS_MAX, PART_BYTES, answer_part
 from audio_server.web.context import Context
@@ -35,7 +35,6 @@ class RecordingOperations:
     def __init__(self, context: Context) -> None:
         self._recordings: Recordings | None = context.recordings
         self._repository = context.repository
-        self._clips = ClipOperations(context)
         self._listeners = AtOnce(LISTENERS_MAX, BUSY)
         self._looking = trio.CapacityLimiter(1)
 
@@ -96,7 +95,7 @@ class RecordingOperations:
             await self._repository.upload(f"{found}.opus", _parts(file))
         finally:
             file.close()
-        return await self._clips.list_clips(asked)
+        return described(self._repository)
 
     async def _open(self, name: str) -> BinaryIO:
         """Open a recording. Raises `Problem`."""

@@ -24,6 +24,7 @@ from audio_server.clips.errors import (
 from audio_server.clips.speech import CannotSpeak
 from audio_server.fleet.interface import NotKept, NotReached
 from audio_server.fleet.names import BadName
+from audio_server.groups.interface import GroupRefused, GroupsUnavailable
 from audio_server.web.api.bodies import BodyRoom, read_json, read_query
 from audio_server.web.api.operation import ApiRequest, Operation, Problem
 from audio_server.web.edge import FAILED
@@ -41,6 +42,8 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (CannotSpeak, 503),
     (ClipError, 422),
     (BadName, 422),
+    (GroupRefused, 409),
+    (GroupsUnavailable, 503),
     (NotReached, 503),
     (NotKept, 503),
 )

@@ -78,23 +78,22 @@ class Sound:
 class Sounds:
     """The files of clips that are being listened to. They are made one at a time."""
 
-    def __init__(self, clips: Repository) -> None:
-        self._clips = clips
+    def __init__(self) -> None:
         self._made: WeakValueDictionary[int, Sound] = WeakValueDictionary()
         self._making = trio.Lock()
         self._listeners = AtOnce(LISTENERS_MAX, BUSY)
 
-    async def of(self, name: str) -> Sound:
-        """The file of a clip. Raises `NoSuchClip`, `ClipError`, or `Problem` where there is no
-        room for one more."""
+    async def of(self, clips: Repository, name: str) -> Sound:
+        """The file of one of these clips. Raises `NoSuchClip`, `ClipError`, or `Problem` where
+        there is no room for one more."""
         self._listeners.check()
         async with self._making:
-            clip = self._clips.clips[self._clips.find(name).mode]
+            clip = clips.clips[clips.find(name).mode]
             if (sound := self._made.get(id(clip))) is None:
                 held_bytes = sum(len(sound.data) for sound in self._made.values())
                 if held_bytes and held_bytes + len(clip.frames) > SOUNDS_MAX_BYTES:
                     raise Problem(503, f"{BUSY}; try again in a while")
-                sound = Sound(clip, await self._clips.sound(name), self._listeners)
+                sound = Sound(clip, await clips.sound(name), self._listeners)
                 self._made[id(clip)] = sound
             return sound
 
