@@ -78,6 +78,14 @@ declare namespace Api {
   interface Clips {
     clips: Clip[];
     fixed_because: string | null;
+    own?: boolean;
+  }
+
+  interface Group {
+    name: string;
+    source: "file" | "api" | null;
+    devices: number;
+    connected: number;
   }
 
   interface Recording {
@@ -93,6 +101,7 @@ declare namespace Api {
     name: string;
     mode: number;
     sending: boolean;
+    node: string | null;
     inserted: number;
     left_out: number;
     lost: number;
@@ -200,6 +209,7 @@ interface Elements {
   forget: HTMLButtonElement;
   found: HTMLElement;
   heads: ListOf<HTMLElement>;
+  group: HTMLSelectElement;
   hidden: HTMLElement;
   id: HTMLElement;
   judge: HTMLButtonElement;
@@ -254,6 +264,7 @@ interface Elements {
   untag: HTMLButtonElement;
   uploads: HTMLElement;
   verdicts: HTMLElement;
+  whose: HTMLElement;
   "with-errors": HTMLInputElement;
 }
 

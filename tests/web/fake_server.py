@@ -55,11 +55,14 @@ class FakeServer:
         self.events: list[Json] = []
         self.asked: list[tuple[str, str, Any]] = []
         self.refusals: dict[str, tuple[int, str]] = {}  # path → what it is answered
+        self.failing: dict[str, tuple[int, str]] = {}  # the same for queries
         self.needs_login = False
         self.announcement: Json = {"id": "a1", "sound": "bell", "over": True, "devices": {}}
         self.fixed_because: str | None = None
         self.judged: list[tuple[str, Json]] = []  # what is told of a trial
         self.judging = trio.Event()  # the trial goes on until it is set
+        self.groups: list[Json] = []
+        self.group_clips: dict[str, list[Json]] = {}  # by group or device; others have `clips`
 
     @contextmanager
     def run(self) -> Iterator[FakeServer]:
@@ -207,6 +210,7 @@ class FakeServer:
             ("GET", "/api/recordings", lambda *_: {"recordings": self.recordings}),
             ("DELETE", "/api/recordings/{name}", self._unrecorded),
             ("POST", "/api/recordings/{name}/clip", self._made_a_clip),
+            ("GET", "/api/groups", lambda *_: {"groups": self.groups}),
             ("GET", "/api/clips", self._listed),
             ("POST", "/api/clips", self._added),
             ("POST", "/api/clips/reload", self._listed),
@@ -227,6 +231,8 @@ class FakeServer:
                 self.asked.append((method, request.url.path, said))
             if method != "GET" and (refusal := self.refusals.get(request.url.path)):
                 return JSONResponse({"error": refusal[1]}, refusal[0])
+            if method == "GET" and (failure := self.failing.get(request.url.path)):
+                return JSONResponse({"error": failure[1]}, failure[0])
             answered = answer(request, said)
             return answered if isinstance(answered, Response) else JSONResponse(answered)
 
@@ -328,7 +334,14 @@ class FakeServer:
         return {**self._done(request, said), "id": "a1", "seconds": 0.1}
 
     def _listed(self, request: Request, said: Any) -> Json:
-        return {"clips": self.clips, "fixed_because": self.fixed_because}
+        query = request.query_params
+        whose = query.get("group") or query.get("device") or ""
+        own = self.group_clips.get(whose)
+        facts = {
+            "fixed_because": self.fixed_because,
+            "own": "group" not in query or own is not None,
+        }
+        return {"clips": self.clips if own is None else own, **facts}
 
     def _unrecorded(self, request: Request, said: Any) -> Json:
         name = request.path_params["name"]
@@ -341,6 +354,10 @@ class FakeServer:
 
     def _added(self, request: Request, said: Any) -> Json:
         name = request.query_params["name"].rsplit(".", 1)[0]
+        if group := request.query_params.get("group"):
+            own = self.group_clips.setdefault(group, list(self.clips))
+            own.append(clip(len(own), name))
+            return self._listed(request, said)
         self.clips.append(clip(len(self.clips), name))
         return {"clips": self.clips}
 

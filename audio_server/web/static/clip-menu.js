@@ -14,9 +14,13 @@ export class ClipMenu {
   /** @type {string[]} */
   #names = [];
 
-  /** @param {HTMLSelectElement} select @param {() => void} changed */
-  constructor(select, changed) {
+  #url = "/api/clips";
+
+  // With the id of a device the clips are those of its group.
+  /** @param {HTMLSelectElement} select @param {() => void} changed @param {string} [device] */
+  constructor(select, changed, device) {
     this.#select = select;
+    if (device !== undefined) this.#url += `?${new URLSearchParams({ device })}`;
     this.#changed = changed;
     this.refresh();
     addEventListener("focus", () => this.refresh());
@@ -29,14 +33,14 @@ export class ClipMenu {
   async refresh() {
     /** @type {[Api.Clip[] | null, Api.Channel[]]} */
     const [clips, channels] = await Promise.all([
-      ask("/api/clips").then((answer) => answer.clips, () => null),
+      ask(this.#url).then((answer) => answer.clips, () => null),
       ask("/api/live").then((answer) => answer.channels, () => []),
     ]);
     const names = [...(clips ?? []).map((clip) => clip.name), ...channels.map(value)];
     if (!clips || names.join("\n") === this.#names.join("\n")) return;
     const chosen = this.#select.value;
     this.#names = names;
-    this.#select.replaceChildren(...clips.map(option), ...group(channels));
+    this.#select.replaceChildren(...clips.map(option), ...group(channels, clips.length));
     if (names.includes(chosen)) this.#select.value = chosen;
     this.#select.disabled = this.isEmpty;
     this.#changed();
@@ -69,8 +73,9 @@ function option(clip) {
   return make("option", { value: clip.name, text: `${clip.mode} ${clip.title ?? title(clip.name)}` });
 }
 
-/** @param {Api.Channel[]} channels */
-function group(channels) {
-  const options = channels.map((one) => make("option", { value: value(one), text: `${one.mode} ${one.name}` }));
+// Channels are the modes after the clips.
+/** @param {Api.Channel[]} channels @param {number} clips */
+function group(channels, clips) {
+  const options = channels.map((one, at) => make("option", { value: value(one), text: `${clips + at} ${one.name}` }));
   return options.length ? [make("optgroup", { label: "Live" }, ...options)] : [];
 }

@@ -1,5 +1,6 @@
 // One clip in the list.
 
+import { urlOf } from "./group-menu.js";
 import { button, make, setAttribute, setText } from "./dom.js";
 import { title } from "./shelf.js";
 import { Waveform } from "./waveform.js";
@@ -16,15 +17,17 @@ export class ClipRow {
   #clip = NO_CLIP;
   /** @type {import("./listener.js").Listener} */
   #listener;
+  #group = "";
   #sounds = false;
   #waveform = new Waveform();
 
   // `acts` has `rename(clip)`, `replace(clip, file)` and `remove(clip)`.
   /**
-   * @param {import("./listener.js").Listener} listener @param {import("./order.js").Order} order
+   * @param {string} group @param {import("./listener.js").Listener} listener @param {import("./order.js").Order} order
    * @param {ClipActs} acts
    */
-  constructor(listener, order, acts) {
+  constructor(group, listener, order, acts) {
+    this.#group = group;
     this.#listener = listener;
     this.handle = button("", null, { class: "handle plain", "aria-describedby": "how" });
     this.mode = make("span", { class: "mode" });
@@ -56,7 +59,7 @@ export class ClipRow {
     setText(this.facts, facts(clip));
     setAttribute(this.handle, "aria-label", `Move ${name}, mode ${clip.mode}`);
     setAttribute(this.download, "aria-label", `Download ${name}`);
-    setAttribute(this.download, "href", `${path(clip)}/sound`);
+    setAttribute(this.download, "href", urlOf(this.#group, clip, "/sound"));
     setAttribute(this.download, "download", `${name}.opus`);
     setAttribute(this.rename, "aria-label", `Rename ${name}`);
     setAttribute(this.replace, "aria-label", `Replace ${name}`);
@@ -68,7 +71,7 @@ export class ClipRow {
     this.remove.disabled = !can.remove || !can.now;
     this.replace.disabled = this.rename.disabled = this.listen.disabled = !can.now;
     this.#name();
-    this.#waveform.show(path(clip), clip.key);
+    this.#waveform.show((points) => urlOf(this.#group, clip, "/waveform", { points }), clip.key);
     return this.element;
   }
 
@@ -121,7 +124,7 @@ export class ClipRow {
   /** @param {number} part */
   #play(part) {
     const { seconds } = this.#clip;
-    this.#listener.play(this, `${path(this.#clip)}/sound`, seconds, part * seconds);
+    this.#listener.play(this, urlOf(this.#group, this.#clip, "/sound"), seconds, part * seconds);
   }
 
   /** @param {ClipActs} acts */
@@ -132,9 +135,6 @@ export class ClipRow {
     if (file) acts.replace(this.#clip, file);
   }
 }
-
-/** @param {Api.Clip} clip */
-const path = (clip) => `/api/clips/${encodeURIComponent(clip.name)}`;
 
 /** @param {Api.Clip} clip */
 function facts(clip) {

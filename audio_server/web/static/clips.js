@@ -7,6 +7,7 @@ import { Devices } from "./devices.js";
 import { confirm, prompt } from "./dialog.js";
 import { byId, notice, setText } from "./dom.js";
 import { dropFiles } from "./drop.js";
+import { GroupMenu, clipUrl, urlOf } from "./group-menu.js";
 import { Listener } from "./listener.js";
 import { Order } from "./order.js";
 import { Recordings } from "./recordings.js";
@@ -17,11 +18,11 @@ import { many, title as titleOf } from "./words.js";
 
 const LOOK_MS = 5000;
 const COUNT_MS = 500;
-/** @param {string} name */
-const clipAt = (name) => `/api/clips/${encodeURIComponent(name)}`;
+const OF_ALL = "This group has the clips of all devices. The first change gives it copies of its own.";
 
 class Clips {
-  #shelf = new Shelf();
+  #group = new GroupMenu(() => this.#turn());
+  #shelf = new Shelf(this.#group.value);
   /** @type {Map<string, ClipRow>} */
   #rows = new Map();      // by the key of its clip
   #changes = 0;           // how many have been made: what was asked before one of them is old
@@ -33,8 +34,9 @@ class Clips {
   #timer = null;
   #listener = new Listener((text) => this.#say(text, true));
   #order = new Order(byId("clips"), (from, to) => this.#move(from, to));
-  #uploads = new Uploads(byId("uploads"), (answer) => this.#take(answer));
-  recordings = new Recordings((clips) => this.#take(clips), (text, bad) => this.#say(text, bad));
+  #uploads = new Uploads(byId("uploads"), (answer, path) => this.#sent(answer, path));
+  recordings = new Recordings((clips) => this.#group.value ? this.#look() : this.#take(clips),
+    (text, bad) => this.#say(text, bad));
 
   constructor() {
     byId("add").addEventListener("click", () => byId("files").click());
@@ -57,16 +59,31 @@ class Clips {
   async #look() {
     const changes = this.#changes;
     try {
-      const answer = await ask("/api/clips", { signal: AbortSignal.timeout(LOOK_MS) });
+      const answer = await ask(clipUrl(this.#group.value), { signal: AbortSignal.timeout(LOOK_MS) });
       this.connection.heard();
       if (this.#isUnsure) this.#say("");
       this.#isUnsure = false;
       if (changes === this.#changes && !this.#shelf.isSaving && !this.#order.isDragging) this.#take(answer);
     } catch (error) {
+      if (changes !== this.#changes) return;
       this.#isUnsure = true;
       this.#say(wording(error), true);
       this.connection.failed(error);
     }
+  }
+
+  // The clips of another group, or of all devices: nothing of the last ones is left.
+  #turn() {
+    this.#changes += 1;
+    this.#listener.stop();
+    this.#shelf = new Shelf(this.#group.value);
+    this.#rows.clear();
+    this.#isTold = false;
+    this.#isUnsure = true;
+    byId("clips").replaceChildren();
+    setText(byId("count"), "");
+    setText(byId("whose"), "");
+    this.#look();
   }
 
   // Nothing can be changed while the server is away. What others have changed by then is seen at once.
@@ -88,6 +105,13 @@ class Clips {
     this.#draw();
   }
 
+  // A file may have been for a group that is not shown any more.
+  /** @param {Api.Clips} answer @param {string} path */
+  #sent(answer, path) {
+    const group = new URL(path, location.href).searchParams.get("group") ?? "";
+    if (group === this.#group.value) this.#take(answer);
+  }
+
   /** @param {string} text */
   #say(text, bad = false) {
     notice(byId("notice"), text, bad);
@@ -103,6 +127,7 @@ class Clips {
     for (const key of this.#rows.keys()) if (!keys.has(key)) this.#rows.delete(key);
     place(byId("clips"), rows);
     setText(byId("count"), [many(clips.length, "clip"), ...(fixed ? [fixed] : [])].join(" · "));
+    setText(byId("whose"), this.#shelf.isOwn ? "" : OF_ALL);
     byId("add").disabled = Boolean(fixed) || this.#isAway;
     byId("reload").disabled = this.#isAway;
   }
@@ -123,7 +148,7 @@ class Clips {
 
   /** @param {string} key */
   #row(key) {
-    const row = this.#rows.get(key) ?? new ClipRow(this.#listener, this.#order, {
+    const row = this.#rows.get(key) ?? new ClipRow(this.#group.value, this.#listener, this.#order, {
       rename: (clip) => this.#rename(clip),
       replace: (clip, file) => this.#replace(clip, file),
       remove: (clip) => this.#remove(clip),
@@ -145,12 +170,12 @@ class Clips {
   }
 
   #reload() {
-    return this.#change("POST", "/api/clips/reload", "The folder was read again.");
+    return this.#change("POST", clipUrl(this.#group.value, "/reload"), "The folder was read again.");
   }
 
   /** @param {Api.Clip} clip @param {File} file */
   #replace(clip, file) {
-    return this.#uploads.send(file, "PUT", clipAt(clip.name), `${title(clip)} has a new sound.`);
+    return this.#uploads.send(file, "PUT", urlOf(this.#group.value, clip), `${title(clip)} has a new sound.`);
   }
 
   /** @param {Api.Clip} clip */
@@ -158,14 +183,14 @@ class Clips {
     const old = title(clip);
     const name = await prompt(`Rename ${old}`, "Title", old, "Rename", { hint: "Its mode stays." });
     if (!name || name === old) return;
-    await this.#change("PATCH", clipAt(clip.name), `${old} is called ${name}.`, { title: name });
+    await this.#change("PATCH", urlOf(this.#group.value, clip), `${old} is called ${name}.`, { title: name });
   }
 
   /** @param {Api.Clip} clip */
   async #remove(clip) {
     const text = "What plays goes on to its end. Each clip after it moves up by one mode.";
     if (!await confirm(`Remove ${title(clip)}?`, text, "Remove", { danger: true })) return;
-    await this.#change("DELETE", clipAt(clip.name), `${title(clip)} was removed.`);
+    await this.#change("DELETE", urlOf(this.#group.value, clip), `${title(clip)} was removed.`);
   }
 
   /** @param {number} from @param {number} to */
@@ -185,8 +210,9 @@ class Clips {
 
   /** @param {File[]} files */
   async #add(files) {
+    const group = this.#group.value;
     for (const file of files) {
-      const path = `/api/clips?name=${encodeURIComponent(file.name)}`;
+      const path = clipUrl(group, "", { name: file.name });
       await this.#uploads.send(file, "POST", path, "was added.");
     }
   }

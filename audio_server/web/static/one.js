@@ -41,7 +41,7 @@ class Page {
     document.title = `${this.#id} · Streaming Audio Server`;
     setText(byId("name"), this.#id);
     this.#listen();
-    this.clips = new ClipMenu(byId("clip"), () => this.#enable());
+    this.clips = new ClipMenu(byId("clip"), () => this.#enable(), this.#id);
     about().then((facts) => facts?.judge && this.#findings.command(facts.judge, this.#id));
     this.connection = new Connection(`/api/events?device=${encodeURIComponent(this.#id)}&follow=1`, {
       take: (_, event) => this.#happened(event),
@@ -103,6 +103,7 @@ class Page {
 
   /** @param {Api.Device} row */
   #show(row) {
+    if (this.#row && `${row.tags}` !== `${this.#row.tags}`) this.clips.refresh();  // another group's, perhaps
     this.#row = row;
     this.#isUnknown = false;
     this.#devices.take({ now: row.playing?.at, rows: [row], gone: [] }, true);

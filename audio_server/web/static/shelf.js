@@ -1,8 +1,10 @@
 // The clips as the server has them, and the order that the user wants while the server is told.
 
 import { ask } from "./ask.js";
+import { clipUrl } from "./group-menu.js";
 
 export class Shelf {
+  #group = "";
   /** @type {Api.Clip[]} */
   #served = [];
   /** @type {string[] | null} */
@@ -10,11 +12,19 @@ export class Shelf {
   #saving = false;
   /** @type {string | null} */
   fixed = null;     // why nothing can be changed here
+  isOwn = true;     // false for a group that has the clips of all devices
+
+  // Without a group the clips of all devices.
+  /** @param {string} group */
+  constructor(group) {
+    this.#group = group;
+  }
 
   // An answer of the API.
   /** @param {Api.Clips} answer */
-  take({ clips, fixed_because: fixed = null }) {
+  take({ clips, fixed_because: fixed = null, own = true }) {
     this.#served = clips;
+    this.isOwn = own;
     this.fixed = fixed;
   }
 
@@ -49,7 +59,7 @@ export class Shelf {
       while (this.#wanted) {
         const asked = this.#wanted;
         const names = this.clips.map((clip) => clip.name);
-        this.take(await ask("/api/clips/order", { method: "PUT", json: { names } }));
+        this.take(await ask(clipUrl(this.#group, "/order"), { method: "PUT", json: { names } }));
         if (this.#wanted === asked) this.#wanted = null;
       }
     } finally {

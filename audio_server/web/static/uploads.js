@@ -10,11 +10,11 @@ const BROKEN_OFF = "Not sent: the server is away, or the file cannot be read any
 export class Uploads {
   /** @type {Element} */
   #list;
-  /** @type {(answer: any) => void} */
+  /** @type {(answer: any, path: string) => void} */
   #done;
 
-  // `done` gets the server's answer to each that it has taken.
-  /** @param {Element} list @param {(answer: any) => void} done */
+  // `done` gets the server's answer to each that it has taken, and where it was sent.
+  /** @param {Element} list @param {(answer: any, path: string) => void} done */
   constructor(list, done) {
     this.#list = list;
     this.#done = done;
@@ -33,7 +33,7 @@ export class Uploads {
       return;
     }
     try {
-      this.#done(jsonOf(text));
+      this.#done(jsonOf(text), path);
       line.done(words);
     } catch (error) {
       line.failed(wording(error));

@@ -16,14 +16,14 @@ export class Waveform {
     this.element = make("div", { class: "waveform", "aria-hidden": "true" });
   }
 
-  // Draws the clip at `path`; nothing where the server has no waveform of it. `version` is another
+  // Draws the clip, of which `at` gives the address for so many points; nothing where the server has no waveform of it. `version` is another
   // one when its sound is.
-  /** @param {string} path @param {string} version */
-  async show(path, version) {
+  /** @param {(points: string) => string} at @param {string} version */
+  async show(at, version) {
     if (version === this.#shown) return;
     this.#shown = version;
     try {
-      const load = () => ask(`${path}/waveform?points=${POINTS}`, { priority: "low" });
+      const load = () => ask(at(String(POINTS)), { priority: "low" });
       const { peaks } = await inTurn("load", load);
       if (version !== this.#shown) return;
       this.element.replaceChildren(drawing(peaks, "rest"), drawing(peaks, "heard"));
