@@ -136,7 +136,7 @@ class Repository:
         one = self._shown.loaded[self.find(name).mode]
         async with self._places.drawing:
             drawn = await peaks(one.clip, points, one.key, self._cache)
-        keys = {one.key for one in self._shown.loaded}
+        keys = {one.key for one in (*self._shown.loaded, *self._others())}
         await trio.to_thread.run_sync(self._cache.trim, keys, limiter=self._places.drawing)
         return drawn
 

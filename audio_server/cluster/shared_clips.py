@@ -175,7 +175,7 @@ class SharedClips(ListedClips):
         await self._show_listed(listed)
         self._document = document
         await trio.to_thread.run_sync(self._store.keep, document, listed)
-        keys = {key_of(one.sha) for one in listed}
+        keys = {key_of(one.sha) for one in listed} | {one.key for one in self._others()}
         await trio.to_thread.run_sync(self.cache.trim, keys)
 
     async def _show_listed(self, listed: Sequence[Listed]) -> None:

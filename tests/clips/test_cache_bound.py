@@ -14,6 +14,7 @@ from repository_kit import body, sound
 
 from audio_server.clips import cache as caches
 from audio_server.clips.cache import FORMAT, PART_MAX_S, Cache
+from audio_server.clips.loader import load_files
 from audio_server.clips.repository import Repository, open_repository
 
 SIZE = 1000
@@ -178,6 +179,11 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
+def make_old(folder: Path) -> None:
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+
+
 def keys_in(folder: Path) -> set[str]:
     return {path.stem for path in folder.iterdir()}
 
@@ -194,5 +200,22 @@ async def test_a_server_keeps_the_entries_of_its_clips(folder: Path, cache: Path
     await repository.upload("new.opus", body(sound(3)))
     await repository.peaks("new", 10)
     keys = {loaded.key for loaded in repository._shown.loaded}
+    assert keys <= keys_in(cache)
+    assert size(cache) <= 1 << 20
+
+
+async def test_a_server_keeps_the_entries_of_its_groups(folder: Path, cache: Path) -> None:
+    """Each folder of clips trims the cache, which all of them share."""
+    other = folder.parent / "lobby"
+    other.mkdir()
+    for at, seconds in ((folder, 0.1), (other, 0.2)):
+        write_sound(at / "00-x.wav", chirp(48_000, seconds))
+    repository = await open_repository(folder, cache, cache_mib=1)
+    lobby = await load_files(other, cache=repository.cache)
+    repository.share(lambda: lobby)
+    make_old(cache)
+    fill(cache, 1200)
+    await repository.peaks("x", 10)
+    keys = {loaded.key for loaded in (*lobby, *repository.loaded)}
     assert keys <= keys_in(cache)
     assert size(cache) <= 1 << 20
