@@ -44,6 +44,7 @@ import structlog
 import trio
 
 from audio_server.process.heap import trim_heap
+from audio_server.process.huge_pages import keep_huge_pages
 from audio_server.process.socket_errors import translate_without_cycles
 
 EVERY_S = 0.5
@@ -214,6 +215,7 @@ async def collecting(meter: Meter, lead_s: Callable[[], float]) -> AsyncIterator
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(collector.run)
+            nursery.start_soon(keep_huge_pages)
             yield
             nursery.cancel_scope.cancel()
     finally:
