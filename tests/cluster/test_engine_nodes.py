@@ -289,7 +289,8 @@ async def test_a_blob_that_is_offered_is_fetched_once(
         async def fetch() -> None:
             fetched.append(await b.nodes.offered(sha))
 
-        before = int(engine.ask("INFO", "commandstats").split("cmdstat_get:calls=")[1][0])
+        calls = engine.ask("INFO", "commandstats").split("cmdstat_get:calls=")[1]
+        before = int(calls.split(",")[0])
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(fetch)
