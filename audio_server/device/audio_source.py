@@ -41,8 +41,7 @@ class AudioSource(Protocol):
         a pause.
         """
 
-    # A source may have `begin_take(lead_s)` as well, which returns the source of one take. That one
-    # is asked for positions that never go back, and has `refill`, the most packets of a wake.
+    # A live channel has `begin_take(lead_s)` as well, which returns the `LiveTake` of one take.
 
 
 class PacketSource:
