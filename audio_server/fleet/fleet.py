@@ -46,6 +46,7 @@ class Fleet:
         self.following = agents.subscribers.following
         self.at_work, self.collect_all = rows.at_work, rows.collect_all
         self.all, self.listed, self.keys = rows.all, rows.listed, rows.keys
+        self.ids = rows.ids
         self.watching, self.forget = rows.watching, rows.forget
         self.tag_counts = rows.tag_counts
         self.rename, self.tag, self.tags_of = labels.rename, labels.tag, labels.tags_of

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from math import inf
 from typing import Any
 
 import msgspec
@@ -21,11 +20,9 @@ from audio_server.fleet.change_tracker import LOOK_S
 from audio_server.fleet.event_numbers import PROCESSES
 from audio_server.fleet.fleet import Fleet
 from audio_server.fleet.interface import Event, Row
-from audio_server.fleet.listing import Keys, Wanted, keys_of
+from audio_server.fleet.listing import Keys, Wanted
+from audio_server.fleet.recent_keys import KeysFrom, Places, RecentKeys
 from audio_server.fleet.row_news import is_news
-
-RECENT_S = 1.0
-"""How old the rows may be among which nodes that watch are given the first ones."""
 
 ROWS_AT_ONCE = 50
 TAGS_AT_ONCE = 1000
@@ -37,11 +34,13 @@ class NodeAnswers:
 
     def __init__(self, fleet: Fleet, fetch: Fetch) -> None:
         self._fleet = fleet
-        self._recent = RecentRows(fleet)
+        self._recent = RecentKeys(fleet)
         answers: Mapping[str, Callable[..., Parts]] = {
             **AgentAnswers(fleet, fetch).by_name,
             "keys": self._keys,
             "connected": self._connected,
+            "places": self._places,
+            "keys_from": self._keys_from,
             "rows": self._rows,
             "follow": self._follow,
             "follow_events": self._follow_events,
@@ -63,7 +62,16 @@ class NodeAnswers:
         """Return the keys of the rows that are wanted, which may be as of a moment ago."""
         if not recent:
             return await self._fleet.keys(wanted)
-        return await keys_of(await self._recent.rows(wanted), wanted)
+        keys, found, _ = await self._recent.first(wanted)
+        return Keys(keys, found)
+
+    async def places(self, wanted: Wanted, count: int) -> Places:
+        """Return keys, evenly spaced, as of a moment ago."""
+        return await self._recent.places(wanted, count)
+
+    async def keys_from(self, wanted: Wanted) -> KeysFrom:
+        """Return keys that follow `wanted.after`, as of a moment ago."""
+        return await self._recent.first(wanted)
 
     async def _keys(self, wanted: list[Any], recent: bool) -> Parts:
         yield await self.keys(msgspec.convert(wanted, Wanted), recent=recent)
@@ -76,6 +84,12 @@ class NodeAnswers:
     async def _connected(self) -> Parts:
         for some in in_parts(list((await self.connected()).items()), TAGS_AT_ONCE):
             yield dict(some)
+
+    async def _places(self, wanted: list[Any], count: int) -> Parts:
+        yield await self.places(msgspec.convert(wanted, Wanted), count)
+
+    async def _keys_from(self, wanted: list[Any]) -> Parts:
+        yield await self.keys_from(msgspec.convert(wanted, Wanted))
 
     async def _rows(self, device_ids: list[str]) -> Parts:
         for some in in_parts(device_ids, ROWS_AT_ONCE):
@@ -124,25 +138,6 @@ class NodeAnswers:
 
     async def _forget(self, device_id: str) -> Parts:
         yield {device_id: await self._fleet.forget(device_id)}
-
-
-class RecentRows:
-    """The rows of a fleet, made anew after `RECENT_S`: many that watch cost as much as one."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._rows: dict[tuple[bool, bool], tuple[float, list[Row]]] = {}
-        self._turn = trio.Lock()
-
-    async def rows(self, wanted: Wanted) -> list[Row]:
-        """Return all rows among which the wanted ones are."""
-        which = wanted.includes_connected, wanted.includes_away
-        async with self._turn:
-            made_at, rows = self._rows.get(which, (-inf, []))
-            if trio.current_time() - made_at > RECENT_S:
-                rows = list(await self._fleet.all(wanted))
-                self._rows = {which: (trio.current_time(), rows)}
-            return rows
 
 
 async def _next_event(events: trio.MemoryReceiveChannel[Event], until: float) -> Event | None:

@@ -89,16 +89,23 @@ _WHOLE = {"rows", "follow", "events", "follow_events"}
 """Questions whose answers are given on as they are: newer nodes may tell more."""
 
 
-_TEXT_KEYS = tuple[list[tuple[list[str] | None, str]], int]
-_NUMBER_KEYS = tuple[list[tuple[list[float] | None, str]], int]
+_TextKeys = list[tuple[list[str] | None, str]]
+_NumberKeys = list[tuple[list[float] | None, str]]
+
+_KEYS: Mapping[str, tuple[Any, Any]] = {
+    "keys": (tuple[_TextKeys, int], tuple[_NumberKeys, int]),
+    "places": (tuple[int, _TextKeys, list[int]], tuple[int, _NumberKeys, list[int]]),
+    "keys_from": (tuple[_TextKeys, int, int], tuple[_NumberKeys, int, int]),
+}
+"""The types of parts with keys that are texts, and with those that are numbers."""
 
 
 def checker_of(what: str, facts: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return a function that returns a part of the answer to a question in its types, and raises
     `Incompatible` for one of another version."""
     is_whole = what in _WHOLE
-    if what == "keys":
-        kind: Any = _TEXT_KEYS if facts["wanted"].sort in TEXTS else _NUMBER_KEYS
+    if what in _KEYS:
+        kind: Any = _KEYS[what][0 if facts["wanted"].sort in TEXTS else 1]
     else:
         kind = _PARTS[what]
 

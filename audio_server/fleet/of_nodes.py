@@ -196,10 +196,10 @@ class NodeRows:
         return self._windows.is_full
 
     def watching(
-        self, wanted: Wanted | None = None
+        self, wanted: Wanted | None = None, offset: int = 0
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Give server-sent events of the rows that are wanted, for the block."""
-        return self._windows.watching(wanted or Wanted())
+        return self._windows.watching(wanted or Wanted(), offset)
 
     async def all(self, wanted: Wanted) -> list[Row]:
         """Return the rows that are wanted, page by page."""
@@ -228,6 +228,10 @@ class NodeRows:
         own = (await self._own.tag_counts()).tags
         counts = {tag: TagCount(one.known, connected[tag]) for tag, one in own.items()}
         return TagCounts(counts, sorted(set(answers.missing)))
+
+    async def ids(self, wanted: Wanted) -> Sequence[str]:
+        """Return the ids of the rows that are wanted, of the nodes that answer."""
+        return await self._rows.ids(wanted)
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory of all nodes; one that has neither name nor tags may

@@ -45,15 +45,19 @@ class Rows(Protocol):
     async def tag_counts(self) -> TagCounts:
         """Return how many devices have each tag."""
 
+    async def ids(self, wanted: Wanted) -> Sequence[str]:
+        """Return the ids of all rows that are wanted, or somewhat more than the limit."""
+
     def watching(
-        self, wanted: Wanted | None = None
+        self, wanted: Wanted | None = None, offset: int = 0
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[bytes]]:
         """Give server-sent events: `all` with all rows, then `changes`, with rows that changed
         and the ids of devices that are gone. Of very many rows `all` has the first, and `changes`
         right after it the others. `away` has rows of absent devices that an operator changed, and
         `forgotten` ids. They end with `run`, and for a subscriber that is too slow.
 
-        Of several nodes there are the rows that are wanted, and no others: see `windows`."""
+        Of several nodes there are the rows that are wanted, from a place of the list on, and no
+        others: see `windows`."""
 
     async def forget(self, device_id: str) -> Outcome:
         """Remove a device from the inventory, with its name, tags and mode; fails for one that is

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import trio
 
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.peers import NodeFacts
@@ -12,9 +14,14 @@ from audio_server.fleet.interface import Row
 from audio_server.fleet.listing import Key, Keys, Page, Wanted, ordered
 from audio_server.fleet.node_answers import NodeAnswers
 from audio_server.fleet.nodes_around import Answers, NodesAround
+from audio_server.fleet.recent_keys import Places
+from audio_server.fleet.seek import SAMPLES, anchor_at
 
 LIMIT = 500
 """Rows at a time, at most."""
+
+BATCH = 1_000
+"""Ids between two checkpoints."""
 
 KEYS_S = 1.0
 ROWS_S = 1.0
@@ -31,10 +38,18 @@ class KeysOfNodes(NamedTuple):
 
 
 class PageOfNodes(NamedTuple):
-    """A page, and the node of each of its rows."""
+    """A page, the node of each of its rows, and the place of the first one in the whole list."""
 
     page: Page
     nodes: Mapping[str, str]
+    offset: int = 0
+
+
+class KeysAt(NamedTuple):
+    """Keys, and the place of the first one in the whole list."""
+
+    keys: KeysOfNodes
+    offset: int
 
 
 class RowsOfNodes:
@@ -70,38 +85,83 @@ class RowsOfNodes:
         async def here() -> list[Any]:
             return [await self._answers.keys(wanted, recent=recent)]
 
+        answers = await self._ask("keys", here, wanted, max_age_s, recent=recent)
+        merged = _merged(answers.parts, wanted)
+        return KeysOfNodes(*merged, tuple(sorted(answers.missing)))
+
+    async def ids(self, wanted: Wanted) -> list[str]:
+        """Return the ids of all devices that match, or a few more than `wanted.limit`."""
+
+        async def here() -> list[Any]:
+            return [await self._answers.keys(wanted)]
+
+        answers = await self._ask("keys", here, wanted, 0.0, recent=False)
+        ids: dict[str, None] = {}
+        for keys, _ in answers.all():
+            for start in range(0, len(keys), BATCH):
+                ids.update((device_id, None) for _, device_id in keys[start : start + BATCH])
+                await trio.lowlevel.checkpoint()
+        return list(ids)
+
+    async def keys_at(self, wanted: Wanted, offset: int, max_age_s: float) -> KeysAt:
+        """Return keys from a place of the whole list on, as they were a moment ago."""
+
+        async def places() -> list[Any]:
+            return [await self._answers.places(wanted, SAMPLES)]
+
+        told = await self._ask("places", places, wanted, max_age_s, count=SAMPLES)
+        found = {node: Places(*parts[0]) for node, parts in told.parts.items() if parts}
+        offset = min(offset, max(0, sum(one.found for one in found.values()) - 1))
+        anchor = anchor_at(offset, found, wanted)
+        more = wanted._replace(after=anchor.after, limit=anchor.most + (wanted.limit or LIMIT))
+
+        async def here() -> list[Any]:
+            return [await self._answers.keys_from(more)]
+
+        answers = await self._ask("keys_from", here, more, max_age_s)
+        before = sum(part[2] for part in answers.all())
+        parts = {node: [part[:2] for part in some] for node, some in answers.parts.items()}
+        (keys, count), nodes = _merged(parts, more)
+        start = max(0, offset - before)
+        cut = keys[start : start + (wanted.limit or LIMIT)]
+        missing = tuple(sorted({*told.missing, *answers.missing}))
+        return KeysAt(KeysOfNodes(Keys(cut, count), nodes, missing), before + start)
+
+    async def _ask(
+        self,
+        what: str,
+        here: Callable[[], Awaitable[list[Any]]],
+        wanted: Wanted,
+        max_age_s: float,
+        **facts: Any,
+    ) -> Answers:
+        """Ask all nodes that may have some; this one knows all that are away, unless it cannot."""
         of_others = wanted
         if wanted.includes_away and self._own.labels.share_devices:  # they are known here
             of_others = wanted._replace(state="connected")
         if of_others is not wanted and not wanted.includes_connected:
             missing = (await self._nodes.peers.around(max_age_s)).missing
-            answers = Answers({self._nodes.node: await here()}, list(missing))
-        else:
-            answers = await self._nodes.ask_all(
-                "keys", KEYS_S, here, max_age_s=max_age_s, wanted=of_others, recent=recent
-            )
-        nodes: dict[str, list[str]] = {}
-        keys: list[Key] = []
-        found = 0
-        for node, parts in answers.parts.items():
-            for some, count in parts:
-                found += count
-                for value, device_id in some:
-                    keys.append((value, device_id))
-                    nodes.setdefault(device_id, []).append(node)
-        cut = ordered(keys, wanted)[: wanted.limit]
-        return KeysOfNodes(Keys(cut, found), nodes, tuple(sorted(answers.missing)))
+            return Answers({self._nodes.node: await here()}, list(missing))
+        return await self._nodes.ask_all(
+            what, KEYS_S, here, max_age_s=max_age_s, wanted=of_others, **facts
+        )
 
     async def page(self, wanted: Wanted) -> Page:
         """Return the rows that are wanted, `LIMIT` at most."""
         return (await self.page_of_nodes(wanted)).page
 
-    async def page_of_nodes(self, wanted: Wanted, max_age_s: float = 0.0) -> PageOfNodes:
-        """Return the rows that are wanted, and their nodes. With `max_age_s` rows are chosen as
-        they were a moment ago."""
+    async def page_of_nodes(
+        self, wanted: Wanted, max_age_s: float = 0.0, offset: int = 0
+    ) -> PageOfNodes:
+        """Return the rows that are wanted, from a place of the list on, and their nodes. With
+        `max_age_s` rows are chosen as they were a moment ago, and so they are with an `offset`."""
         limit = min(wanted.limit or LIMIT, LIMIT)
         more = wanted._replace(limit=limit + 1)  # the last one tells whether others follow
-        (keys, found), nodes, missing = await self.keys(more, max_age_s)
+        if offset:
+            told, offset = await self.keys_at(more, offset, max_age_s)
+        else:
+            told = await self.keys(more, max_age_s)
+        (keys, found), nodes, missing = told
         cut = keys[:limit]
         if wanted.includes_away:
             nodes = await self._with_homes([device_id for _, device_id in cut], nodes)
@@ -113,7 +173,7 @@ class RowsOfNodes:
         all_missing = tuple(sorted({*missing, *not_told}))
         shown = [rows[device_id][1] for _, device_id in cut if device_id in rows]
         page = Page(shown, found, last, all_missing)
-        return PageOfNodes(page, {key: node for key, (node, _) in rows.items()})
+        return PageOfNodes(page, {key: node for key, (node, _) in rows.items()}, offset)
 
     async def _with_homes(
         self, device_ids: Sequence[str], nodes: Mapping[str, list[str]]
@@ -191,6 +251,22 @@ class RowsOfNodes:
     def nodes(self) -> NodesAround:
         """The nodes that are asked."""
         return self._nodes
+
+
+def _merged(
+    parts: Mapping[str, Sequence[tuple[Sequence[Key], int]]], wanted: Wanted
+) -> tuple[Keys, Mapping[str, list[str]]]:
+    """Return the first keys of all nodes, and the nodes that know each device."""
+    nodes: dict[str, list[str]] = {}
+    keys: list[Key] = []
+    found = 0
+    for node, some in parts.items():
+        for told, count in some:
+            found += count
+            for value, device_id in told:
+                keys.append((value, device_id))
+                nodes.setdefault(device_id, []).append(node)
+    return Keys(ordered(keys, wanted)[: wanted.limit], found), nodes
 
 
 def _seen_at(row: Row) -> tuple[bool, float]:

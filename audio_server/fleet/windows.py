@@ -26,8 +26,8 @@ FOLLOWED_S = 2.0
 SLACK_S = 1.0
 """How much later than that a node may end its answer."""
 
-AWAY_S = 30.0
-"""How often a window on devices that are away is chosen anew."""
+AWAY_S = 10.0
+"""How often a window on devices that are away, too, is chosen anew."""
 
 LEFT_PAUSE_S = 0.5
 """Pause before a window is chosen anew because a device of it has left its node."""
@@ -52,11 +52,14 @@ class Windows:
         return len(self._open) >= WATCHERS_MAX
 
     @contextmanager
-    def watching(self, wanted: Wanted) -> Iterator[trio.MemoryReceiveChannel[bytes]]:
+    def watching(
+        self, wanted: Wanted, offset: int = 0
+    ) -> Iterator[trio.MemoryReceiveChannel[bytes]]:
         """Give server-sent events for the block: `all` with the rows of the window, then `changes`
-        with rows that are new in it or have changed, and ids of those that are `gone` from it."""
+        with rows that are new in it or have changed, and ids of those that are `gone` from it. The
+        window begins at a place of the list; `ids` are those in it, in their order."""
         send, receive = trio.open_memory_channel[bytes](BEHIND_MAX)
-        window = _Window(self._rows, wanted, send)
+        window = _Window(self._rows, wanted, offset, send)
         life = self._open[window] = trio.CancelScope()
         if self._nursery is None:
             send.close()
@@ -88,11 +91,16 @@ class Windows:
 
 class _Window:
     def __init__(
-        self, rows: RowsOfNodes, wanted: Wanted, send: trio.MemorySendChannel[bytes]
+        self,
+        rows: RowsOfNodes,
+        wanted: Wanted,
+        offset: int,
+        send: trio.MemorySendChannel[bytes],
     ) -> None:
         self.send = send
         self._rows = rows
         self._wanted = wanted
+        self._offset = offset
         self._shown: dict[str, Row] | None = None
         self._facts: Any = None
 
@@ -100,20 +108,32 @@ class _Window:
         """Tell until the channel is full."""
         try:
             while True:
-                page, nodes = await self._rows.page_of_nodes(self._wanted, max_age_s=1.0)
-                self._tell_page(page, await self._rows.counts())
-                if self._wanted.includes_away:
-                    await trio.sleep(AWAY_S)  # such a list is long, and changes seldom
-                    continue
-                with trio.move_on_after(FOLLOWED_S + SLACK_S) as following:
-                    await self._follow_rows(nodes, following)
+                page, nodes, offset = await self._rows.page_of_nodes(
+                    self._wanted, max_age_s=1.0, offset=self._offset
+                )
+                self._tell_page(page, offset, await self._rows.counts())
+                again_at = trio.current_time()
+                if self._wanted.includes_away:  # such a list is long
+                    again_at += AWAY_S
+                is_left = False
+                while not is_left:
+                    with trio.move_on_after(FOLLOWED_S + SLACK_S) as following:
+                        await self._follow_rows(nodes, following)
+                    is_left = following.cancelled_caught or trio.current_time() >= again_at
         except* (trio.WouldBlock, trio.BrokenResourceError):
             pass  # it begins anew with all rows of its window
 
-    def _tell_page(self, page: Page, counts: Mapping[str, int]) -> None:
+    def _tell_page(self, page: Page, offset: int, counts: Mapping[str, int]) -> None:
         rows = {row["id"]: row for row in page.rows}
         limit = min(self._wanted.limit or LIMIT, LIMIT)
-        facts = {"found": page.found, "limit": limit, "counts": counts, "missing": page.missing}
+        facts = {
+            "found": page.found,
+            "limit": limit,
+            "offset": offset,
+            "ids": list(rows),
+            "counts": counts,
+            "missing": page.missing,
+        }
         if self._shown is None:
             self._send("all", page.rows, [], facts)
         else:
@@ -134,7 +154,8 @@ class _Window:
         own = self._rows.nodes.node
         ids: dict[str, list[str]] = {}
         for device_id, node in nodes.items():
-            ids.setdefault(node, []).append(device_id)
+            if (self._shown or {}).get(device_id, {}).get("connected"):
+                ids.setdefault(node, []).append(device_id)
 
         def hear(node: str, rows: Sequence[Row]) -> None:
             name = self._rows.nodes.peers.name_of(node)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -14,85 +13,25 @@ from asgi import ask
 from fleet_kit import next_event
 from node_stand import Between, NodeStand
 from starlette.types import ASGIApp
+from stub_nodes import DEVICES, NODES, StubNode
 
 from audio_server.clips.repository import Repository
 from audio_server.cluster.away import Away
 from audio_server.cluster.inventory import SharedInventory
-from audio_server.cluster.peers import NodeFacts
 from audio_server.device.entry import Entry
 from audio_server.fleet.fleet import Fleet
-from audio_server.fleet.interface import Row
-from audio_server.fleet.inventory import Inventory
-from audio_server.fleet.listing import Key, Wanted, key_of, keys_of, ordered
+from audio_server.fleet.interface import Outcome
+from audio_server.fleet.listing import Wanted, ordered
 from audio_server.settings import Settings
 from audio_server.web.access import Admitted
 from audio_server.web.app import make_app
 from audio_server.web.context import Context
-
-NODES, DEVICES = 20, 5_000
 
 MOST_BYTES = 1_000_000
 MOST_S = 1.0
 """Of CPU: the machine may have other work."""
 
 NOWHERE = Path("nowhere")
-
-BLANK = Inventory().row("")
-
-
-class StubNode:
-    """Devices that are rows. It answers as a node does that has done its part already: the first
-    keys are ready in two orders."""
-
-    def __init__(self, between: Between, number: int) -> None:
-        self.name = f"node-{number}:50051"
-        self.rows: dict[str, Row] = {}
-        for place in range(DEVICES):
-            device_id = f"device-{place * NODES + number:06}"
-            name = f"Room {place * NODES + number}" if place % 2 else None
-            facts = {"connected": True, "since": 1.0, "last_seen": None, "mode": place % 5}
-            self.rows[device_id] = {**BLANK, "id": device_id, "name": name, **facts}
-        self.keys: dict[str, list[Key]] = {
-            sort: ordered((key_of(row, sort) for row in self.rows.values()), Wanted())  # type: ignore[arg-type]
-            for sort in ("id", "name")
-        }
-        self.told = 0
-        between.nodes[f"node{number}"] = self
-
-    def has(self, device_id: str) -> bool:
-        return device_id in self.rows
-
-    def facts(self) -> NodeFacts:
-        return NodeFacts(self.name, len(self.rows), 100, 1)
-
-    def asked(self, question: Any) -> None:
-        trio.lowlevel.spawn_system_task(self._answer, question)
-
-    async def _answer(self, question: Any) -> None:
-        for part in await getattr(self, f"_{question.what}")(**question.facts):
-            self.told += len(msgspec.msgpack.encode(part))
-            question.add(part)
-        question.end(is_answered=True)
-
-    async def _keys(self, wanted: Any, recent: bool) -> list[Any]:
-        wanted = msgspec.convert(wanted, Wanted)
-        if wanted.q:  # twenty nodes share one core here: few rows are worth a look
-            last = wanted.q.rpartition(" ")[2]
-            likely = [row for row in self.rows.values() if row["id"].endswith(last)]
-            return [await keys_of(likely, wanted)]
-        keys = self.keys[wanted.sort]
-        if wanted.after is not None:
-            keys = ordered(keys, wanted)
-        return [(keys[: wanted.limit], len(self.rows))]
-
-    async def _rows(self, device_ids: list[str]) -> list[Any]:
-        return [[self.rows[one] for one in device_ids]]
-
-    async def _follow(self, device_ids: list[str], for_s: float) -> list[Any]:
-        await trio.sleep(for_s / 4)
-        news = [{**self.rows[one], "mode": 4} for one in device_ids]
-        self.rows |= {row["id"]: row for row in news}
-        return [news]
 
 
 @pytest.fixture
@@ -169,6 +108,50 @@ async def test_a_page_gets_the_first_ones_and_their_changes(fleet: Fleet) -> Non
             assert name == "changes"
             changed |= {row["id"] for row in told["rows"]}
         assert size < MOST_BYTES
+
+
+async def test_an_action_is_for_all_that_match(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    async def stop(device_ids: list[str]) -> dict[str, Outcome]:
+        asked.append(device_ids)
+        return dict.fromkeys(device_ids, Outcome("done"))
+
+    monkeypatch.setattr(fleet, "stop", stop)
+    app = app_of(fleet)
+    for match, count in (({"state": "connected"}, NODES * DEVICES), ({"q": "99999"}, 1)):
+        answer = await ask(app, "POST", "/api/stop", {"devices": {"match": match}})
+        assert answer.json["done"] == count == len(set(asked.pop()))
+    for devices in ({"match": {}, "tag": "a"}, {}):
+        answer = await ask(app, "POST", "/api/stop", {"devices": devices})
+        assert answer.status == 422
+
+
+async def test_a_window_begins_anywhere(fleet: Fleet) -> None:
+    for sort in ("id", "name"):
+        wanted = Wanted(sort=sort, limit=60)  # type: ignore[arg-type]
+        everything = ordered((key for node in stubs(fleet) for key in node.keys[sort]), wanted)
+        for offset in (1, 499, 33_333, NODES * DEVICES - 5, 10**9):
+            before = sum(node.told for node in stubs(fleet))
+            began = time.process_time()
+            with fleet.watching(wanted, offset) as events:
+                data = await events.receive()
+            took_s = time.process_time() - began
+            told = msgspec.json.decode(data.partition(b"data: ")[2])
+            place = min(offset, NODES * DEVICES - 1)
+            assert (told["offset"], told["found"]) == (place, NODES * DEVICES)
+            assert told["ids"] == [device_id for _, device_id in everything[place : place + 60]]
+            assert [row["id"] for row in told["rows"]] == told["ids"]
+            assert took_s < MOST_S
+            assert sum(node.told for node in stubs(fleet)) - before < 1_500_000
+            assert len(data) < MOST_BYTES
+
+
+def stubs(fleet: Fleet) -> list[StubNode]:
+    between = fleet._peers.between  # type: ignore[attr-defined]
+    return [node for node in between.nodes.values() if isinstance(node, StubNode)]
 
 
 KNOWN = 10_000

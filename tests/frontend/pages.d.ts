@@ -49,6 +49,9 @@ declare namespace Api {
     /** Of a cluster: how many there are that were asked for, and how many of them may come. */
     found?: number;
     limit?: number;
+    /** The place of the first one in the whole list, and the ids in their order. */
+    offset?: number;
+    ids?: string[];
     counts?: { connected: number; playing: number; failing: number; nodes: number };
     missing?: string[];
   }
@@ -317,6 +320,15 @@ interface Drag {
 }
 
 type Moved = (from: number, to: number) => void;
+/** Devices as an action of the API takes them. */
+type Which = string[] | "all" | { match: Record<string, unknown> };
+
+/** All devices that a search has found, and how many there are. */
+interface Matching {
+  devices: Which;
+  count: number;
+}
+
 type Chosen = (id: string, on: boolean, range: boolean) => void;
 type Filters = { state?: string; tag?: string; firmware?: string; errors?: boolean; differ?: boolean };
 type Lit = Pick<Api.Device, "leds" | "confirmed">;

@@ -206,7 +206,7 @@ async def test_who_hears_nothing_for_long_is_told_so(api: Api, autojump_clock: A
 async def test_a_stream_ends_with_what_it_tells(api: Api, monkeypatch: Any) -> None:
     """As it does for whoever is too slow, and when the server stops."""
     told, channel = trio.open_memory_channel[bytes](1)
-    monkeypatch.setattr(api.context.fleet, "watching", lambda _: nullcontext(channel))
+    monkeypatch.setattr(api.context.fleet, "watching", lambda *_: nullcontext(channel))
     async with listening(api.app, "/api/devices/changes") as events:
         await events.next_text()
         await told.send(b"event: all\ndata: {}\n\n")

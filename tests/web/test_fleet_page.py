@@ -521,14 +521,24 @@ def wait_followed(fake: FakeServer, query: str) -> None:
     raise AssertionError(fake.followed)
 
 
-def test_a_cluster_shows_the_first_ones_and_what_is_missing(look: Look, fake: FakeServer) -> None:
+def test_the_actions_are_one_line_at_1280_px(look: Look, fake: FakeServer) -> None:
+    fake.put(device("d1", tags=["lobby"]))
+    at = look(viewport=WIDE)
+    row(at, "d1").locator("input").check()
+    expect(at.page.locator("#untag")).to_be_visible()
+    tops = at.evaluate("[...bar.querySelectorAll('.group')].map((one) => one.offsetTop)")
+    assert max(tops) - min(tops) < 10
+
+
+def test_a_cluster_shows_a_window_and_what_is_missing(look: Look, fake: FakeServer) -> None:
     counts = {"connected": 12_000, "playing": 34, "failing": 0, "nodes": 3}
-    fake.cluster = {"found": 12_000, "limit": 3, "counts": counts, "missing": ["b:50052"]}
+    ids = ["d0", "d1", "d2"]
+    fake.cluster = {"found": 12_000, "limit": 3, "offset": 0, "ids": ids, "counts": counts}
+    fake.cluster["missing"] = ["b:50052"]
     fake.put(*(device(f"d{number}", node="a:50051") for number in range(3)))
     at = look(viewport=WIDE)
     expect(at.page.locator("#cluster")).to_have_text(
-        "No answer from b:50052: devices there are not shown. "
-        "The first 3 of 12,000 in this order: search or filter to see others."
+        "No answer from b:50052: devices there are not shown."
     )
     expect(at.page.locator("#count")).to_have_text("12,000 connected · 34 playing · 3 nodes")
     expect(row(at, "d1").locator(".c-address")).to_have_attribute(
@@ -536,13 +546,15 @@ def test_a_cluster_shows_the_first_ones_and_what_is_missing(look: Look, fake: Fa
     )
     at.page.fill("#search", "d1")
     at.page.click("#heads >> text=Mode")
-    wait_followed(fake, "q=d1&sort=mode")
+    wait_followed(fake, "q=d1&state=all&sort=mode&limit=200")
     at.page.fill("#search", "")
-    wait_followed(fake, "sort=mode")
+    wait_followed(fake, "state=all&sort=mode&limit=200")
     expect(at.page.locator("#rows .row")).to_have_count(3)
+    fake.cluster |= {"ids": ids[:2]}
     fake.drop("d2")
     expect(at.page.locator("#rows .row")).to_have_count(2)  # it is beyond the window
     fake.cluster |= {"found": 2, "missing": []}
+    fake.put(fake.devices["d0"])
     fake.drop("d1")
     expect(at.page.locator("#cluster")).to_have_text("")
     expect(row(at, "d1")).to_contain_text("away")  # the window is whole, so it has left

@@ -139,7 +139,7 @@ class AnnouncementOperations:
     async def announce(self, asked: ApiRequest) -> shapes.Announced:
         """Play a sound over what plays on devices, which then goes on; answers at its start."""
         wanted: shapes.Announce = asked.body
-        device_ids = chosen(self._fleet, wanted.devices)
+        device_ids = await chosen(self._fleet, wanted.devices)
         sound = await self._sound_of(wanted)
         if wanted.chime:
             sound = await with_chime(sound)

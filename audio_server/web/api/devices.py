@@ -18,11 +18,11 @@ from audio_server.fleet.broadcast import WATCHERS_MAX
 from audio_server.fleet.fleet import Fleet
 from audio_server.fleet.interface import Event, Row, missing_of
 from audio_server.fleet.interface import Outcomes as FleetOutcomes
-from audio_server.fleet.listing import cursor_of
+from audio_server.fleet.listing import Wanted, cursor_of
 from audio_server.web.api import models
 from audio_server.web.api.channels import Channels
 from audio_server.web.api.events import EventStream
-from audio_server.web.api.listing import wanted_by, window_of
+from audio_server.web.api.listing import matching, wanted_by, window_of
 from audio_server.web.api.operation import (
     EVENTS,
     JSON_IDS_BYTES,
@@ -36,12 +36,16 @@ from audio_server.web.context import Context
 BATCH: Final = 100
 """How many rows are written before others have their turn."""
 
+MATCHES_MAX: Final = 100_000
+"""Devices that an action may match."""
+
 MODE_DIGITS: Final = 4
 """Of the number of a mode."""
 
 Which: TypeAlias = str | Sequence[str] | models.Group
 
 UNKNOWN: Final = "no such device is connected"
+ONE_GROUP: Final = "give either tag or match"
 ONE_OF: Final = "give either clip or live"
 NO_GROUP: Final = "no device has the tag"
 NEVER_SEEN: Final = "no such device is known"
@@ -102,7 +106,7 @@ class DeviceOperations:
         """All devices, and then each change, as server-sent events."""
         if self._fleet.is_full:
             raise Problem(503, full_reason())
-        return EventStream(self._fleet.watching(window_of(asked.query)), bytes)
+        return EventStream(self._fleet.watching(window_of(asked.query), asked.query.offset), bytes)
 
     @Operation("GET", DEVICE, models.Device, problems=NOT_THERE | NOT_REACHED)
     async def get_device(self, asked: ApiRequest) -> Row:
@@ -197,7 +201,7 @@ class DeviceOperations:
     async def stop(self, asked: ApiRequest) -> models.Outcomes:
         """Stop playback on devices, and empty their queues."""
         which = asked.body.devices
-        return summed_up(await self._fleet.stop(self._chosen(which)), which)
+        return summed_up(await self._fleet.stop(await self._chosen(which)), which)
 
     @Operation(
         "POST",
@@ -215,7 +219,7 @@ class DeviceOperations:
         """Play a clip or a live channel now, on some devices or all, over any other take."""
         clip = self._source(asked.body)
         which = asked.body.devices
-        return summed_up(await self._fleet.play(self._chosen(which), clip), which)
+        return summed_up(await self._fleet.play(await self._chosen(which), clip), which)
 
     def _source(self, wanted: models.Play) -> int | str:
         """Return the mode of a clip, or the name of a live channel. Raises as `Repository.find`,
@@ -254,7 +258,7 @@ class DeviceOperations:
     async def press_buttons(self, asked: ApiRequest) -> models.Outcomes:
         """Press a button of several devices; answers when that has had its effect on all."""
         which, button = asked.body.devices, Button[asked.body.button.upper()]
-        return summed_up(await self._fleet.press_each(self._chosen(which), button), which)
+        return summed_up(await self._fleet.press_each(await self._chosen(which), button), which)
 
     @Operation(
         "POST",
@@ -267,14 +271,14 @@ class DeviceOperations:
     async def tag_devices(self, asked: ApiRequest) -> models.Outcomes:
         """Give devices tags, and take others away; also those of devices that are away."""
         change = asked.body
-        device_ids = self._chosen(change.devices)
+        device_ids = await self._chosen(change.devices)
         if device_ids is None:
             rows = [*await self._fleet.rows(), *await self._fleet.away()]
             device_ids = list(dict.fromkeys(row["id"] for row in rows))
         return summed_up(await self._fleet.tag(device_ids, change.add, change.remove))
 
-    def _chosen(self, which: Which) -> Sequence[str] | None:
-        return chosen(self._fleet, which)
+    async def _chosen(self, which: Which) -> Sequence[str] | None:
+        return await chosen(self._fleet, which)
 
 
 def mode_in(text: str) -> int | None:
@@ -282,13 +286,25 @@ def mode_in(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MODE_DIGITS else None
 
 
-def chosen(fleet: Fleet, which: Which) -> Sequence[str] | None:
-    """Return each device once; None for all. Raises `Problem` for a tag that no device has."""
-    if isinstance(which, models.Group):
-        if not (tagged := fleet.tagged(which.tag)):
-            raise Problem(404, f"{NO_GROUP}: {which.tag}")
-        return tagged
-    return None if isinstance(which, str) else tuple(dict.fromkeys(which))
+async def chosen(fleet: Fleet, which: Which) -> Sequence[str] | None:
+    """Return each device once; None for all. Raises `Problem` for a tag that no device has, and for
+    too many that match."""
+    if not isinstance(which, models.Group):
+        return None if isinstance(which, str) else tuple(dict.fromkeys(which))
+    if (which.tag is None) == (which.match is None):
+        raise Problem(422, ONE_GROUP)
+    if which.match is not None:
+        return await _matching(fleet, matching(which.match))
+    if not (tagged := fleet.tagged(which.tag or "")):
+        raise Problem(404, f"{NO_GROUP}: {which.tag}")
+    return tagged
+
+
+async def _matching(fleet: Fleet, wanted: Wanted) -> Sequence[str]:
+    found = await fleet.ids(wanted._replace(limit=MATCHES_MAX + 1))
+    if len(found) > MATCHES_MAX:
+        raise Problem(422, f"{MATCHES_MAX:,} devices can match at most; search for fewer")
+    return found
 
 
 def summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:

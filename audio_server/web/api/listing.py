@@ -19,6 +19,11 @@ def wanted_by(query: Listing) -> Wanted:
     return _found(query)._replace(after=after, limit=limit)
 
 
+def matching(match: Found) -> Wanted:
+    """Return the devices that an action is for."""
+    return _found(match)._replace(sort="id", backwards=False)
+
+
 def window_of(query: Watching) -> Wanted:
     """Return the devices that a query follows."""
     return _found(query)._replace(limit=query.limit)

@@ -56,11 +56,11 @@ class LiveEvents:
         """Tell of the devices that the query asks for, then of changes."""
         if await self._accept(websocket):
             try:
-                wanted = window_of(read_query(websocket, Watching))
+                query = read_query(websocket, Watching)
             except Problem as problem:
                 await websocket.close(UNKNOWN, str(problem)[:REASON_MAX])
                 return
-            await tell(websocket, self._fleet.watching(wanted), bytes)
+            await tell(websocket, self._fleet.watching(window_of(query), query.offset), bytes)
 
     async def follow(self, websocket: WebSocket) -> None:
         """Send the events of all devices, or of the device that the query names."""

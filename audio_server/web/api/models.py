@@ -41,17 +41,6 @@ Tags = Annotated[
 ]
 
 
-class Group(Struct, forbid_unknown_fields=True):
-    """All devices that have a tag."""
-
-    tag: Tag
-
-
-Which = Annotated[
-    Ids | Literal["all"] | Group, Meta(description='ids of devices, "all", or those with a tag')
-]
-
-
 Missing = Annotated[
     list[str] | UnsetType,
     Meta(
@@ -270,6 +259,19 @@ class Found(Struct, forbid_unknown_fields=True):
     backwards: bool = False
 
 
+class Group(Struct, forbid_unknown_fields=True):
+    """All devices that have a tag, or that a list has; exactly one of the two."""
+
+    tag: Tag | None = None
+    match: Found | None = None
+
+
+Which = Annotated[
+    Ids | Literal["all"] | Group,
+    Meta(description='ids of devices, "all", those with a tag, or those that match as in a list'),
+]
+
+
 class Listing(Found, forbid_unknown_fields=True):
     """The devices to list; without parameters all that are connected."""
 
@@ -284,6 +286,10 @@ class Watching(Found, forbid_unknown_fields=True):
     """The devices to follow, where a cluster has more than 500; without one all are followed."""
 
     limit: Annotated[int, Meta(ge=1, le=500)] = 500
+    offset: Annotated[
+        int,
+        Meta(ge=0, description="the place of the first one in the whole list, with `--cluster`"),
+    ] = 0
 
 
 class Press(Struct, forbid_unknown_fields=True):

@@ -17,21 +17,23 @@ export const post = (path, json) => ask(path, { method: "POST", json, priority: 
 // Each gives words and whether all went well. `devices`: ids, or "all". They raise `Refusal`.
 
 // `chosen` is a value of a `ClipMenu`.
-/** @param {string[] | "all"} devices @param {string} chosen */
+/** @param {Which} devices @param {string} chosen */
 export async function play(devices, chosen) {
   const [source, words] = sourceOf(chosen);
   const outcomes = await post("/api/play", { devices, ...source });
   return said(outcomes, (done) => `${words} plays on ${many(done, "device")}`);
 }
 
-/** @param {string[] | "all"} devices */
+/** @param {Which} devices */
 export async function stop(devices) {
   return said(await post("/api/stop", { devices }), (done) => `${many(done, "device")} stopped`);
 }
 
-/** @param {string[]} ids @param {string} button */
-export async function press(ids, button) {
-  const outcomes = await each(ids, (id) => post(`${deviceAt(id)}/press`, { button }));
+/** @param {Which} devices @param {string} button */
+export async function press(devices, button) {
+  const outcomes = Array.isArray(devices)
+    ? await each(devices, (id) => post(`${deviceAt(id)}/press`, { button }))
+    : await post("/api/press", { devices, button });
   return said(outcomes, (done) => `${capital(button)} pressed on ${many(done, "device")}`);
 }
 
@@ -59,7 +61,7 @@ async function one(id, act, outcomes) {
   }
 }
 
-/** @param {string[]} devices @param {string[]} add @param {string[]} remove @returns {Promise<Said>} */
+/** @param {Which} devices @param {string[]} add @param {string[]} remove @returns {Promise<Said>} */
 export async function tag(devices, add, remove) {
   const outcomes = await post("/api/tags", { devices, add, remove });
   const words = [...add.map((one) => `${one} added to`), ...remove.map((one) => `${one} taken from`)];

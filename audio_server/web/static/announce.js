@@ -19,14 +19,14 @@ const HEARINGS = {
 };
 
 // Ask for an announcement, make it, and report: that it plays, and in the end who has heard it.
-/** @param {string[] | "all"} devices @param {number} count @param {HTMLSelectElement} clips */
+/** @param {Which} devices @param {number} count @param {HTMLSelectElement} clips */
 export async function announce(devices, count, clips) {
   const wanted = await wish(`Announce on ${many(count, "device")}`, clips);
   if (wanted !== null) await order(devices, wanted);
 }
 
 // Make an announcement, and report. `wanted` is the request without its devices.
-/** @param {string[] | "all"} devices @param {object} wanted */
+/** @param {Which} devices @param {object} wanted */
 export async function order(devices, wanted) {
   /** @type {Promise<Api.Announced>} */
   const asked = post("/api/announce", { devices, ...wanted });

@@ -30,8 +30,8 @@ export class Bar {
     const on = (id, act) => byId(id).addEventListener("click", act);
     on("clear", () => selection.clear());
     on("play", () => this.#playSelected());
-    on("stop", () => report(stop(this.#there)));
-    on("announce", () => announce(this.#there, this.#there.length, byId("clip")));
+    on("stop", () => report(stop(this.#target)));
+    on("announce", () => announce(this.#target, this.#count, byId("clip")));
     on("speak", () => speak(this.#there));
     on("rename", () => this.#rename());
     on("add-tag", () => this.#tag());
@@ -45,12 +45,22 @@ export class Bar {
 
   /** @param {string} name */
   #presser(name) {
-    return button(capital(name), () => report(press(this.#there, name)), { disabled: true });
+    return button(capital(name), () => report(press(this.#target, name)), { disabled: true });
   }
 
   // The selected devices that are connected.
   get #there() {
-    return this.#selection.ids.filter((id) => this.#devices.get(id)?.connected);
+    const { isCut } = this.#devices;
+    return this.#selection.ids.filter((id) => this.#devices.get(id)?.connected ?? isCut);
+  }
+
+  // What the API is asked to act on, and how many devices that are.
+  get #target() {
+    return this.#selection.matching?.devices ?? this.#there;
+  }
+
+  get #count() {
+    return this.#selection.matching?.count ?? this.#there.length;
   }
 
   // Nothing can be done while the server is away.
@@ -62,8 +72,8 @@ export class Bar {
 
   // Follows the selection and how many devices there are.
   draw() {
-    const can = !this.#isAway, { size } = this.#selection;
-    const there = this.#there.length, some = can && there > 0;
+    const can = !this.#isAway, { size, matching } = this.#selection;
+    const there = this.#count, some = can && there > 0;
     const all = can && this.#devices.connected > 0, clips = !this.#clips.isEmpty;
     byId("selected").textContent = size ? `${count(size)} selected` : "None selected";
     byId("clear").hidden = !size;
@@ -71,12 +81,12 @@ export class Bar {
     byId("play").disabled = !some || !clips;
     byId("stop").disabled = !some;
     byId("announce").disabled = !some || !clips;
-    byId("speak").disabled = !some;
+    byId("speak").disabled = !some || matching !== null;
     for (const one of byId("presses").children) one.disabled = !some;
-    byId("rename").disabled = !can || size !== 1;
+    byId("rename").disabled = !can || size !== 1 || matching !== null;
     byId("add-tag").disabled = !can || !size;
     byId("untag").hidden = !can || !this.#tags.length;
-    byId("forget").hidden = !can || !size || there > 0;
+    byId("forget").hidden = !can || !size || there > 0 || matching !== null;
     byId("play-all").disabled = !all || !clips;
     byId("stop-all").disabled = !all;
     byId("announce-all").disabled = !all || !clips;
@@ -84,11 +94,11 @@ export class Bar {
 
   // All of them, or many, are asked for as Play on all is.
   async #playSelected() {
-    const ids = this.#there, clip = byId("clip").value;
-    const isMany = ids.length >= MANY || (ids.length > 1 && ids.length === this.#devices.connected);
-    const question = `Play ${sourceOf(clip)[1]} on ${many(ids.length, "device")}?`;
+    const target = this.#target, count = this.#count, clip = byId("clip").value;
+    const isMany = count >= MANY || (count > 1 && count === this.#devices.connected);
+    const question = `Play ${sourceOf(clip)[1]} on ${many(count, "device")}?`;
     if (isMany && !await confirm(question, CUTS, "Play")) return;
-    await report(play(ids, clip));
+    await report(play(target, clip));
   }
 
   async #playAll() {
@@ -104,10 +114,10 @@ export class Bar {
   }
 
   async #tag() {
-    const { ids } = this.#selection;
-    const words = await prompt(`Tag ${many(ids.length, "device")}`, "Tags", "", "Tag", { hint: TAG_HINT });
+    const { ids, matching, size } = this.#selection;
+    const words = await prompt(`Tag ${many(size, "device")}`, "Tags", "", "Tag", { hint: TAG_HINT });
     const tags = words?.split(/[\s,]+/).filter(Boolean) ?? [];
-    if (tags.length) await report(tag(ids, tags, []));
+    if (tags.length) await report(tag(matching?.devices ?? ids, tags, []));
   }
 
   async #untag() {

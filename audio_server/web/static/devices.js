@@ -28,6 +28,8 @@ const STATES = {
   away: (row) => !row.connected,
 };
 
+const KEPT = 5000;  // rows of a cluster
+
 export class Devices {
   isFiltered = false;  // whether only devices come that a filter or a search lets through
   /** @type {Map<string, Api.Device>} */
@@ -45,8 +47,10 @@ export class Devices {
   take(changes, all) {
     const { now, rows, gone, away = [], forgotten = [] } = changes;
     if (now) this.#ahead_s = now - Date.now() / 1000;
-    if (all) this.#rows.clear();
+    const wasCut = this.isCut;
     if (all || changes.counts) this.#window = changes.counts ? changes : null;
+    if (all && !this.isCut) this.#rows.clear();
+    else if (wasCut && !this.isCut) this.#dropOld(0);
     this.takeAway(away);
     for (const row of rows) {
       const known = this.#rows.get(row.id);
@@ -54,11 +58,22 @@ export class Devices {
       this.#rows.set(row.id, row);
     }
     for (const id of gone) {
-      if (this.isCut || this.isFiltered) this.#rows.delete(id);  // it may be beyond the window
+      if (this.isCut) continue;  // it is beyond the window
+      if (this.isFiltered) this.#rows.delete(id);
       else this.#leave(id);
     }
+    if (this.isCut) this.#dropOld();
     for (const id of forgotten) this.#rows.delete(id);
     if (all || gone.length || forgotten.length) this.#found = null;
+  }
+
+  // Rows beyond the window are kept for those that are selected, but not for ever.
+  #dropOld(kept = KEPT) {
+    const inWindow = new Set(this.#window?.ids);
+    for (const id of this.#rows.keys()) {
+      if (this.#rows.size <= kept) return;
+      if (!inWindow.has(id)) this.#rows.delete(id);
+    }
   }
 
   // Devices that are away, unless they have come back by now.
@@ -92,7 +107,17 @@ export class Devices {
 
   // Whether only some of the devices that were asked for are here.
   get isCut() {
-    return this.#window !== null && (this.#window.found ?? 0) > (this.#window.limit ?? 0);
+    const { found = 0, limit = 0, offset = 0 } = this.#window ?? {};
+    return this.#window !== null && (found > limit || offset > 0);
+  }
+
+  // The whole list of a cluster, of which only the window has ids: the others are not here.
+  get placed() {
+    const { found = 0, offset = 0, ids = [] } = this.#window ?? {};
+    /** @type {string[]} */
+    const placed = new Array(Math.max(found, offset + ids.length));
+    ids.forEach((id, index) => { placed[offset + index] = id; });
+    return placed;
   }
 
   // What a cluster says of all its devices; null without one.

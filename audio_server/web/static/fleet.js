@@ -19,9 +19,11 @@ const COLUMNS = {
 };
 const CHANGES = "/api/devices/changes";
 const TICK_MS = 250;
+const LOOK_MS = 120;  // after the last step of scrolling
 const ASK_MS = 300;  // after the last key, so that a search is asked for once
 const WHOLE_MS = 2000;  // after which all devices have been told, which takes several events
 const AWAY_AT_ONCE = 5000;  // devices that are away in one answer
+const WINDOW = 200;  // rows of a cluster at a time: those in sight, and some above and below
 const RESORT_MS = 500;  // the order follows the news at most this often, so that rows can be hit
 
 class Fleet {
@@ -35,6 +37,8 @@ class Fleet {
   #isAway = false;
   #round = 0;         // how often all devices were told
   #query = "";        // which devices of a cluster are followed
+  #offset = 0;        // the place in the list of a cluster from which they are followed
+  #hasEntered = false;  // whether Enter waits for what a search finds
   /** @type {number | undefined} */
   #asking;
   /** @type {number | undefined} */
@@ -44,7 +48,8 @@ class Fleet {
   constructor() {
     this.#heads();
     this.rows = new Rows(byId("table"), byId("rows"), () => new Row(this.#devices, this.#selection,
-      (id, on, range) => this.#selection.set(id, on, range, this.#found())));
+      (id, on, range) => this.#selection.set(id, on, range, this.#found())),
+    (first, last) => this.#look(first, last));
     this.#listen();
     this.#restore();
     setInterval(() => this.#tick(), TICK_MS);
@@ -57,7 +62,7 @@ class Fleet {
 
   #heads() {
     const check = make("input", { type: "checkbox", "aria-label": "Select all that are found", id: "all" });
-    check.addEventListener("change", () => this.#selection.setAll(this.#found(), check.checked));
+    check.addEventListener("change", () => this.#selectAll(check.checked));
     byId("heads").append(make("div", { role: "columnheader", class: "c-check" }, make("label", {}, check)));
     for (const [key, text] of Object.entries(COLUMNS)) {
       const sorts = key === "leds" ? text : button(text, () => this.#sort(key));
@@ -69,7 +74,7 @@ class Fleet {
   #listen() {
     byId("search").addEventListener("input", () => this.#search());
     byId("sort").addEventListener("change", () => this.#sort(byId("sort").value, false));
-    byId("match").addEventListener("click", () => this.#selection.setAll(this.#found(), true));
+    byId("match").addEventListener("click", () => this.#selectAll(true));
     document.querySelector(".filters")?.addEventListener("submit", (event) => this.#enter(event));
     document.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -85,11 +90,37 @@ class Fleet {
     }
   }
 
+  // Of a cluster the servers select what matches.
+  /** @param {boolean} on */
+  #selectAll(on) {
+    const found = this.#found();
+    if (!this.#devices.isCut) this.#selection.setAll(found, on);
+    else this.#selection.setMatching(on ? { devices: this.#match(), count: found.length } : null);
+  }
+
+  /** @returns {Which} */
+  #match() {
+    const filters = this.#filters();
+    if (!filters.size) return "all";
+    const { state = "all", leds, errors, ...match } = Object.fromEntries(filters);
+    return { match: { state, ...match, ...(leds && { leds }), ...(errors && { errors: true }) } };
+  }
+
   // Enter in the search opens the only device that is found, or goes to the first of several.
   /** @param {Event} event */
   #enter(event) {
     event.preventDefault();
     this.#search();
+    if (this.#isAsked) this.#open();
+    else this.#hasEntered = true;  // a cluster has yet to search
+  }
+
+  // Whether what is here is what the search and the filters ask for.
+  get #isAsked() {
+    return !this.#devices.window || this.#query === this.#wanted();
+  }
+
+  #open() {
     const links = byId("rows").querySelectorAll("a");
     if (this.#found().length === 1) links[0]?.click();
     else links[0]?.focus();
@@ -99,6 +130,9 @@ class Fleet {
 
   // What is found is another list: it is seen from its beginning.
   #search() {
+    this.#hasEntered = false;
+    this.#offset = 0;
+    this.#selection.searched();
     this.#draw();
     this.rows.toTop();
     this.#askWindow();
@@ -127,11 +161,14 @@ class Fleet {
   #sort(key, turns = true) {
     this.#backwards = turns && key === this.#order && !this.#backwards;
     this.#order = key;
+    this.#offset = 0;
+    if (this.#devices.isCut) this.rows.toTop();
     this.#draw();
     this.#askWindow();
   }
 
   #found() {
+    if (this.#devices.isCut) return this.#devices.placed;
     const words = byId("search").value.trim();
     return this.#devices.find(words, this.#order, this.#backwards, this.#filter.chosen);
   }
@@ -146,51 +183,74 @@ class Fleet {
     if (all) this.#askWindow();
     if (all) setTimeout(() => this.#forget(), WHOLE_MS);
     if (all) this.#askAway();
-    this.#selection.drop([...data.gone, ...(data.forgotten ?? [])]);
+    if (!this.#devices.isCut) this.#selection.drop([...data.gone, ...(data.forgotten ?? [])]);
     this.#drawSoon();
+    if (all && this.#hasEntered && this.#isAsked) {
+      this.#hasEntered = false;
+      this.#draw();
+      this.#open();
+    }
   }
 
-  // A cluster tells of the first devices that are asked for, and of no others.
-  #askWindow() {
-    if (!this.#devices.isCut && !this.#query) return;  // all are here, to be found and sorted
+  // The rows in sight of a cluster's list, and some around them, are asked for when they are not here.
+  /** @param {number} first @param {number} last */
+  #look(first, last) {
+    if (!this.#devices.isCut) return;
+    const { found = 0, offset = 0, ids = [] } = this.#devices.window ?? {};
+    const end = Math.min(last, found);
+    if (first >= offset && end <= offset + ids.length) return;
+    if (first >= this.#offset && end <= this.#offset + WINDOW) return;  // they are on their way
+    this.#offset = Math.max(0, Math.round((first + last - WINDOW) / 2));
+    this.#askWindow(LOOK_MS);
+  }
+
+  // A cluster tells of the devices that are asked for, and of no others.
+  #askWindow(wait = ASK_MS) {
+    if (!this.#devices.window) return;  // all are here, to be found and sorted
     clearTimeout(this.#asking);
     this.#asking = setTimeout(() => {
       const query = this.#wanted();
       if (query === this.#query) return;
       this.#query = query;
-      this.#devices.isFiltered = /(^|&)(state|tag|errors|leds|firmware|q)=/.test(query);
-      this.connection.follow(query ? `${CHANGES}?${query}` : CHANGES);
-    }, ASK_MS);
+      this.#devices.isFiltered = this.#filters().size > 0;
+      this.connection.follow(`${CHANGES}?${query}`);
+    }, wait);
   }
 
   #wanted() {
+    const query = this.#filters();
+    if (!query.has("state")) query.set("state", "all");
+    query.set("sort", this.#order);
+    if (this.#backwards) query.set("backwards", "true");
+    query.set("limit", String(WINDOW));
+    if (this.#offset) query.set("offset", String(this.#offset));
+    return String(query);
+  }
+
+  #filters() {
     const { state, tag, firmware, errors, differ } = this.#filter.chosen;
     const query = new URLSearchParams();
-    if (state && state !== "connected") query.set("state", state === "away" ? "offline" : state);
+    if (state) query.set("state", state === "away" ? "offline" : state);
     if (tag) query.set("tag", tag);
     if (firmware) query.set("firmware", firmware);
     if (errors) query.set("errors", "true");
     if (differ) query.set("leds", "differ");
     const words = byId("search").value.trim();
     if (words) query.set("q", words);
-    query.set("sort", this.#order);
-    if (this.#backwards) query.set("backwards", "true");
-    return String(query);
+    return query;
   }
 
   #drawWindow() {
-    const { window, isCut } = this.#devices, missing = window?.missing ?? [];
-    const parts = [];
-    if (missing.length) parts.push(`No answer from ${missing.join(", ")}: devices there are not shown.`);
-    if (isCut && window) parts.push(`The first ${count(window.limit ?? 0)} of ${count(window.found ?? 0)} in this order: search or filter to see others.`);
-    setText(byId("cluster"), parts.join(" "));
+    const missing = this.#devices.window?.missing ?? [];
+    const words = missing.length ? `No answer from ${missing.join(", ")}: devices there are not shown.` : "";
+    setText(byId("cluster"), words);
     byId("cluster").classList.toggle("bad", missing.length > 0);
   }
 
-  // Those that are away are asked for, some thousands at a time, after those that are connected. Of a
-  // cluster the first ones are asked for, where its window is whole.
+  // Those that are away are asked for, some thousands at a time, after those that are connected. A
+  // cluster tells of them in its window.
   async #askAway() {
-    if (this.#devices.isCut || this.#devices.isFiltered) return;
+    if (this.#devices.window) return;
     const round = this.#round += 1;
     /** @type {string | null} */
     let cursor = "";
@@ -201,7 +261,7 @@ class Fleet {
         if (round !== this.#round) return;
         this.#devices.takeAway(rows);
         this.#drawSoon();
-        cursor = this.#devices.window ? null : next;
+        cursor = next;
       }
     } catch (error) {
       this.connection.failed(error);
@@ -223,7 +283,7 @@ class Fleet {
   }
 
   #forget() {
-    this.#selection.keepOnly((id) => this.#devices.get(id));
+    if (!this.#devices.isCut) this.#selection.keepOnly((id) => this.#devices.get(id));
   }
 
   #tick() {
@@ -253,7 +313,7 @@ class Fleet {
       const sorted = head.dataset.key === this.#order;
       setAttribute(head, "aria-sort", sorted ? (this.#backwards ? "descending" : "ascending") : null);
     }
-    const chosen = found.filter((id) => this.#selection.has(id)).length;
+    const chosen = this.#selection.matching ? found.length : found.filter((id) => this.#selection.has(id)).length;
     byId("all").checked = chosen > 0 && chosen === found.length;
     byId("all").indeterminate = chosen > 0 && chosen < found.length;
     byId("sort").value = this.#order;
@@ -266,14 +326,17 @@ class Fleet {
     const counts = this.#devices.window?.counts;
     const playing = counts?.playing ?? rows.filter((row) => row.playing).length;
     const failing = counts?.failing ?? rows.filter((row) => row.state === "error").length;
-    const { connected } = this.#devices, away = rows.filter((row) => !row.connected).length;
+    const { connected, isCut } = this.#devices, isWhole = !this.#filters().size;
+    const elsewhere = isWhole ? Math.max(0, found - connected) : 0;
+    const away = isCut ? elsewhere : rows.filter((row) => !row.connected).length;
     const parts = [`${count(connected)} connected`, `${count(playing)} playing`];
     if (failing) parts.push(`${count(failing)} cannot play`);
     if (away) parts.push(`${count(away)} away`);
     if (counts) parts.push(many(counts.nodes, "node"));
-    if (found !== rows.length) parts.push(`${count(found)} found`);
+    const isPart = counts ? !isWhole : found !== rows.length;
+    if (isPart) parts.push(`${count(found)} found`);
     setText(byId("count"), this.#told ? parts.join(" · ") : "");
-    setText(byId("match"), `Select ${found === rows.length ? "all" : "the"} ${count(found)}`);
+    setText(byId("match"), `Select ${isPart ? "the" : "all"} ${count(found)}`);
     byId("match").hidden = found < 2;
     byId("table").classList.toggle("no-battery", rows.every((row) => row.battery === null));
   }

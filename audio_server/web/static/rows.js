@@ -22,11 +22,22 @@ export class Rows {
   #free = [];
   #height = 0;
   #asked = 0;
+  /** @type {Map<string, number>} */
+  #places = new Map();  // where those in the document were last
+  /** @type {{ index: number, control: number } | null} */
+  #wish = null;         // what gets the focus once its row is here
+  /** @type {(first: number, last: number) => void} */
+  #looked;
 
   // `box` scrolls where there is room for that, else the page does; `body` holds the rows. `make`
-  // gives a row: `element`, `show(id, index)`.
-  /** @param {HTMLElement} box @param {HTMLElement} body @param {() => import("./row.js").Row} make */
-  constructor(box, body, make) {
+  // gives a row: `element`, `show(id, index)`. `looked` is told which places of the list are in sight:
+  // there may be no ids at them yet.
+  /**
+   * @param {HTMLElement} box @param {HTMLElement} body @param {() => import("./row.js").Row} make
+   * @param {(first: number, last: number) => void} looked
+   */
+  constructor(box, body, make, looked) {
+    this.#looked = looked;
     this.#box = box;
     this.#body = body;
     this.#make = make;
@@ -72,12 +83,17 @@ export class Rows {
     const [first, last] = this.#range();
     /** @type {Map<string, number>} */
     const wanted = new Map();
-    for (let index = first; index < last; index++) wanted.set(this.#ids[index], index);
+    for (let index = first; index < last; index++) {
+      if (this.#ids[index] !== undefined) wanted.set(this.#ids[index], index);
+    }
     this.#keepFocused(wanted);
     this.#release(wanted);
     const order = [...wanted].sort((a, b) => a[1] - b[1]);
     const kept = new Set([...this.#shown.values()].map((row) => row.element));
+    this.#places = wanted;
     this.#place(order.map(([id, index]) => this.#row(id, index).element), kept);
+    if (this.#wish) this.#focus(this.#wish.index, this.#wish.control);
+    this.#looked(first, last);
   }
 
   #range() {
@@ -91,8 +107,10 @@ export class Rows {
   #keepFocused(wanted) {
     for (const [id, row] of this.#shown) {
       if (wanted.has(id) || !row.element.contains(document.activeElement)) continue;
-      const index = this.#ids.indexOf(id);
+      const place = this.#places.get(id) ?? -1;
+      const index = this.#ids.indexOf(id), isBeyond = index < 0 && !(place in this.#ids);
       if (index >= 0) wanted.set(id, index);
+      else if (isBeyond && place >= 0 && place < this.#ids.length) wanted.set(id, place);
     }
   }
 
@@ -139,10 +157,20 @@ export class Rows {
     if (!row || step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const last = this.#ids.length - 1;
-    const index = Math.min(last, Math.max(0, this.#ids.indexOf(row[0]) + step));
+    const at = this.#wish?.index ?? this.#places.get(row[0]) ?? 0;
+    const index = Math.min(last, Math.max(0, at + step));
     const control = row[1].controls.indexOf(target);
+    this.#wish = { index, control: Math.max(0, control) };
     this.#reveal(index);
-    this.#shown.get(this.#ids[index])?.controls[Math.max(0, control)].focus({ preventScroll: true });
+  }
+
+  // Gives a row the focus, now or when it comes.
+  /** @param {number} index @param {number} control */
+  #focus(index, control) {
+    const row = this.#shown.get(this.#ids[index]);
+    if (!row) return;
+    this.#wish = null;
+    row.controls[control].focus({ preventScroll: true });
   }
 
   /** @param {number} index */

@@ -7,6 +7,8 @@ export class Selection {
   #anchor = null;
   /** @type {() => void} */
   #changed;
+  /** @type {Matching | null} */
+  #matching = null;  // all that a search has found, which are more than are here
 
   /** @param {() => void} changed */
   constructor(changed) {
@@ -14,7 +16,24 @@ export class Selection {
   }
 
   get size() {
-    return this.#ids.size;
+    return this.#matching ? this.#matching.count : this.#ids.size;
+  }
+
+  // What the API is asked to act on where all that match are selected.
+  get matching() {
+    return this.#matching;
+  }
+
+  /** @param {Matching | null} matching */
+  setMatching(matching) {
+    this.#ids.clear();
+    this.#matching = matching;
+    this.#changed();
+  }
+
+  // The search is another one: those that it found are not what is meant any more.
+  searched() {
+    if (this.#matching) this.setMatching(null);
   }
 
   get ids() {
@@ -23,14 +42,16 @@ export class Selection {
 
   /** @param {string} id */
   has(id) {
-    return this.#ids.has(id);
+    return this.#matching !== null || this.#ids.has(id);
   }
 
   // With `range`, all between the one that was last set and this become what this becomes.
   /** @param {string} id @param {boolean} on @param {boolean} range @param {string[]} found */
   set(id, on, range, found) {
     const [from, to] = [found.indexOf(this.#anchor ?? ""), found.indexOf(id)];
-    const ids = range && from >= 0 ? found.slice(Math.min(from, to), Math.max(from, to) + 1) : [id];
+    const between = found.slice(Math.min(from, to), Math.max(from, to) + 1);
+    const ids = range && from >= 0 && to >= 0 ? Object.values(between) : [id];
+    this.#matching = null;
     for (const one of ids) this.#one(one, on);
     this.#anchor = id;
     this.#changed();
@@ -38,11 +59,13 @@ export class Selection {
 
   /** @param {string[]} ids @param {boolean} on */
   setAll(ids, on) {
+    this.#matching = null;
     for (const id of ids) this.#one(id, on);
     this.#changed();
   }
 
   clear() {
+    this.#matching = null;
     this.#ids.clear();
     this.#changed();
   }
