@@ -15,6 +15,7 @@ from peer_stand import Peer
 from audio_server.clips.clip import Clip
 from audio_server.cluster import inventory, peers
 from audio_server.cluster.inventory import SharedInventory
+from audio_server.cluster.sightings import Seen
 from audio_server.device.behaviour import Action, Button, Rules
 from audio_server.device.entry import Entry
 from audio_server.device.registry import Devices
@@ -222,6 +223,20 @@ async def test_forgetting_reaches_all_nodes_and_one_that_was_cut_off(
     async with node(engine.url, "b:2", store := holding(x=old, z=old._replace(last_seen=1.0))) as b:
         await b.until_away("y", "z")
         assert store.entries.keys() == {"z"}
+
+
+async def test_a_sighting_from_before_it_was_forgotten_is_dropped(engine: EngineProcess) -> None:
+    async with node(engine.url, "a:1") as a, node(engine.url, "b:2") as b:
+        await a.visit("x")
+        await a.until_away("x")
+        assert (await a.fleet.forget("x")).result == "done"
+        seen = Seen("x", 0.0, False, PEER, 1, 0, 0, 0, None, None)
+        b.shared.saw(seen, 5.0)
+        await b.wait_told()
+        assert engine.ask("EXISTS", "as:s:x") == 0
+        b.shared.saw(seen, 0.0)
+        await b.wait_told()
+        assert engine.ask("EXISTS", "as:s:x") == 1
 
 
 async def test_a_device_that_connects_is_not_forgotten(engine: EngineProcess) -> None:
