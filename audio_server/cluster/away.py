@@ -20,7 +20,7 @@ from audio_server.wire.device_ids import is_device_id
 
 INDEX = "as:away"
 
-PAGE = 200
+PAGE = 50
 """Devices that are read at a time, so that claims wait for no more."""
 
 _row: msgspec.json.Decoder[list[str]] = msgspec.json.Decoder(list[str])
