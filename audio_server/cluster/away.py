@@ -1,7 +1,7 @@
 """The devices that are away, of all nodes, as a node has them in memory.
 
-A node reads what has changed since the last time, when somebody asks for it and now and then. A
-device takes about half a kilobyte.
+A node reads the changes since the last time, on request and now and then. A device
+ takes about half a kilobyte.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Away(NamedTuple):
 
 
 class AwayDevices:
-    """Those of all nodes, as they were last read. `forgotten` is called with each that has no facts
-    any more, and `changed` with each that has others, or is connected to a node by now."""
+    """Those of all nodes, as they were last read. `forgotten` is called with each without
+    facts, and `changed` with each that has others, or is connected to a node by now."""
 
     def __init__(
         self, forgotten: Callable[[str], None], changed: Callable[[str, bool], None]
@@ -48,7 +48,7 @@ class AwayDevices:
         self._reading = trio.Lock()
 
     async def read(self, session: Session, max_age_s: float = 0.0) -> None:
-        """Read what has changed, unless that was done `max_age_s` ago. Raises `ClusterDown`."""
+        """Read the changes, unless that was done `max_age_s` ago. Raises `ClusterDown`."""
         asked_at = trio.current_time()
         async with self._reading:
             if self.read_at > asked_at - max_age_s or self.read_at >= asked_at:
@@ -74,7 +74,7 @@ class AwayDevices:
         self.by_id.clear()
 
     def _take(self, text: str) -> None:
-        """Take a row as the engine tells it; one that is malformed is nobody's."""
+        """Take a row as the engine tells it; one that is malformed is dropped."""
         try:
             device_id, version, *facts = _row.decode(text)
             self._version = max(self._version, int(version))

@@ -2,7 +2,7 @@
 
 The facts are in the engine: a row for each device, written when it connects and disconnects, and
 otherwise every ten minutes at most. Counts are those of all nodes together, the rest is the newest.
-Devices of a node that is gone are away after a minute. What a node cannot write it keeps until the
+Devices of a node that is gone are away after a minute. A node keeps sightings that it cannot write until the
 engine is back; a device that was forgotten meanwhile does not come back from that.
 """
 
@@ -37,7 +37,7 @@ LAST_S = 1.0
 """How long a node that ends waits for its last sightings to be written."""
 
 READ_S = 60.0
-"""How often devices that are away are read where nobody asks for them."""
+"""How often devices that are away are read without a request for them."""
 
 AT_ONCE = 50
 """Rows that are written at a time, so that claims wait for no more."""
@@ -50,7 +50,7 @@ How: TypeAlias = Literal["new", "known", "over"]
 
 
 class Totals(NamedTuple):
-    """What all nodes together have counted of a device, and when it was first seen."""
+    """The counts of all nodes together for a device, and when it was first seen."""
 
     first_seen: float
     connections: int
@@ -96,7 +96,7 @@ class SharedInventory:
         return self._away.by_id
 
     async def refresh(self) -> bool:
-        """Read what has changed, and return whether that was done `FRESH_S` ago at most."""
+        """Read the changes, and return whether that was done `FRESH_S` ago at most."""
         try:
             if self._session is None:
                 return False

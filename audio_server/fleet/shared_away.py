@@ -1,4 +1,4 @@
-"""What the inventory of a node has from that of all nodes, and tells it."""
+"""The inventory of all nodes, as that of one node reads and writes it."""
 
 from __future__ import annotations
 

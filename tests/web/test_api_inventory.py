@@ -148,7 +148,7 @@ async def test_a_group_is_played_on_stopped_and_pressed(api: Api) -> None:
     [
         ("stop", {"devices": {"tag": "nowhere"}}, 404, "no device has the tag: nowhere"),
         ("stop", {"devices": {"tag": "No Where"}}, 422, "devices"),
-        ("stop", {"devices": {}}, 422, "tag is missing"),
+        ("stop", {"devices": {}}, 422, "give either tag or match"),
         ("tags", {"devices": ["a"], "add": ["two words"]}, 422, "a tag has 1 to 32 letters"),
         ("tags", {"devices": ["a"], "add": 17 * ["x"]}, 422, "add has to have at most 16"),
         ("press", {"devices": ["a"], "button": "bell"}, 422, "button has a value"),
