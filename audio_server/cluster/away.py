@@ -1,7 +1,7 @@
 """The devices that are away, of all nodes, as a node has them in memory.
 
-A node reads the changes since the last time, on request and now and then. A device
- takes about half a kilobyte.
+A node reads the changes since the last time, on request and now and then. A device takes about half
+a kilobyte.
 """
 
 from __future__ import annotations

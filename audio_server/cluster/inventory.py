@@ -2,8 +2,8 @@
 
 The facts are in the engine: a row for each device, written when it connects and disconnects, and
 otherwise every ten minutes at most. Counts are those of all nodes together, the rest is the newest.
-Devices of a node that is gone are away after a minute. A node keeps sightings that it cannot write until the
-engine is back; a device that was forgotten meanwhile does not come back from that.
+Devices of a node that is gone are away after a minute. Sightings that a node cannot write are kept
+until the engine is back; a device that was forgotten meanwhile does not come back from them.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ async def test_a_window_begins_anywhere(fleet: Fleet) -> None:
 
 
 def stubs(fleet: Fleet) -> list[StubNode]:
-    between = fleet._peers.between  # type: ignore[attr-defined]
+    between = fleet._rows._nodes.peers.between  # type: ignore[attr-defined]
     return [node for node in between.nodes.values() if isinstance(node, StubNode)]
 
 
