@@ -268,11 +268,13 @@ def test_a_logout_is_not_overtaken_by_a_request_that_is_refused(
     look: Look, fake: FakeServer
 ) -> None:
     fake.needs_login = True
+    fake.groups = [{"name": "lobby"}]
     at = look("/clips", viewport=WIDE)
     at.page.fill("#token", "right")
     at.page.click("text=Log in")
-    expect(at.page.locator(".clip")).to_have_count(5)
     expect(at.page.locator("#logout")).to_be_visible()
+    expect(at.page.locator(".waveform svg")).to_have_count(10)  # no request is on its way
+    expect(at.page.locator("#group option")).to_have_count(2)
     at.page.context.clear_cookies()
     stay = "logout.addEventListener('submit', (event) => event.preventDefault())"
     at.page.evaluate(f"{{ const logout = document.getElementById('logout'); {stay}; }}")
