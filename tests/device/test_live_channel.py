@@ -338,3 +338,28 @@ async def test_who_begins_after_all_others_have_gone_is_at_the_edge(
     assert all(map(is_without_gap, heard))
     assert all(len(one) >= 95 for one in heard)
     assert channel.counts == Counts()
+
+
+@pytest.mark.parametrize("lead_s", [0.04, 0.06, 0.1, 0.2, 0.3])
+async def test_the_lead_holds_where_a_late_source_catches_up(
+    autojump_clock: MockClock, stage: Stage, nursery: trio.Nursery, lead_s: float
+) -> None:
+    channel = LiveChannel("radio")
+
+    async def late() -> None:
+        await send(channel, seconds=2)
+        await trio.sleep(0.07)
+        with channel.sending():
+            for number in range(100, 104):
+                channel.put(packet(number))
+        await send(channel, first=104)
+
+    nursery.start_soon(late)
+    await trio.sleep(2.035)
+    with trio.move_on_after(3):
+        await stage.take(channel, lead_s).play(stage.stream)  # type: ignore[arg-type]
+    played_s, then = 0.0, stage.sink.packets[0].at_s
+    for index, one in enumerate(stage.sink.packets[:-1]):
+        played_s, then = min(played_s + one.at_s - then, index * PACKET_S), one.at_s
+        assert (index + 1) * PACKET_S - played_s <= lead_s + 1e-6
+    assert len(stage.sink.packets) > 140
