@@ -6,7 +6,7 @@ a kilobyte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -119,3 +119,15 @@ async def without_rows(session: Session, device_ids: Iterable[str]) -> list[str]
         answers = await session.commands(["EXISTS", f"as:s:{one}"] for one in some)
         found += [one for one, is_there in zip(some, answers, strict=True) if not is_there]
     return found
+
+
+async def devices_at(session: Session, node: str) -> AsyncIterator[str]:
+    """Yield the devices that are connected to a node for the engine. Raises `ClusterDown`."""
+    cursor = b"0"
+    while True:
+        command = "SSCAN", f"as:at:{node}", cursor, "COUNT", PAGE
+        ((cursor, device_ids),) = await session.commands([command])
+        for device_id in device_ids:
+            yield device_id.decode(errors="replace")
+        if cursor == b"0":
+            return

@@ -8,6 +8,7 @@ until the engine is back; a device that was forgotten meanwhile does not come ba
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 import trio
 
-from audio_server.cluster.away import Away, AwayDevices, without_rows
+from audio_server.cluster.away import Away, AwayDevices, devices_at, without_rows
 from audio_server.cluster.engine_clock import EngineClock
 from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.link import Session
@@ -47,6 +48,8 @@ GIVEN_UP = AWAY_MAX // 20
 
 
 How: TypeAlias = Literal["new", "known", "over"]
+
+_NEVER = Entry(0.0, 0.0, None, 0, 0, 0, 0, None)
 
 
 class Totals(NamedTuple):
@@ -123,7 +126,7 @@ class SharedInventory:
             entry = own._replace(**totals._asdict())
         else:
             return own
-        new = self._pending.news.get(device_id)
+        new = self._pending.of(device_id)
         if new is None or entry is None:
             return entry
         return entry._replace(
@@ -140,8 +143,8 @@ class SharedInventory:
     def own_away(self) -> list[str]:
         """Return the devices that are away as far as this node knows by itself."""
         mine = [key for key, one in self.away.items() if one.node == self.name]
-        left = [key for key, seen in self._pending.news.items() if not seen.is_here]
-        return [key for key in dict.fromkeys([*mine, *left]) if key not in self.here]
+        known = dict.fromkeys([*mine, *self._pending.gone()])
+        return [key for key in known if key not in self.here]
 
     # News of this node's devices
 
@@ -179,6 +182,7 @@ class SharedInventory:
             is_lost = began_us not in (0, self._began_us)
             await self._away.read(session)
             self._see_again()
+            await self._see_ends(session)
             if is_lost or not self.is_whole:
                 await self._write_own(session)
             if is_lost:
@@ -251,8 +255,8 @@ class SharedInventory:
             seen_us = round(1e6 * self._clock.nearest())
         facts = seen.address or "", seen.connections, seen.takes, seen.errors
         more = seen.mode, seen.leds or "", seen.firmware or "", AWAY_MAX
-        number = f"{self.node}:{next(self._numbers)}"
-        args = self.node, self.name, seen_us, int(seen.is_here), *facts, *more, number
+        seen = seen._replace(number=seen.number or f"{self.node}:{next(self._numbers)}")
+        args = self.node, self.name, seen_us, int(seen.is_here), *facts, *more, seen.number
         hear = partial(self._on_told, seen)
         await session.ask(hear, SEE, row_key(seen.device_id), *args)
 
@@ -261,7 +265,7 @@ class SharedInventory:
         if isinstance(answer, ClusterDown):
             self._pending.put_back(seen, now)
         elif answer[0] == "later":
-            self._pending.put_back(seen, now + FLUSH_S)
+            self._pending.put_back(seen._replace(number=""), now + FLUSH_S)
         elif answer[0] == "seen":
             self._over = int(answer[1])
             self._totals.pop(device_id, None)
@@ -279,6 +283,16 @@ class SharedInventory:
             if device_id in self.here:
                 seen = Seen(device_id, read_at, True, entry.address, 0, 0, 0, *entry[6:])
                 self._pending.add(seen, now, is_urgent=True)
+
+    async def _see_ends(self, session: Session) -> None:
+        """See the ends of devices again that are connected to this node for the engine alone: it
+        may have lost the last moments, or this node some of too many sightings."""
+        own = dict(self.own())
+        async for device_id in devices_at(session, self.node):
+            if device_id not in self.here and self._pending.of(device_id) is None:
+                entry = own.get(device_id, _NEVER)
+                end = Seen(device_id, 0.0, False, entry.address, 0, 0, 0, *entry[6:])
+                self.saw(end, time.time() - entry.last_seen)
 
     async def _write_own(self, session: Session) -> None:
         """Write the facts that this node has from before there was an inventory in the engine;

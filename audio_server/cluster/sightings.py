@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 SLOW_S = 600.0
@@ -31,6 +32,8 @@ class Seen(NamedTuple):
     mode: int
     leds: str | None
     firmware: str | None
+    number: str = ""
+    """Stands for news that the engine was told, and may have counted."""
 
     def after(self, old: Seen | None) -> Seen:
         """Return this news with that before it."""
@@ -48,9 +51,14 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Pending:
-    """Sightings by device, each with the time of the loop at which it is due."""
+    """Sightings by device, each with the time of the loop at which it is due.
+
+    Those that the engine was told without an answer are `doubtful`: they are told again as they
+    are, before newer ones, so that the engine knows them and counts them once.
+    """
 
     news: dict[str, Seen] = field(default_factory=dict)
+    doubtful: dict[str, Seen] = field(default_factory=dict)
     due_at: dict[str, float] = field(default_factory=dict)
 
     def add(self, seen: Seen, now: float, *, is_urgent: bool) -> None:
@@ -65,14 +73,29 @@ class Pending:
     def put_back(self, seen: Seen, due_at: float) -> None:
         """Have news that were taken, before those that came since."""
         device_id = seen.device_id
-        newer = self.news.get(device_id)
-        self.news[device_id] = seen if newer is None else newer.after(seen)
+        if seen.number:
+            self.doubtful[device_id] = seen
+            while len(self.doubtful) > PENDING_MAX:
+                self.drop(next(iter(self.doubtful)))
+        else:
+            newer = self.news.get(device_id)
+            self.news[device_id] = seen if newer is None else newer.after(seen)
         self.due_at[device_id] = min(due_at, self.due_at.get(device_id, due_at))
+
+    def of(self, device_id: str) -> Seen | None:
+        """Return all news of a device."""
+        new, doubtful = self.news.get(device_id), self.doubtful.get(device_id)
+        return doubtful if new is None else new.after(doubtful)
+
+    def gone(self) -> Iterator[str]:
+        """Yield devices that have left."""
+        newest = {**self.doubtful, **self.news}
+        return (device_id for device_id, seen in newest.items() if not seen.is_here)
 
     def drop(self, device_id: str) -> None:
         """Drop the news of a device."""
-        self.news.pop(device_id, None)
-        self.due_at.pop(device_id, None)
+        for by_id in (self.news, self.doubtful, self.due_at):
+            by_id.pop(device_id, None)
 
     def hurry(self, now: float) -> None:
         """Have all news be due."""
@@ -80,7 +103,9 @@ class Pending:
 
     def take(self, now: float, most: int) -> Iterator[Seen]:
         """Yield and drop news that are due, so many at most."""
-        due = [device_id for device_id, due_at in self.due_at.items() if due_at <= now]
-        for device_id in due[:most]:
-            del self.due_at[device_id]
-            yield self.news.pop(device_id)
+        due = (device_id for device_id, due_at in self.due_at.items() if due_at <= now)
+        for device_id in list(islice(due, most)):
+            doubtful = self.doubtful.pop(device_id, None)
+            if doubtful is None or device_id not in self.news:
+                del self.due_at[device_id]
+            yield self.news.pop(device_id) if doubtful is None else doubtful

@@ -94,7 +94,7 @@ class Inventory:
         for sighting in sightings:
             self._take(sighting, node)
             if self._shared is not None:
-                self._shared.saw(sighting)
+                self._shared.saw(self._as_known(sighting))
         while len(self._entries) > ENTRIES_MAX:
             if (device_id := self._expendable.give_up()) is None:
                 return
@@ -124,6 +124,20 @@ class Inventory:
         )
         self._store.put_entry(device_id, entry)
         self._review(device_id)
+
+    def _as_known(self, new: Sighting) -> Sighting:
+        """Return news with the newest facts: a process may tell late of a device that it lost to
+        another one."""
+        entry, is_here = self._store.entries.get(new.device_id), new.device_id in self._here
+        if entry is None:
+            return new
+        return new._replace(
+            is_here=is_here,
+            address=entry.address,
+            mode=entry.mode,
+            leds=entry.leds,
+            firmware=entry.firmware,
+        )
 
     async def finish(self) -> None:
         """Tell the other nodes all that is known: this one is about to end."""

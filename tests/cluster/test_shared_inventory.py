@@ -14,6 +14,7 @@ from peer_stand import Peer
 
 from audio_server.clips.clip import Clip
 from audio_server.cluster import inventory, peers
+from audio_server.cluster.interface import ClusterDown
 from audio_server.cluster.inventory import SharedInventory
 from audio_server.cluster.sightings import Seen
 from audio_server.device.behaviour import Action, Button, Rules
@@ -294,6 +295,65 @@ async def test_an_engine_that_lost_all_is_told_again(engine: EngineProcess) -> N
             page = await b.until_away("x", "y")
             assert [row["node"] for row in page.rows] == ["a:1", "b:2"]
             await until(lambda: engine.ask("HGET", "as:s:here", "h") == b.at.id)
+
+
+class Deaf:
+    """A session that hears no answers."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def ask(self, hear: Any, *words: Any) -> None:
+        await self._session.ask(lambda answer: None, *words)
+        hear(ClusterDown())
+
+
+async def test_a_sighting_counts_once_whose_answer_was_lost(engine: EngineProcess) -> None:
+    async with node(engine.url, "a:1") as a:
+        await a.visit("x")
+        takes = Seen("x", 0.0, False, PEER, 0, 3, 1, 0, None, None)
+        a.shared.saw(takes, 0.0)
+        await a.shared._flush(Deaf(a.shared._session))  # type: ignore[arg-type]
+        a.shared.saw(takes._replace(takes=2), 0.0)
+        assert a.shared.own_away() == ["x"]
+        await a.wait_told()
+        await until(lambda: a.shared.away["x"].entry.takes >= 5)
+        (row,) = (await a.until_away("x")).rows
+        assert (row["connections"], row["takes"], row["errors_ever"]) == (1, 5, 2)
+
+
+async def test_an_engine_that_lost_an_end_is_told_again(engine: EngineProcess) -> None:
+    async with (
+        open_road(engine.port) as road,
+        node(f"redis://127.0.0.1:{road.port}", "b:2") as b,
+        b.connected("stays"),
+    ):
+        await b.visit("x")
+        road.cut()
+        await b.at.member.wait_up(False)
+        engine.ask("HSET", "as:s:x", "h", b.at.id)  # as before its end
+        engine.ask("SADD", f"as:at:{b.at.id}", "x")
+        engine.ask("ZREM", "as:away", "x")
+        road.heal()
+        (row,) = (await b.until_away("x")).rows
+        assert (row["connections"], row["node"], row["mode"]) == (1, "b:2", 0)
+
+
+async def test_a_clock_that_is_set_back_hides_no_device(engine: EngineProcess) -> None:
+    future = 4_000_000_000_000_000
+    async with node(engine.url, "a:1") as a, node(engine.url, "b:2") as b:
+        await a.visit("forgotten", "seen")
+        await a.until_away("forgotten", "seen")
+        await a.fleet.forget("forgotten")
+        for key in ("as:away", "as:away:marks"):
+            engine.ask("ZADD", key, future, "forgotten")
+        engine.ask("SET", "as:away:last", future)
+        engine.ask("HSET", "as:s:seen", "l", future)
+        async with b.connected("forgotten"), b.connected("seen", Button.MODE):
+            await b.wait_told()
+        await until(lambda: b.shared.node_of("seen") == b.shared.node_of("forgotten") == "b:2")
+        for row in (await a.until_away("forgotten", "seen")).rows:
+            assert row["last_seen"] < future / 1e6
 
 
 def holding(**entries: Entry) -> MemoryInventory:

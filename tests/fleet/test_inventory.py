@@ -11,6 +11,7 @@ from fleet_kit import PEER, Stand, next_event, press, standing
 from trio.testing import MockClock
 from worker_stand import spread
 
+from audio_server.cluster.inventory import SharedInventory
 from audio_server.device.behaviour import Button
 from audio_server.device.entry import Entry
 from audio_server.fleet import inventory
@@ -132,6 +133,26 @@ async def test_pages_hear_of_changes_to_devices_that_are_away(autojump_clock: Mo
             await at.fleet.forget("a")
             _, told = await next_event(events)
             assert (told["forgotten"], "away" in told) == (["a"], False)
+
+
+# -- several processes
+
+
+async def test_an_end_at_the_process_that_a_device_left_is_no_end(
+    autojump_clock: MockClock,
+) -> None:
+    shared = SharedInventory()
+    at = Inventory(shared=shared)
+    at.take([sighting("a", came_ns=1)], "worker 1")
+    newest = sighting("a", "10.0.0.2:5", came_ns=2, mode=3, firmware="2.0")
+    at.take([newest], "worker 2")
+    at.take([sighting("a", came_ns=1, is_here=False, connections=0, takes=1)], "worker 1")
+    told = shared._pending.news["a"]
+    assert told.is_here
+    assert (told.address, told.mode, told.firmware) == ("10.0.0.2:5", 3, "2.0")
+    assert (told.connections, told.takes) == (2, 1)
+    at.take([newest._replace(is_here=False, connections=0)], "worker 2")
+    assert not shared._pending.news["a"].is_here
 
 
 # -- bounds

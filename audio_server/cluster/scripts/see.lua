@@ -4,12 +4,15 @@
 -- a lost answer counts once.
 local id = string.sub(KEYS[1], 6)
 local node, is_here = ARGV[1], ARGV[4] == '1'
-local seen_at = math.min(clock(), tonumber(ARGV[3]))
+local now = clock()
+local seen_at = math.min(now, tonumber(ARGV[3]))
 local first, last, held, counted = unpack(redis.call('HMGET', KEYS[1], 'f', 'l', 'h', 'q'))
+if last and tonumber(last) > now then last = nil end -- of a clock that was set back since
 if is_here and redis.call('HGET', 'as:d:' .. id, 'n') ~= node then return {'later'} end
 if not first then
   local forgotten_at = tonumber(redis.call('ZSCORE', AWAY, id) or '0')
-  if seen_at <= forgotten_at or not (is_here or ARGV[6] ~= '0') then return {'forgotten'} end
+  -- One that is connected was claimed since: `forget` drops the row that a claim makes.
+  if not is_here and (seen_at <= forgotten_at or ARGV[6] == '0') then return {'forgotten'} end
   if not is_here and listed_count() >= 2 * tonumber(ARGV[12]) and not has_record(id) then
     return {'full'}
   end
