@@ -320,10 +320,10 @@ async def test_a_method_that_is_not_for_it_names_those_that_are(api: Api) -> Non
 
 
 async def test_a_fault_of_ours_is_logged_and_told(api: Api, monkeypatch: Any) -> None:
-    async def fail() -> None:
+    async def fail(_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(api.context.fleet, "rows", fail)
+    monkeypatch.setattr(api.context.fleet, "listed", fail)
     answer = await api.ask("GET", "/api/devices")
     assert (answer.status, list(answer.json)) == (500, ["error"])
     assert "a fault" not in answer.text
