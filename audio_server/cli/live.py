@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SortKey = Literal[
     "id", "state", "mode", "name", "leds", "press", "since", "errors", "lead", "trip", "battery",
-    "address", "worker", "tags",
+    "address", "node", "worker", "tags",
 ]  # fmt: skip
 OneDevice = Annotated[DeviceId, Parameter(help="The device.  [default: all]")]
 Follow = Annotated[

@@ -119,6 +119,11 @@ COLUMNS: Mapping[str, Column] = {
     "address": Column(
         "address", _text(lambda row, _: row.get("address")), lambda row: str(row.get("address"))
     ),
+    "node": Column(
+        "node",
+        _text(lambda row, _: row.get("node") or words.NOTHING),
+        lambda row: (row.get("node") is None, natural(row.get("node") or "")),
+    ),
     "worker": Column(
         "worker",
         _text(lambda row, _: row.get("worker") or words.NOTHING),

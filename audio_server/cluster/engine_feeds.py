@@ -91,7 +91,7 @@ class EngineFeeds:
             feed.begin()
         try:
             await self._leases.renew(session)
-            self._link.came_up(node=self._leases.node)
+            self._link.came_up()
             self.is_up.value = True
             while True:
                 await trio.sleep(RENEW_S)

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse
 
 def test_devices_are_listed_in_columns(fake: FakeServer, run: Run) -> None:
     press = {"button": "mode", "at": NOW - 5}
-    fake.rows = [playing("device-10"), row("device-9", name="Hall\x1b[2J", last_press=press)]
+    nine_is = {"name": "Hall\x1b[2J", "last_press": press, "node": "n-9"}
+    fake.rows = [playing("device-10"), row("device-9", **nine_is)]
     status, out, err = run("devices")
     assert (status, err) == (0, "")
     headings, nine, ten = out.splitlines()
@@ -28,7 +29,7 @@ def test_devices_are_listed_in_columns(fake: FakeServer, run: Run) -> None:
         "mode",
         "5s",
     ]
-    assert nine.split()[8:] == ["1h", "0", "-", "-", "-", "10.0.0.7:51234", "-", "-"]
+    assert nine.split()[8:] == ["1h", "0", "-", "-", "-", "10.0.0.7:51234", "n-9", "-", "-"]
     assert ten.startswith("device-10  bell 0:01/0:12")
 
 
@@ -77,13 +78,14 @@ def test_devices_for_programs(fake: FakeServer, run: Run) -> None:
         (("--sort", "press"), "c a b"),
         (("--sort", "since"), "a b c"),
         (("--sort", "worker"), "a b c"),
+        (("--sort", "node"), "c b a"),
     ],
 )
 def test_devices_are_sorted(fake: FakeServer, run: Run, flags: list[str], order: str) -> None:
     fake.rows = [
-        row("c", name="B", errors=2, last_press={"button": "play", "at": NOW}),
+        row("c", name="B", errors=2, last_press={"button": "play", "at": NOW}, node="b:2"),
         row("a", name="A"),
-        playing("b"),
+        playing("b", node="b:10"),
     ]
     lines = run("devices", *flags).out.splitlines()
     assert [line[0] for line in lines[1:]] == order.split()
