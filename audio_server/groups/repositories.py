@@ -8,15 +8,18 @@ folder, which may be the shipped one, is never written to.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 import trio
 
 from audio_server.clips.clip_reader import Loaded
-from audio_server.clips.errors import ClipsFixed
+from audio_server.clips.errors import ClipError, ClipsFixed
 from audio_server.clips.folder import why_fixed
 from audio_server.clips.own_folder import make_own
 from audio_server.clips.repository import Repository
@@ -95,13 +98,25 @@ class GroupRepositories:
 
     async def _new(self, name: str) -> Repository:
         if (found := self._without.get(name)) is None:
-            found = _NewRepository(self._owner, self._fleet, name, self._base, self._made)
+            found = _NewRepository(self._owner, self._fleet, name, self._base, self._making)
             self._without[name] = found
         return await self._prepared(found, self._fleet.loaded)
 
-    async def _made(self, name: str, folder: Path) -> None:
-        resolved = await trio.to_thread.run_sync(resolved_of, str(folder))
-        self._by_folder[resolved] = self._without.pop(name)
+    @asynccontextmanager
+    async def _making(self, name: str, made: Repository) -> AsyncIterator[None]:
+        """Have a repository be that of its new folder, no more that of a group without one. The
+        folder is removed if the group has not got it in the block."""
+        folder = await trio.to_thread.run_sync(resolved_of, str(made.folder))
+        self._by_folder[folder] = made  # before a request can find the folder
+        try:
+            yield
+        finally:
+            if made.is_own:
+                self._without.pop(name, None)
+            else:
+                del self._by_folder[folder]
+                self._without[name], made.folder = made, self._fleet.folder
+                await trio.to_thread.run_sync(partial(rmtree, folder, ignore_errors=True))
 
 
 class FolderRepository(Repository):
@@ -130,8 +145,8 @@ class FolderRepository(Repository):
 
 
 class _NewRepository(FolderRepository):
-    """The clips of a group without a folder; `base` is where it gets one. `made` is called with the
-    name of the group and the folder, of which this is the repository from then on."""
+    """The clips of a group without a folder; `base` is where it gets one, in a block of `making`:
+    from then on this is the repository of the folder."""
 
     def __init__(
         self,
@@ -139,12 +154,12 @@ class _NewRepository(FolderRepository):
         fleet: Repository,
         name: str,
         base: Path | None,
-        made: Callable[[str, Path], Awaitable[None]],
+        making: Callable[[str, Repository], AbstractAsyncContextManager[None]],
     ) -> None:
         super().__init__(owner, fleet, fleet.folder)
         self._name: str | None = name
         self._base = base
-        self._made = made
+        self._making = making
 
     @property
     def is_own(self) -> bool:
@@ -181,17 +196,23 @@ class _NewRepository(FolderRepository):
         folder = await trio.to_thread.run_sync(_make, self._base, name, self._fleet.folder)
         with trio.CancelScope(shield=True):  # or the folder would be left without its group
             self.folder = folder
-            loaded = await self._load()
-            await self._owner.take_clips(folder, loaded, name)
-            self._name = None
-            await self._made(name, folder)
+            async with self._making(name, self):
+                loaded = await self._load()
+                try:
+                    await self._owner.take_clips(folder, loaded, name)
+                finally:
+                    if self._owner.folder_of(name) == str(folder):
+                        self._name = None
             await self.refresh(loaded)
 
 
 def _make(base: Path, name: str, shipped: Path) -> Path:
-    """Make a folder for a group. One that is there already is of an earlier time."""
-    names = (f"{name}-{number}" if number > 1 else name for number in range(1, FOLDERS_MAX))
-    folder = next(base / one for one in names if not (base / one).exists())
+    """Make a folder for a group. One that is there already is of an earlier time. Raises
+    `ClipError`."""
+    names = (f"{name}-{number}" if number > 1 else name for number in range(1, FOLDERS_MAX + 1))
+    folder = next((base / one for one in names if not (base / one).exists()), None)
+    if folder is None:
+        raise ClipError(base, f"has {FOLDERS_MAX} folders of {name}; remove some")
     make_own(folder, shipped)
     return folder
 

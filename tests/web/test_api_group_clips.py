@@ -211,3 +211,35 @@ async def test_two_first_uploads_at_once_make_one_folder(api: Api, tmp_path: Pat
     )
     assert [one.name for one in (tmp_path / "data" / "groups").iterdir()] == ["lobby"]
     assert repositories.UPLOADS_MAX == 16
+
+
+async def test_a_group_is_read_while_it_gets_its_folder(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = api.context.groups
+    take, seen = groups._takers.take, []
+
+    async def taking() -> None:
+        await take()
+        seen.append(await groups.repositories.of_group("lobby"))
+
+    monkeypatch.setattr(groups._takers, "take", taking)
+    target = "/api/clips?group=lobby&name=gong.opus"
+    assert titles(await api.ask("POST", target, sound(7), **OURS)) == ["home", "bell", "gong"]
+    assert len({id(one) for one in (*seen, await groups.repositories.of_group("lobby"))}) == 1
+
+
+async def test_a_group_that_cannot_be_kept_leaves_no_folder(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    target, base = "/api/clips?group=lobby&name=gong.opus", tmp_path / "data" / "groups"
+    with monkeypatch.context() as full:
+        full.setattr(api.context.groups._kept_in, "write", fail)
+        answer = await api.ask("POST", target, sound(7), **OURS)
+        assert (answer.status, "No space left" in answer.json["error"]) == (409, True)
+    assert list(base.iterdir()) == []
+    assert titles(await api.ask("POST", target, sound(7), **OURS)) == ["home", "bell", "gong"]
+    assert [one.name for one in base.iterdir()] == ["lobby"]
