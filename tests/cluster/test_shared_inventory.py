@@ -80,11 +80,11 @@ class Node:
         return await self.fleet.listed(Wanted(state="offline", **wanted))
 
     async def until_away(self, *device_ids: str) -> Page:
-        """Return the list once it has these devices."""
+        """Return the list once it has these devices, and every node answers."""
         with trio.fail_after(PATIENCE_S):
             while True:
                 page = await self.away()
-                if [row["id"] for row in page.rows] == [*device_ids]:
+                if [row["id"] for row in page.rows] == [*device_ids] and not page.missing:
                     return page
                 await trio.sleep(0.02)
 
