@@ -84,7 +84,8 @@ class WorkerAnswers:
 
     async def _press_each(self, device_ids: list[str] | None, button: str) -> Parts:
         """Tell of each few presses at once: the one that asks has no long patience."""
-        for some in in_parts(device_ids or list(self._devices.by_id), PRESSED_AT_ONCE):
+        chosen = list(self._devices.by_id) if device_ids is None else device_ids
+        for some in in_parts(chosen, PRESSED_AT_ONCE):
             yield await self._here.press_each(some, Button[button])
 
     async def _renamed(self, device_id: str, name: str | None) -> Parts:

@@ -175,14 +175,13 @@ class Workers:
         self, device_ids: DeviceIds, _gaps: Gaps
     ) -> AsyncGenerator[tuple[Actor, DeviceIds], None]:
         """Yield the workers with these devices, or all, and which devices each has."""
-        found: dict[WorkerAgent, list[str] | None] = {}
-        if device_ids is None:
-            found = dict.fromkeys(self.all())
+        found: dict[WorkerAgent, list[str]] = {agent: [] for agent in self.all()}
         for device_id in device_ids or ():
             if (agent := self.of(device_id)) is not None:
-                found[agent] = [*(found.get(agent) or ()), device_id]
-        for one in found.items():
-            yield one
+                found[agent].append(device_id)
+        for agent, ids in found.items():
+            if device_ids is None or ids:
+                yield agent, ids if device_ids is not None else None
 
     def all(self) -> Sequence[WorkerAgent]:
         """Return the workers."""

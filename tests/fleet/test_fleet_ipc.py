@@ -42,6 +42,13 @@ async def test_what_is_read_too_late_is_not_done(autojump_clock: MockClock) -> N
             assert await at.ask("ping", 1.0) == [None]
 
 
+async def test_a_press_of_no_device_is_none(autojump_clock: MockClock) -> None:
+    async with line_stand() as at:
+        with at.connected("a"):
+            assert await at.ask("press_each", 1.0, device_ids=[], button="MODE") == []
+            assert at.devices.by_id["a"].state.mode == 0
+
+
 async def test_an_answer_that_fails_is_logged_and_others_come(logs: Any) -> None:
     async with line_stand() as at:
         with pytest.raises(NoAnswer):
