@@ -116,7 +116,7 @@ def test_groups_need_a_file_that_can_be_read_again(tmp_path) -> None:
 def test_folder_of_a_group_that_is_not_there(fail, tmp_path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text('[groups.lobby]\nclips = "nowhere"\n')
-    flags = ["--config", str(config), "--data", "off", "--cache", "cache"]
+    flags = ["--config", str(config), "--data", "off", "--cache", "cache", "--port", "0"]
     assert "nowhere: " in fail(*flags)
     assert "nowhere: " in fail("--workers=2", *flags)
 
