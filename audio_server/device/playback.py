@@ -253,7 +253,8 @@ class Playback:
             return False
         first, packets, frames = batch
         if (
-            live.place == first
+            frames  # else the channel is over, or its packets are not kept any more
+            and live.place == first
             and 0 <= sent * PACKET_S - now + self._t0 <= self._pace.lead_s - packets * PACKET_S
             and stream.send_at_once(frames, ends=False)
         ):
