@@ -108,7 +108,7 @@ class EngineFeeds:
             return
         try:
             told = _decoder.decode(message[2])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return  # of another program
         if isinstance(told, _Held):
             self._leases.held(told.key, told.node, told.name)

@@ -100,6 +100,19 @@ async def test_an_older_claim_takes_over_a_row_that_is_new(
         await member.wait_told(holder)
 
 
+async def test_a_clock_that_is_set_back_takes_no_lease_away(
+    members: list[Member], engine: EngineProcess
+) -> None:
+    a, b = members
+    a.lease.want()
+    await b.wait_told("Küche")
+    for fact in ("s", "t"):  # as if the clock had been an hour ahead
+        engine.ask("HSET", KEY, fact, int(engine.ask("HGET", KEY, fact)) + 3_600_000_000)
+    b.lease.want()
+    await trio.sleep(0.3)
+    assert (a.told, b.told) == (["Küche"], ["Küche"])
+
+
 async def test_a_node_that_ends_frees_what_it_has(
     members: list[Member], engine: EngineProcess
 ) -> None:
@@ -136,7 +149,8 @@ async def test_messages_of_other_programs_are_dropped(
     members: list[Member], engine: EngineProcess
 ) -> None:
     a, b = members
-    for text in ("", "hello", "\x91\xa3new", '["held", 1]'):
-        engine.ask("PUBLISH", "as:live", text)
+    no_text = b"\x94\xa4held\xa1k\xa1n\xa1\xff"
+    for data in ("", "hello", "\x91\xa3new", '["held", 1]', no_text):
+        engine.ask("PUBLISH", "as:live", data)
     b.lease.want()
     await a.wait_told("b")

@@ -9,7 +9,8 @@ if node == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], LEASE_MS)
   return {node, name}
 end
-if node and not (since < tonumber(wanted) and now - tonumber(begun) < SETTLE_US) then
+local age = node and now - tonumber(begun) -- below 0 where the clock was set back
+if node and not (since < tonumber(wanted) and age >= 0 and age < SETTLE_US) then
   return {node, name}
 end
 local row = {'n', ARGV[1], 'l', ARGV[2], 's', text(since), 't', text(now)}
