@@ -25,7 +25,11 @@ _FOREIGN = re.compile(r"\s*(?!https?://)[^/?#]*:", re.IGNORECASE)
 _LOCAL = (".local", ".localhost", ".lan", ".home", ".home.arpa", ".internal", ".localdomain")
 """Ends of names that are resolved by a network of its own (RFC 6761, 6762, 8375, and by use)."""
 
-_NAT64 = ip_network("64:ff9b::/96")
+_WITH_IPV4 = tuple(map(ip_network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
+"""Networks whose last 32 bits are an address of IPv4 (RFC 6052, 7915, 4291)."""
+
+_LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
+"""Gateways of a network of its own (RFC 8215)."""
 
 OPTION = "--allow-host"
 
@@ -113,13 +117,16 @@ def _is_local(host: str) -> bool:
 def _is_of_the_web(address: str) -> bool:
     found = _address(address)
     if isinstance(found, IPv6Address):
-        found = found.ipv4_mapped or found.sixtofour or _behind_nat64(found) or found
+        if found.is_site_local or found in _LOCAL_NAT64:
+            return False
+        found = found.ipv4_mapped or found.sixtofour or _ipv4_in(found) or found
     return found is not None and found.is_global and not found.is_multicast
 
 
-def _behind_nat64(address: IPv6Address) -> IPv4Address | None:
-    """Return the address to which a gateway of IPv4 leads (RFC 6052)."""
-    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+def _ipv4_in(address: IPv6Address) -> IPv4Address | None:
+    """Return the address of IPv4 to which one leads through a gateway."""
+    is_one = any(address in network for network in _WITH_IPV4)
+    return IPv4Address(int(address) & 0xFFFFFFFF) if is_one else None
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

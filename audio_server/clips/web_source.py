@@ -29,6 +29,8 @@ SILENT_S: Final = 10.0
 HOPS_MAX: Final = 10
 """Redirects and lists on the way to a stream."""
 
+_DIGITS_MAX: Final = 19
+
 _BEGIN_BYTES: Final = 1024
 _HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "icy-metadata": "0"}
 _HLS_OPTIONS: Final = OPTIONS | {
@@ -98,14 +100,12 @@ class WebSource:
 
     def _fetched(self, url: str) -> tuple[StreamBody | FileBody, Kind]:
         response = self._response(url, 0)
-        length = response.headers.get("content-length", "")
+        length = _number_in(response.headers.get("content-length", ""))
         address = str(response.url)
         interval = response.headers.get("icy-metaint", "")
-        body: StreamBody | FileBody = StreamBody(
-            response, int(interval) if interval.isdecimal() else 0
-        )
-        if length.isdecimal() and not interval:
-            body = FileBody(response, int(length), lambda at: self._response(address, at))
+        body: StreamBody | FileBody = StreamBody(response, _number_in(interval) or 0)
+        if length is not None and not interval:
+            body = FileBody(response, length, lambda at: self._response(address, at))
         kind = kind_of(body.peek(_BEGIN_BYTES), response.headers.get("content-type", ""))
         return body, kind
 
@@ -161,6 +161,12 @@ def open_web(addresses: Addresses, silent_s: float = SILENT_S) -> Iterator[WebSo
             yield WebSource(client, addresses)
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise StreamBroke(shown(addresses.url), _reason(error)) from error
+
+
+def _number_in(header: str) -> int | None:
+    """Return a number of bytes; None for a text that is none, or too long for one: Python refuses
+    to read thousands of digits."""
+    return int(header) if header.isdecimal() and len(header) <= _DIGITS_MAX else None
 
 
 def _reason(error: Exception) -> str:

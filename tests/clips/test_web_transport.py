@@ -94,6 +94,15 @@ def test_titles_within_the_sound_are_no_sound(station: Station, mp3: bytes, inte
     assert heard_of(station.url("/")) == heard_of(station.url("/plain"))
 
 
+@pytest.mark.parametrize("interval", ["9" * 5000, "-1", "0x10", ""])
+def test_an_interval_that_is_none_is_not_kept_to(
+    station: Station, mp3: bytes, interval: str
+) -> None:
+    head = f"icy-metaint:{interval}"
+    station.answers["/"] = shoutcast(mp3, head, "content-type:audio/mpeg")
+    assert sounds_right(heard_of(station.url("/")))
+
+
 def test_other_protocols_are_not_taken_for_it(station: Station) -> None:
     station.answers["/"] = lambda asked: asked.connection.sendall(b"ICX 200 OK\r\n\r\n")
     with pytest.raises(StreamBroke, match="has broken off"), open_web(Addresses(station.url("/"))):
@@ -200,6 +209,10 @@ def test_a_name_that_leads_elsewhere_the_next_time(
         ("fd00::1", False),
         ("100.64.0.1", False),
         ("224.0.0.1", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
         ("192.168.1.1", False),
     ],
 )
