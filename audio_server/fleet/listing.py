@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -114,10 +115,14 @@ def ordered(keys: Iterable[Key], wanted: Wanted) -> list[Key]:
     some = [(value, device_id) for device_id, value in by_id if value is not None]
     some.sort(key=lambda key: key[0], reverse=wanted.backwards)
     found = [*some, *((None, device_id) for device_id, value in by_id if value is None)]
+    return list(following(found, wanted))
+
+
+def following(keys: Sequence[Key], wanted: Wanted) -> Sequence[Key]:
+    """Return those of keys in their order that follow `wanted.after`."""
     if wanted.after is None:
-        return found
-    follows = _follows(wanted.after, wanted.backwards)
-    return [key for key in found if follows(key)]
+        return keys
+    return keys[bisect_left(keys, True, key=_follows(wanted.after, wanted.backwards)) :]
 
 
 def _follows(after: Key, backwards: bool) -> Callable[[Key], bool]:

@@ -10,7 +10,7 @@ import trio
 
 from audio_server.fleet.fleet import Fleet
 from audio_server.fleet.interface import Row
-from audio_server.fleet.listing import Key, Wanted, keys_of, ordered
+from audio_server.fleet.listing import Key, Wanted, following, keys_of
 
 RECENT_S = 1.0
 """How old the rows may be among which nodes that watch are given the first ones."""
@@ -54,8 +54,8 @@ class RecentKeys:
     async def first(self, wanted: Wanted) -> KeysFrom:
         """Return the first keys after `wanted.after`, so many as `wanted.limit`."""
         keys = await self._all(wanted)
-        following = keys if wanted.after is None else ordered(keys, wanted)
-        return KeysFrom(following[: wanted.limit], len(keys), len(keys) - len(following))
+        found = following(keys, wanted)
+        return KeysFrom(found[: wanted.limit], len(keys), len(keys) - len(found))
 
     async def _all(self, wanted: Wanted) -> list[Key]:
         """Return all keys, in their order."""
@@ -65,11 +65,16 @@ class RecentKeys:
             if trio.current_time() - made_at > RECENT_S:
                 rows_at, rows = await self._recent(of_list)
                 keys = list((await keys_of(rows, of_list)).keys)
-                self._keys.pop(of_list, None)
-                self._keys[of_list] = rows_at, keys
-                while len(self._keys) > LISTS_MAX:
-                    del self._keys[next(iter(self._keys))]
+                self._keep(of_list, rows_at, keys)
             return keys
+
+    def _keep(self, of_list: Wanted, made_at: float, keys: list[Key]) -> None:
+        """Keep a list, and of the others those that are of use."""
+        oldest = trio.current_time() - RECENT_S
+        self._keys = {one: told for one, told in self._keys.items() if told[0] >= oldest}
+        self._keys[of_list] = made_at, keys
+        while len(self._keys) > LISTS_MAX:
+            del self._keys[next(iter(self._keys))]
 
     async def _recent(self, wanted: Wanted) -> tuple[float, list[Row]]:
         """Return all rows among which the wanted ones are, and when they were made."""
