@@ -154,11 +154,11 @@ class InboundHalf:
             await trio.lowlevel.checkpoint_if_cancelled()
         try:
             self._at_once = at_once
+            self._raise_fault()  # before messages: of a flood of them there may be no end
             while not self._reader.whole:
                 self._raise_failure()
                 if self.remote_ended:
                     return None
-                self._raise_fault()
                 await self._wait_change()
                 self._raise_fault()
         finally:

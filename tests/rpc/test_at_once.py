@@ -50,6 +50,26 @@ def message(text: bytes) -> bytes:
     return AudioPacket(data=text).SerializeToString()
 
 
+async def test_an_interrupt_comes_before_messages_that_wait(autojump_clock: MockClock) -> None:
+    """Else a peer that sends all the time would put it off for ever."""
+    seen: list[Any] = []
+
+    async def handler(call: Any) -> None:
+        await trio.sleep(1.0)
+        call.interrupt(KeyError("as asked"))
+        try:
+            await call.recv_message()
+        except KeyError:
+            seen.append("interrupted")
+        seen.append((await call.recv_message()).data)
+
+    async with serving(handler) as served:
+        await served.peer.open(1)
+        await served.peer.message(1, message(b"1"))
+        await trio.sleep(2.0)
+    assert seen == ["interrupted", b"1"]
+
+
 async def test_what_is_taken_at_once_is_not_received(autojump_clock: MockClock) -> None:
     taker = Taker()
     async with serving(taker) as served:
