@@ -25,6 +25,10 @@ class Borrower(Protocol):
         """Handle a call, an `rpc` call, until it ends or is given back. Of its requests on a status
         call the device still owes `owed` answers."""
 
+    def stop(self) -> None:
+        """The server is stopping: send the `is_end` of an open take before this returns, and no
+        other take."""
+
     def lost(self, reason: str) -> None:
         """The device is gone from this process, for that reason."""
 

@@ -222,6 +222,8 @@ class Devices:
         devices = list(self._devices.values())
         for device in devices:
             device.end_take()
+            if device.loan is not None:
+                device.loan.borrower.stop()
         await trio.lowlevel.checkpoint()
         for device in devices:
             await device.wait_closed()
@@ -252,11 +254,12 @@ class Devices:
                 self._fail(device)
 
     def peers_playing(self) -> set[object]:
-        """Return the peers of all calls of the devices that play (`Device.is_playing`)."""
+        """Return the peers of all calls of the devices that play (`Device.is_playing`), or are
+        lent."""
         return {
             attachment.peer
             for device in self._devices.values()
-            if device.is_playing
+            if device.is_playing or device.loan is not None
             for attachment in device.attachments.values()
         }
 

@@ -111,9 +111,9 @@ class Bench:
         return FULL if len(running) >= AT_ONCE else None
 
     def _begin(self, device: Device, order: Order, told: Sequence[str]) -> _Case:
-        while len(self._cases) >= KEPT:
-            _, oldest = self._cases.popitem(last=False)
-            oldest.scope.cancel()
+        if len(self._cases) >= KEPT:
+            # One is over: fewer run at once than are kept.
+            del self._cases[next(number for number, one in self._cases.items() if one.is_over)]
         case = self._cases[order.number] = _Case(device.id)
         seat = Seat(device.id, may_leave=True)
         passive.feed(seat.findings, told)

@@ -6,7 +6,6 @@ A seat is of a device that came to the judge's own server, or borrows a device o
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,9 +24,6 @@ from audio_server.wire.comms_pb2 import ButtonEvent, DeviceEvent
 
 TOO_MANY_PINGS = "too_many_pings"
 """In the reason of the end of a connection, as gRPC's C core has it."""
-
-EVENTS_MAX = 1000
-"""Events of a device that are kept: it may send without end."""
 
 SETTLED_S = 0.5
 """Time in which the calls of a device that leaves end one after the other."""
@@ -51,8 +47,8 @@ class Seat:
         self.changes = AsyncValue(0)
         self.calls: dict[CallKind, OpenCall] = {}
         self.newest: dict[CallKind, OpenCall] = {}
-        self.opened: list[OpenCall] = []
-        self.events: deque[DeviceEvent] = deque(maxlen=EVENTS_MAX)
+        self.came_at_s: float | None = None
+        """When its first call came, since this was None."""
         self.ack_after_s = 0.0
         self.is_dropped = False
         """Whether all its calls were ended, and it has to come back."""
@@ -116,13 +112,20 @@ class Seat:
         self.gone_because = reason
         self.trial.cancel()
 
+    def stop(self) -> None:
+        """End the trial, and the take that is open, at once: the server is stopping."""
+        self.trial.cancel()
+        for call in self.calls.values():
+            call.close_take()
+
     @contextmanager
     def _taking(self, opened: OpenCall) -> Iterator[None]:
         """Hold a call for the block; an older one of its kind ends with ABORTED."""
         if (older := self.calls.get(opened.kind)) is not None:
             older.end(Status.ABORTED)
         self.calls[opened.kind] = self.newest[opened.kind] = opened
-        self.opened.append(opened)
+        if self.came_at_s is None:
+            self.came_at_s = trio.current_time()
         self._changed()
         try:
             yield
@@ -140,7 +143,6 @@ class Seat:
         self._changed()
 
     def _heard_event(self, opened: OpenCall, event: DeviceEvent) -> None:
-        self.events.append(event)
         if opened.unacknowledged:
             self.findings.broken(
                 Duty.LOCK_STEP, "sent an event before the one before it was acknowledged"

@@ -31,7 +31,7 @@ async def _judge_start(seat: Seat, audio: OpenCall) -> None:
     if not await seat.wait(lambda: audio.count, START_S):
         seat.findings.broken(Duty.START, f"sent no request within {START_S:g} s")
         return
-    wrong = not audio.received[0].start
+    wrong = not audio.first.start
     seat.findings.judge(Duty.START, "sent `start: false`" if wrong else None)
     if await seat.wait(lambda: audio.count > 1, QUIET_S):
         seat.findings.broken(Duty.START, "sent a second request")

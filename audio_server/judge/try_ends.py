@@ -65,10 +65,10 @@ async def _end_all(seat: Seat, status: Status, return_s: float) -> bool:
 
 
 async def _abort(seat: Seat, return_s: float) -> None:
-    opened, at_s = len(seat.opened), trio.current_time()
+    at_s, seat.came_at_s = trio.current_time(), None
     if not await _end_all(seat, Status.ABORTED, return_s):
         seat.findings.broken(Duty.RETURN, f"did not come back within {return_s:g} s of ABORTED")
         return
-    after_s = seat.opened[opened].at_s - at_s
+    after_s = (seat.came_at_s or at_s) - at_s
     soon = f"came again {after_s:.2f} s after ABORTED"
     seat.findings.judge(Duty.PATIENCE, None if after_s >= PATIENT_S else soon)

@@ -112,7 +112,7 @@ async def _ask(
     if call.count == before:
         await seat.check_there()
         return None
-    answer: DeviceStatusResponse = call.received[-1]
+    answer: DeviceStatusResponse = call.latest
     return answer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import trio
@@ -51,17 +51,28 @@ async def try_sound(seat: Seat, sound: Sequence[bytes]) -> None:
 
 
 async def _try_takes(seat: Seat, audio: OpenCall, sound: Sequence[bytes]) -> None:
-    short, others = sound[:25], [call for call in seat.calls.values() if call is not audio]
-    await _play(audio, _framed(sound[:1]))
-    await _play(audio, [*_framed(short)[:-1], (CUT, True)])
-    begun = _framed(short)
-    await _play(audio, begun[:10])
-    await trio.sleep(PAUSE_S)
-    await _play(audio, begun[10:])
+    others = [call for call in seat.calls.values() if call is not audio]
+    short = _framed(sound[:25])
+    takes = _framed(sound[:1]), [*short[:-1], (CUT, True)], short[:10]
+    all_taken = await _play_all(audio, takes)
+    if all_taken:
+        await trio.sleep(PAUSE_S)
+        all_taken = await _play_all(audio, [short[10:]])
     over = await seat.wait(lambda: audio.is_over() or any(c.is_over() for c in others), PAUSE_S)
-    if over:
+    if over or not all_taken:
         await seat.check_there()
+    if not (over or all_taken):
+        seat.findings.broken(Duty.SOUND, f"took none of a short take for {ROOM_S:g} s")
+        return
     seat.findings.judge(Duty.TAKES, "ended a call after short takes" if over else None)
+
+
+async def _play_all(audio: OpenCall, takes: Iterable[Sequence[_Frame]]) -> bool:
+    """Return whether all were taken: after one that was not, none may follow in its middle."""
+    for frames in takes:
+        if await _play(audio, frames) < len(frames):
+            return False
+    return True
 
 
 async def _ask_on(seat: Seat) -> None:
@@ -81,7 +92,8 @@ def _framed(packets: Sequence[bytes]) -> list[_Frame]:
 
 
 async def _play(audio: OpenCall, frames: Sequence[_Frame]) -> int:
-    """Send packets in real time, a little ahead; return how many were taken."""
+    """Send packets in real time, a little ahead; return how many were taken. A take that is not
+    taken whole is cut."""
     begin = trio.current_time()
     for index, (frame, ends) in enumerate(frames):
         await trio.sleep_until(begin + index * _PACKET_S - LEAD_S)
@@ -89,5 +101,6 @@ async def _play(audio: OpenCall, frames: Sequence[_Frame]) -> int:
             with trio.fail_after(ROOM_S):
                 await audio.send_packet(frame, ends=ends)
         except (trio.TooSlowError, GRPCError):
+            audio.close_take()
             return index
     return len(frames)

@@ -269,6 +269,23 @@ async def test_a_device_is_judged_once_at_a_time_and_few_at_once(
         assert stand.bench.judge("nobody", Order("none")) == Progress("gone")
 
 
+async def test_a_trial_that_runs_is_kept_before_those_that_are_over(
+    autojump_clock: MockClock,
+) -> None:
+    async with standing() as stand:
+        await stand.device()
+        long = Order("long", press_s=120.0)
+        stand.bench.judge("den", long)
+        for number in range(judge_bench.KEPT):
+            device_id = f"hall{number}"
+            await stand.device(device_id)
+            assert stand.bench.judge(device_id, Order(device_id)).result == "done"
+            stand.devices.release(device_id)  # so that the trial is over, and nobody asks
+            await trio.sleep(5.0)
+            progress = stand.bench.judge("den", long._replace(again=True))
+            assert (progress.result, progress.outcome) == ("done", None)
+
+
 async def test_breaches_of_before_count(autojump_clock: MockClock) -> None:
     async with standing() as stand:
         told = ['refused LEDs: "ok" (expected "success")', "another fault"]

@@ -39,6 +39,8 @@ class Keeper:
             if self.calls[kind] is call:
                 del self.calls[kind]
 
+    def stop(self) -> None: ...
+
     def lost(self, reason: str) -> None:
         self.reasons.append(reason)
 

@@ -40,7 +40,7 @@ files: errors
 fleet: clips cluster device judge names wire
 groups: clips device errors files names settings wire
 identity: errors files rpc/io rpc/terms settings wire
-judge: clips device identity process rpc service settings wire
+judge: clips device identity process rpc rpc/terms service settings wire
 live: clips cluster cluster/terms device errors files metrics settings wire
 metrics: cluster/terms device rpc
 process: rpc rpc/terms settings
