@@ -229,8 +229,8 @@ class NodeRows:
         counts = {tag: TagCount(one.known, connected[tag]) for tag, one in own.items()}
         return TagCounts(counts, sorted(set(answers.missing)))
 
-    async def ids(self, wanted: Wanted) -> Sequence[str]:
-        """Return the ids of the rows that are wanted, of the nodes that answer."""
+    async def ids(self, wanted: Wanted) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ids of the rows that are wanted, and the names of missing nodes."""
         return await self._rows.ids(wanted)
 
     async def forget(self, device_id: str) -> Outcome:

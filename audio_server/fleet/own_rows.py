@@ -133,9 +133,9 @@ class OwnRows:
         """Give server-sent events for the block, of all devices."""
         return self._broadcast.watching()
 
-    async def ids(self, wanted: Wanted) -> Sequence[str]:
-        """Return the ids of the rows that are wanted."""
-        return [device_id for _, device_id in (await self.keys(wanted)).keys]
+    async def ids(self, wanted: Wanted) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ids of the rows that are wanted; nothing is missing."""
+        return [device_id for _, device_id in (await self.keys(wanted)).keys], ()
 
     async def all(self, wanted: Wanted) -> list[Row]:
         """Return all rows among which the wanted ones are; takes them a few at a time."""

@@ -45,8 +45,9 @@ class Rows(Protocol):
     async def tag_counts(self) -> TagCounts:
         """Return how many devices have each tag."""
 
-    async def ids(self, wanted: Wanted) -> Sequence[str]:
-        """Return the ids of all rows that are wanted, or somewhat more than the limit."""
+    async def ids(self, wanted: Wanted) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ids of all rows that are wanted, or somewhat more than the limit, and the
+        names of missing nodes that may have others."""
 
     def watching(
         self, wanted: Wanted | None = None, offset: int = 0

@@ -89,8 +89,9 @@ class RowsOfNodes:
         merged = _merged(answers.parts, wanted)
         return KeysOfNodes(*merged, tuple(sorted(answers.missing)))
 
-    async def ids(self, wanted: Wanted) -> list[str]:
-        """Return the ids of all devices that match, or a few more than `wanted.limit`."""
+    async def ids(self, wanted: Wanted) -> tuple[list[str], Sequence[str]]:
+        """Return the ids of all devices that match, or a few more than `wanted.limit`, and the
+        names of missing nodes."""
 
         async def here() -> list[Any]:
             return [await self._answers.keys(wanted)]
@@ -101,7 +102,7 @@ class RowsOfNodes:
             for start in range(0, len(keys), BATCH):
                 ids.update((device_id, None) for _, device_id in keys[start : start + BATCH])
                 await trio.lowlevel.checkpoint()
-        return list(ids)
+        return list(ids), answers.missing
 
     async def keys_at(self, wanted: Wanted, offset: int, max_age_s: float) -> KeysAt:
         """Return keys from a place of the whole list on, as they were a moment ago."""

@@ -22,6 +22,8 @@ from audio_server.fleet.interface import NotReached, missing_of
 from audio_server.fleet.listing import Wanted
 from audio_server.fleet.of_nodes import ACT_S
 from audio_server.fleet.rows_of_nodes import KEYS_S
+from audio_server.web.api.devices import chosen, summed_up
+from audio_server.web.api.models import Found, Group
 
 SHOWN_S = 3.0
 """After which the LEDs of a device that has come rest."""
@@ -284,6 +286,20 @@ async def test_each_node_does_it_to_its_own_devices(autojump_clock: MockClock) -
             assert await fleet.tag_counts() == ({"lobby": (2, 1)}, [])
             nodes.silent.append("c")
             assert await fleet.tag_counts() == ({"lobby": (2, 0)}, ["c:50051"])
+
+
+async def test_devices_that_match_are_told_with_the_nodes_that_are_missing(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_nodes() as nodes:
+        with nodes.connected(*ONE_EACH):
+            fleet, all_of_them = nodes["a"].fleet, Group(match=Found())
+            assert await chosen(fleet, all_of_them) == (["x", "y", "z"], [])
+            nodes.silent.append("c")
+            device_ids, missing = await chosen(fleet, all_of_them)
+            assert (device_ids, missing) == (["x", "y"], ["c:50051"])
+            told = summed_up(await fleet.stop(device_ids), all_of_them, missing)
+            assert (told.done, told.missing) == (2, ["c:50051"])
 
 
 async def test_an_announcement_is_fetched_once_by_each_node() -> None:

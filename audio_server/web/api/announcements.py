@@ -139,7 +139,7 @@ class AnnouncementOperations:
     async def announce(self, asked: ApiRequest) -> shapes.Announced:
         """Play a sound over what plays on devices, which then goes on; answers at its start."""
         wanted: shapes.Announce = asked.body
-        device_ids = await chosen(self._fleet, wanted.devices)
+        device_ids, missing = await chosen(self._fleet, wanted.devices)
         sound = await self._sound_of(wanted)
         if wanted.chime:
             sound = await with_chime(sound)
@@ -151,15 +151,15 @@ class AnnouncementOperations:
         order = Order(number, sound, wanted.priority)
         try:
             outcomes = await self._fleet.announce(device_ids, order)
-            made.missing = missing_of(outcomes)
+            made.missing = sorted({*missing_of(outcomes), *missing})
             if isinstance(wanted.devices, models.Group):  # those of it that are away are left out
                 outcomes = {key: one for key, one in outcomes.items() if one.result != "gone"}
             made.outcomes = outcomes
         finally:
             made.is_made = True
         done = summed_up(made.outcomes)
-        missing = list(made.missing) or UNSET
-        return shapes.Announced(number, seconds, done.done, done.gone, done.failed, missing)
+        left_out = list(made.missing) or UNSET
+        return shapes.Announced(number, seconds, done.done, done.gone, done.failed, left_out)
 
     async def _sound_of(self, wanted: shapes.Announce) -> Clip:
         given = [one for one in (wanted.clip, wanted.say, wanted.sound) if one is not None]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 import trio
@@ -43,6 +43,14 @@ MODE_DIGITS: Final = 4
 """Of the number of a mode."""
 
 Which: TypeAlias = str | Sequence[str] | models.Group
+
+
+class Chosen(NamedTuple):
+    """Each device once, or None for all; and the names of nodes that may have others."""
+
+    device_ids: Sequence[str] | None
+    missing: Sequence[str] = ()
+
 
 UNKNOWN: Final = "no such device is connected"
 ONE_GROUP: Final = "give either tag or match"
@@ -200,8 +208,7 @@ class DeviceOperations:
     )
     async def stop(self, asked: ApiRequest) -> models.Outcomes:
         """Stop playback on devices, and empty their queues."""
-        which = asked.body.devices
-        return summed_up(await self._fleet.stop(await self._chosen(which)), which)
+        return await self._act(asked.body.devices, self._fleet.stop)
 
     @Operation(
         "POST",
@@ -218,8 +225,7 @@ class DeviceOperations:
     async def play(self, asked: ApiRequest) -> models.Outcomes:
         """Play a clip or a live channel now, on some devices or all, over any other take."""
         clip = self._source(asked.body)
-        which = asked.body.devices
-        return summed_up(await self._fleet.play(await self._chosen(which), clip), which)
+        return await self._act(asked.body.devices, lambda ids: self._fleet.play(ids, clip))
 
     def _source(self, wanted: models.Play) -> int | str:
         """Return the mode of a clip, or the name of a live channel. Raises as `Repository.find`,
@@ -257,8 +263,8 @@ class DeviceOperations:
     )
     async def press_buttons(self, asked: ApiRequest) -> models.Outcomes:
         """Press a button of several devices; answers when that has had its effect on all."""
-        which, button = asked.body.devices, Button[asked.body.button.upper()]
-        return summed_up(await self._fleet.press_each(await self._chosen(which), button), which)
+        button = Button[asked.body.button.upper()]
+        return await self._act(asked.body.devices, lambda ids: self._fleet.press_each(ids, button))
 
     @Operation(
         "POST",
@@ -271,14 +277,18 @@ class DeviceOperations:
     async def tag_devices(self, asked: ApiRequest) -> models.Outcomes:
         """Give devices tags, and take others away; also those of devices that are away."""
         change = asked.body
-        device_ids = await self._chosen(change.devices)
+        device_ids, missing = await chosen(self._fleet, change.devices)
         if device_ids is None:
             rows = [*await self._fleet.rows(), *await self._fleet.away()]
             device_ids = list(dict.fromkeys(row["id"] for row in rows))
-        return summed_up(await self._fleet.tag(device_ids, change.add, change.remove))
+        outcomes = await self._fleet.tag(device_ids, change.add, change.remove)
+        return summed_up(outcomes, missing=missing)
 
-    async def _chosen(self, which: Which) -> Sequence[str] | None:
-        return await chosen(self._fleet, which)
+    async def _act(
+        self, which: Which, do: Callable[[Sequence[str] | None], Awaitable[FleetOutcomes]]
+    ) -> models.Outcomes:
+        device_ids, missing = await chosen(self._fleet, which)
+        return summed_up(await do(device_ids), which, missing)
 
 
 def mode_in(text: str) -> int | None:
@@ -286,31 +296,33 @@ def mode_in(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MODE_DIGITS else None
 
 
-async def chosen(fleet: Fleet, which: Which) -> Sequence[str] | None:
-    """Return each device once; None for all. Raises `Problem` for a tag that no device has, and for
+async def chosen(fleet: Fleet, which: Which) -> Chosen:
+    """Return the devices that are meant. Raises `Problem` for a tag that no device has, and for
     too many that match."""
     if not isinstance(which, models.Group):
-        return None if isinstance(which, str) else tuple(dict.fromkeys(which))
+        return Chosen(None if isinstance(which, str) else tuple(dict.fromkeys(which)))
     if (which.tag is None) == (which.match is None):
         raise Problem(422, ONE_GROUP)
     if which.match is not None:
         return await _matching(fleet, matching(which.match))
     if not (tagged := fleet.tagged(which.tag or "")):
         raise Problem(404, f"{NO_GROUP}: {which.tag}")
-    return tagged
+    return Chosen(tagged)
 
 
-async def _matching(fleet: Fleet, wanted: Wanted) -> Sequence[str]:
-    found = await fleet.ids(wanted._replace(limit=MATCHES_MAX + 1))
+async def _matching(fleet: Fleet, wanted: Wanted) -> Chosen:
+    found, missing = await fleet.ids(wanted._replace(limit=MATCHES_MAX + 1))
     if len(found) > MATCHES_MAX:
         raise Problem(422, f"{MATCHES_MAX:,} devices can match at most; search for fewer")
-    return found
+    return Chosen(found, missing)
 
 
-def summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:
-    """Sum outcomes up: a count of successes, each failure, and the nodes that are missing. Devices
-    of a group that are away are no failures."""
-    missing = list(missing_of(outcomes)) or UNSET
+def summed_up(
+    outcomes: FleetOutcomes, which: Which = (), missing: Sequence[str] = ()
+) -> models.Outcomes:
+    """Sum outcomes up: a count of successes, each failure, and the nodes that are missing, also
+    those that were `missing` before. Devices of a group that are away are no failures."""
+    all_missing = sorted({*missing_of(outcomes), *missing}) or UNSET
     gone = [device_id for device_id, one in outcomes.items() if one.result == "gone"]
     if isinstance(which, models.Group):
         outcomes = {key: one for key, one in outcomes.items() if one.result != "gone"}
@@ -320,7 +332,7 @@ def summed_up(outcomes: FleetOutcomes, which: Which = ()) -> models.Outcomes:
         for device_id, one in outcomes.items()
         if one.result == "failed"
     }
-    return models.Outcomes(len(outcomes) - len(gone) - len(failed), gone, failed, missing)
+    return models.Outcomes(len(outcomes) - len(gone) - len(failed), gone, failed, all_missing)
 
 
 async def _answer_list(name: str, items: Iterable[object], **more: Any) -> Response:
