@@ -98,6 +98,8 @@ async def test_priority_replaces_and_is_named(api: Api) -> None:
 async def test_a_sound_is_sent_first(tmp_path: Path) -> None:
     async with an_api() as api:
         data = opus_bytes([SILENCE] * 30)
+        of_group = await api.ask("POST", "/api/sounds?name=note.opus&group=x", data, **OURS)
+        assert of_group.status == 400  # it is a clip of none
         sent = await api.ask("POST", "/api/sounds?name=note.opus", [data[:50], data[50:]], **OURS)
         assert (sent.status, sent.json["seconds"]) == (200, 0.6)
         with api.connected("a"):

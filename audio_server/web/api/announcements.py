@@ -108,7 +108,7 @@ class AnnouncementOperations:
         "POST",
         "/api/sounds",
         shapes.Sound,
-        query=models.Upload,
+        query=models.SoundName,
         body=FILE,
         problems={
             408: "the file stopped coming",

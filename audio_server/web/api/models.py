@@ -385,6 +385,12 @@ class Upload(OfGroup, kw_only=True):
     name: Annotated[str, Meta(description="a file's name, such as bell.flac")]
 
 
+class SoundName(Struct, forbid_unknown_fields=True):
+    """The name of the sound that is sent."""
+
+    name: Annotated[str, Meta(description="a file's name, such as bell.flac")]
+
+
 class Points(OfWhom, kw_only=True):
     """How fine a waveform shall be."""
 
