@@ -108,4 +108,7 @@ async def _send(channel: LiveChannel, websocket: WebSocket) -> tuple[int, str]:
             log.warning("invalid message from browser", peer=peer_of(websocket), error=NO_PACKET)
             return UNCLEAR, NO_PACKET
         await pace.next()
-        channel.put(packet)
+        try:
+            channel.put(packet)
+        except ChannelBusy:  # not in a group of the nursery
+            return REFUSED, BUSY

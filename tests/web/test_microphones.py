@@ -12,7 +12,7 @@ from asgi import HOST, Socket, socketed
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from audio_server.device.live_channel import LiveChannel
+from audio_server.device.live_channel import ChannelBusy, LiveChannel
 from audio_server.live.pace import AHEAD_S
 from audio_server.web.api.channels import BUSY, UNKNOWN
 from audio_server.web.microphones import (
@@ -127,6 +127,21 @@ async def test_a_page_that_sends_nothing_gives_the_channel_back(
         assert await page.next() == closed(SILENT, NOTHING_CAME)
         assert trio.current_time() - begun == pytest.approx(SILENT_S, abs=0.1)
         assert not channel.is_sending
+
+
+async def test_a_page_that_another_node_displaces(
+    api: Api, channel: LiveChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The news of that came with the packet, so that nothing was cancelled yet."""
+
+    def put(packet: bytes) -> None:
+        raise ChannelBusy
+
+    monkeypatch.setattr(channel, "put", put)
+    async with speaking(api) as page:
+        page.send(PACKETS[0])
+        assert await page.next() == closed(REFUSED, BUSY)
+    assert not channel.is_sending
 
 
 async def test_a_server_that_stops_tells_the_page(api: Api, channel: LiveChannel) -> None:
