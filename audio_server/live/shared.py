@@ -15,6 +15,7 @@ import structlog
 import trio
 from trio_util import AsyncValue
 
+from audio_server.clips.opus import is_sendable, is_well_formed
 from audio_server.cluster.engine_feeds import EngineFeeds
 from audio_server.cluster.leases import Holder
 from audio_server.device.live_channel import RING, ChannelBusy, ChannelListener, LiveChannel, Relay
@@ -186,13 +187,13 @@ class SharedChannel(LiveChannel):
         """As `FeedEnd`. Takes that play go on at the edge; the others begin before it."""
         self.counts.lost += missed
         if not self._ready.is_set():
-            self.refill(packets)
+            self.refill(filter(_is_playable, packets))
             self._begin_all()
 
     def fed(self, packets: Sequence[bytes], missed: int) -> None:
         """As `FeedEnd`."""
         self.counts.lost += missed
-        for packet in packets:
+        for packet in filter(_is_playable, packets):
             super().put(packet)
 
     def _begin_all(self) -> None:
@@ -212,6 +213,12 @@ class SharedChannel(LiveChannel):
             if self._quiet >= QUIET_LOOKS:
                 self._feed.unfollow()
                 self._ready.set()
+
+
+def _is_playable(packet: bytes) -> bool:
+    """Return whether devices can play a packet of another node: one that is no Opus would break
+    their sound for good."""
+    return is_sendable(packet) and is_well_formed(packet)
 
 
 class Turn:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from memory_engine import LEASE_S, SETTLE_S, MemoryEngine, MemoryLink
@@ -16,7 +17,7 @@ from trio.testing import MockClock
 from audio_server.cluster.engine_feeds import RENEW_S, EngineFeeds
 from audio_server.cluster.feeds import Feed, Feeds
 from audio_server.cluster.instrumentation import Instrumentation
-from audio_server.cluster.node_feeds import WAITING_MAX
+from audio_server.cluster.node_feeds import WAITING_MAX, Sound
 from audio_server.device.audio_stream import AudioStream
 from audio_server.device.live_channel import ChannelBusy
 from audio_server.device.pace import Pace
@@ -214,6 +215,28 @@ async def test_packets_go_once_to_each_node_with_listeners_and_only_while_there_
     await trio.sleep(1)
     assert is_without_gap(late.numbers_of(0))
     assert a.sent - late.numbers_of(0)[-1] < 10
+
+
+async def test_packets_that_devices_could_not_play_reach_none(
+    autojump_clock: MockClock,
+    engine: MemoryEngine,
+    stations: list[Station],
+    nursery: trio.Nursery,
+) -> None:
+    """A node of another version, or another program, may send such to the engine."""
+    a, b, _ = stations
+    nursery.start_soon(a.send)
+    await trio.sleep(1.0)
+    listener = b.listen()
+    await trio.sleep(1.01)
+    node = engine.rows["as:live:channel:radio"].node
+    for wrong in (b"", b"\xff", b"\xfc" + bytes(4), b"\xf8" + bytes(2000)):
+        sound = Sound("radio", node, a.sent, [wrong])
+        engine.publish("as:live:sound:radio", msgspec.msgpack.encode(sound))
+        await trio.sleep(0.1)
+    await trio.sleep(1.0)
+    assert len(listener.numbers) > 100
+    assert {len(data) for _, data in listener.heard} <= {6, len(SILENCE)}
 
 
 async def test_a_channel_has_one_sender_in_all_nodes(
