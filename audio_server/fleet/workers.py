@@ -33,7 +33,8 @@ log = structlog.get_logger()
 
 class WorkerAgent(AskedAgent):
     """Worker number `worker`, for as long as its process lives, which is the node `node`. `on_late`
-    is called when it becomes late, and has `wait_back` run."""
+    is called when it is late, and returns whether `wait_back` runs: without it the worker is asked
+    again."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class WorkerAgent(AskedAgent):
         node: str,
         worker: int,
         numbers: EventNumbers,
-        on_late: Callable[[WorkerAgent], None],
+        on_late: Callable[[WorkerAgent], bool],
     ) -> None:
         self.node = node
         self.heard: int | None = 0
@@ -64,9 +65,7 @@ class WorkerAgent(AskedAgent):
         try:
             parts = await self._nodes.ask(self.node, what, within_s, **facts)
         except TooLate:
-            if not self._is_late:
-                self._is_late = True
-                self._on_late(self)
+            self._is_late = self._is_late or self._on_late(self)
             raise
         self._has_answered = True
         return parts
@@ -81,9 +80,11 @@ class WorkerAgent(AskedAgent):
             log.warning("worker does not answer", worker=self._worker)
         else:  # it is being started: subscribers get all of its rows
             log.info("worker does not answer yet", worker=self._worker)
-        if await self._answers():
-            log.info("worker answers", worker=self._worker)
-        self._is_late = False
+        try:
+            if await self._answers():
+                log.info("worker answers", worker=self._worker)
+        finally:
+            self._is_late = False
 
     async def _answers(self) -> bool:
         while True:
@@ -207,12 +208,18 @@ class Workers:
     async def run(self) -> NoReturn:
         """Ask the workers for events for ever, while there is a subscriber."""
         async with trio.open_nursery() as self._nursery:
-            self._nursery.start_soon(self.subscribers.run)
-            await self._follow()
+            try:
+                self._nursery.start_soon(self.subscribers.run)
+                await self._follow()
+            finally:
+                self._nursery = None
+        raise AssertionError
 
-    def _on_late(self, agent: WorkerAgent) -> None:
-        assert self._nursery is not None
+    def _on_late(self, agent: WorkerAgent) -> bool:
+        if self._nursery is None:  # there are no pages, and few questions
+            return False
         self._nursery.start_soon(agent.wait_back)
+        return True
 
     async def _follow(self) -> NoReturn:
         while True:

@@ -152,3 +152,28 @@ async def test_with_no_worker_there_is_no_device(autojump_clock: MockClock) -> N
             assert (await next_event(events))[1]["rows"] == []
             await trio.sleep(5)
             assert events.statistics().current_buffer_used == 0
+
+
+async def test_a_worker_that_hangs_ends_nothing_where_there_are_no_pages(
+    autojump_clock: MockClock, logs: Any
+) -> None:
+    async with trio.open_nursery() as nursery:
+        at = Spread(nursery)
+        worker = await at.start(1)
+        async with at.fleet.at_work():  # `run` is that of the pages
+            with at.connected(1, "a"):
+                await trio.sleep(3)
+                worker.go_on = trio.Event()
+                assert (await at.fleet.rename("a", "Kitchen")).result == "done"
+                async with trio.open_nursery() as pages:
+                    pages.start_soon(at.fleet.run)
+                    await trio.sleep(1)
+                    assert await ids(at) == set()
+                    pages.cancel_scope.cancel()
+                worker.go_on.set()
+                await trio.sleep(PING_S)
+                assert await ids(at) == {"a"}
+                worker.go_on = trio.Event()
+                assert (await at.fleet.rename("a", "Hall")).result == "done"
+                worker.go_on.set()
+        nursery.cancel_scope.cancel()
