@@ -101,14 +101,17 @@ class Bench:
         )
 
     def _refusal(self, device: Device, order: Order) -> str | None:
+        running = [case.device_id for case in self._cases.values() if not case.is_over]
+        if device.id in running:
+            return JUDGED
+        return self._refusal_now(device, order) or (FULL if len(running) >= AT_ONCE else None)
+
+    def _refusal_now(self, device: Device, order: Order) -> str | None:
         if self._devices.is_ending:
             return STOPPING
-        running = [case.device_id for case in self._cases.values() if not case.is_over]
-        if device.loan is not None or device.id in running:
+        if device.loan is not None:
             return JUDGED
-        if device.is_playing and not order.cut:
-            return PLAYS
-        return FULL if len(running) >= AT_ONCE else None
+        return PLAYS if device.is_playing and not order.cut else None
 
     def _begin(self, device: Device, order: Order, told: Sequence[str]) -> _Case:
         if len(self._cases) >= KEPT:
@@ -134,9 +137,11 @@ class Bench:
 
     async def _try(self, case: _Case, seat: Seat, order: Order) -> None:
         self._sound = sound = self._sound or await (self._make_sound or _hiss)()
+        await trio.lowlevel.checkpoint()  # where one that was ended already ends
         device = self._devices.by_id.get(case.device_id)
-        if device is None or (device.is_playing and not order.cut):  # since it was asked
-            case.refusal = GONE if device is None else PLAYS
+        refusal = GONE if device is None else self._refusal_now(device, order)  # since it was asked
+        if device is None or refusal is not None:
+            case.refusal = refusal
             return
         self._devices.tell(device.id, DeviceEvent.ACTION, "judge", None)
         if device.is_playing:

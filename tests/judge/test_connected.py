@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from audio_server.assembly import make_devices
 from audio_server.clips.clip import Clip
 from audio_server.judge import bench as judge_bench
-from audio_server.judge.bench import AT_ONCE, FULL, JUDGED, PLAYS, Bench
+from audio_server.judge.bench import AT_ONCE, FULL, JUDGED, PLAYS, STOPPING, Bench
 from audio_server.judge.duties import Duty
 from audio_server.judge.findings import Findings, Verdict
 from audio_server.judge.order import Order, Progress
@@ -267,6 +267,48 @@ async def test_a_device_is_judged_once_at_a_time_and_few_at_once(
         assert stand.bench.judge("den0", Order("again")) == Progress("failed", JUDGED)
         assert stand.bench.judge("hall", Order("more")) == Progress("failed", FULL)
         assert stand.bench.judge("nobody", Order("none")) == Progress("gone")
+
+
+async def test_a_trial_that_is_ended_at_once_lends_no_device(autojump_clock: MockClock) -> None:
+    """Else two trials would have one device, and the end of the first gave it back."""
+    async with standing() as stand:
+        await stand.device()
+        stand.bench.judge("den", Order("first"))
+        stand.bench.judge("den", Order("first", again=True, ends=True))
+        stand.bench.judge("den", Order("second"))
+        await trio.sleep(3.0)
+        progress = stand.bench.judge("den", Order("second", again=True))
+        assert (progress.result, len(progress.steps)) == ("done", 2)
+        assert stand.devices.by_id["den"].loan is not None
+
+
+async def slow_sound() -> Sequence[bytes]:
+    await trio.sleep(1.0)
+    return SOUND
+
+
+async def test_no_trial_begins_in_a_shutdown(autojump_clock: MockClock) -> None:
+    async with standing() as stand:
+        await stand.device()
+        slow = Bench(stand.devices, slow_sound)
+        slow.judge("den", Order("slow"))
+        await stand.devices.end_takes()
+        await trio.sleep(1.5)
+        assert stand.devices.by_id["den"].loan is None
+        assert slow.judge("den", Order("slow", again=True)).refusal == STOPPING
+
+
+async def test_two_trials_of_a_device_that_begin_at_once(autojump_clock: MockClock) -> None:
+    """One waits for its sound to be made meanwhile."""
+    async with standing() as stand:
+        await stand.device()
+        slow = Bench(stand.devices, slow_sound)
+        slow.judge("den", Order("slow"))
+        stand.bench.judge("den", Order("quick"))
+        await trio.sleep(4.0)
+        assert slow.judge("den", Order("slow", again=True)).refusal == JUDGED
+        assert stand.bench.judge("den", Order("quick", again=True)).result == "done"
+        assert stand.devices.by_id["den"].loan is not None
 
 
 async def test_a_trial_that_runs_is_kept_before_those_that_are_over(
