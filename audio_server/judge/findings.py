@@ -10,6 +10,9 @@ from audio_server.judge.duties import Duty
 SEEN_MAX = 5
 """Details kept for a duty: a device that breaks it at every message says no more with more."""
 
+BREACH_CHARS = 300
+"""A breach may quote a device, which may say much."""
+
 
 class Verdict(Enum):
     """The judgement of one duty."""
@@ -33,6 +36,8 @@ class Findings:
 
     def broken(self, duty: Duty, seen: str) -> None:
         """Note a breach; `seen` is one line about it."""
+        if len(seen) > BREACH_CHARS:
+            seen = f"{seen[:BREACH_CHARS]}..."
         details = self._broken.setdefault(duty, [])
         if seen not in details and len(details) < SEEN_MAX:
             details.append(seen)

@@ -9,7 +9,7 @@ import pytest
 
 from audio_server.cli import main
 from audio_server.judge.duties import Duty
-from audio_server.judge.findings import SEEN_MAX, Findings
+from audio_server.judge.findings import BREACH_CHARS, SEEN_MAX, Findings
 from audio_server.judge.report import junit, lines
 
 
@@ -86,3 +86,11 @@ def test_wrong_usage_is_one_line(
     errors = capsys.readouterr().err
     assert says in errors
     assert "Traceback" not in errors
+
+
+def test_a_breach_is_a_short_line() -> None:
+    """It may quote a device: an error text of 60 KB must not go to each page and node that asks."""
+    findings = Findings("den")
+    for end in "ab":
+        findings.broken(Duty.SET, "x" * 60_000 + end)
+    assert findings.seen(Duty.SET) == ["x" * BREACH_CHARS + "..."]
