@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 import trio
 
 from audio_server.clips.clip import Clip
@@ -75,7 +76,7 @@ class AgentAnswers:
             yield some
 
     async def _judge(self, device_id: str, order: list[Any]) -> Parts:
-        yield await self._agent.judge(device_id, JudgeOrder(*order))
+        yield await self._agent.judge(device_id, msgspec.convert(order, JudgeOrder))
 
     async def _reports(self, number: str) -> Parts:
         for some in in_parts(list((await self._agent.reports(number)).items()), OUTCOMES_AT_ONCE):

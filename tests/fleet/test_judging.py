@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from fleet_kit import standing
@@ -15,6 +16,7 @@ from trio.testing import MockClock
 from worker_stand import spread
 
 from audio_server.device.behaviour import Button
+from audio_server.fleet.agent_answers import AgentAnswers
 from audio_server.fleet.judging import ORDERS_MAX, Begun, breaches_in
 from audio_server.judge import bench
 from audio_server.judge.order import Order, Progress
@@ -55,6 +57,23 @@ async def judged(fleet: Any) -> Progress:
 def verdicts(progress: Progress) -> dict[str, str]:
     assert progress.outcome is not None, progress
     return {one["duty"]: one["verdict"] for one in progress.outcome["duties"]}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [[], ["1", "soon"], [["1"]], ["1", 1.0, 1.0, False, False, False, "of a later version"], "1"],
+)
+async def test_an_order_that_is_not_understood_is_refused(order: Any) -> None:
+    answers = AgentAnswers(Never(), Never())  # type: ignore[arg-type]
+    with pytest.raises(msgspec.ValidationError):  # which `Answering` refuses, without a log
+        await anext(answers.by_name["judge"](device_id="den", order=order))
+
+
+class Never:
+    """In the place of an agent that is not to be reached."""
+
+    async def judge(self, device_id: str, order: Any) -> Progress:
+        raise AssertionError(f"asked to judge by {order}")
 
 
 async def test_at_a_worker(autojump_clock: MockClock) -> None:
