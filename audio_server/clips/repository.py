@@ -121,6 +121,11 @@ class Repository:
         return self._cache
 
     @property
+    def in_use(self) -> Sequence[Loaded]:
+        """All clips in force, with those of `share`."""
+        return *self._shown.loaded, *self._others()
+
+    @property
     def is_own(self) -> bool:
         """Whether the folder is that of those whose clips these are: false for a group that has
         the clips of all devices until it changes one."""
@@ -136,7 +141,7 @@ class Repository:
         one = self._shown.loaded[self.find(name).mode]
         async with self._places.drawing:
             drawn = await peaks(one.clip, points, one.key, self._cache)
-        keys = {one.key for one in (*self._shown.loaded, *self._others())}
+        keys = {one.key for one in self.in_use}
         await trio.to_thread.run_sync(self._cache.trim, keys, limiter=self._places.drawing)
         return drawn
 

@@ -304,6 +304,7 @@ class _GroupClips(ListedClips):
         path: str | None = None,
     ) -> None:
         super().__init__(fleet.folder, fleet.cache, [], beside=fleet)
+        self.share(lambda: fleet.in_use)
         self._groups = groups
         self._documents = documents
         self._name = name

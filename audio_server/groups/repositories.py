@@ -126,7 +126,7 @@ class FolderRepository(Repository):
         super().__init__(folder, fleet.cache, [], beside=fleet)
         self._owner = owner
         self._fleet = fleet
-        self.share(lambda: fleet.loaded)
+        self.share(lambda: fleet.in_use)
 
     async def look(self) -> None:
         """Find out whether anything can be changed here."""

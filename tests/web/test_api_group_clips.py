@@ -243,3 +243,14 @@ async def test_a_group_that_cannot_be_kept_leaves_no_folder(
     assert list(base.iterdir()) == []
     assert titles(await api.ask("POST", target, sound(7), **OURS)) == ["home", "bell", "gong"]
     assert [one.name for one in base.iterdir()] == ["lobby"]
+
+
+async def test_clips_of_others_stay_cached(api: Api, tmp_path: Path) -> None:
+    for group, name, packets in (("hall", "gong", 77), ("lobby", "rain", 9)):
+        target = f"/api/clips?group={group}&name={name}.opus"
+        assert (await api.ask("POST", target, sound(packets), **OURS)).status == 200
+    await api.get("/api/clips/gong/waveform?group=hall")
+    before = {one.name for one in (tmp_path / "cache").iterdir()}
+    api.context.repository.cache._max_bytes = 1
+    await api.get("/api/clips/rain/waveform?group=lobby")
+    assert before <= {one.name for one in (tmp_path / "cache").iterdir()}
