@@ -129,7 +129,7 @@ def test_a_live_channel_is_spoken_to(
     device.wait_pitch(HERTZ)
     expect(at.page.locator("#rows .row")).to_contain_text("radio")
     second = desk(chromium, web_server, pages)
-    second.page.select_option("dialog select", label="Live on radio")
+    second.page.select_option("dialog select", label="Live on radio (on air)")
     second.page.click("dialog button.primary")
     busy = "Sound is sent to the channel already."
     expect(second.page.locator("dialog [role=status]")).to_have_text(busy)
