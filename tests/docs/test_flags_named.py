@@ -16,7 +16,7 @@ from audio_server.simulator.cli import app as device
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 ALWAYS = {"--help", "--version"}
-OF_OTHERS = {"--smoke", "--bare", "--idle", "--build-arg"}
+OF_OTHERS = {"--smoke", "--bare", "--idle", "--nodes", "--build-arg"}
 """Of `python -m benchmarks` and of docker."""
 
 
