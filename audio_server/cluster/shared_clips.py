@@ -8,7 +8,6 @@ pause by chance so that they do not all come at once, and then play the new list
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,30 +18,17 @@ import trio
 
 from audio_server.clips.cache import Cache
 from audio_server.clips.clip_reader import Loaded
-from audio_server.clips.errors import ClipTooLarge
 from audio_server.clips.listing_ops import Listed
 from audio_server.clips.upload import UPLOAD_MAX_MIB
 from audio_server.cluster.clip_store import KEY, ClipStore, key_of, listed_of, loaded_of
 from audio_server.cluster.engine_documents import EngineDocuments
-from audio_server.cluster.interface import ClusterDown, ClusterSlow, Conflict, Document
-from audio_server.cluster.listed_clips import ListedClips, Missing, explained
-
-PAUSE_MAX_S = 2.0
-"""How long a node may wait, by chance, before it fetches."""
-
-START_S = 5.0
-"""How long a node that begins waits for the clips of the cluster; then it plays its own."""
+from audio_server.cluster.followed_document import FollowedDocument
+from audio_server.cluster.interface import Conflict, Document
+from audio_server.cluster.listed_clips import ListedClips, explained
 
 PUBLISH_S = 1.5
 """How long a node that does not play the clips of the cluster leaves it to others to put theirs: an
 engine that has lost them gets them back from a node that plays them."""
-
-SLOW_S = 1.0
-"""Pause after which a node tries again whose clips the engine did not give in time."""
-
-TRIES = 5
-AGAIN_S = 0.2
-"""How often clips are fetched that change meanwhile, and the pause between."""
 
 log = structlog.get_logger()
 
@@ -68,66 +54,33 @@ class SharedClips(ListedClips):
         super().__init__(folder, cache, loaded, max_bytes=max_bytes)
         self._documents = documents
         self._store = ClipStore(documents, cache, cluster)
-        self._document = Document(0, b"")
+        self._followed = FollowedDocument(documents, KEY, "clips", self._keep_up, self._play_last)
         self._listed: Sequence[Listed] | None = None
         self._are_of_cluster = False
-        self._news = trio.Event()
-        self._has_begun = trio.Event()
-        documents.follow(self._on_news)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """Keep up with the cluster for the block, which begins with its clips if it can be reached
-        within `START_S`."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._follow)
-            with trio.move_on_after(START_S) as patience:
-                await self._has_begun.wait()
-            if patience.cancelled_caught:
-                await self._play_last()
+        """Keep up with the cluster for the block: see `FollowedDocument.at_work`."""
+        async with self._followed.at_work():
             yield
-            nursery.cancel_scope.cancel()
 
     # -- following
 
-    def _on_news(self, key: str | None) -> None:
-        if key in (None, KEY):
-            self._news.set()
-
-    async def _follow(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news = trio.Event()
-            if self._document.version:
-                await trio.sleep(random.uniform(0, PAUSE_MAX_S))
-            await self._keep_up()
-            self._has_begun.set()
-
     async def _keep_up(self) -> None:
-        """Play the newest clips. A fault is logged, and then the old clips stay."""
-        try:
-            async with self._change:
-                if await self._adopt():
-                    return
-            self._has_begun.set()
-            if not self._are_of_cluster:
-                await trio.sleep(PUBLISH_S)
-            async with self._change:
-                await self._adopt_or_publish()
-        except ClusterSlow:  # the session goes on, and may have no other news
-            await trio.sleep(SLOW_S)
-            self._news.set()
-        except ClusterDown:
-            return  # with the next session there is news
-        except (ClipTooLarge, Missing, msgspec.MsgspecError) as error:
-            log.error("clips of the cluster not taken", reason=str(error))
-        except Exception:
-            log.exception("clips of the cluster not taken")
+        """Play the newest clips, or put those in force where there are none."""
+        async with self._change:
+            if await self._adopt():
+                return
+        self._followed.begin()
+        if not self._are_of_cluster:
+            await trio.sleep(PUBLISH_S)
+        async with self._change:
+            await self._adopt_or_publish()
 
     async def _play_last(self) -> None:
         """Play the clips that the cluster had when it was last reached."""
         async with self._change:
-            if self._document.version:
+            if self._followed.here.version:
                 return  # they have come meanwhile
             try:
                 listed = await self._store.last(await self._here())
@@ -148,21 +101,12 @@ class SharedClips(ListedClips):
 
     async def _adopt(self) -> bool:
         """Play the clips of the document; return whether there is one."""
-        for number in range(TRIES):
-            document = await self._documents.document(KEY)
-            if document.version == 0:
-                return False
-            if document == self._document:
-                return True
-            try:
-                listed = await self._store.fetch(document, await self._here())
-            except KeyError:
-                await trio.sleep(AGAIN_S * number)  # it was replaced meanwhile
-                continue
-            await self._play(listed, document)
-            log.info("clips of the cluster taken", clips=len(listed), version=document.version)
-            return True
-        raise Missing("a clip is missing there: put it again, or remove it")
+        return await self._followed.adopt(self._take)
+
+    async def _take(self, document: Document) -> None:
+        listed = await self._store.fetch(document, await self._here())
+        await self._play(listed, document)
+        log.info("clips of the cluster taken", clips=len(listed), version=document.version)
 
     async def _here(self) -> Sequence[Listed]:
         """Return the clips in force."""
@@ -173,7 +117,7 @@ class SharedClips(ListedClips):
     async def _play(self, listed: Sequence[Listed], document: Document) -> None:
         """Play the clips of a document, and keep them for a start without the engine."""
         await self._show_listed(listed)
-        self._document = document
+        self._followed.here = document
         await trio.to_thread.run_sync(self._store.keep, document, listed)
         keys = {key_of(one.sha) for one in listed} | {one.key for one in self._others()}
         await trio.to_thread.run_sync(self.cache.trim, keys)
@@ -202,7 +146,7 @@ class SharedClips(ListedClips):
                 await self._adopt_or_publish()
                 before = await self._here()
                 listed = await trio.to_thread.run_sync(change, before)
-                await self._put(listed, before=self._document)
+                await self._put(listed, before=self._followed.here)
                 return listed
 
     async def _put(self, listed: Sequence[Listed], *, before: Document) -> None:

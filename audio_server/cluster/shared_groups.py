@@ -8,7 +8,6 @@ reads or writes it. The tables of a settings file are those of each node alone.
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,11 +19,12 @@ import trio
 from msgspec import structs
 
 from audio_server.clips.clip_reader import Loaded
-from audio_server.clips.errors import ClipsChanged, ClipsFixed, ClipTooLarge
+from audio_server.clips.errors import ClipsChanged, ClipsFixed
 from audio_server.clips.listing_ops import Listed
 from audio_server.clips.repository import Repository
 from audio_server.cluster.clip_store import listed_of, loaded_of
 from audio_server.cluster.engine_documents import EngineDocuments
+from audio_server.cluster.followed_document import FollowedDocument
 from audio_server.cluster.group_store import KEY, GroupState, GroupStore
 from audio_server.cluster.interface import ClusterDown, ClusterSlow, Conflict, Document
 from audio_server.cluster.listed_clips import ListedClips, Missing, explained
@@ -34,19 +34,6 @@ from audio_server.groups.interface import FolderClips, GroupRefused, GroupsUnava
 from audio_server.groups.overrides import NONE, Overrides
 from audio_server.groups.repositories import FOLDER, GroupRepositories
 from audio_server.groups.tables import merged, paths_of
-
-PAUSE_MAX_S = 2.0
-"""How long a node may wait, by chance, before it fetches."""
-
-START_S = 5.0
-"""How long a node that begins waits for the groups of the cluster; then it has the last ones."""
-
-SLOW_S = 1.0
-"""Pause after which a node tries again whose groups the engine did not give in time."""
-
-TRIES = 5
-AGAIN_S = 0.2
-"""How often groups are fetched that change meanwhile, and the pause between."""
 
 log = structlog.get_logger()
 
@@ -74,95 +61,53 @@ class SharedGroups(Groups):
         self._fleet = fleet
         self._documents = documents
         self._store = GroupStore(documents, fleet.cache, cluster)
-        self._document = Document(0, b"")
+        self._followed = FollowedDocument(documents, KEY, "groups", self._keep_up, self._take_last)
         self._state = GroupState()
-        self._news = trio.Event()
-        self._has_begun = trio.Event()
-        documents.follow(self._on_news)
 
     # -- following
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """Keep up with the cluster for the block, which begins with its groups if it can be reached
-        within `START_S`."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._follow)
-            with trio.move_on_after(START_S) as patience:
-                await self._has_begun.wait()
-            if patience.cancelled_caught:
-                await self._take_last()
+        """Keep up with the cluster for the block: see `FollowedDocument.at_work`."""
+        async with self._followed.at_work():
             yield
-            nursery.cancel_scope.cancel()
-
-    def _on_news(self, key: str | None) -> None:
-        if key in (None, KEY):
-            self._news.set()
-
-    async def _follow(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news = trio.Event()
-            if self._document.version:
-                await trio.sleep(random.uniform(0, PAUSE_MAX_S))
-            await self._keep_up()
-            self._has_begun.set()
 
     async def _keep_up(self) -> None:
-        """Have the newest groups. A fault is logged, and then the old ones stay."""
-        try:
-            async with self._change:
-                await self._adopt_or_restore()
-        except ClusterSlow:  # the session goes on, and may have no other news
-            await trio.sleep(SLOW_S)
-            self._news.set()
-        except ClusterDown:
-            return  # with the next session there is news
-        except (ClipTooLarge, Missing, msgspec.MsgspecError) as error:
-            log.error("groups of the cluster not taken", reason=str(error))
-        except Exception:
-            log.exception("groups of the cluster not taken")
+        async with self._change:
+            await self._adopt_or_restore()
 
     async def _take_last(self) -> None:
         """Have the groups that the cluster had when it was last reached."""
         async with self._change:
-            if self._document.version:
+            if self._followed.here.version:
                 return  # they have come meanwhile
             try:
                 state = await self._store.last(await self._here())
             except (KeyError, msgspec.MsgspecError):
                 log.warning("groups of the cluster not known here")
                 return
-            await self._install(state, self._document)
+            await self._install(state, self._followed.here)
             log.info("groups taken that the cluster had last", groups=len(state.groups))
 
     async def _adopt_or_restore(self) -> None:
         """Have the groups of the document. An engine that has lost it gets it back from a node that
         has had it."""
-        while not await self._adopt() and self._document.version:
+        while not await self._adopt() and self._followed.here.version:
             try:
-                self._document = await self._store.put(self._state, 0)
+                self._followed.here = await self._store.put(self._state, 0)
             except Conflict:
                 continue  # another node was first
             log.info("groups put into the cluster", groups=len(self._state.groups))
             return
 
     async def _adopt(self) -> bool:
-        for number in range(TRIES):
-            document = await self._documents.document(KEY)
-            if document.version == 0:
-                return False
-            if document == self._document:
-                return True
-            try:
-                state = await self._store.fetch(document, await self._here())
-            except KeyError:
-                await trio.sleep(AGAIN_S * number)  # it was replaced meanwhile
-                continue
-            await self._install(state, document)
-            log.info("groups of the cluster taken", groups=len(state.groups))
-            return True
-        raise Missing("a clip is missing there: put it again, or remove the group")
+        """Have the groups of the document; return whether there is one."""
+        return await self._followed.adopt(self._take_document)
+
+    async def _take_document(self, document: Document) -> None:
+        state = await self._store.fetch(document, await self._here())
+        await self._install(state, document)
+        log.info("groups of the cluster taken", groups=len(state.groups))
 
     async def _here(self) -> list[Listed]:
         """Return clips that need not be fetched: those of groups and of all devices."""
@@ -172,7 +117,7 @@ class SharedGroups(Groups):
     async def _install(
         self, state: GroupState, document: Document, read: FolderClips | None = None
     ) -> None:
-        self._state, self._document = state, document
+        self._state, self._followed.here = state, document
         self._kept = state.groups
         tables = merged(self._in_file, state.groups)
         own = {**self._folders.in_force(paths_of(self._in_file)), **(read or {})}
@@ -208,9 +153,9 @@ class SharedGroups(Groups):
                 loaded = read.get(path) or self.loaded_in(path)
                 listed = await trio.to_thread.run_sync(listed_of, loaded)
             folders[path] = listed
-        state, document = GroupState(kept, folders), self._document
+        state, document = GroupState(kept, folders), self._followed.here
         if state != self._state:
-            document = await self._store.put(state, self._document.version)
+            document = await self._store.put(state, self._followed.here.version)
         own = paths_of(self._in_file)
         here = {path: loaded for path, loaded in read.items() if path in own}
         await self._install(state, document, here)
@@ -235,7 +180,8 @@ class SharedGroups(Groups):
                     path = self._new_folder(name)
                     groups[name] = structs.replace(groups.get(name, NONE), clips=path)
                 state = GroupState(groups, {**self._state.folders, path: listed})
-                await self._install(state, await self._store.put(state, self._document.version))
+                document = await self._store.put(state, self._followed.here.version)
+                await self._install(state, document)
                 return path
 
     def _new_folder(self, name: str) -> str:

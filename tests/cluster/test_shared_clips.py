@@ -24,7 +24,7 @@ from audio_server.clips.errors import (
 from audio_server.clips.loader import load_files
 from audio_server.clips.ogg import opus_bytes
 from audio_server.clips.repository import at_once
-from audio_server.cluster import clip_store, engine_documents, shared_clips
+from audio_server.cluster import clip_store, engine_documents, followed_document, shared_clips
 from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.engine_documents import EngineDocuments
 from audio_server.cluster.interface import ClusterSlow, Document, Listener
@@ -42,9 +42,9 @@ Logs = list[MutableMapping[str, Any]]
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_clips, "PAUSE_MAX_S", 0.05)
-    monkeypatch.setattr(shared_clips, "AGAIN_S", 0.01)
-    monkeypatch.setattr(shared_clips, "SLOW_S", 0.01)
+    monkeypatch.setattr(followed_document, "PAUSE_MAX_S", 0.05)
+    monkeypatch.setattr(followed_document, "AGAIN_S", 0.01)
+    monkeypatch.setattr(followed_document, "SLOW_S", 0.01)
     monkeypatch.setattr(shared_clips, "PUBLISH_S", 0.5)
 
 
@@ -202,7 +202,7 @@ async def test_of_two_changes_at_once_one_is_refused(engine: EngineProcess, tmp_
 async def test_clips_play_on_while_the_engine_is_down(
     own_engine: EngineProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_clips, "START_S", 0.3)
+    monkeypatch.setattr(followed_document, "START_S", 0.3)
     async with player(own_engine.url, tmp_path / "a", home=3, bell=5) as a:
         await published(own_engine)
         own_engine.kill()
@@ -237,7 +237,7 @@ async def test_a_node_that_begins_without_the_engine_plays_what_the_cluster_had_
         await a.clips.replace("home", body(9))
         await b.wait("home 9", "bell 5")
     own_engine.kill()
-    monkeypatch.setattr(shared_clips, "START_S", 0.2)
+    monkeypatch.setattr(followed_document, "START_S", 0.2)
     async with (
         player(own_engine.url, tmp_path / "a") as a,
         player(own_engine.url, tmp_path / "b") as b,
@@ -357,4 +357,4 @@ async def test_a_document_of_another_kind_changes_nothing(
     async with player(engine.url, tmp_path / "a", home=3) as a:
         assert a.titles() == ["home 3"]
         assert [line["log_level"] for line in logs if "not taken" in line["event"]] == ["error"]
-        assert a.clips._document == Document(0, b"")
+        assert a.clips._followed.here == Document(0, b"")

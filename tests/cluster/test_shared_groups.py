@@ -17,7 +17,7 @@ from audio_server.clips.errors import ClipError, ClipsFixed, ClipsUnavailable, C
 from audio_server.clips.loader import load_files
 from audio_server.clips.ogg import opus_bytes
 from audio_server.clips.repository import Repository
-from audio_server.cluster import clip_store, group_store, shared_groups
+from audio_server.cluster import clip_store, followed_document, group_store
 from audio_server.cluster.engine import parse_engine
 from audio_server.cluster.engine_documents import EngineDocuments
 from audio_server.cluster.interface import Listener
@@ -35,9 +35,9 @@ LEAD = Overrides(lead_ms=60)
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_groups, "PAUSE_MAX_S", 0.05)
-    monkeypatch.setattr(shared_groups, "AGAIN_S", 0.01)
-    monkeypatch.setattr(shared_groups, "SLOW_S", 0.01)
+    monkeypatch.setattr(followed_document, "PAUSE_MAX_S", 0.05)
+    monkeypatch.setattr(followed_document, "AGAIN_S", 0.01)
+    monkeypatch.setattr(followed_document, "SLOW_S", 0.01)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ async def test_a_clip_that_two_documents_name_outlives_one_of_them(
 async def test_without_the_engine_nothing_changes_and_the_old_settings_go_on(
     own_engine: EngineProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_groups, "START_S", 0.3)
+    monkeypatch.setattr(followed_document, "START_S", 0.3)
     fill(tmp_path / "a" / "lobby", "horn")
     lobby = Overrides(clips=str(tmp_path / "a" / "lobby"))
     async with node(own_engine.url, tmp_path / "a") as a:
