@@ -17,7 +17,10 @@ from audio_server.cli.remote import Remote
 from audio_server.process.output import say, say_error
 from audio_server.settings.values import ConfigFile, whole
 
-HINT = "A server that runs reads its clips again on SIGHUP, or when its page is asked to."
+HINT = (
+    "A server that runs reads its clips again on SIGHUP, or when its page is asked to. Clips of a "
+    "cluster are changed on the page of clips, and not by a folder."
+)
 
 Name = Annotated[
     str,
