@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
@@ -20,7 +21,7 @@ from audio_server.judge.order import Progress
 ASK_S = 2.0
 
 
-class AskedAgent:
+class AskedAgent(ABC):
     """The part of an `Actor` that is the same wherever it is asked: `AgentAnswers` answers."""
 
     act_s = 10.0
@@ -28,13 +29,13 @@ class AskedAgent:
 
     press_s = 3.0
 
+    @abstractmethod
     async def ask(self, what: str, within_s: float = ASK_S, **facts: Any) -> list[Any]:
         """Return the parts of its answer. Raises `NoAnswer`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def silence(self, error: NoAnswer) -> tuple[Outcome, Sequence[str]]:
         """Return the outcome of an action without an answer, and the names that are missing."""
-        raise NotImplementedError
 
     async def events(self, device_id: str | None) -> Sequence[Event]:
         """Return the latest events."""
