@@ -8,13 +8,13 @@ import pytest
 import trio
 from stub_server import StubServer
 from trio.testing import MockClock
+from wrong_devices import WRONG
 
 from audio_server.judge.duties import Duty
 from audio_server.judge.findings import Findings, Verdict
 from audio_server.judge.seat import Seat
 from audio_server.judge.service import JudgeService
 from audio_server.judge.trial import Patience, run_trial
-from audio_server.simulator import wrong
 from audio_server.simulator.buttons import Button
 from audio_server.simulator.device import VirtualDevice
 from audio_server.simulator.session import Session
@@ -54,34 +54,6 @@ async def test_a_stock_device_is_right(autojump_clock: MockClock, whole_takes: b
     assert broken(findings) == {}
     kept = {each for each in Duty if findings.verdict(each) is Verdict.KEPT}
     assert kept == set(Duty) - {Duty.BATTERY}  # it tells none
-
-
-WRONG = {
-    wrong.NoAudioCall: (Duty.CALLS, "not open after 5 s: audio"),
-    wrong.NewIdEachTime: (Duty.ID, "a call came with the device_id den-again"),
-    wrong.SpeaksFirst: (Duty.SILENT, "spoke before it was asked"),
-    wrong.StartsNothing: (Duty.START, "sent `start: false`"),
-    wrong.SaysOk: (Duty.SET, 'answered a set with status: "ok"'),
-    wrong.AnswersTwice: (Duty.SET, "answered 6 requests with 9 messages"),
-    wrong.HidesItsState: (Duty.GET, "answered a get with status"),
-    wrong.KeepsOldLeds: (Duty.DRAWN, "LED 3 is 405060 (expected 000000)"),
-    wrong.GivesLed0Away: (Duty.POWER, "LED 0 is 00FF00 (it was FFFFFF before the set)"),
-    wrong.CountsTo100: (Duty.BATTERY, "reported a battery level of 55 (expected 0 to 1)"),
-    wrong.ReadsNoSound: (Duty.SOUND, " of 250 packets, then none for 3 s"),
-    wrong.OneThingAtATime: (Duty.MEANWHILE, "did not answer a set within 2 s"),
-    wrong.GivesUpOnCuts: (Duty.TAKES, "ended a call after short takes"),
-    wrong.UnsetEvents: (Duty.EVENT, "sent an event with no field set"),
-    wrong.WaitsForNoAck: (
-        Duty.LOCK_STEP,
-        "sent an event before the one before it was acknowledged",
-    ),
-    wrong.PingsAllTheTime: (Duty.PINGS, "sent PINGs so often that its connection was ended"),
-    wrong.LosesHeart: (
-        Duty.ALONE,
-        "ended its other calls with status, and did not open them again",
-    ),
-    wrong.ComesAtOnce: (Duty.PATIENCE, "came again 0.25 s after ABORTED"),
-}
 
 
 @pytest.mark.parametrize("session", WRONG)
